@@ -1,0 +1,170 @@
+"""The bundle: a model folder that holds all that scoring needs, every file digested.
+
+    model.onnx       the encoder and its classification head: input_ids, attention_mask, token_type_ids -> logits
+    tokenizer.json   a Hugging Face fast tokenizer
+    bundle.json      what this module reads: settings, measured quality, and the digest of each other file
+    README.md        the model card
+
+bundle.json is written in one canonical form and read only in that form, its own digest included, so that no
+byte of a bundle can change unnoticed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Self
+
+from ro32.errors import BundleError
+
+FORMAT_VERSION = 1
+MANIFEST = "bundle.json"
+MODEL = "model.onnx"
+TOKENIZER = "tokenizer.json"
+SHIPPED = "cs.RO"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What bundle.json says.
+
+    Attributes:
+        name: What the bundle is called in reports.
+        labels: One name per logit, in the order of the model's output.
+        positive_label: The label whose probability is the score.
+        threshold: A paper gets the positive label when its score is at least this.
+        max_length: Longest token sequence the model sees, special tokens included.
+        separator: Token between title and abstract.
+        quality: Measured figures, by measure; free-form for readers, ignored by the scorer.
+        source: Where the weights come from: digest of the checkpoint, licence, command.
+        tools: Versions of what built the bundle.
+        files: SHA-256 in hex of each other file in the folder, by name.
+        format_version: Version of this layout.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    positive_label: str
+    threshold: float
+    max_length: int
+    separator: str
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise BundleError(f"format version {self.format_version} is not {FORMAT_VERSION}; update ro32")
+        if len(self.labels) < 2 or self.positive_label not in self.labels:  # noqa: PLR2004 - one label classifies nothing
+            raise BundleError(f"positive label {self.positive_label!r} is not one of the labels {self.labels}")
+        if not 0 < self.threshold < 1:
+            raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
+
+    @property
+    def positive_index(self) -> int:
+        """Position of the positive label among the logits."""
+        return self.labels.index(self.positive_label)
+
+    @property
+    def negative_label(self) -> str:
+        """The label of a paper below the threshold."""
+        return next(label for label in self.labels if label != self.positive_label)
+
+    def to_bytes(self) -> bytes:
+        """Serialize in the one canonical form, own digest included."""
+        body = asdict(self)
+        body["digest"] = sha256(_canonical(body))
+        return _canonical(body)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the canonical form.
+
+        Raises:
+            BundleError: `data` is not the canonical form of a manifest, or its digest does not match.
+        """
+        try:
+            body = json.loads(data)
+            body.pop("digest")
+            manifest = cls(**{**body, "labels": tuple(body["labels"])})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{MANIFEST} is not a bundle manifest ({error}); install the bundle again") from error
+        if manifest.to_bytes() != data:
+            raise BundleError(f"{MANIFEST} was altered: its digest does not match; install the bundle again")
+        return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A loaded and verified bundle.
+
+    Attributes:
+        manifest: What bundle.json says.
+        digest: SHA-256 in hex of bundle.json, which covers every file: the identity of the model.
+        model: The ONNX graph, the very bytes that were verified.
+        tokenizer: The tokenizer's JSON, likewise.
+    """
+
+    manifest: Manifest
+    digest: str
+    model: bytes
+    tokenizer: bytes
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a bundle and check every file's digest over the bytes that are then used.
+
+        Raises:
+            BundleError: The folder is no bundle, or a file is missing or altered.
+        """
+        raw = _read(folder, MANIFEST)
+        try:
+            manifest = Manifest.from_bytes(raw)
+        except BundleError as error:
+            raise BundleError(f"bundle {folder}: {error}") from error
+        contents = {}
+        for name, digest in manifest.files.items():
+            contents[name] = _read(folder, name)
+            if sha256(contents[name]) != digest:
+                raise BundleError(
+                    f"bundle {folder}: {name} was altered: expected SHA-256 {digest[:12]}…, "
+                    f"found {sha256(contents[name])[:12]}…; install the bundle again"
+                )
+        for name in (MODEL, TOKENIZER):
+            if name not in contents:
+                raise BundleError(f"bundle {folder}: {MANIFEST} lists no {name}; export the bundle again")
+        return cls(manifest=manifest, digest=sha256(raw), model=contents[MODEL], tokenizer=contents[TOKENIZER])
+
+    @classmethod
+    def shipped(cls) -> Self:
+        """Load the bundle that comes with the package.
+
+        Raises:
+            BundleError: The installation is incomplete or was altered.
+        """
+        with as_file(files("ro32") / "models" / SHIPPED) as folder:
+            return cls.load(folder)
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _canonical(body: Mapping[str, Any]) -> bytes:
+    return (json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _read(folder: Path, name: str) -> bytes:
+    if Path(name).name != name:
+        raise BundleError(f"bundle {folder}: {MANIFEST} names {name!r}, which is not a plain file name")
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"bundle {folder}: cannot read {name} ({error.strerror}); name a bundle folder with --bundle"
+        ) from error

@@ -1,0 +1,125 @@
+"""Texts -> probabilities: a tokenizer and one onnxruntime session.
+
+One paper a session run, one thread inside the session, one calling thread a core: no padding, so nothing is computed
+in vain, and a paper's score depends on that paper and the bundle alone. Dynamic int8 would break that as soon as two
+papers shared a run (one activation scale per tensor; https://github.com/microsoft/onnxruntime/issues/10111).
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from ro32.bundle import Bundle, Manifest
+from ro32.errors import BundleError
+from ro32.processor import available_cores
+from ro32.text import PaperTokenizer
+
+
+class Classifier:
+    """A bundle ready to score. Safe to share between threads: the weights are in memory once.
+
+    Args:
+        bundle: A loaded bundle.
+
+    Raises:
+        BundleError: onnxruntime or tokenizers cannot use what is in the bundle.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.digest = bundle.digest
+        self.manifest: Manifest = bundle.manifest
+        try:
+            self._tokenizer = PaperTokenizer(
+                bundle.tokenizer, max_length=bundle.manifest.max_length, separator=bundle.manifest.separator
+            )
+            self._session = ort.InferenceSession(
+                bundle.model, sess_options=_session_options(), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions have no common base but Exception
+            raise BundleError(f"bundle {bundle.manifest.name}: unusable: {error}; export it again") from error
+        self._inputs = frozenset(item.name for item in self._session.get_inputs())
+        labels = self._session.get_outputs()[0].shape[-1]
+        if labels != len(bundle.manifest.labels):
+            raise BundleError(
+                f"bundle {bundle.manifest.name}: the model gives {labels} logits for "
+                f"{len(bundle.manifest.labels)} labels; export it again"
+            )
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Self:
+        """Load a bundle folder, or the bundle that comes with the package.
+
+        Raises:
+            BundleError: The bundle is missing, tampered with or unusable.
+        """
+        return cls(Bundle.shipped() if folder is None else Bundle.load(folder))
+
+    def encode(self, title: str, abstract: str) -> list[int]:
+        """Return the token ids of one paper of normalized text; none where there is nothing to score."""
+        return self._tokenizer.encode(title, abstract)
+
+    def logits(self, input_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Run the model on one paper.
+
+        Args:
+            input_ids: t >= 1 token ids, special tokens included.
+
+        Returns:
+            Shape (k,), float32: one logit per label of the bundle.
+        """
+        ids = np.asarray([input_ids], dtype=np.int64)
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        output = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
+        return np.asarray(output[0], dtype=np.float32)
+
+    def score(self, input_ids: Sequence[int]) -> float:
+        """Return the probability of the positive label for one paper, a float32 value.
+
+        Not finite if the model's output is not.
+        """
+        return float(softmax(self.logits(input_ids))[self.manifest.positive_index])
+
+    def predict_proba(
+        self, titles: Sequence[str], abstracts: Sequence[str], *, threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """Score n papers of normalized text.
+
+        Args:
+            titles: n titles.
+            abstracts: n abstracts.
+            threads: Calling threads; one per available core by default.
+
+        Returns:
+            Shape (n, k), float32: probabilities in the order of the bundle's labels; NaN where a paper has no text.
+        """
+        probabilities = np.full((len(titles), len(self.manifest.labels)), np.nan, dtype=np.float32)
+
+        def score_row(row: int) -> None:
+            input_ids = self.encode(titles[row], abstracts[row])
+            if input_ids:
+                probabilities[row] = softmax(self.logits(input_ids))
+
+        with ThreadPoolExecutor(threads or available_cores()) as pool:
+            for _ in pool.map(score_row, range(len(titles))):
+                pass
+        return probabilities
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn logits of shape (k,) into probabilities, float32, of the same shape."""
+    shifted = np.exp(logits - logits.max())
+    return np.asarray(shifted / shifted.sum(), dtype=np.float32)
+
+
+def _session_options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3  # errors; warnings about our own graph help no operator
+    return options

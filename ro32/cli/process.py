@@ -1,0 +1,50 @@
+"""The frame around every command: signals in, exit code out. The one place that turns an error into an exit code."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from ro32.errors import Interrupted, Ro32Error
+
+BUG = 70
+
+
+def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave the process with its exit code.
+
+    Args:
+        command: The Click command.
+        args: The command line without the program's name; the process's own by default.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    sys.exit(exit_code_of(command, args))
+
+
+def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> int:
+    """Run a command, report on stderr what went wrong, and return the exit code."""
+    try:
+        command.main(args=None if args is None else list(args), prog_name=command.name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except Ro32Error as error:
+        click.echo(f"{command.name}: {error}", err=True)
+        return error.exit_code
+    except Exception:  # noqa: BLE001 - the last resort: whatever gets here is a bug, and its trace is what we need
+        traceback.print_exc()
+        click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
+        return BUG
+    return 0
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+    raise Interrupted(number)

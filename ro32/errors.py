@@ -1,0 +1,78 @@
+"""The error tree, and the exit code of each branch (after sysexits.h).
+
+Ro32Error
+├── UsageError            2   an option is out of its range
+├── InputDataError       65   the input is there but is not what it should be
+├── InputMissingError    66   the input is not there or cannot be read
+├── OutputError          73   the output cannot be created
+├── ReadWriteError       74   the disk or the network failed while reading or writing
+├── TryAgainError        75   locked by another run, or the input changed while it was read
+├── BundleError          78   the bundle or checkpoint is missing, tampered with or unusable
+└── Interrupted   130 / 143   SIGINT / SIGTERM
+
+Anything else that escapes is a bug: exit code 70. Only `ro32.cli` turns an error into an exit code.
+A message says where, what was expected, what was found and what to do.
+"""
+
+import signal
+from typing import ClassVar
+
+
+class Ro32Error(Exception):
+    """Base of every error that ro32 raises on purpose."""
+
+    exit_code: ClassVar[int] = 70
+
+
+class UsageError(Ro32Error):
+    """An option or argument is out of its range."""
+
+    exit_code = 2
+
+
+class InputDataError(Ro32Error):
+    """The input exists but is not what it should be: not Parquet, damaged, or without a needed column."""
+
+    exit_code = 65
+
+
+class InputMissingError(Ro32Error):
+    """The input does not exist or cannot be read."""
+
+    exit_code = 66
+
+
+class OutputError(Ro32Error):
+    """The output cannot be created where it was asked for."""
+
+    exit_code = 73
+
+
+class ReadWriteError(Ro32Error):
+    """Reading or writing failed half-way."""
+
+    exit_code = 74
+
+
+class TryAgainError(Ro32Error):
+    """Another run holds the lock, or the input changed while it was read; a later run may succeed."""
+
+    exit_code = 75
+
+
+class BundleError(Ro32Error):
+    """A bundle or checkpoint is missing, tampered with or unusable."""
+
+    exit_code = 78
+
+
+class Interrupted(Ro32Error):  # noqa: N818 - a request from outside, not a fault
+    """The process was asked to stop.
+
+    Args:
+        signal_number: SIGINT or SIGTERM; the exit code is 128 plus this number, as shells count it.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        self.signal_number = signal_number
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}; nothing was published")

@@ -1,0 +1,170 @@
+"""The input contract: which columns, what a paper is, and how parts are read.
+
+Only the three needed columns are ever read; Polars normalizes the text.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from ro32 import parquet
+from ro32.errors import InputDataError, UsageError
+from ro32.text import content_hash, normalize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Names of the input's columns."""
+
+    id: str = "id"
+    title: str = "title"
+    abstract: str = "abstract"
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names):
+            raise UsageError(f"id, title and abstract must be three columns, found {', '.join(self.names)}")
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The three names in the order id, title, abstract."""
+        return self.id, self.title, self.abstract
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A contiguous range of rows of one input file: the unit of work.
+
+    Attributes:
+        index: Position among all parts of the input.
+        path: The file.
+        start: First row of the range within the file.
+        rows: Length of the range, at least 1.
+    """
+
+    index: int
+    path: Path
+    start: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Papers:
+    """The papers of one part, n rows in input order.
+
+    Attributes:
+        ids: n ids, in the plan's id type.
+        titles: n normalized titles; empty where null.
+        abstracts: n normalized abstracts; empty where null.
+        hashes: n digests of the normalized text, 16 bytes each.
+    """
+
+    ids: pa.ChunkedArray
+    titles: Sequence[str]
+    abstracts: Sequence[str]
+    hashes: Sequence[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        hashes = [content_hash(*text) for text in zip(self.titles, self.abstracts, strict=True)]
+        object.__setattr__(self, "hashes", hashes)
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+
+def check_schema(path: Path, schema: pa.Schema, columns: Columns) -> None:
+    """Check a file's columns against the input contract.
+
+    Raises:
+        InputDataError: A column is missing, there twice, or of the wrong type.
+    """
+    missing = [name for name in columns.names if schema.get_field_index(name) < 0]
+    if missing:
+        raise InputDataError(
+            f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {', '.join(schema.names)}; "
+            "name your columns with --id-column, --title-column, --abstract-column"
+        )
+    for name, allowed, expected in (
+        (columns.id, _is_id, "strings or integers"),
+        (columns.title, is_text, "strings"),
+        (columns.abstract, is_text, "strings"),
+    ):
+        if not allowed(schema.field(name).type):
+            raise InputDataError(
+                f"{path}: expected {expected} in column {name!r}, found {schema.field(name).type}; "
+                "name another column or convert it"
+            )
+
+
+def read_parts(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, Papers]]:
+    """Read parts in input order, streaming: memory holds one part and a few thousand rows more.
+
+    Args:
+        parts: Parts in input order; gaps are allowed.
+        columns: Names of the columns to read.
+        id_type: What to cast the ids to.
+
+    Raises:
+        InputDataError: A checksum does not match, a value is invalid, or rows are missing.
+        ReadWriteError: The file vanished or the disk failed half-way.
+    """
+    for path in dict.fromkeys(part.path for part in parts):
+        yield from _read_file([part for part in parts if part.path == path], columns, id_type)
+
+
+def _read_file(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, Papers]]:
+    path = parts[0].path
+    wanted = iter(parts)
+    part = next(wanted, None)
+    held: list[pa.RecordBatch] = []
+    position = 0  # row of the file at which the next batch starts
+    for batch in parquet.read_batches(path, columns.names):
+        end = position + batch.num_rows
+        while part is not None and part.start < end:
+            first = max(part.start, position) - position
+            held.append(batch.slice(first, part.start + part.rows - position - first))
+            if part.start + part.rows > end:
+                break
+            yield part, _papers(held, columns, id_type)
+            held, part = [], next(wanted, None)
+        if part is None:
+            return
+        position = end
+    if part is not None:
+        raise InputDataError(
+            f"{path}: the footer announces rows up to {part.start + part.rows}, but only {position} are there; "
+            "the file is damaged, get it again"
+        )
+
+
+def _papers(batches: Sequence[pa.RecordBatch], columns: Columns, id_type: pa.DataType) -> Papers:
+    ids = pa.chunked_array([batch.column(columns.id).cast(id_type) for batch in batches], type=id_type)
+    texts = pl.concat(
+        [
+            pl.DataFrame(
+                {
+                    "title": pl.Series(batch.column(columns.title)),
+                    "abstract": pl.Series(batch.column(columns.abstract)),
+                }
+            ).select(normalize(pl.all()))
+            for batch in batches
+        ]
+    )
+    return Papers(ids=ids, titles=texts["title"].to_list(), abstracts=texts["abstract"].to_list())
+
+
+def is_text(data_type: pa.DataType) -> bool:
+    """Tell whether a column type holds strings, plain or dictionary-encoded."""
+    if pa.types.is_dictionary(data_type):
+        return is_text(data_type.value_type)
+    return bool(
+        pa.types.is_string(data_type) or pa.types.is_large_string(data_type) or pa.types.is_string_view(data_type)
+    )
+
+
+def _is_id(data_type: pa.DataType) -> bool:
+    if pa.types.is_dictionary(data_type):
+        return _is_id(data_type.value_type)
+    return bool(is_text(data_type) or pa.types.is_integer(data_type))

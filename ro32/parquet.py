@@ -1,0 +1,83 @@
+"""Parquet in, checked to the last byte, in bounded memory.
+
+pyarrow opens, checks and decodes: it verifies page checksums and survives malformed files that abort other readers.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+
+_READ_ROWS = 2_048
+"""Rows decoded at once: what bounds memory when a file is one huge row group."""
+_READ_BUFFER_BYTES = 1 << 20
+
+
+def read_footer(path: Path) -> tuple[pa.Schema, int]:
+    """Return a file's schema and the number of rows that its footer announces.
+
+    Raises:
+        InputMissingError: The file does not exist or may not be read.
+        InputDataError: It is not Parquet, or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise InputMissingError(
+            f"{path}: cannot be read: {error.strerror}; check the path and its permissions"
+        ) from error
+    try:
+        with _open(path) as file:
+            return file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        kind = "is empty" if empty else f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})"
+        raise InputDataError(f"{path}: {kind}; get the file again") from error
+
+
+def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a file in small batches, every value validated.
+
+    Args:
+        path: The file.
+        columns: Names of the columns to read, in the order of the batches' columns.
+
+    Raises:
+        InputDataError: A checksum does not match or a value is invalid; says in which row group and column.
+        ReadWriteError: The file vanished or the disk failed half-way.
+    """
+    where = f"{path}"
+    try:
+        with _open(path) as file:
+            for group in range(file.num_row_groups):
+                where = f"{path}, row group {group}"
+                batches = file.iter_batches(batch_size=_READ_ROWS, row_groups=[group], columns=list(columns))
+                for batch in batches:
+                    for name in columns:
+                        where = f"{path}, row group {group}, column {name}"
+                        batch.column(name).validate(full=True)
+                    where = f"{path}, row group {group}"
+                    yield batch.select(list(columns))
+    except pa.ArrowException as error:
+        raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
+    except OSError as error:
+        if error.errno is None:  # pyarrow reports unreadable content as an OSError without a number
+            raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
+        raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        path,
+        page_checksum_verification=True,
+        pre_buffer=False,
+        buffer_size=_READ_BUFFER_BYTES,
+        memory_map=False,
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

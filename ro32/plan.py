@@ -1,0 +1,119 @@
+"""The plan of a run: input files -> parts, a pure function of the input and of the part size."""
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from ro32 import parquet
+from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.papers import Columns, Part, check_schema, is_text
+
+DEFAULT_PART_ROWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One input file as it was when the run was planned."""
+
+    path: Path
+    rows: int
+    id_type: pa.DataType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run will read: a pure function of the input and of `part_rows`.
+
+    Attributes:
+        sources: The input files in order.
+        columns: Names of the columns to read.
+        id_type: Type of the ids in the output; the files' common type.
+        parts: The parts in input order.
+    """
+
+    sources: tuple[Source, ...]
+    columns: Columns
+    id_type: pa.DataType
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole input."""
+        return sum(source.rows for source in self.sources)
+
+
+def find_files(inputs: Sequence[str]) -> list[Path]:
+    """Resolve inputs to files: each is a file, a folder (its *.parquet files, at any depth) or a glob pattern.
+
+    Returns:
+        Distinct files, sorted by name.
+
+    Raises:
+        InputMissingError: An input names nothing.
+    """
+    found: set[Path] = set()
+    for text in inputs:
+        path = Path(text)
+        if path.is_dir():
+            files = [file for file in path.rglob("*.parquet") if not file.name.startswith((".", "_"))]
+            wanted = f"folder {text} holds no *.parquet file"
+        elif path.exists():  # also a file whose name looks like a pattern
+            files, wanted = [path], ""
+        else:
+            files = [Path(file) for file in glob.glob(text, recursive=True) if Path(file).is_file()]  # noqa: PTH207 - an absolute pattern is allowed here
+            wanted = f"input {text} does not exist" if not glob.has_magic(text) else f"no file matches {text}"
+        if not files:
+            raise InputMissingError(f"{wanted}; name a Parquet file, a folder or a pattern")
+        found.update(files)
+    return sorted(found)
+
+
+def make_plan(files: Sequence[Path], columns: Columns, part_rows: int = DEFAULT_PART_ROWS) -> Plan:
+    """Read the footers of the input files and cut them into parts.
+
+    Args:
+        files: Input files in order.
+        columns: Names of the columns to read.
+        part_rows: Rows of a part; the last one of a file may be shorter.
+
+    Raises:
+        InputMissingError: A file does not exist or may not be read.
+        InputDataError: A file is not Parquet, or lacks a column, or a column is of the wrong type.
+    """
+    if part_rows < 1:
+        raise UsageError(f"a part has at least 1 row, found {part_rows}")
+    sources = tuple(_describe(path, columns) for path in files)
+    starts = [(source, start) for source in sources for start in range(0, source.rows, part_rows)]
+    return Plan(
+        sources=sources,
+        columns=columns,
+        id_type=_common_type(sources),
+        parts=tuple(
+            Part(index=index, path=source.path, start=start, rows=min(part_rows, source.rows - start))
+            for index, (source, start) in enumerate(starts)
+        ),
+    )
+
+
+def _describe(path: Path, columns: Columns) -> Source:
+    schema, rows = parquet.read_footer(path)
+    check_schema(path, schema, columns)
+    return Source(path=path, rows=rows, id_type=schema.field(columns.id).type)
+
+
+def _common_type(sources: Sequence[Source]) -> pa.DataType:
+    types = {source.id_type for source in sources}
+    if len(types) == 1:
+        return next(iter(types))
+    if all(is_text(item) for item in types):
+        return pa.large_string()
+    if all(pa.types.is_integer(item) for item in types):
+        return pa.int64()
+    odd = next(source for source in sources if source.id_type != sources[0].id_type)
+    raise InputDataError(
+        f"ids differ in type: {sources[0].id_type} in {sources[0].path}, {odd.id_type} in {odd.path}; "
+        "score the files apart or convert one"
+    )

@@ -1,0 +1,46 @@
+"""The processor: how many cores this process may really use, and what it is called."""
+
+import os
+import platform
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cores(cgroup: Path = CGROUP) -> int:
+    """Count the cores this process may use: its CPU affinity, and the container's quota where there is one.
+
+    Args:
+        cgroup: Root of the control groups' file system, version 2 or 1.
+
+    Returns:
+        At least 1; a quota of a core and a half counts as one.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota_cores(cgroup)
+    return affinity if quota is None else max(1, min(affinity, int(quota)))
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's marketing name, or its architecture where the system does not tell."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _quota_cores(cgroup: Path) -> float | None:
+    """Return the container's CPU quota in cores, None where none is set."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    return None if quota in {"max", "-1"} else int(quota) / int(period)
