@@ -1,0 +1,53 @@
+"""Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from tqdm import tqdm
+
+LOG_EVERY_S = 30.0
+"""Seconds between two lines in a log: a line a minute reads as a hang, one a second fills the disk."""
+
+
+class ProgressDisplay:
+    """Shows how far a run has come. Used as a context manager.
+
+    Args:
+        quiet: Show nothing at all.
+        stream: Where to; stderr by default.
+    """
+
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._bar: tqdm | None = None
+        self._started = self._logged = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, *, papers: int, papers_done: int, parts: int, parts_done: int) -> None:
+        """Show the state of the run: papers and parts in all, and how many of them are done."""
+        if self._quiet:
+            return
+        if self._stream.isatty():
+            if self._bar is None:
+                self._bar = tqdm(total=papers, unit=" papers", file=self._stream, dynamic_ncols=True, smoothing=0.1)
+            self._bar.set_postfix_str(f"part {min(parts_done + 1, parts)}/{parts}", refresh=False)
+            self._bar.update(papers_done - self._bar.n)
+        elif time.monotonic() - self._logged >= LOG_EVERY_S:
+            self._logged = time.monotonic()
+            rate = papers_done / (self._logged - self._started)
+            left = f"{(papers - papers_done) / rate / 60:.0f} min left" if rate else "no paper done yet"
+            self._stream.write(
+                f"{papers_done:,} of {papers:,} papers, {parts_done} of {parts} parts, {rate:.1f} papers/s, {left}\n"
+            )
+            self._stream.flush()

@@ -1,0 +1,103 @@
+"""`ro32-score`: label every paper of a Parquet dump."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from ro32.classifier import Classifier
+from ro32.cli.process import run
+from ro32.cli.progress import ProgressDisplay
+from ro32.papers import Columns
+from ro32.plan import DEFAULT_PART_ROWS
+from ro32.processor import available_cores
+from ro32.score import Settings, Summary, score_file
+
+
+@click.command(name="ro32-score", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("inputs", nargs=-1, required=True, metavar="PAPERS...")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Labels file to write."
+)
+@click.option(
+    "--bundle",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Model to score with.  [default: the one that comes with ro32]",
+)
+@click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")
+@click.option("--title-column", metavar="NAME", default="title", show_default=True, help="Column of the titles.")
+@click.option(
+    "--abstract-column", metavar="NAME", default="abstract", show_default=True, help="Column of the abstracts."
+)
+@click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Threads that score.  [default: one per core available to this process]",
+)
+@click.option(
+    "--part-rows",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=DEFAULT_PART_ROWS,
+    show_default=True,
+    help="Papers held in memory at once. No score depends on it.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@click.version_option(package_name="ro32", prog_name="ro32")
+def command(
+    *,
+    inputs: tuple[str, ...],
+    output: Path,
+    bundle: Path | None,
+    id_column: str,
+    title_column: str,
+    abstract_column: str,
+    threads: int | None,
+    part_rows: int,
+    quiet: bool,
+) -> None:
+    """Tell for every paper whether it belongs in cs.RO, and how sure that is.
+
+    PAPERS are Parquet files with the columns id, title and abstract; a folder or a quoted pattern stands
+    for the files in it. The labels file has one row per paper, in the same order, and appears only when it
+    is complete.
+
+    Example: ro32-score papers.parquet -o labels.parquet
+    """
+    settings = Settings(
+        threads=threads or available_cores(),
+        part_rows=part_rows,
+        columns=Columns(id=id_column, title=title_column, abstract=abstract_column),
+    )
+    classifier = Classifier.load(bundle)
+    with ProgressDisplay(quiet=quiet) as display:
+        summary = score_file(
+            inputs,
+            output,
+            classifier=classifier,
+            settings=settings,
+            on_progress=lambda progress: display.update(**asdict(progress)),
+        )
+    if not quiet:
+        click.echo(_one_line(summary, output, classifier.manifest.positive_label), err=True)
+
+
+def _one_line(summary: Summary, output: Path, positive_label: str) -> str:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(summary.unscored.items()))
+    return (
+        f"{output}: {summary.rows:,} papers, {summary.positives:,} {positive_label}, "
+        f"{summary.unscored.total():,} unscored{f' ({reasons})' if reasons else ''}; "
+        f"{summary.papers_per_s:,.1f} papers/s, {summary.tokens_per_s:,.0f} tokens/s, {summary.seconds:,.1f} s"
+    )
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()
