@@ -1,6 +1,6 @@
 """Make tests/data/papers.parquet: 2,000 real arXiv papers, small enough to commit.
 
-    python tests/data/make_papers.py --source ../shared/data/validation.parquet
+    python tests/data/make_papers.py --source validation.parquet
 
 No paper is drawn by a random number generator, whose stream may change with a library's version: papers are ranked by
 a digest of their ids, which is as good as random and the same everywhere.
