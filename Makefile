@@ -1,0 +1,83 @@
+# Bare `make` lists the targets. Needs bash, Python 3.11 or newer, and a package index; each environment is made on first use.
+
+PYTHON ?= python3
+PAPERS ?= tests/data/papers.parquet
+LABELS ?= labels.parquet
+
+# The release that the measurements in docs/ rest on. Others work too; an open range would give gigabytes of CUDA.
+TORCH := 2.13.0
+# What resolves for all Python versions at once; pip resolves for the one it runs on.
+UV := 0.13.9
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+
+python_version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+score_env := .venv/score/.installed-$(python_version)
+dev_env := .venv/dev/.installed-$(python_version)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: score
+score: $(score_env) ## label papers: PAPERS=dump.parquet LABELS=labels.parquet (default: the sample of 2,000)
+	.venv/score/bin/ro32-score $(PAPERS) -o $(LABELS)
+
+.PHONY: check
+check: lint types test smoke ## all that continuous integration runs: lint, types, test, smoke
+
+.PHONY: test
+test: $(dev_env) ## run the tests, but for those that need minutes (documentation checks included)
+	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not full and not xla and not smoke"
+
+.PHONY: test-all
+test-all: $(dev_env) ## run the slow tests too
+	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not xla"
+
+.PHONY: docs-check
+docs-check: $(dev_env) ## check the documentation alone: links, help texts, figures
+	.venv/dev/bin/python -m pytest tests/docs
+
+.PHONY: smoke
+smoke: $(dev_env) ## build the wheel, install it alone into a fresh environment, score the sample with it
+	.venv/dev/bin/python -m pytest -m smoke
+
+.PHONY: lint
+lint: $(dev_env) ## check style and layout with ruff
+	.venv/dev/bin/ruff check
+	.venv/dev/bin/ruff format --check
+
+.PHONY: format
+format: $(dev_env) ## let ruff mend style and layout
+	.venv/dev/bin/ruff check --fix
+	.venv/dev/bin/ruff format
+
+.PHONY: types
+types: $(dev_env) ## check types with mypy, strictly
+	.venv/dev/bin/mypy
+
+.PHONY: lock
+lock: ## pin the newest releases of all dependencies in constraints.txt
+	$(PYTHON) -m venv --clear .venv/lock
+	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	.venv/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+		--constraint <(echo torch==$(TORCH)) --no-emit-package ro32 --no-annotate --quiet \
+		--custom-compile-command "make lock" --output-file constraints.txt
+
+.PHONY: clean
+clean: ## remove environments, caches and what was built
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+# An environment is brought up to date when what it is made from changed, and made anew when PYTHON did.
+.venv/%/.installed-$(python_version): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: ro32 needs Python 3.11 or newer, and" \
+		"'$(PYTHON)' is $(or $(python_version),not there); name another: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "setting up .venv/$*" >&2
+	@[ -e $@ ] || $(PYTHON) -m venv --clear .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.$(filter-out [score],[$*])'
+	@touch $@
