@@ -15,13 +15,12 @@ A message says where, what was expected, what was found and what to do.
 """
 
 import signal
-from typing import ClassVar
 
 
 class Ro32Error(Exception):
     """Base of every error that ro32 raises on purpose."""
 
-    exit_code: ClassVar[int] = 70
+    exit_code: int = 70
 
 
 class UsageError(Ro32Error):
@@ -74,5 +73,5 @@ class Interrupted(Ro32Error):  # noqa: N818 - a request from outside, not a faul
     """
 
     def __init__(self, signal_number: int) -> None:
-        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
         super().__init__(f"stopped by {signal.Signals(signal_number).name}; nothing was published")

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -95,7 +96,10 @@ class LabelsFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._temporary.unlink(missing_ok=True)  # nothing left to remove after a commit
-        if not self._file.closed:
+        if not self._file.closed:  # not committed: what cannot be written any more is not wanted any more
+            with suppress(OSError, pa.ArrowException):
+                self._writer.close()
+            self._writer.is_open = False  # else its destructor tries again, and complains
             self._file.close()
 
     def append(self, table: pa.Table) -> None:

@@ -1,0 +1,19 @@
+"""What a command leaves behind, and how a test calls one."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+
+class Outcome(NamedTuple):
+    """Exit code and output of a command."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+Invoke = Callable[[click.Command, Sequence[str | Path]], Outcome]
+Score = Callable[..., Outcome]

@@ -1,0 +1,61 @@
+"""What tests share: the sample of real papers, a small real bundle, and the command line in one process."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import polars as pl
+import pytest
+
+from ro32.classifier import Classifier
+from ro32.cli.process import exit_code_of
+from ro32.cli.score import command as score_command
+from tests.command_line import Invoke, Outcome
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def papers_path() -> Path:
+    """About 2,000 real arXiv papers."""
+    return DATA / "papers.parquet"
+
+
+@pytest.fixture(scope="session")
+def papers(papers_path: Path) -> pl.DataFrame:
+    """The first 300 of them, as a frame."""
+    return pl.read_parquet(papers_path).head(300)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> Path:
+    """A bundle exported from a tiny BERT: all that a real one has, in a hundredth of the time."""
+    return DATA / "tiny_bundle"
+
+
+@pytest.fixture(scope="session")
+def classifier(tiny_bundle: Path) -> Classifier:
+    """The tiny bundle, loaded."""
+    return Classifier.load(tiny_bundle)
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
+    """Run a command in this process, through the frame that turns errors into exit codes."""
+
+    def call(command: click.Command, args: Sequence[str | Path]) -> Outcome:
+        capsys.readouterr()
+        code = exit_code_of(command, [str(arg) for arg in args])
+        return Outcome(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def score(invoke: Invoke, tiny_bundle: Path) -> Callable[..., Outcome]:
+    """Run `ro32-score` with the tiny bundle."""
+
+    def call(*args: str | Path, bundle: Path = tiny_bundle) -> Outcome:
+        return invoke(score_command, [*args, "--bundle", bundle])
+
+    return call
