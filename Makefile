@@ -38,6 +38,10 @@ test: $(dev_env) ## run the tests, but for those that need minutes (documentatio
 test-all: $(dev_env) ## run the slow tests too
 	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not xla"
 
+.PHONY: docs
+docs: $(dev_env) ## write the parts of README.md that are made from the code
+	.venv/dev/bin/python -m tests.docs.generated
+
 .PHONY: docs-check
 docs-check: $(dev_env) ## check the documentation alone: links, help texts, figures
 	.venv/dev/bin/python -m pytest tests/docs
@@ -63,7 +67,7 @@ types: $(dev_env) ## check types with mypy, strictly
 .PHONY: lock
 lock: ## pin the newest releases of all dependencies in constraints.txt
 	$(PYTHON) -m venv --clear .venv/lock
-	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	.venv/lock/bin/python -m pip install -qq --disable-pip-version-check uv==$(UV)
 	.venv/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 		--constraint <(echo torch==$(TORCH)) --no-emit-package ro32 --no-annotate --quiet \
 		--custom-compile-command "make lock" --output-file constraints.txt
@@ -78,6 +82,6 @@ clean: ## remove environments, caches and what was built
 		"'$(PYTHON)' is $(or $(python_version),not there); name another: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "setting up .venv/$*" >&2
 	@[ -e $@ ] || $(PYTHON) -m venv --clear .venv/$*
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	@.venv/$*/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt \
 		--editable '.$(filter-out [score],[$*])'
 	@touch $@

@@ -1,0 +1,44 @@
+"""The parts of README.md that are made from the code, so that they cannot drift from it. `make docs` writes them anew.
+
+They are the fenced blocks that begin with "$ ro32-... --help".
+"""
+
+import re
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+
+README = Path(__file__).parents[2] / "README.md"
+HELP_WIDTH = 100
+"""Columns that help texts are laid out for: as many as a code block on a project's page shows without scrolling."""
+
+
+def refresh(text: str) -> str:
+    """Return README.md's text with every generated part as it should be."""
+    return re.sub(
+        r"(?<=```console\n)\$ (ro32-\w+) --help\n.*?(?=```)",
+        lambda match: f"$ {match[1]} --help\n{help_text(match[1])}\n",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def help_text(name: str) -> str:
+    """Return what a command prints for --help on a terminal of HELP_WIDTH columns."""
+    (script,) = entry_points(group="console_scripts", name=name)
+    command: click.Command = import_module(script.module).command
+    with click.Context(
+        command, info_name=name, **{**command.context_settings, "terminal_width": HELP_WIDTH}
+    ) as context:
+        return command.get_help(context)
+
+
+def main() -> None:
+    """Write README.md anew."""
+    README.write_text(refresh(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

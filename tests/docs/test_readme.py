@@ -1,0 +1,45 @@
+"""README.md says what the code does."""
+
+import re
+
+import pyarrow as pa
+import pytest
+
+from ro32 import labels
+from ro32.errors import Interrupted, Ro32Error
+from tests.docs.generated import README, refresh
+
+
+@pytest.fixture(scope="module")
+def readme() -> str:
+    """Return README.md's text."""
+    return README.read_text(encoding="utf-8")
+
+
+def test_generated_parts_are_fresh(readme: str) -> None:
+    """Help texts are those of the commands."""
+    assert readme == refresh(readme), "README.md is out of date; run `make docs`"
+
+
+@pytest.mark.parametrize("name", ["ro32-score", "ro32-train", "ro32-eval"])
+def test_help_of_every_command_is_shown(readme: str, name: str) -> None:
+    """A block that nobody opened would never be out of date."""
+    assert f"```console\n$ {name} --help\nUsage: {name} " in readme
+
+
+def test_column_table_is_the_output_contract(readme: str) -> None:
+    """The same columns in the same order."""
+    assert re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE) == labels.schema(pa.string()).names
+
+
+def test_reasons_for_no_score_are_all_named(readme: str) -> None:
+    """What a query on the column `error` can meet."""
+    for reason in (labels.EMPTY_TEXT, labels.NON_FINITE):
+        assert f"`{reason}`" in readme
+
+
+def test_exit_code_table_is_the_error_tree(readme: str) -> None:
+    """Each code that a command can end with has its row."""
+    shown = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", readme, re.MULTILINE) for code in row.split(",")}
+    raised = {error.exit_code for error in Ro32Error.__subclasses__() if error is not Interrupted}
+    assert shown == {0, Ro32Error.exit_code, 128 + 2, 128 + 15} | raised

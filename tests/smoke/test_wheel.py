@@ -1,0 +1,153 @@
+"""The wheel, built and installed alone into a fresh environment: what a scoring host has."""
+
+import json
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ro32.bundle import SHIPPED
+from ro32.labels import read_provenance
+
+pytestmark = pytest.mark.smoke
+
+ROOT = Path(__file__).parents[2]
+PAPERS = ROOT / "tests" / "data" / "papers.parquet"
+MODEL = {f"ro32/models/{SHIPPED}/{name}" for name in ("model.onnx", "tokenizer.json", "bundle.json", "README.md")}
+MAX_WHEEL_BYTES = 30_000_000
+"""The int8 model of 23 MB hardly compresses, and the rest of the package is 0.1 MB."""
+ABSENT = ("torch", "transformers", "optimum", "onnx", "sklearn", "scipy", "matplotlib")
+"""What training, export and tests install, and a scoring host must do without."""
+needs_model = pytest.mark.skipif(
+    not (ROOT / "ro32" / "models" / SHIPPED).is_dir(), reason=f"the bundle ro32/models/{SHIPPED} is not there yet"
+)
+
+
+def run(*command: str | Path, folder: Path, environment: dict[str, str] | None = None) -> str:
+    """Run a command to its successful end and return what it wrote to stdout and stderr."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def without_network() -> list[str]:
+    """Return the words that run a command in a network namespace of its own, where the system allows that."""
+    words = ["unshare", "--map-root-user", "--net"]
+    try:
+        allowed = subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        allowed = False
+    return words if allowed else []
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from this source tree."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, folder=folder)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+class Host:
+    """A machine that has the wheel, what the wheel depends on, and nothing else: no network, and none of our variables.
+
+    Args:
+        folder: Where to make its environment.
+        wheel: What to install.
+    """
+
+    def __init__(self, folder: Path, wheel: Path) -> None:
+        self.folder = folder
+        self._bin = folder / "venv" / "bin"
+        venv.create(folder / "venv", with_pip=True)
+        install = ("-m", "pip", "install", "-qq", "--disable-pip-version-check")
+        run(self._bin / "python", *install, "--constraint", ROOT / "constraints.txt", wheel, folder=folder)
+        self._alone = without_network()
+
+    def run(self, command: str, *args: str | Path) -> str:
+        """Run one of the environment's commands, as `run` does."""
+        dead = "http://127.0.0.1:9"  # for where a namespace is not to be had
+        return run(
+            *self._alone,
+            self._bin / command,
+            *args,
+            folder=self.folder,
+            environment={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "http_proxy": dead, "https_proxy": dead},
+        )
+
+
+@pytest.fixture(scope="module")
+def host(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """One host for all tests: making it is most of the time that they take."""
+    return Host(tmp_path_factory.mktemp("host"), wheel)
+
+
+def test_wheel_holds_the_package_and_its_licence_alone(wheel: Path) -> None:
+    """Tests, exporter and benchmark stay in the clone."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    info = next(name.split("/")[0] for name in names if ".dist-info/" in name)
+    assert {name.split("/")[0] for name in names} == {"ro32", info}
+    assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= set(names)
+
+
+@needs_model
+def test_wheel_holds_the_model_and_is_small_enough(wheel: Path) -> None:
+    """`pip install` is all that a scoring host needs: nothing is fetched later."""
+    with zipfile.ZipFile(wheel) as archive:
+        assert set(archive.namelist()) >= MODEL
+    assert wheel.stat().st_size <= MAX_WHEEL_BYTES
+
+
+def test_host_has_no_training_packages(host: Host) -> None:
+    """Otherwise the next tests would prove nothing."""
+    found = host.run("python", "-c", f"from importlib.util import find_spec as f; print([*filter(f, {ABSENT})])")
+    assert found.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["ro32-score", "ro32-eval", "ro32-train"])
+def test_commands_answer_without_training_packages(host: Host, command: str) -> None:
+    """Help and version must not need what the work itself needs."""
+    assert host.run(command, "--help").startswith(f"Usage: {command}")
+    assert host.run(command, "--version").startswith("ro32, version ")
+
+
+@pytest.fixture(scope="module")
+def labels_path(host: Host) -> Path:
+    """The labels of the sample, by the main job as a scoring host does it."""
+    path = host.folder / "labels.parquet"
+    assert "2,000 papers" in host.run("ro32-score", PAPERS, "-o", path)
+    return path
+
+
+@needs_model
+def test_host_scores_the_sample(labels_path: Path) -> None:
+    """Every paper has its row, its place and its score."""
+    papers, labels = pl.read_parquet(PAPERS), pl.read_parquet(labels_path)
+    assert labels.columns == ["id", "label", "score", "error", "content_hash"]
+    assert labels["id"].equals(papers["id"])
+    assert labels["error"].null_count() == len(papers)
+    assert labels["score"].is_between(0, 1).all()
+    assert read_provenance(labels_path) is not None
+
+
+@needs_model
+def test_host_measures_the_labels(host: Host, labels_path: Path) -> None:
+    """`ro32-eval` needs no more than `ro32-score`, and the shipped model is a real one."""
+    (measured,) = json.loads(host.run("ro32-eval", PAPERS, "--labels", labels_path, "--json"))
+    assert measured["papers"] == 2000
+    assert measured["average_precision"] > 0.9
