@@ -1,6 +1,7 @@
 """The parts of README.md that are made from the code, so that they cannot drift from it. `make docs` writes them anew.
 
-They are the fenced blocks that begin with "$ ro32-... --help".
+They are the fenced blocks that begin with "$ ro32-... --help", and the table between "<!-- quality -->" and
+"<!-- /quality -->", which comes from the manifest of the bundle that ships.
 """
 
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from ro32.bundle import Bundle
+
 README = Path(__file__).parents[2] / "README.md"
 HELP_WIDTH = 100
 """Columns that help texts are laid out for: as many as a code block on a project's page shows without scrolling."""
@@ -17,12 +20,32 @@ HELP_WIDTH = 100
 
 def refresh(text: str) -> str:
     """Return README.md's text with every generated part as it should be."""
-    return re.sub(
+    text = re.sub(
         r"(?<=```console\n)\$ (ro32-\w+) --help\n.*?(?=```)",
         lambda match: f"$ {match[1]} --help\n{help_text(match[1])}\n",
         text,
         flags=re.DOTALL,
     )
+    return re.sub(r"(?<=<!-- quality -->\n).*?(?=<!-- /quality -->)", lambda _: quality_table(), text, flags=re.DOTALL)
+
+
+def quality_table() -> str:
+    """Return what the shipped bundle's manifest says of its quality, as a table."""
+    manifest = Bundle.shipped().manifest
+    quality = manifest.quality
+    rows = (
+        ("papers", f"{quality['papers']:,}"),
+        (f"of them listed in {manifest.positive_label}", f"{quality['positives']:,}"),
+        ("average precision", f"{quality['average_precision']:.4f}"),
+        ("threshold", f"{manifest.threshold:.4f}"),
+        ("F1", f"{quality['f1']:.4f}"),
+        ("precision", f"{quality['precision']:.4f}"),
+        ("recall", f"{quality['recall']:.4f}"),
+        ("accuracy", f"{quality['accuracy']:.4f}"),
+        ("true positives, false positives", f"{quality['tp']:,}, {quality['fp']:,}"),
+        ("false negatives, true negatives", f"{quality['fn']:,}, {quality['tn']:,}"),
+    )
+    return "".join(f"| {name} | {value} |\n" for name, value in (("measure", "value"), ("---", "---:"), *rows))
 
 
 def help_text(name: str) -> str:
