@@ -1,9 +1,11 @@
 """The bundle: a model folder that holds all that scoring needs, every file digested.
 
-    model.onnx       the encoder and its classification head: input_ids, attention_mask, token_type_ids -> logits
-    tokenizer.json   a Hugging Face fast tokenizer
-    bundle.json      what this module reads: settings, measured quality, and the digest of each other file
-    README.md        the model card
+    model.onnx           the encoder and its classification head: input_ids, attention_mask, token_type_ids -> logits
+    tokenizer.json       a Hugging Face fast tokenizer
+    linear.safetensors   the linear view (`ro32.linear`), where the bundle has one
+    curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
+    bundle.json          what this module reads: settings, measured quality, and the digest of each other file
+    README.md            the model card
 
 bundle.json is written in one canonical form and read only in that form, its own digest included, so that no
 byte of a bundle can change unnoticed.
@@ -12,18 +14,26 @@ byte of a bundle can change unnoticed.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Self
 
-from ro32.errors import BundleError
+from ro32.errors import BundleError, UsageError
+from ro32.views import View, ViewName
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
+LINEAR = "linear.safetensors"
+CURVES = "curves.csv"
+CARD = "README.md"
 SHIPPED = "cs.RO"
+
+
+_NOT_SCORING = frozenset({"name", "threshold", "quality", "source", "tools", "views", "view"})
+"""Fields of a manifest that change no score; of the views, the weights of the one that scores do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +51,8 @@ class Manifest:
         source: Where the weights come from: digest of the checkpoint, licence, command.
         tools: Versions of what built the bundle.
         files: SHA-256 in hex of each other file in the folder, by name.
+        views: Ways to score a paper, by name. Without any, the score is the softmax of the encoder's logits as it is.
+        view: The one of them that scores; `threshold` is its threshold.
         format_version: Version of this layout.
     """
 
@@ -54,6 +66,8 @@ class Manifest:
     source: Mapping[str, Any] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
+    view: str | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -63,6 +77,16 @@ class Manifest:
             raise BundleError(f"positive label {self.positive_label!r} is not one of the labels {self.labels}")
         if not 0 < self.threshold < 1:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
+        if not self.views and self.view is None:
+            return
+        if self.view is None or self.view not in self.views:
+            raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
+        if len(self.labels) != 2:  # noqa: PLR2004 - log-odds are of one label against the other
+            raise BundleError(f"views tell two labels apart, found {len(self.labels)}: {self.labels}")
+        if self.threshold != self.views[self.view].threshold:
+            raise BundleError(f"threshold {self.threshold} is not that of the view {self.view!r}")
+        if LINEAR not in self.files and any(view.linear for view in self.views.values()):
+            raise BundleError(f"a view asks for the linear view, but the bundle has no {LINEAR}")
 
     @property
     def positive_index(self) -> int:
@@ -74,9 +98,33 @@ class Manifest:
         """The label of a paper below the threshold."""
         return next(label for label in self.labels if label != self.positive_label)
 
+    @property
+    def scoring_digest(self) -> str:
+        """SHA-256 in hex of all that a score depends on besides the text: not names, threshold or figures."""
+        body = {name: value for name, value in asdict(self).items() if name not in _NOT_SCORING}
+        body["files"] = {name: digest for name, digest in self.files.items() if name not in {CARD, CURVES}}
+        if self.view is not None:
+            body["weights"] = self.views[self.view].weights
+        return sha256(_canonical(body))
+
+    def choose(self, view: ViewName) -> Self:
+        """Return the manifest of this bundle when it scores by another of its views.
+
+        Raises:
+            UsageError: The bundle does not have that view.
+        """
+        if view not in self.views:
+            raise UsageError(f"bundle {self.name}: it has no view '{view}'; export it with a linear view")
+        return replace(self, view=str(view), threshold=self.views[view].threshold)
+
+    def _body(self) -> dict[str, Any]:
+        """Return the fields as JSON values; a bundle of the encoder alone says nothing of views."""
+        body = asdict(self)
+        return body if self.views else {name: value for name, value in body.items() if name not in {"views", "view"}}
+
     def to_bytes(self) -> bytes:
         """Serialize in the one canonical form, own digest included."""
-        body = asdict(self)
+        body = self._body()
         body["digest"] = sha256(_canonical(body))
         return _canonical(body)
 
@@ -90,7 +138,8 @@ class Manifest:
         try:
             body = json.loads(data)
             body.pop("digest")
-            manifest = cls(**{**body, "labels": tuple(body["labels"])})
+            views = {name: View(**view) for name, view in body.pop("views", {}).items()}
+            manifest = cls(**{**body, "labels": tuple(body["labels"]), "views": views})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(f"{MANIFEST} is not a bundle manifest ({error}); install the bundle again") from error
         if manifest.to_bytes() != data:
@@ -107,12 +156,14 @@ class Bundle:
         digest: SHA-256 in hex of bundle.json, which covers every file: the identity of the model.
         model: The ONNX graph, the very bytes that were verified.
         tokenizer: The tokenizer's JSON, likewise.
+        linear: The linear view, serialized, likewise; none where the bundle has none.
     """
 
     manifest: Manifest
     digest: str
     model: bytes
     tokenizer: bytes
+    linear: bytes | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -137,7 +188,13 @@ class Bundle:
         for name in (MODEL, TOKENIZER):
             if name not in contents:
                 raise BundleError(f"bundle {folder}: {MANIFEST} lists no {name}; export the bundle again")
-        return cls(manifest=manifest, digest=sha256(raw), model=contents[MODEL], tokenizer=contents[TOKENIZER])
+        return cls(
+            manifest=manifest,
+            digest=sha256(raw),
+            model=contents[MODEL],
+            tokenizer=contents[TOKENIZER],
+            linear=contents.get(LINEAR),
+        )
 
     @classmethod
     def shipped(cls) -> Self:

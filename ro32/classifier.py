@@ -1,4 +1,4 @@
-"""Texts -> probabilities: a tokenizer and one onnxruntime session.
+"""Texts -> probabilities: a tokenizer and one onnxruntime session, and the linear view where the bundle has one.
 
 One paper a session run, one thread inside the session, one calling thread a core: no padding, so nothing is computed
 in vain, and a paper's score depends on that paper and the bundle alone. Dynamic int8 would break that as soon as two
@@ -14,10 +14,15 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ro32.bundle import Bundle, Manifest
+from ro32.bundle import Bundle, Manifest, sha256
 from ro32.errors import BundleError
+from ro32.linear import LinearModel
 from ro32.processor import available_cores
 from ro32.text import PaperTokenizer
+from ro32.views import View, ViewName
+
+SCORING_VERSION = 1
+"""Raised whenever this code gives another score for the same bundle and text: older scores are not reused then."""
 
 
 class Classifier:
@@ -25,14 +30,20 @@ class Classifier:
 
     Args:
         bundle: A loaded bundle.
+        view: Which of the bundle's views scores; the one that its manifest names by default.
 
     Raises:
         BundleError: onnxruntime or tokenizers cannot use what is in the bundle.
+        UsageError: The bundle does not have the view.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, view: ViewName | None = None) -> None:
+        manifest = bundle.manifest if view is None else bundle.manifest.choose(view)
         self.digest = bundle.digest
-        self.manifest: Manifest = bundle.manifest
+        self.scoring_digest = sha256(f"{SCORING_VERSION} {manifest.scoring_digest}".encode())
+        self.manifest: Manifest = manifest
+        self._view: View | None = None if manifest.view is None else manifest.views[manifest.view]
+        self._linear = None if bundle.linear is None else LinearModel.from_bytes(bundle.linear)
         try:
             self._tokenizer = PaperTokenizer(
                 bundle.tokenizer, max_length=bundle.manifest.max_length, separator=bundle.manifest.separator
@@ -51,13 +62,14 @@ class Classifier:
             )
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Self:
+    def load(cls, folder: Path | None = None, view: ViewName | None = None) -> Self:
         """Load a bundle folder, or the bundle that comes with the package.
 
         Raises:
             BundleError: The bundle is missing, tampered with or unusable.
+            UsageError: The bundle does not have the view.
         """
-        return cls(Bundle.shipped() if folder is None else Bundle.load(folder))
+        return cls(Bundle.shipped() if folder is None else Bundle.load(folder), view)
 
     def encode(self, title: str, abstract: str) -> list[int]:
         """Return the token ids of one paper of normalized text; none where there is nothing to score."""
@@ -77,12 +89,39 @@ class Classifier:
         output = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
         return np.asarray(output[0], dtype=np.float32)
 
-    def score(self, input_ids: Sequence[int]) -> float:
+    def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:
+        """Score n papers of normalized text by the linear view.
+
+        Returns:
+            Shape (n,), float64, log-odds; all 0 where the bundle has no linear view or the chosen view does not ask it.
+        """
+        if self._linear is None or self._view is None or not self._view.linear:
+            return np.zeros(len(titles))
+        return self._linear.scores(titles, abstracts)
+
+    def score(self, input_ids: Sequence[int], linear: float) -> float:
         """Return the probability of the positive label for one paper, a float32 value.
 
         Not finite if the model's output is not.
+
+        Args:
+            input_ids: t >= 1 token ids, special tokens included.
+            linear: The same paper's log-odds by `linear_scores`.
         """
-        return float(softmax(self.logits(input_ids))[self.manifest.positive_index])
+        return float(self._probabilities(input_ids, linear)[self.manifest.positive_index])
+
+    def _probabilities(self, input_ids: Sequence[int], linear: float) -> NDArray[np.float32]:
+        if self._view is None:
+            return softmax(self.logits(input_ids))
+        positive = self.manifest.positive_index
+        margin = 0.0
+        if self._view.encoder:
+            logits = self.logits(input_ids)
+            margin = float(logits[positive]) - float(logits[1 - positive])
+        probability = self._view.probability(margin, linear)
+        both = np.full(2, 1 - probability, dtype=np.float32)
+        both[positive] = probability
+        return both
 
     def predict_proba(
         self, titles: Sequence[str], abstracts: Sequence[str], *, threads: int | None = None
@@ -98,11 +137,12 @@ class Classifier:
             Shape (n, k), float32: probabilities in the order of the bundle's labels; NaN where a paper has no text.
         """
         probabilities = np.full((len(titles), len(self.manifest.labels)), np.nan, dtype=np.float32)
+        linear = self.linear_scores(titles, abstracts)
 
         def score_row(row: int) -> None:
             input_ids = self.encode(titles[row], abstracts[row])
             if input_ids:
-                probabilities[row] = softmax(self.logits(input_ids))
+                probabilities[row] = self._probabilities(input_ids, float(linear[row]))
 
         with ThreadPoolExecutor(threads or available_cores()) as pool:
             for _ in pool.map(score_row, range(len(titles))):

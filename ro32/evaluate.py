@@ -1,6 +1,6 @@
 """What a model is worth: its scores against the categories that the dump itself carries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from ro32.classifier import Classifier
 from ro32.errors import InputDataError
 from ro32.labels import read_provenance
 from ro32.metrics import Confusion, precision_recall
+from ro32.outcomes import OutcomeIndex
 from ro32.papers import Columns
 from ro32.plan import find_files, make_plan
-from ro32.threads import score_parts
+from ro32.threads import Known, score_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ def read_truth(
     ids: list[pa.Array] = []
     listed: list[NDArray[np.bool_]] = []
     for path in find_files(inputs):
-        for batch in _read(path, [id_column, categories_column]):
+        for _, batch in _read(path, [id_column, categories_column]):
             ids.append(batch.column(id_column))
             categories = pl.Series("categories", batch.column(categories_column)).cast(pl.String).fill_null("")
             listed.append(categories.str.split(" ").list.contains(category).to_numpy())
@@ -94,7 +95,7 @@ def evaluate_labels(truth: Truth, labels: Path) -> Evaluation:
         InputMissingError: The file is not there.
         InputDataError: It is no labels file, or not one of these papers in this order.
     """
-    batches = list(_read(labels, ["id", "score"]))
+    batches = [batch for _, batch in _read(labels, ["id", "score"])]
     provenance = read_provenance(labels)
     if provenance is None:
         raise InputDataError(f"{labels}: not a labels file of ro32 (its footer tells no threshold); name its output")
@@ -122,10 +123,12 @@ def evaluate_bundle(
     Raises:
         InputDataError: The papers are not what the input contract asks for.
     """
-    scores: list[float | None] = []
-    for _, scored in score_parts(make_plan(find_files(inputs), columns), classifier, threads, lambda _: None):
-        scores.extend(scored.scores)
-    return _evaluate(classifier.manifest.name, truth, np.array(scores, dtype=np.float32), classifier.manifest.threshold)
+    plan = make_plan(find_files(inputs), columns)
+    known = Known(previous=OutcomeIndex(), current=OutcomeIndex())
+    scores = [np.zeros(0, dtype=np.float32)]
+    for _, part in score_parts(plan, plan.parts, classifier, known, threads=threads, on_rows=lambda _: None):
+        scores.append(part.table.column("score").to_numpy())
+    return _evaluate(classifier.manifest.name, truth, np.concatenate(scores), classifier.manifest.threshold)
 
 
 def _evaluate(name: str, truth: Truth, scores: NDArray[np.float32], threshold: float) -> Evaluation:
@@ -148,11 +151,11 @@ def _evaluate(name: str, truth: Truth, scores: NDArray[np.float32], threshold: f
     )
 
 
-def _read(path: Path, columns: Sequence[str]) -> Sequence[pa.RecordBatch]:
+def _read(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
     schema, _ = parquet.read_footer(path)
     missing = [name for name in columns if schema.get_field_index(name) < 0]
     if missing:
         raise InputDataError(
             f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {', '.join(schema.names)}"
         )
-    return list(parquet.read_batches(path, columns))
+    return parquet.read_batches(path, columns)

@@ -1,28 +1,26 @@
 """The output contract: what a labels file holds, and how it appears: whole, by one rename, or not at all."""
 
+import hashlib
 import json
-import os
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32 import durable
 from ro32.bundle import Manifest
-from ro32.errors import OutputError, ReadWriteError
+from ro32.errors import ReadWriteError
+from ro32.outcomes import REASONS, Hashes, Outcomes, pack
 from ro32.papers import Papers
+from ro32.parquet import read_batches
 
 FOOTER_KEY = "ro32"
 """Key of the Parquet footer under which the provenance stands, as JSON."""
-
-EMPTY_TEXT = "empty_text"
-"""Neither title nor abstract holds a token of text."""
-NON_FINITE = "non_finite"
-"""The model returned infinity or NaN for this paper."""
 
 
 def schema(id_type: pa.DataType) -> pa.Schema:
@@ -38,28 +36,70 @@ def schema(id_type: pa.DataType) -> pa.Schema:
     )
 
 
-def label_table(
-    papers: Papers, scores: Sequence[float | None], errors: Sequence[str | None], manifest: Manifest
-) -> pa.Table:
+def label_table(papers: Papers, outcomes: Outcomes, manifest: Manifest) -> pa.Table:
     """Assemble the labels of one part.
 
     Args:
         papers: n papers.
-        scores: n probabilities of the positive label; None where a paper was not scored.
-        errors: n reasons why a paper was not scored; None where it was.
+        outcomes: Of the same papers.
         manifest: Names the labels and the threshold.
 
     Returns:
         n rows in the papers' order, with `schema(papers.ids.type)`.
     """
-    labels = [
-        None if score is None else manifest.positive_label if score >= manifest.threshold else manifest.negative_label
-        for score in scores
-    ]
-    fields = schema(papers.ids.type)
-    values = [labels, scores, errors, papers.hashes]
-    arrays = [pa.array(column, item.type) for column, item in zip(values, list(fields)[1:], strict=True)]
-    return pa.table([papers.ids, *arrays], schema=fields)
+    unscored = outcomes.errors > 0
+    positive = outcomes.scores.astype(np.float64) >= manifest.threshold
+    names = np.array([manifest.negative_label, manifest.positive_label], dtype=object)
+    hashes = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(papers), [None, pa.py_buffer(papers.hashes)])
+    return pa.table(
+        [
+            papers.ids,
+            pa.array(names[positive.astype(np.intp)], pa.string(), mask=unscored),
+            pa.array(outcomes.scores, pa.float32(), mask=unscored),
+            pa.array(np.array(REASONS, dtype=object)[outcomes.errors], pa.string()),
+            hashes,
+        ],
+        schema=schema(papers.ids.type),
+    )
+
+
+def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
+    """Read hashes and outcomes back from rows of a labels file, as many as there are rows.
+
+    Args:
+        batch: With the columns content_hash, score and error.
+
+    Raises:
+        ValueError: A column is of another type, a reason is not known to this version, or a row has neither score nor
+            error.
+    """
+    hashes = batch.column("content_hash")
+    if hashes.type != pa.binary(16) or hashes.null_count:
+        raise ValueError(f"expected content hashes of 16 bytes, found {hashes.type} with {hashes.null_count} nulls")
+    scores = batch.column("score").to_numpy(zero_copy_only=False).astype(np.float32)
+    reasons = batch.column("error")
+    errors = np.zeros(len(batch), dtype=np.uint8)
+    if reasons.null_count < len(batch):
+        errors = np.array([REASONS.index(reason) for reason in reasons.to_pylist()], dtype=np.uint8)
+    if not np.array_equal(np.isnan(scores), errors > 0):
+        raise ValueError("a row has neither score nor error, or both")
+    values = np.frombuffer(hashes.buffers()[1], dtype="S16") if len(batch) else np.zeros(0, dtype="S16")
+    return values[hashes.offset : hashes.offset + len(batch)], Outcomes(scores=scores, errors=errors)
+
+
+class RowsDigest:
+    """SHA-256 over hash, score and error of every row: what later runs take over."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, hashes: Hashes, outcomes: Outcomes) -> None:
+        """Add rows; how they are cut into calls makes no difference."""
+        self._digest.update(pack(hashes, outcomes).tobytes())
+
+    def hexdigest(self) -> str:
+        """Return the digest of all rows so far, in hex."""
+        return self._digest.hexdigest()
 
 
 class LabelsFile:
@@ -76,18 +116,10 @@ class LabelsFile:
     """
 
     def __init__(self, target: Path, id_type: pa.DataType) -> None:
-        self._target = target.resolve()
-        self._temporary = self._target.with_name(f".{self._target.name}.{secrets.token_hex(4)}.tmp")
+        self._target = target
         self._rows = 0
-        try:
-            self._file = self._temporary.open("xb")
-        except OSError as error:
-            raise OutputError(
-                f"{target}: cannot be created: {error.strerror}; name a file in a folder that exists and is writable"
-            ) from error
-        self._writer = pq.ParquetWriter(
-            self._file, schema(id_type), compression="zstd", write_page_checksum=True, write_statistics=True
-        )
+        self._temporary, self._file = durable.create_beside(target)
+        self._writer = pq.ParquetWriter(self._file, schema(id_type), **WRITER_OPTIONS)
 
     def __enter__(self) -> Self:
         return self
@@ -106,12 +138,9 @@ class LabelsFile:
         """Write the rows of one part.
 
         Raises:
-            ReadWriteError: The disk is full or failed.
+            OSError: The disk is full or failed.
         """
-        try:
-            self._writer.write_table(table)
-        except OSError as error:
-            raise self._failure(error) from error
+        self._writer.write_table(table)
         self._rows += table.num_rows
 
     def commit(self, rows: int, provenance: Mapping[str, Any]) -> None:
@@ -122,39 +151,47 @@ class LabelsFile:
             provenance: What the footer tells about the run; JSON values.
 
         Raises:
-            ReadWriteError: The disk is full or failed, or the file does not read back as it was written.
+            OSError: The disk is full or failed; the target is as it was.
+            ReadWriteError: The file does not read back as it was written.
         """
-        try:
-            self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(provenance)})
-            self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            written = pq.read_metadata(self._temporary).num_rows
-            if not rows == self._rows == written:
-                raise ReadWriteError(
-                    f"{self._target}: expected {rows} rows, labelled {self._rows}, wrote {written}; "
-                    "nothing was published"
-                )
-            self._temporary.replace(self._target)
-            _sync_folder(self._target.parent)
-        except OSError as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: OSError) -> ReadWriteError:
-        return ReadWriteError(f"{self._target}: writing failed: {error.strerror or error}; nothing was published")
+        self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(provenance)})
+        self._writer.close()
+        self._file.flush()
+        written = pq.read_metadata(self._temporary).num_rows
+        if not rows == self._rows == written:
+            raise ReadWriteError(
+                f"{self._target}: expected {rows} rows, labelled {self._rows}, wrote {written}; nothing was published"
+            )
+        durable.publish(self._temporary, self._file, self._target)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+WRITER_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+"""How every Parquet file of ours is written; a reader that checks checksums notices a flipped bit."""
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:
-    """Return what the footer of a labels file tells about the run that made it; None where it tells nothing."""
+    """Return what the footer of a labels file tells about the run that made it; None where it tells nothing.
+
+    Raises:
+        OSError: The file cannot be read.
+        pyarrow.ArrowException: It is not Parquet.
+        ValueError: The footer's text is damaged.
+    """
     raw = (pq.read_metadata(path).metadata or {}).get(FOOTER_KEY.encode())
-    return None if raw is None else json.loads(raw)
+    if raw is None:
+        return None
+    provenance = json.loads(raw)
+    if not isinstance(provenance, dict):
+        raise ValueError(f"{path}: the footer's key {FOOTER_KEY} holds no object")  # noqa: TRY004 - damaged data
+    return provenance
+
+
+def read_outcomes(path: Path) -> Iterator[tuple[Hashes, Outcomes]]:
+    """Yield hashes and outcomes of a labels file in small batches.
+
+    Raises:
+        InputDataError: The file is damaged.
+        ValueError: It is no labels file of ours.
+    """
+    for _, batch in read_batches(path, ["content_hash", "score", "error"]):
+        yield outcomes_of(batch)

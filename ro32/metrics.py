@@ -19,18 +19,22 @@ class Confusion:
     tn: int
 
     @classmethod
-    def of(cls, truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> "Confusion":
+    def of(
+        cls, truth: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: NDArray[np.int64] | None = None
+    ) -> "Confusion":
         """Count decisions.
 
         Args:
             truth: Shape (n,): is the paper positive?
             predicted: Shape (n,): was it called positive?
+            weights: Shape (n,): for how many papers each counts; 1 by default.
         """
+        each = np.ones(len(truth), dtype=np.int64) if weights is None else weights
         return cls(
-            tp=int(np.sum(truth & predicted)),
-            fp=int(np.sum(~truth & predicted)),
-            fn=int(np.sum(truth & ~predicted)),
-            tn=int(np.sum(~truth & ~predicted)),
+            tp=int(np.sum(each[truth & predicted])),
+            fp=int(np.sum(each[~truth & predicted])),
+            fn=int(np.sum(each[truth & ~predicted])),
+            tn=int(np.sum(each[~truth & ~predicted])),
         )
 
     @property
@@ -89,26 +93,31 @@ class Curve:
         return float((self.thresholds[best] + below) / 2), float(self.f1[best])
 
 
-def precision_recall(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Curve:
+def precision_recall(
+    truth: NDArray[np.bool_], scores: NDArray[np.floating], weights: NDArray[np.int64] | None = None
+) -> Curve:
     """Compute the precision-recall curve.
 
     Args:
         truth: Shape (n,); at least one paper is positive.
         scores: Shape (n,), finite; higher means more likely positive.
+        weights: Shape (n,): for how many papers each counts; 1 by default.
 
     Raises:
         ValueError: No positive paper, so recall is undefined.
     """
-    positives = int(np.sum(truth))
+    each = np.ones(len(truth), dtype=np.int64) if weights is None else weights
+    positives = int(np.sum(each[truth]))
     if positives == 0:
         raise ValueError("no positive paper: precision and recall are undefined")
     order = np.argsort(-scores, kind="stable")
     ranked = np.asarray(scores, dtype=np.float64)[order]
     last_of_tie = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    found = np.cumsum(truth[order])[last_of_tie]
+    found = np.cumsum((truth * each)[order])[last_of_tie]
+    called = np.cumsum(each[order])[last_of_tie]
     return Curve(
         thresholds=ranked[last_of_tie],
-        precision=found / (last_of_tie + 1),
+        precision=found / called,
         recall=found / positives,
     )
 

@@ -5,13 +5,17 @@ Only the three needed columns are ever read; Polars normalizes the text.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from ro32 import parquet
 from ro32.errors import InputDataError, UsageError
+from ro32.outcomes import Hashes
 from ro32.text import content_hash, normalize
 
 
@@ -58,17 +62,17 @@ class Papers:
         ids: n ids, in the plan's id type.
         titles: n normalized titles; empty where null.
         abstracts: n normalized abstracts; empty where null.
-        hashes: n digests of the normalized text, 16 bytes each.
+        hashes: Shape (n,), dtype S16: digests of the normalized text.
     """
 
     ids: pa.ChunkedArray
     titles: Sequence[str]
     abstracts: Sequence[str]
-    hashes: Sequence[bytes] = field(init=False)
+    hashes: Hashes = field(init=False)
 
     def __post_init__(self) -> None:
-        hashes = [content_hash(*text) for text in zip(self.titles, self.abstracts, strict=True)]
-        object.__setattr__(self, "hashes", hashes)
+        digests = b"".join(map(content_hash, self.titles, self.abstracts))
+        object.__setattr__(self, "hashes", np.frombuffer(digests, dtype="S16"))
 
     def __len__(self) -> int:
         return len(self.titles)
@@ -110,37 +114,45 @@ def read_parts(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) ->
         InputDataError: A checksum does not match, a value is invalid, or rows are missing.
         ReadWriteError: The file vanished or the disk failed half-way.
     """
-    for path in dict.fromkeys(part.path for part in parts):
-        yield from _read_file([part for part in parts if part.path == path], columns, id_type)
+    for part, batches in _cut(parts, columns.names):
+        yield part, _papers(batches, columns, id_type)
 
 
-def _read_file(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, Papers]]:
-    path = parts[0].path
-    wanted = iter(parts)
-    part = next(wanted, None)
-    held: list[pa.RecordBatch] = []
-    position = 0  # row of the file at which the next batch starts
-    for batch in parquet.read_batches(path, columns.names):
-        end = position + batch.num_rows
-        while part is not None and part.start < end:
-            first = max(part.start, position) - position
-            held.append(batch.slice(first, part.start + part.rows - position - first))
-            if part.start + part.rows > end:
+def read_ids(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, pa.ChunkedArray]]:
+    """Read the ids of parts alone, as `read_parts` reads whole papers."""
+    for part, batches in _cut(parts, [columns.id]):
+        yield part, _ids(batches, columns, id_type)
+
+
+def _cut(parts: Sequence[Part], names: Sequence[str]) -> Iterator[tuple[Part, Sequence[pa.RecordBatch]]]:
+    """Yield each part with the batches that make it up, cut to its rows."""
+    for path, group in groupby(parts, key=attrgetter("path")):
+        wanted = list(group)
+        held: list[pa.RecordBatch] = []
+        for start, batch in parquet.read_batches(path, names, from_row=wanted[0].start):
+            end = start + batch.num_rows
+            while wanted and wanted[0].start < end:
+                part = wanted[0]
+                first = max(part.start, start) - start
+                held.append(batch.slice(first, part.start + part.rows - start - first))
+                if part.start + part.rows > end:
+                    break
+                yield wanted.pop(0), held
+                held = []
+            if not wanted:
                 break
-            yield part, _papers(held, columns, id_type)
-            held, part = [], next(wanted, None)
-        if part is None:
-            return
-        position = end
-    if part is not None:
-        raise InputDataError(
-            f"{path}: the footer announces rows up to {part.start + part.rows}, but only {position} are there; "
-            "the file is damaged, get it again"
-        )
+        if wanted:
+            raise InputDataError(
+                f"{path}: the footer announces rows up to {wanted[0].start + wanted[0].rows}, which are not all there; "
+                "the file is damaged, get it again"
+            )
+
+
+def _ids(batches: Sequence[pa.RecordBatch], columns: Columns, id_type: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([batch.column(columns.id).cast(id_type) for batch in batches], type=id_type)
 
 
 def _papers(batches: Sequence[pa.RecordBatch], columns: Columns, id_type: pa.DataType) -> Papers:
-    ids = pa.chunked_array([batch.column(columns.id).cast(id_type) for batch in batches], type=id_type)
     texts = pl.concat(
         [
             pl.DataFrame(
@@ -152,7 +164,9 @@ def _papers(batches: Sequence[pa.RecordBatch], columns: Columns, id_type: pa.Dat
             for batch in batches
         ]
     )
-    return Papers(ids=ids, titles=texts["title"].to_list(), abstracts=texts["abstract"].to_list())
+    return Papers(
+        ids=_ids(batches, columns, id_type), titles=texts["title"].to_list(), abstracts=texts["abstract"].to_list()
+    )
 
 
 def is_text(data_type: pa.DataType) -> bool:

@@ -38,12 +38,16 @@ def read_footer(path: Path) -> tuple[pa.Schema, int]:
         raise InputDataError(f"{path}: {kind}; get the file again") from error
 
 
-def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some columns of a file in small batches, every value validated.
 
     Args:
         path: The file.
         columns: Names of the columns to read, in the order of the batches' columns.
+        from_row: Row groups that end before this row are passed over.
+
+    Yields:
+        The row of the file at which a batch starts, and the batch.
 
     Raises:
         InputDataError: A checksum does not match or a value is invalid; says in which row group and column.
@@ -52,7 +56,12 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]
     where = f"{path}"
     try:
         with _open(path) as file:
+            row = 0
             for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if row + rows <= from_row:
+                    row += rows
+                    continue
                 where = f"{path}, row group {group}"
                 batches = file.iter_batches(batch_size=_READ_ROWS, row_groups=[group], columns=list(columns))
                 for batch in batches:
@@ -60,7 +69,8 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]
                         where = f"{path}, row group {group}, column {name}"
                         batch.column(name).validate(full=True)
                     where = f"{path}, row group {group}"
-                    yield batch.select(list(columns))
+                    yield row, batch.select(list(columns))
+                    row += batch.num_rows
     except pa.ArrowException as error:
         raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
     except OSError as error:

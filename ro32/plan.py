@@ -1,6 +1,7 @@
 """The plan of a run: input files -> parts, a pure function of the input and of the part size."""
 
 import glob
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ro32 import parquet
-from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
 from ro32.papers import Columns, Part, check_schema, is_text
 
 DEFAULT_PART_ROWS = 10_000
@@ -16,11 +17,19 @@ DEFAULT_PART_ROWS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One input file as it was when the run was planned."""
+    """One input file as it was when the run was planned.
+
+    Attributes:
+        path: The file.
+        rows: Rows that its footer announces.
+        id_type: Type of its ids.
+        identity: Device, inode, size in bytes and time of modification in ns.
+    """
 
     path: Path
     rows: int
     id_type: pa.DataType
+    identity: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +52,22 @@ class Plan:
     def rows(self) -> int:
         """Rows of the whole input."""
         return sum(source.rows for source in self.sources)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of names, sizes, times and rows of the input files, to tell inputs apart."""
+        sources = [(source.path.name, source.rows, *source.identity[2:]) for source in self.sources]
+        return hashlib.sha256(repr(sources).encode()).hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Check that the input is still the one that was planned.
+
+        Raises:
+            TryAgainError: A file was written to, replaced or removed.
+        """
+        for source in self.sources:
+            if _identity(source.path) != source.identity:
+                raise TryAgainError(f"{source.path} changed while it was read; run again when it is complete")
 
 
 def find_files(inputs: Sequence[str]) -> list[Path]:
@@ -99,9 +124,18 @@ def make_plan(files: Sequence[Path], columns: Columns, part_rows: int = DEFAULT_
 
 
 def _describe(path: Path, columns: Columns) -> Source:
+    identity = _identity(path)  # before the first byte is read, so that no later change goes unnoticed
     schema, rows = parquet.read_footer(path)
     check_schema(path, schema, columns)
-    return Source(path=path, rows=rows, id_type=schema.field(columns.id).type)
+    return Source(path=path, rows=rows, id_type=schema.field(columns.id).type, identity=identity)
+
+
+def _identity(path: Path) -> tuple[int, int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0, 0, 0
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:

@@ -1,44 +1,23 @@
 """The walk: plan parts, score each, commit."""
 
-import hashlib
-import platform
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ro32.classifier import Classifier
-from ro32.errors import OutputError, UsageError
-from ro32.labels import LabelsFile, label_table
-from ro32.papers import Columns, Papers
-from ro32.plan import DEFAULT_PART_ROWS, Plan, find_files, make_plan
-from ro32.processor import available_cores, processor_name
-from ro32.threads import Scored, score_parts
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to score.
-
-    Attributes:
-        threads: Calling threads.
-        part_rows: Rows of a part.
-        columns: Names of the input's columns.
-    """
-
-    threads: int = field(default_factory=available_cores)
-    part_rows: int = DEFAULT_PART_ROWS
-    columns: Columns = field(default_factory=Columns)
-
-    def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise UsageError(f"expected at least 1 thread, found {self.threads}")
-        if self.part_rows < 1:
-            raise UsageError(f"expected at least 1 row a part, found {self.part_rows}")
+from ro32.commit import commit
+from ro32.errors import InputDataError, OutputError, ReadWriteError
+from ro32.job import Job, Settings
+from ro32.labels import outcomes_of
+from ro32.lock import only_run
+from ro32.outcomes import OutcomeIndex
+from ro32.papers import Part
+from ro32.parts import Counts, PartStore
+from ro32.plan import Plan, find_files, make_plan
+from ro32.reuse import NotReusableError, load_outcomes
+from ro32.threads import Known, score_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,28 +35,16 @@ class Summary:
     """What a run did.
 
     Attributes:
-        rows: Rows of the input, and of the output.
-        positives: Papers that got the positive label.
-        unscored: Papers without a score, by reason.
-        tokens: Tokens that the model saw, special tokens included.
+        counts: What became of the rows.
+        resumed: Rows among them that an interrupted run had done.
         seconds: Wall-clock time from reading the first footer to the commit.
+        not_reused: Why no earlier labels were taken over; None where they were, or where there were none.
     """
 
-    rows: int
-    positives: int
-    unscored: Counter[str]
-    tokens: int
+    counts: Counts
+    resumed: int
     seconds: float
-
-    @property
-    def papers_per_s(self) -> float:
-        """Rows a second, end to end."""
-        return self.rows / self.seconds
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Tokens a second, end to end."""
-        return self.tokens / self.seconds
+    not_reused: str | None
 
 
 def score_file(
@@ -95,97 +62,90 @@ def score_file(
         target: The labels file. It appears whole or not at all; one that is there is replaced.
         classifier: The model.
         settings: How to score.
-        on_progress: Called in this thread whenever papers are done.
+        on_progress: Called in this thread whenever rows are done.
 
     Raises:
         InputMissingError: An input is not there.
-        InputDataError: An input is not what the contract asks for.
+        InputDataError: An input is not what the contract asks for, or too many of its rows have no text.
         OutputError: The target cannot be created, or is one of the input files.
         ReadWriteError: The disk failed half-way.
+        TryAgainError: Another run writes the same target, or the input changed meanwhile.
     """
+    clock = time.monotonic()
     settings = settings or Settings()
-    started, clock = datetime.now(UTC), time.monotonic()
-    plan = make_plan(find_files(inputs), settings.columns, settings.part_rows)
-    _check_target(target, plan)
-    tally = _Tally()
-
-    def advance(papers: int = 0, parts: int = 0) -> None:
-        tally.papers_done += papers
-        tally.parts_done += parts
-        on_progress(
-            Progress(
-                papers=plan.rows, papers_done=tally.papers_done, parts=len(plan.parts), parts_done=tally.parts_done
-            )
-        )
-
-    advance()
-    with LabelsFile(target, plan.id_type) as labels:
-        for papers, scored in score_parts(plan, classifier, settings.threads, advance):
-            table = label_table(papers, scored.scores, scored.errors, classifier.manifest)
-            labels.append(table)
-            tally.add(papers, scored, classifier.manifest.threshold)
-            advance(parts=1)
-        labels.commit(plan.rows, _provenance(plan, classifier, settings, tally, started))
-    return Summary(
-        rows=plan.rows,
-        positives=tally.positives,
-        unscored=tally.unscored,
-        tokens=tally.tokens,
-        seconds=time.monotonic() - clock,
+    job = Job(
+        plan=make_plan(find_files(inputs), settings.columns, settings.part_rows),
+        target=target.resolve(),
+        classifier=classifier,
+        settings=settings,
+        started=datetime.now(UTC),
     )
+    _check_target(job.target, job.plan)
+    try:
+        with only_run(job.target):
+            previous, not_reused = _previous(job)
+            store = PartStore(job.target, job.fingerprint)
+            store.prepare()
+            resumed = _finish_parts(job, store, previous, on_progress)
+            counts = commit(job, store)
+            store.clear()
+    except OSError as error:
+        raise ReadWriteError(
+            f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
+        ) from error
+    return Summary(counts=counts, resumed=resumed, seconds=time.monotonic() - clock, not_reused=not_reused)
 
 
-@dataclass(kw_only=True)
-class _Tally:
-    """Counts that grow while a run goes on."""
-
-    papers_done: int = 0
-    parts_done: int = 0
-    positives: int = 0
-    tokens: int = 0
-    unscored: Counter[str] = field(default_factory=Counter)
-    input_digest: Any = field(default_factory=hashlib.sha256)
-
-    def add(self, papers: Papers, scored: Scored, threshold: float) -> None:
-        self.positives += sum(score is not None and score >= threshold for score in scored.scores)
-        self.tokens += scored.tokens
-        self.unscored.update(error for error in scored.errors if error is not None)
-        for paper_id, digest in zip(papers.ids.to_pylist(), papers.hashes, strict=True):
-            self.input_digest.update(f"{paper_id!r}\n".encode() + digest)
+def _previous(job: Job) -> tuple[OutcomeIndex, str | None]:
+    """Load the outcomes to reuse, or none and the reason."""
+    named = job.settings.reuse
+    source = named or job.target
+    if job.settings.no_reuse or (named is None and not source.exists()):
+        return OutcomeIndex(), None
+    try:
+        index, _ = load_outcomes(source, job.classifier.scoring_digest)
+    except NotReusableError as error:
+        if named is not None:
+            raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
+        return OutcomeIndex(), f"{source} is not reused: {error}; every paper is scored"
+    return index, None
 
 
-def _provenance(
-    plan: Plan, classifier: Classifier, settings: Settings, tally: _Tally, started: datetime
-) -> dict[str, Any]:
-    """Tell what made this labels file: JSON values for its footer."""
-    manifest = classifier.manifest
-    return {
-        "tool_version": version("ro32"),
-        "bundle": manifest.name,
-        "bundle_digest": classifier.digest,
-        "labels": list(manifest.labels),
-        "positive_label": manifest.positive_label,
-        "threshold": manifest.threshold,
-        "max_length": manifest.max_length,
-        "input_digest": tally.input_digest.hexdigest(),
-        "input_files": [{"name": source.path.name, "rows": source.rows} for source in plan.sources],
-        "rows": {
-            "total": plan.rows,
-            "scored": plan.rows - tally.unscored.total(),
-            "positive": tally.positives,
-            "unscored": dict(tally.unscored),
-        },
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": asdict(settings),
-        "onnxruntime_version": version("onnxruntime"),
-        "python_version": platform.python_version(),
-        "processor": processor_name(),
-    }
+def _finish_parts(job: Job, store: PartStore, previous: OutcomeIndex, on_progress: Callable[[Progress], None]) -> int:
+    """Finish all parts of a job; return how many rows were finished already."""
+    plan = job.plan
+    known = Known(previous=previous, current=OutcomeIndex())
+    todo: list[Part] = []
+    for part in plan.parts:
+        finished = store.load(part)
+        if finished is None:
+            todo.append(part)
+            continue
+        for batch in finished.table.to_batches():
+            known.current.add(*outcomes_of(batch))
+    resumed = plan.rows - sum(part.rows for part in todo)
+    rows_done, parts_done = resumed, len(plan.parts) - len(todo)
+
+    def advance(rows: int) -> None:
+        nonlocal rows_done
+        rows_done += rows
+        on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
+
+    advance(0)
+    for part, finished in score_parts(plan, todo, job.classifier, known, threads=job.settings.threads, on_rows=advance):
+        plan.check_unchanged()
+        store.save(part, finished)
+        parts_done += 1
+        advance(0)
+    return resumed
 
 
 def _check_target(target: Path, plan: Plan) -> None:
-    """Refuse a target that is a folder, or one of the input files under any name."""
+    """Refuse a target in no folder, one that is a folder, or one of the input files under any name."""
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"{target}: cannot be created: no folder {target.parent}; name a file in a folder that exists"
+        )
     if target.is_dir():
         raise OutputError(f"{target} is a folder; name a file in it")
     if not target.exists():

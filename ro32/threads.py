@@ -1,16 +1,21 @@
 """The local engine: calling threads around one classifier, reading ahead by one part so that no core waits."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ro32.classifier import Classifier
-from ro32.labels import EMPTY_TEXT, NON_FINITE
-from ro32.papers import Papers, read_parts
+from ro32.labels import label_table
+from ro32.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, OutcomeIndex, Outcomes
+from ro32.papers import Papers, Part, read_parts
+from ro32.parts import Counts, FinishedPart
 from ro32.plan import Plan
 
 _CHUNK_PAPERS = 16
@@ -18,87 +23,155 @@ _CHUNK_PAPERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
-    """What the model says of n papers.
+class Known:
+    """Outcomes that need no model any more.
 
     Attributes:
-        scores: n probabilities of the positive label; None where a paper was not scored.
-        errors: n reasons why a paper was not scored; None where it was.
-        tokens: Tokens that the model saw, special tokens included.
+        previous: Of an earlier labels file.
+        current: Of this run; grows while it goes on.
     """
 
-    scores: list[float | None]
-    errors: list[str | None]
-    tokens: int
+    previous: OutcomeIndex
+    current: OutcomeIndex
 
 
-def score_papers(classifier: Classifier, papers: Papers, rows: range, stop: threading.Event) -> Scored:
-    """Score some rows of a part, one at a time.
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be done for one part.
+
+    Attributes:
+        papers: The part.
+        todo: Rows to score, shape (m,): the first of each text that nobody knows yet.
+        reused: Rows whose outcome an earlier labels file holds.
+    """
+
+    papers: Papers
+    todo: NDArray[np.intp]
+    reused: int
+
+
+def sort_out(papers: Papers, known: Known, ahead: set[bytes]) -> Work:
+    """Find the rows of a part that need the model.
+
+    Args:
+        papers: The part.
+        known: Outcomes that are there already.
+        ahead: Hashes that an earlier part is about to score.
+    """
+    in_previous, _ = known.previous.find(papers.hashes)
+    in_current, _ = known.current.find(papers.hashes)
+    first = np.zeros(len(papers), dtype=np.bool_)
+    first[np.unique(papers.hashes, return_index=True)[1]] = True
+    todo = np.flatnonzero(first & ~in_previous & ~in_current)
+    if ahead:
+        todo = np.array([row for row in todo if papers.hashes[row] not in ahead], dtype=np.intp)
+    return Work(papers=papers, todo=todo, reused=int(in_previous.sum()))
+
+
+def score_rows(
+    classifier: Classifier, papers: Papers, rows: Sequence[int], stop: threading.Event
+) -> tuple[list[tuple[float, int]], int]:
+    """Score some rows of a part, one paper at a time.
 
     Args:
         classifier: The model.
         papers: The part.
         rows: The rows to score.
         stop: When set, the work ends after the current paper; the result is short then and of no use.
+
+    Returns:
+        Score and error code of each row, and how many tokens the model saw.
     """
-    scores: list[float | None] = []
-    errors: list[str | None] = []
+    results: list[tuple[float, int]] = []
     tokens = 0
-    for row in rows:
+    titles, abstracts = [papers.titles[row] for row in rows], [papers.abstracts[row] for row in rows]
+    linear = classifier.linear_scores(titles, abstracts)
+    for row, by_words in zip(rows, linear.tolist(), strict=True):
         if stop.is_set():
             break
         input_ids = classifier.encode(papers.titles[row], papers.abstracts[row])
         tokens += len(input_ids)
-        score = classifier.score(input_ids) if input_ids else None
-        error = EMPTY_TEXT if score is None else None if isfinite(score) else NON_FINITE
-        scores.append(score if error is None else None)
-        errors.append(error)
-    return Scored(scores=scores, errors=errors, tokens=tokens)
+        score = classifier.score(input_ids, by_words) if input_ids else float("nan")
+        error = None if isfinite(score) else NON_FINITE if input_ids else EMPTY_TEXT
+        results.append((score, REASONS.index(error)))
+    return results, tokens
 
 
 def score_parts(
-    plan: Plan, classifier: Classifier, threads: int, on_scored: Callable[[int], None]
-) -> Iterator[tuple[Papers, Scored]]:
-    """Score all parts of a plan, in order.
+    plan: Plan,
+    parts: Sequence[Part],
+    classifier: Classifier,
+    known: Known,
+    *,
+    threads: int,
+    on_rows: Callable[[int], None],
+) -> Iterator[tuple[Part, FinishedPart]]:
+    """Label parts of a plan, in order.
 
     Args:
-        plan: What to read.
+        plan: The plan.
+        parts: Its parts that are not finished yet, in its order.
         classifier: The model, shared by the threads.
+        known: Outcomes that need no model; what is scored is added.
         threads: Calling threads.
-        on_scored: Called in this thread with the number of papers scored since the last call.
+        on_rows: Called in this thread with the number of rows done since the last call.
 
     Yields:
-        Each part's papers and what the model says of them.
+        Each part, finished.
     """
     stop = threading.Event()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
+    in_flight: deque[tuple[Part, Work, list[Future[tuple[list[tuple[float, int]], int]]]]] = deque()
 
-    def submit(papers: Papers) -> list[Future[Scored]]:
-        starts = range(0, len(papers), _CHUNK_PAPERS)
-        chunks = [range(start, min(start + _CHUNK_PAPERS, len(papers))) for start in starts]
-        return [pool.submit(score_papers, classifier, papers, rows, stop) for rows in chunks]
+    def start(part: Part, papers: Papers) -> None:
+        ahead = {papers.hashes[row] for _, work, _ in in_flight for papers in [work.papers] for row in work.todo}
+        work = sort_out(papers, known, ahead)
+        chunks = [work.todo[at : at + _CHUNK_PAPERS].tolist() for at in range(0, len(work.todo), _CHUNK_PAPERS)]
+        in_flight.append((part, work, [pool.submit(score_rows, classifier, papers, rows, stop) for rows in chunks]))
 
-    def collect(futures: list[Future[Scored]]) -> Scored:
-        results = []
+    def finish() -> tuple[Part, FinishedPart]:
+        part, work, futures = in_flight.popleft()
+        on_rows(len(work.papers) - len(work.todo))
+        results, tokens = [], 0
         for future in futures:
-            results.append(future.result())
-            on_scored(len(results[-1].scores))
-        return Scored(
-            scores=list(chain.from_iterable(result.scores for result in results)),
-            errors=list(chain.from_iterable(result.errors for result in results)),
-            tokens=sum(result.tokens for result in results),
-        )
+            scored, seen = future.result()
+            results.append(scored)
+            tokens += seen
+            on_rows(len(scored))
+        known.current.add(work.papers.hashes[work.todo], Outcomes.of(list(chain.from_iterable(results))))
+        return part, _finished(work, known, classifier, tokens)
 
-    in_flight: deque[tuple[Papers, list[Future[Scored]]]] = deque()
     try:
-        for _, papers in read_parts(plan.parts, plan.columns, plan.id_type):
-            in_flight.append((papers, submit(papers)))
+        for part, papers in read_parts(parts, plan.columns, plan.id_type):
+            start(part, papers)
             if len(in_flight) > 1:
-                done, futures = in_flight.popleft()
-                yield done, collect(futures)
+                yield finish()
         while in_flight:
-            done, futures = in_flight.popleft()
-            yield done, collect(futures)
+            yield finish()
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+def _finished(work: Work, known: Known, classifier: Classifier, tokens: int) -> FinishedPart:
+    """Assemble a part whose texts are all known by now."""
+    papers = work.papers
+    in_current, current = known.current.find(papers.hashes)
+    _, previous = known.previous.find(papers.hashes)
+    outcomes = Outcomes(
+        scores=np.where(in_current, current.scores, previous.scores),
+        errors=np.where(in_current, current.errors, previous.errors),
+    )
+    unscored = Counter(str(REASONS[code]) for code in outcomes.errors[outcomes.errors > 0])
+    return FinishedPart(
+        table=label_table(papers, outcomes, classifier.manifest),
+        counts=Counts(
+            rows=len(papers),
+            scored=len(work.todo),
+            reused=work.reused,
+            duplicates=len(papers) - len(work.todo) - work.reused,
+            positives=int(np.sum(outcomes.scores.astype(np.float64) >= classifier.manifest.threshold)),
+            unscored=dict(unscored),
+            tokens=tokens,
+        ),
+    )

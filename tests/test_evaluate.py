@@ -54,7 +54,7 @@ def test_unscored_rows_are_counted_apart(invoke: Invoke, score: Score, papers: p
     holes = pl.int_range(pl.len()) % 10 == 0
     blank = [pl.when(holes).then(None).otherwise(pl.col(name)).alias(name) for name in ("title", "abstract")]
     papers.with_columns(blank).write_parquet(path)
-    assert score(path, "-o", labels).code == 0
+    assert score(path, "-o", labels, "--max-unscored", "0.1").code == 0
     found = json.loads(invoke(command, [path, "--labels", labels, "--json"]).stdout)[0]
     assert (found["papers"], found["unscored"]) == (270, 30)
 

@@ -1,9 +1,8 @@
 """The walk: same rows, same order, and scores that depend on nothing but the paper."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 
 from ro32.classifier import Classifier
 from ro32.errors import Interrupted
+from ro32.job import Settings
 from ro32.labels import read_provenance
-from ro32.score import Progress, Settings, score_file
+from ro32.score import Progress, score_file
 
 
 def labels_of(
@@ -25,7 +25,7 @@ def labels_of(
         [str(folder / "papers.parquet")],
         folder / "labels.parquet",
         classifier=classifier,
-        settings=Settings(threads=threads, part_rows=part_rows),
+        settings=Settings(threads=threads, part_rows=part_rows, no_reuse=True, max_unscored=1),
     )
     return pl.read_parquet(folder / "labels.parquet")
 
@@ -63,7 +63,7 @@ text = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(text, text, text), max_size=12), part_rows=st.integers(1, 13))
 def test_any_text_gives_aligned_rows(
     rows: list[tuple[str | None, ...]], part_rows: int, tmp_path: Path, classifier: Classifier
@@ -167,10 +167,14 @@ def test_the_footer_tells_what_made_the_file(papers: pl.DataFrame, tmp_path: Pat
     assert told is not None
     assert told["bundle_digest"] == classifier.digest
     assert told["threshold"] == classifier.manifest.threshold
-    assert told["rows"] == {
-        "total": papers.height,
+    rows = told["rows"]
+    assert rows.pop("tokens") > papers.height
+    assert rows == {
+        "rows": papers.height,
         "scored": papers.height,
-        "positive": (labels["label"] == "cs.RO").sum(),
+        "reused": 0,
+        "duplicates": 0,
+        "positives": (labels["label"] == "cs.RO").sum(),
         "unscored": {},
     }
     assert told["started"] <= told["finished"]
@@ -202,7 +206,7 @@ def test_progress_ends_with_every_paper_and_part(papers: pl.DataFrame, tmp_path:
     assert seen[-1] == Progress(papers=300, papers_done=300, parts=3, parts_done=3)
 
 
-def test_an_interrupted_run_leaves_the_old_labels_and_nothing_else(
+def test_an_interrupted_run_leaves_the_old_labels_and_its_finished_parts(
     papers: pl.DataFrame, tmp_path: Path, classifier: Classifier
 ) -> None:
     labels_of(papers.head(10), tmp_path, classifier)
@@ -222,15 +226,22 @@ def test_an_interrupted_run_leaves_the_old_labels_and_nothing_else(
             on_progress=interrupt,
         )
     assert (tmp_path / "labels.parquet").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.parquet", "papers.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".labels.parquet.lock",
+        ".labels.parquet.parts",
+        "labels.parquet",
+        "papers.parquet",
+    ]
 
 
 def test_a_paper_whose_score_is_not_finite_is_reported(
     papers: pl.DataFrame, tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real: Callable[[Any], float] = classifier.score
+    real = classifier.logits
     unlucky = classifier.encode(*(papers[name][4].replace("\n", " ") for name in ("title", "abstract")))
-    monkeypatch.setattr(classifier, "score", lambda ids: float("nan") if list(ids) == unlucky else real(ids))
+    monkeypatch.setattr(
+        classifier, "logits", lambda ids: real(ids) * np.float32("nan") if list(ids) == unlucky else real(ids)
+    )
     labels = labels_of(papers.head(8), tmp_path, classifier)
     assert labels["error"].to_list() == [None] * 4 + ["non_finite"] + [None] * 3
     assert labels["label"][4] is None

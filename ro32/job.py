@@ -1,0 +1,70 @@
+"""A job: what a run of the scorer is asked for."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ro32.bundle import sha256
+from ro32.classifier import Classifier
+from ro32.errors import UsageError
+from ro32.papers import Columns
+from ro32.plan import DEFAULT_PART_ROWS, Plan
+from ro32.processor import available_cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to score.
+
+    Attributes:
+        threads: Calling threads.
+        part_rows: Rows of a part.
+        columns: Names of the input's columns.
+        reuse: Earlier labels to take outcomes from; by default those at the target, where there are any.
+        no_reuse: Score every text anew.
+        max_unscored: Largest share of rows without a score with which labels are published, 0 to 1.
+    """
+
+    threads: int = field(default_factory=available_cores)
+    part_rows: int = DEFAULT_PART_ROWS
+    columns: Columns = field(default_factory=Columns)
+    reuse: Path | None = None
+    no_reuse: bool = False
+    max_unscored: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UsageError(f"expected at least 1 thread, found {self.threads}")
+        if self.part_rows < 1:
+            raise UsageError(f"expected at least 1 row a part, found {self.part_rows}")
+        if not 0 <= self.max_unscored <= 1:
+            raise UsageError(f"expected a share of unscored rows between 0 and 1, found {self.max_unscored}")
+        if self.reuse is not None and self.no_reuse:
+            raise UsageError("labels to reuse were named, and reuse was switched off; do one of the two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run.
+
+    Attributes:
+        plan: What to read.
+        target: Where the labels are to appear, links resolved.
+        classifier: The model.
+        settings: How to score.
+        started: When the run began, in UTC.
+    """
+
+    plan: Plan
+    target: Path
+    classifier: Classifier
+    settings: Settings
+    started: datetime
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of all that the parts depend on: runs of equal fingerprint may share finished parts."""
+        plan = self.plan
+        sources = [(str(source.path.resolve()), source.rows, source.identity) for source in plan.sources]
+        model = self.classifier.scoring_digest, self.classifier.digest  # the latter for the threshold and the labels
+        return sha256(repr((sources, str(plan.id_type), plan.columns, self.settings.part_rows, model)).encode())

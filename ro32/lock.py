@@ -1,0 +1,65 @@
+"""One run at a time for each target."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ro32.errors import OutputError, TryAgainError
+
+
+def lock_path(target: Path) -> Path:
+    """Return the lock file of a target: beside it, hidden. It stays: the kernel frees the lock, not its name."""
+    return target.with_name(f".{target.name}.lock")
+
+
+@contextmanager
+def only_run(target: Path) -> Iterator[None]:
+    """Hold the lock of a target.
+
+    The kernel holds it for this process, so nothing that ends the process leaves it behind.
+
+    Raises:
+        TryAgainError: Another run holds it; says which.
+        OutputError: The lock file cannot be created, or the file system knows no locks.
+    """
+    path = lock_path(target)
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive kill -9
+    try:
+        path.touch()  # where no file can be created, filelock would wait for one and say that the lock is held
+        lock.acquire()
+    except Timeout:
+        raise TryAgainError(f"{target}: {_holder(path)} is writing it; wait for its end") from None
+    except OSError as error:
+        raise OutputError(
+            f"{target}: cannot be created: its lock {path.name}: {error.strerror}; "
+            "name a file in a folder that exists, is writable and allows locks"
+        ) from error
+    try:
+        _sign(path)
+        yield
+    finally:
+        lock.release()
+
+
+def _sign(path: Path) -> None:
+    """Tell in the lock file who holds it. Only a hint for people, so it is neither synced nor renamed."""
+    holder = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path.write_text(json.dumps(holder))
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text())
+        return f"process {holder['pid']} on {holder['host']}, started {holder['since']},"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another run"

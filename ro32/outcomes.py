@@ -1,0 +1,128 @@
+"""What became of papers: scores and errors as arrays, and an index of them by content hash."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+EMPTY_TEXT = "empty_text"
+"""Neither title nor abstract holds a token of text."""
+NON_FINITE = "non_finite"
+"""The model returned infinity or NaN for this paper."""
+
+REASONS: tuple[str | None, ...] = (None, EMPTY_TEXT, NON_FINITE)
+"""Why a paper was not scored, by error code; 0 is a scored paper."""
+
+Hashes = NDArray[np.bytes_]
+"""Content hashes, dtype S16. No two of them compare equal unless all 16 bytes are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """What became of n papers.
+
+    Attributes:
+        scores: Shape (n,), float32: probability of the positive label; NaN where a paper was not scored.
+        errors: Shape (n,), uint8: positions in `REASONS`.
+    """
+
+    scores: NDArray[np.float32]
+    errors: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[float, int]]) -> Self:
+        """Collect n pairs of score and error code."""
+        scores, errors = zip(*pairs, strict=True) if pairs else ((), ())
+        return cls(scores=np.array(scores, dtype=np.float32), errors=np.array(errors, dtype=np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+_RECORD = np.dtype([("hash", "S16"), ("score", "<f4"), ("error", "u1")])
+_KEY = np.dtype(("S", _RECORD.itemsize))
+"""A whole record seen as bytes: records sort by hash, in place, without a second array."""
+
+
+def pack(hashes: Hashes, outcomes: Outcomes) -> NDArray[np.void]:
+    """Put n papers into records of 21 bytes: hash, score (float32, little-endian), error code.
+
+    Returns:
+        Shape (n,). The bytes are the same on every platform; the score of an unscored paper is one and the same NaN.
+    """
+    records = np.zeros(len(hashes), dtype=_RECORD)
+    records["hash"], records["error"] = hashes, outcomes.errors
+    records["score"] = np.where(outcomes.errors > 0, np.float32(np.nan), outcomes.scores)
+    return records
+
+
+class OutcomeIndex:
+    """Finds the outcome of a paper by its content hash; 21 bytes a paper.
+
+    Sorted arrays of records, the small ones merged into larger ones as they come, so that n papers are in O(log n)
+    arrays. A hash may be in it twice, with the outcome that was added for it each time; any of them is found.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[NDArray[np.bytes_]] = []
+
+    def __len__(self) -> int:
+        return sum(len(run) for run in self._runs)
+
+    def add(self, hashes: Hashes, outcomes: Outcomes) -> None:
+        """Add n papers.
+
+        Args:
+            hashes: Shape (n,), dtype S16.
+            outcomes: Of the same papers, in the same order.
+        """
+        self.add_all(len(hashes), [(hashes, outcomes)])
+
+    def add_all(self, rows: int, batches: Iterable[tuple[Hashes, Outcomes]]) -> None:
+        """Add many papers without ever holding them twice.
+
+        Args:
+            rows: How many papers all batches hold together.
+            batches: Hashes and outcomes, as `add` takes them.
+
+        Raises:
+            ValueError: The batches hold more or fewer papers than announced.
+        """
+        records = np.zeros(rows, dtype=_RECORD)
+        filled = 0
+        for hashes, outcomes in batches:
+            records[filled : filled + len(hashes)] = pack(hashes, outcomes)
+            filled += len(hashes)
+        if filled != rows:
+            raise ValueError(f"announced {rows} papers, found {filled}")
+        if rows == 0:
+            return
+        run: NDArray[np.bytes_] = records.view(_KEY)
+        run.sort()
+        while self._runs and len(self._runs[-1]) <= 2 * len(run):
+            run = np.concatenate([self._runs.pop(), run])
+            run.sort()
+        self._runs.append(run)
+
+    def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Outcomes]:
+        """Look n papers up.
+
+        Args:
+            hashes: Shape (n,), dtype S16.
+
+        Returns:
+            Which of them are in the index, shape (n,), and their outcomes: NaN and 0 where they are not.
+        """
+        found = np.zeros(len(hashes), dtype=np.bool_)
+        scores = np.full(len(hashes), np.nan, dtype=np.float32)
+        errors = np.zeros(len(hashes), dtype=np.uint8)
+        for run in self._runs:
+            position = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
+            records = run[position].view(_RECORD)
+            here = records["hash"] == hashes
+            found |= here
+            scores[here] = records["score"][here]
+            errors[here] = records["error"][here]
+        return found, Outcomes(scores=scores, errors=errors)

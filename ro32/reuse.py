@@ -1,0 +1,50 @@
+"""Only what changed: outcomes that an earlier labels file already holds for the same text and the same model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.labels import RowsDigest, read_outcomes, read_provenance
+from ro32.outcomes import Hashes, OutcomeIndex, Outcomes
+
+
+class NotReusableError(Exception):
+    """An earlier labels file says nothing about this run's papers; the message says why."""
+
+
+def load_outcomes(path: Path, scoring_digest: str) -> tuple[OutcomeIndex, dict[str, Any]]:
+    """Read the outcomes of an earlier run.
+
+    Args:
+        path: Its labels file.
+        scoring_digest: What scores depend on besides the text; the file must name the same.
+
+    Returns:
+        The outcomes by content hash, and what the file's footer tells of its run.
+
+    Raises:
+        NotReusableError: The file is missing, damaged, not ours, or was scored in another way.
+    """
+    try:
+        provenance = read_provenance(path)
+        if provenance is None:
+            raise NotReusableError("it is not a labels file of ro32")
+        if provenance.get("scoring_digest") != scoring_digest:
+            raise NotReusableError("it was scored with another model or another version of the scoring")
+        rows, digest, index = pq.read_metadata(path).num_rows, RowsDigest(), OutcomeIndex()
+
+        def checked() -> Iterator[tuple[Hashes, Outcomes]]:
+            for hashes, outcomes in read_outcomes(path):
+                digest.update(hashes, outcomes)
+                yield hashes, outcomes
+
+        index.add_all(rows, checked())
+    except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
+        raise NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
+    if digest.hexdigest() != provenance.get("rows_digest"):
+        raise NotReusableError("it is damaged: its rows do not match the digest in its footer")
+    return index, provenance

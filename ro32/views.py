@@ -1,0 +1,71 @@
+"""How the views of a paper become one probability: a logistic on the encoder's and the linear view's log-odds.
+
+    P(positive) = 1 / (1 + exp(-(intercept + encoder * e + linear * l)))
+
+e is the encoder's log-odds of the positive label, l the score of the linear view. The three numbers are fitted on papers
+of the true prevalence that no model was trained on, so the result is a probability that means what it says, although
+the encoder saw a larger share of positive papers in training.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ro32.errors import BundleError
+
+
+class ViewName(StrEnum):
+    """By what a paper is scored."""
+
+    COMBINED = "combined"
+    ENCODER = "encoder"
+    LINEAR = "linear"
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One way to score a paper.
+
+    Attributes:
+        intercept: Log-odds of a paper whose e and l are both 0.
+        encoder: Weight of e; 0 if the encoder is not asked.
+        linear: Weight of l; 0 if the linear view is not asked.
+        threshold: A paper gets the positive label when its probability is at least this.
+    """
+
+    intercept: float
+    encoder: float
+    linear: float
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(number, float) and math.isfinite(number) for number in self.weights):
+            raise BundleError(f"a view's weights must be finite numbers, found {self.weights}")
+        if not 0 < self.threshold < 1:
+            raise BundleError(f"a view's threshold {self.threshold} is not between 0 and 1")
+
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """All that decides a score: intercept, weight of e, weight of l."""
+        return self.intercept, self.encoder, self.linear
+
+    def probability(self, encoder: float, linear: float) -> float:
+        """Combine log-odds; NaN where one that is asked is not finite.
+
+        Args:
+            encoder: e.
+            linear: l.
+        """
+        log_odds = self.intercept
+        if self.encoder:
+            log_odds += self.encoder * encoder
+        if self.linear:
+            log_odds += self.linear * linear
+        return sigmoid(log_odds) if math.isfinite(log_odds) else math.nan
+
+
+def sigmoid(log_odds: float) -> float:
+    """Turn log-odds into a probability without overflow."""
+    if log_odds < 0:
+        return math.exp(log_odds) / (1 + math.exp(log_odds))
+    return 1 / (1 + math.exp(-log_odds))
