@@ -2,9 +2,9 @@
 
     P(positive) = 1 / (1 + exp(-(intercept + encoder * e + linear * l)))
 
-e is the encoder's log-odds of the positive label, l the score of the linear view. The three numbers are fitted on papers
-of the true prevalence that no model was trained on, so the result is a probability that means what it says, although
-the encoder saw a larger share of positive papers in training.
+e is the encoder's log-odds of the positive label, l the score of the linear view. The three numbers are fitted on
+papers of the true prevalence that no model was trained on, so the result is a probability that means what it says,
+although the encoder saw a larger share of positive papers in training.
 """
 
 import math
