@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "transformers", "optimum", "onnx", "sklearn", "scipy", "matplotlib", "huggingface_hub", "safetensors"}
+HEAVY = {"torch", "transformers", "optimum", "onnx", "sklearn", "scipy", "matplotlib", "huggingface_hub"}
 
 
 @pytest.mark.parametrize(
