@@ -1,0 +1,143 @@
+"""`python -m export`: turn a checkpoint into a bundle, or refuse to."""
+
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from export.build import Report, Settings, Variant, export_bundle
+from export.verify import FP32_ATOL, MAX_AP_LOSS, MAX_F1_LOSS, MAX_FLIP_SHARE
+from ro32.cli.process import run
+from ro32.cli.progress import ProgressDisplay
+from ro32.processor import available_cores
+from ro32.score import Progress
+
+
+@click.command(name="export", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CHECKPOINT")
+@click.option(
+    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
+)
+@click.option(
+    "--papers",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Parquet file of real papers with categories, that training has not seen.",
+)
+@click.option(
+    "--variant",
+    type=click.Choice([item.value for item in Variant]),
+    default=Variant.INT8.value,
+    show_default=True,
+    help="In which numbers the published model computes.",
+)
+@click.option("--name", metavar="NAME", help="Name of the bundle in reports.  [default: positive label and variant]")
+@click.option(
+    "--positive-label",
+    metavar="LABEL",
+    help="Label whose probability is the score, and category of the positive papers.  [default: at index 1]",
+)
+@click.option(
+    "--verify-papers",
+    metavar="N",
+    type=click.IntRange(min=10),
+    default=Settings.verify_papers,
+    show_default=True,
+    help="Papers on which PyTorch, fp32 and the variant are compared.",
+)
+@click.option(
+    "--measure-papers",
+    metavar="N",
+    type=click.IntRange(min=10),
+    help="Papers, drawn at random, that give the threshold and the quality.  [default: all]",
+)
+@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=Settings.seed, show_default=True, help="Of the draws."
+)
+@click.option(
+    "--scores-out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the scores that gave the quality to this Parquet file.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+def command(
+    *,
+    checkpoint: Path,
+    output: Path,
+    papers: Path,
+    variant: str,
+    name: str | None,
+    positive_label: str | None,
+    verify_papers: int,
+    measure_papers: int | None,
+    threads: int | None,
+    seed: int,
+    scores_out: Path | None,
+    overwrite: bool,
+) -> None:
+    """Turn a checkpoint into a bundle that ro32-score can use.
+
+    CHECKPOINT is a folder that ro32-train wrote. Its model is converted to ONNX and quantized, then compared with
+    PyTorch on real papers. What differs by more than the stated bounds is not published, and the exit code is 78.
+
+    Example: python -m export checkpoint/ -o bundle/ --papers validation.parquet
+    """
+    settings = Settings(
+        checkpoint=checkpoint,
+        output=output,
+        papers=papers,
+        name=name,
+        variant=Variant(variant),
+        positive_label=positive_label,
+        verify_papers=verify_papers,
+        measure_papers=measure_papers,
+        threads=threads or available_cores(),
+        seed=seed,
+        scores_out=scores_out,
+        overwrite=overwrite,
+    )
+    with ProgressDisplay() as display:
+
+        def show(progress: Progress) -> None:
+            display.update(
+                papers=progress.papers,
+                papers_done=progress.papers_done,
+                parts=progress.parts,
+                parts_done=progress.parts_done,
+            )
+
+        report = export_bundle(settings, say=lambda line: click.echo(line, err=True), on_progress=show)
+    click.echo(_table(report, settings.variant))
+    click.echo(f"{output}: {report.bundle.manifest.name}, {report.bundle.digest}", err=True)
+
+
+def _table(report: Report, variant: Variant) -> str:
+    agreement, quality = report.agreement, report.quality
+    confusion = quality.confusion
+    rows = [
+        (f"on {agreement.papers:,} papers ({report.truncated:,} truncated)", "found", "allowed"),
+        ("fp32 against PyTorch: largest logit difference", f"{report.logit_difference:.1e}", f"{FP32_ATOL:.0e}"),
+        (f"{variant} against fp32: other labels", f"{agreement.flip_share:.2%}", f"{MAX_FLIP_SHARE:.2%}"),
+        (f"{variant} against fp32: loss of average precision", f"{agreement.ap_loss:+.4f}", f"{MAX_AP_LOSS}"),
+        (f"{variant} against fp32: loss of F1", f"{agreement.f1_loss:+.4f}", f"{MAX_F1_LOSS}"),
+        (f"{variant} on {quality.papers:,} papers, {quality.positives:,} positive", "", ""),
+        ("average precision", f"{quality.average_precision:.4f}", ""),
+        ("threshold", f"{quality.threshold:.4f}", ""),
+        ("F1", f"{confusion.f1:.4f}", ""),
+        ("precision", f"{confusion.precision:.4f}", ""),
+        ("recall", f"{confusion.recall:.4f}", ""),
+        ("accuracy", f"{confusion.accuracy:.4f}", ""),
+    ]
+    return "\n".join(f"{what:<50}{found:>10}{allowed:>10}".rstrip() for what, found, allowed in rows)
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

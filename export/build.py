@@ -1,0 +1,212 @@
+"""Checkpoint -> bundle: convert, compare, quantize, compare, measure, publish."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.card import write_card
+from export.checkpoint import Checkpoint
+from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
+from export.convert import convert
+from export.measure import Quality, measure, score_all, write_scores
+from export.papers import LabelledPapers, pick_hard, pick_random, read_papers
+from export.publish import check_target, publish
+from export.quantize import quantize
+from export.verify import Agreement, check_agreement, check_direction, check_labels, check_logits
+from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
+from ro32.classifier import Classifier
+from ro32.errors import UsageError
+from ro32.processor import processor_name
+from ro32.score import Progress
+
+TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")
+POSITIVE_INDEX = 1
+"""Where training puts the positive label."""
+UNMEASURED = 0.5
+"""Threshold of the classifiers that only compare logits; what is published has a measured one."""
+
+
+class Variant(StrEnum):
+    """In which numbers the published model computes."""
+
+    INT8 = "int8"
+    FP32 = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to export, and how.
+
+    Attributes:
+        checkpoint: A Hugging Face folder.
+        output: The bundle folder to appear.
+        papers: Parquet file of real papers with their categories.
+        name: What the bundle is called in reports; the positive label and the variant by default.
+        variant: Which model to publish.
+        positive_label: The label whose probability is the score, and the category that makes a paper positive; the
+            checkpoint's label at index 1 by default.
+        verify_papers: On how many papers PyTorch, fp32 and the variant are compared.
+        measure_papers: On how many papers, drawn at random, quality is measured; on all by default.
+        threads: Calling threads.
+        seed: Of both choices of papers.
+        scores_out: Where to write the scores that quality was measured with.
+        overwrite: Replace a bundle that is there.
+    """
+
+    checkpoint: Path
+    output: Path
+    papers: Path
+    name: str | None = None
+    variant: Variant = Variant.INT8
+    positive_label: str | None = None
+    verify_papers: int = 2000
+    measure_papers: int | None = None
+    threads: int = 1
+    seed: int = 20230227
+    scores_out: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was found on the way to a published bundle.
+
+    Attributes:
+        bundle: As published.
+        truncated: Papers compared on that were cut to the maximum length.
+        logit_difference: Largest |difference| of fp32 ONNX and PyTorch.
+        agreement: Of the published variant with fp32.
+        quality: Of the published variant.
+    """
+
+    bundle: Bundle
+    truncated: int
+    logit_difference: float
+    agreement: Agreement
+    quality: Quality
+
+
+def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress: Callable[[Progress], None]) -> Report:
+    """Export a checkpoint, and publish the bundle only if it is what the checkpoint is.
+
+    Args:
+        settings: What to do.
+        say: Called with one line at the start of each step.
+        on_progress: Called while quality is measured.
+
+    Raises:
+        UsageError: The positive label is not one of the checkpoint's.
+        BundleError: The checkpoint is unusable.
+        MismatchError: The export differs from the checkpoint.
+        InputMissingError: The papers are not there.
+        InputDataError: The papers are not what is needed.
+        OutputError: The bundle or the scores cannot be written where they should be.
+    """
+    check_target(settings.output, overwrite=settings.overwrite)
+    checkpoint = Checkpoint.open(settings.checkpoint)
+    manifest = _manifest(settings, checkpoint)
+    papers = read_papers(settings.papers, manifest.positive_label)
+    say("tokenizing")
+    sample = tokenize(checkpoint, papers.take(pick_hard(papers, settings.verify_papers, settings.seed)))
+    truth = sample.papers.positive
+    files = {TOKENIZER: checkpoint.tokenizer_json}
+    with TemporaryDirectory(prefix="ro32-export-") as work:
+        say("converting to ONNX")
+        path = convert(checkpoint, Path(work) / Variant.FP32)
+        say(f"comparing fp32 with PyTorch on {len(sample.papers):,} papers, {sample.truncated:,} of them truncated")
+        fp32 = classifier_of(manifest, path.read_bytes(), files[TOKENIZER])
+        reference, logit_difference = _compare_with_pytorch(checkpoint, fp32, sample, settings.threads)
+        if settings.variant is Variant.INT8:
+            say("quantizing to int8")
+            path = quantize(path, Path(work) / Variant.INT8)
+        files[MODEL] = path.read_bytes()
+    say(f"comparing {settings.variant} with fp32")
+    classifier = classifier_of(manifest, files[MODEL], files[TOKENIZER])
+    scores = scores_of(onnx_logits(classifier, sample.token_ids, settings.threads), manifest.positive_index)
+    # The threshold is known only after minutes of scoring, so a broken model is first refused at the sample's own.
+    check_agreement(truth, reference, scores, measure(truth, reference).threshold)
+    measured = papers
+    if settings.measure_papers is not None:
+        measured = papers.take(pick_random(papers, settings.measure_papers, settings.seed))
+    say(f"measuring {settings.variant} on {len(measured):,} papers")
+    quality = _measure(settings, classifier, measured, on_progress)
+    agreement = check_agreement(truth, reference, scores, quality.threshold)
+    files[CARD] = write_card(
+        checkpoint,
+        variant=settings.variant,
+        positive_label=manifest.positive_label,
+        quality=quality,
+        logit_difference=logit_difference,
+        agreement=agreement,
+    ).encode()
+    files[MANIFEST] = replace(
+        manifest,
+        threshold=quality.threshold,
+        quality={
+            **quality.as_json(),
+            "papers_sha256": papers.digest,
+            "processor": processor_name(),
+            "fp32_max_logit_difference": logit_difference,
+            f"{settings.variant}_against_fp32": asdict(agreement),
+        },
+        files={name: sha256(content) for name, content in files.items()},
+    ).to_bytes()
+    bundle = publish(settings.output, files, overwrite=settings.overwrite)
+    return Report(
+        bundle=bundle,
+        truncated=sample.truncated,
+        logit_difference=logit_difference,
+        agreement=agreement,
+        quality=quality,
+    )
+
+
+def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
+    """Return all of the manifest that is known before anything is measured."""
+    label = settings.positive_label or checkpoint.labels[POSITIVE_INDEX]
+    if label not in checkpoint.labels:
+        raise UsageError(f"--positive-label {label}: the checkpoint's labels are {', '.join(checkpoint.labels)}")
+    return Manifest(
+        name=settings.name or f"{label} {settings.variant}",
+        labels=checkpoint.labels,
+        positive_label=label,
+        threshold=UNMEASURED,
+        max_length=checkpoint.max_length,
+        separator=checkpoint.separator,
+        source={
+            "checkpoint_sha256": checkpoint.digest,
+            "base_model": checkpoint.base_model,
+            "licence": checkpoint.licence,
+            "variant": str(settings.variant),
+        },
+        tools={name: version(name) for name in TOOLS},
+    )
+
+
+def _compare_with_pytorch(
+    checkpoint: Checkpoint, fp32: Classifier, sample: Sample, threads: int
+) -> tuple[NDArray[np.float32], float]:
+    """Return the scores of the fp32 export, and its largest logit difference from PyTorch."""
+    model = checkpoint.load_model()
+    check_labels([name for _, name in sorted((model.config.id2label or {}).items())], fp32.manifest.labels)
+    reference = pytorch_logits(model, sample.token_ids, threads)
+    logits = onnx_logits(fp32, sample.token_ids, threads)
+    difference = check_logits(reference, logits)
+    scores = scores_of(logits, fp32.manifest.positive_index)
+    check_direction(sample.papers.positive, scores, fp32.manifest.positive_label)
+    return scores, difference
+
+
+def _measure(
+    settings: Settings, classifier: Classifier, papers: LabelledPapers, on_progress: Callable[[Progress], None]
+) -> Quality:
+    scores = score_all(classifier, papers, threads=settings.threads, on_progress=on_progress)
+    if settings.scores_out is not None:
+        write_scores(settings.scores_out, papers.ids, papers.positive, scores)
+    return measure(papers.positive, scores)

@@ -1,0 +1,166 @@
+"""The checkpoint: a Hugging Face folder that training wrote, opened as data only: safetensors, no code."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from huggingface_hub import ModelCard
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from ro32.bundle import CARD, TOKENIZER, sha256
+from ro32.errors import BundleError
+
+CONFIG = "config.json"
+DIGESTED = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    CONFIG,
+    TOKENIZER,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+)
+"""All that decides a logit; the card and training's notes may change without making another model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint whose settings were read and found sound.
+
+    Attributes:
+        folder: Where it lies.
+        labels: One name per logit, in the order of the model's output.
+        max_length: Longest token sequence, special tokens included.
+        separator: The tokenizer's separator token.
+        digest: SHA-256 in hex over the sorted names and digests of the files that decide a logit.
+        card: The model card.
+        licence: As the card says.
+        base_model: As the card says.
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    max_length: int
+    separator: str
+    digest: str
+    card: str
+    licence: str
+    base_model: str
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read and check a checkpoint's settings; the weights are only digested.
+
+        Raises:
+            BundleError: The folder is no checkpoint, wants to run code, or contradicts itself.
+        """
+        for name in (CONFIG, TOKENIZER, CARD):
+            if not (folder / name).is_file():
+                raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
+        if not any(folder.glob("*.safetensors")):
+            raise BundleError(
+                f"checkpoint {folder}: it has no *.safetensors; save the weights as safetensors, "
+                "since other formats can run code when they are loaded"
+            )
+        config = _read_config(folder)
+        tokenizer = _load_tokenizer(folder)
+        card = ModelCard((folder / CARD).read_text(encoding="utf-8"))
+        return cls(
+            folder=folder,
+            labels=_labels(folder, config),
+            max_length=_max_length(folder, config, tokenizer),
+            separator=str(tokenizer.sep_token),
+            digest=_digest(folder),
+            card=card.content,
+            licence=str(card.data.get("license") or "unknown"),
+            base_model=str(card.data.get("base_model") or "unknown"),
+        )
+
+    @property
+    def tokenizer_json(self) -> bytes:
+        """The fast tokenizer, serialized."""
+        return (self.folder / TOKENIZER).read_bytes()
+
+    def load_tokenizer(self) -> PreTrainedTokenizerBase:
+        """Load the tokenizer as transformers has it."""
+        return _load_tokenizer(self.folder)
+
+    def load_model(self) -> PreTrainedModel:
+        """Load the weights in float32, ready to infer.
+
+        Raises:
+            BundleError: The weights do not fit the configuration.
+        """
+        try:
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                self.folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BundleError(f"checkpoint {self.folder}: its weights cannot be loaded: {error}") from error
+        if report["missing_keys"] or report["mismatched_keys"]:  # transformers would fill them with random numbers
+            raise BundleError(
+                f"checkpoint {self.folder}: weights are missing or of another shape: "
+                f"{', '.join(map(str, [*report['missing_keys'], *report['mismatched_keys']]))}; save the whole model"
+            )
+        loaded: PreTrainedModel = model.eval()
+        return loaded
+
+
+def _read_config(folder: Path) -> dict[str, object]:
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"checkpoint {folder}: {CONFIG} is not JSON: {error}") from error
+    if "auto_map" in config:
+        raise BundleError(f"checkpoint {folder}: {CONFIG} asks for code of its own (auto_map); remove that entry")
+    return dict(config)
+
+
+def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # tokenizers raises plain Exception for a file that it cannot read
+        raise BundleError(f"checkpoint {folder}: its tokenizer cannot be loaded: {error}") from error
+    if not tokenizer.is_fast or tokenizer.sep_token is None:
+        raise BundleError(f"checkpoint {folder}: expected a fast tokenizer with a separator token")
+    return tokenizer
+
+
+def _labels(folder: Path, config: dict[str, object]) -> tuple[str, ...]:
+    """Return the label names in the order of the logits; two tables that disagree would swap them unseen."""
+    id2label, label2id = config.get("id2label"), config.get("label2id")
+    if not isinstance(id2label, dict) or not isinstance(label2id, dict):
+        raise BundleError(f"checkpoint {folder}: {CONFIG} names no labels (id2label, label2id); add them")
+    labels = tuple(str(id2label.get(str(index))) for index in range(len(id2label)))
+    if {name: index for index, name in enumerate(labels)} != label2id:
+        raise BundleError(f"checkpoint {folder}: id2label {id2label} and label2id {label2id} contradict each other")
+    return labels
+
+
+def _max_length(folder: Path, config: dict[str, object], tokenizer: PreTrainedTokenizerBase) -> int:
+    length, positions = int(tokenizer.model_max_length), config.get("max_position_embeddings")
+    if not isinstance(positions, int) or length > positions:
+        raise BundleError(
+            f"checkpoint {folder}: the tokenizer's model_max_length {length} is more than the model's positions "
+            f"({positions}); set it in tokenizer_config.json to the length that training used"
+        )
+    return length
+
+
+def _digest(folder: Path) -> str:
+    files = sorted({path for pattern in DIGESTED for path in folder.glob(pattern)})
+    return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in files).encode())

@@ -1,0 +1,103 @@
+"""The same papers through PyTorch and through ONNX, one unpadded paper at a time."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from export.checkpoint import Checkpoint
+from export.papers import LabelledPapers
+from export.verify import check_tokenizer
+from ro32.bundle import Bundle, Manifest
+from ro32.classifier import Classifier, softmax
+from ro32.text import PaperTokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """n papers to compare on, every one with at least one token of text.
+
+    Attributes:
+        papers: The papers.
+        token_ids: n lists of token ids, special tokens included.
+        truncated: How many of the papers were cut to the checkpoint's maximum length.
+    """
+
+    papers: LabelledPapers
+    token_ids: Sequence[Sequence[int]]
+    truncated: int
+
+
+def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
+    """Tokenize papers as the bundle will, and leave out those without a token.
+
+    Raises:
+        MismatchError: The bundle's tokenizer is not the checkpoint's.
+    """
+    tokenizer = PaperTokenizer(
+        checkpoint.tokenizer_json, max_length=checkpoint.max_length, separator=checkpoint.separator
+    )
+    token_ids = tokenizer.encode_batch(papers.titles, papers.abstracts)
+    papers = papers.take(np.array([row for row, ids in enumerate(token_ids) if ids], dtype=np.int64))
+    token_ids = [ids for ids in token_ids if ids]
+    check_tokenizer(checkpoint.load_tokenizer(), token_ids, papers.titles, papers.abstracts)
+    return Sample(
+        papers=papers, token_ids=token_ids, truncated=sum(len(ids) == checkpoint.max_length for ids in token_ids)
+    )
+
+
+def pytorch_logits(model: PreTrainedModel, token_ids: Sequence[Sequence[int]], threads: int = 1) -> NDArray[np.float32]:
+    """Run the PyTorch model: the reference of every comparison.
+
+    Args:
+        model: In float32 and in evaluation mode.
+        token_ids: n papers of t >= 1 token ids.
+        threads: Calling threads. Inside a paper PyTorch gets one thread, as onnxruntime does: the threads that it would
+            share one paper's small operations among wait for each other actively, and crawl on a busy machine.
+
+    Returns:
+        Shape (n, k), float32.
+    """
+
+    def run(ids: Sequence[int]) -> NDArray[np.float32]:
+        input_ids = torch.tensor([list(ids)], dtype=torch.int64)
+        with torch.inference_mode():  # holds for the thread that enters it
+            logits: torch.Tensor = model(input_ids=input_ids, attention_mask=torch.ones_like(input_ids)).logits
+        return logits[0].numpy()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _run_all(run, token_ids, threads)
+    finally:
+        torch.set_num_threads(before)
+
+
+def onnx_logits(classifier: Classifier, token_ids: Sequence[Sequence[int]], threads: int = 1) -> NDArray[np.float32]:
+    """Run a bundle's model; shape (n, k), float32."""
+    return _run_all(classifier.logits, token_ids, threads)
+
+
+def scores_of(logits: NDArray[np.float32], positive_index: int) -> NDArray[np.float32]:
+    """Turn logits of shape (n, k) into the positive label's probabilities, shape (n,), just as the scorer does."""
+    return np.array([softmax(row)[positive_index] for row in logits], dtype=np.float32)
+
+
+def classifier_of(manifest: Manifest, model: bytes, tokenizer: bytes) -> Classifier:
+    """Return the scorer's own classifier over a model that is in no bundle folder yet."""
+    return Classifier(Bundle(manifest=manifest, digest="", model=model, tokenizer=tokenizer))
+
+
+def _run_all(
+    run: Callable[[Sequence[int]], NDArray[np.float32]], token_ids: Sequence[Sequence[int]], threads: int
+) -> NDArray[np.float32]:
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            return np.stack(list(pool.map(run, token_ids)))
+        except BaseException:  # interrupted: do not score the rest first
+            pool.shutdown(cancel_futures=True)
+            raise

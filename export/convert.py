@@ -1,0 +1,40 @@
+"""Checkpoint -> fp32 ONNX, by Optimum's exporter."""
+
+import warnings
+from pathlib import Path
+
+from optimum.exporters.onnx import onnx_export_from_model
+from optimum.onnx.utils import check_model_uses_external_data
+from torch.jit._trace import TracerWarning
+
+from export.checkpoint import Checkpoint
+from ro32.bundle import MODEL
+from ro32.errors import BundleError
+
+
+def convert(checkpoint: Checkpoint, folder: Path) -> Path:
+    """Export a checkpoint's model to ONNX: input_ids, attention_mask, token_type_ids -> logits, all axes dynamic.
+
+    Args:
+        checkpoint: What to convert.
+        folder: Where to; created if need be.
+
+    Returns:
+        The ONNX file. Nothing is known about its numbers yet: that is for `export.verify` to find out.
+
+    Raises:
+        BundleError: The weights cannot be loaded, or the graph does not fit into one file.
+    """
+    model = checkpoint.load_model()
+    with warnings.catch_warnings():
+        # Optimum 2.1 still asks PyTorch for the TorchScript exporter, which twice announces its end.
+        warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
+        warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning, "torch.onnx")
+        # A constant 1.0 in the attention mask's inversion; the same for every input.
+        warnings.filterwarnings("ignore", "torch.tensor results are registered as constants", TracerWarning)
+        onnx_export_from_model(model, folder, task="text-classification", do_validation=False, device="cpu")
+    path = folder / MODEL
+    if check_model_uses_external_data(path):
+        # Weights in a second file would be read from wherever the process happens to run, and past the digests.
+        raise BundleError(f"checkpoint {checkpoint.folder}: the model is too large for one ONNX file (2 GiB)")
+    return path

@@ -1,0 +1,132 @@
+"""Quality on papers whose categories are known, and the threshold that it yields."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from export.papers import LabelledPapers
+from ro32.classifier import Classifier
+from ro32.errors import InputDataError, OutputError
+from ro32.metrics import Confusion, precision_recall
+from ro32.score import Progress
+
+CHUNK_PAPERS = 256
+"""Papers between two signs of progress: a few seconds' work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """What a bundle is worth on n papers, at the threshold that gives the best F1 on these very papers.
+
+    Attributes:
+        papers: Papers with a score; the measures speak of these.
+        positives: Papers among them that are listed in the category.
+        unscored: Papers without a token of text.
+        threshold: Half-way between the last score called positive and the next lower one.
+        average_precision: Step-function area under the precision-recall curve.
+        confusion: Decisions at the threshold.
+    """
+
+    papers: int
+    positives: int
+    unscored: int
+    threshold: float
+    average_precision: float
+    confusion: Confusion
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as they are, and the measures to six digits; the threshold stands in the manifest."""
+        confusion = self.confusion
+        measures = {
+            "average_precision": self.average_precision,
+            "f1": confusion.f1,
+            "precision": confusion.precision,
+            "recall": confusion.recall,
+            "accuracy": confusion.accuracy,
+        }
+        return {
+            "papers": self.papers,
+            "positives": self.positives,
+            "unscored": self.unscored,
+            **asdict(confusion),
+            **{name: round(value, 6) for name, value in measures.items()},
+        }
+
+
+def score_all(
+    classifier: Classifier, papers: LabelledPapers, *, threads: int, on_progress: Callable[[Progress], None]
+) -> NDArray[np.float32]:
+    """Score n papers.
+
+    Args:
+        classifier: The model.
+        papers: The papers.
+        threads: Calling threads.
+        on_progress: Called after each chunk.
+
+    Returns:
+        Shape (n,), float32: the positive label's probability; NaN where a paper has no token.
+    """
+    scores = np.full(len(papers), np.nan, dtype=np.float32)
+    starts = range(0, len(papers), CHUNK_PAPERS)
+    for chunk, start in enumerate(starts):
+        rows = slice(start, start + CHUNK_PAPERS)
+        probabilities = classifier.predict_proba(papers.titles[rows], papers.abstracts[rows], threads=threads)
+        scores[rows] = probabilities[:, classifier.manifest.positive_index]
+        on_progress(
+            Progress(
+                papers=len(papers),
+                papers_done=min(start + CHUNK_PAPERS, len(papers)),
+                parts=len(starts),
+                parts_done=chunk + 1,
+            )
+        )
+    return scores
+
+
+def measure(positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> Quality:
+    """Choose the threshold of the best F1 and measure there.
+
+    Args:
+        positive: Shape (n,): is the paper listed in the category?
+        scores: Shape (n,): NaN where there is none.
+
+    Raises:
+        InputDataError: No scored paper is positive, or the threshold would not separate anything.
+    """
+    scored = np.isfinite(scores)
+    truth, found = positive[scored], scores[scored].astype(np.float64)
+    if not truth.any():
+        raise InputDataError("no paper that was scored is listed in the category; measure on more papers")
+    curve = precision_recall(truth, found)
+    threshold, _ = curve.best_f1()
+    if not 0 < threshold < 1:
+        raise InputDataError(f"the best threshold {threshold} separates no papers; measure on more papers")
+    return Quality(
+        papers=len(truth),
+        positives=int(truth.sum()),
+        unscored=int(np.sum(~scored)),
+        threshold=threshold,
+        average_precision=curve.average_precision,
+        confusion=Confusion.of(truth, found >= threshold),
+    )
+
+
+def write_scores(path: Path, ids: Sequence[str], positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> None:
+    """Write what was measured, one row a paper: id, positive, score (Float32, null where there is none).
+
+    Raises:
+        OutputError: The file cannot be created.
+    """
+    frame = pl.DataFrame({"id": ids, "positive": positive, "score": scores}).with_columns(
+        pl.col("score").fill_nan(None)
+    )
+    try:
+        frame.write_parquet(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error}; name another file with --scores-out") from error

@@ -1,0 +1,123 @@
+"""Real papers whose categories are known, and which of them to verify on."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ro32 import parquet
+from ro32.errors import InputDataError
+from ro32.evaluate import read_truth
+from ro32.text import normalize
+
+SHARE_POSITIVE = 0.25
+"""Most of the papers to verify on that are drawn from the positives: label flips happen among them and their like."""
+SHARE_SHORTEST = 0.1
+SHARE_LONGEST = 0.1
+"""The longest papers are the ones that truncation touches."""
+COLUMNS = ("id", "title", "abstract")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledPapers:
+    """n papers of normalized text, every one with some text, in input order.
+
+    Attributes:
+        ids: n ids, as text.
+        titles: n titles.
+        abstracts: n abstracts.
+        positive: Shape (n,): is the paper listed in the category?
+        digest: SHA-256 in hex of the file that they come from.
+    """
+
+    ids: Sequence[str]
+    titles: Sequence[str]
+    abstracts: Sequence[str]
+    positive: NDArray[np.bool_]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.int64]) -> "LabelledPapers":
+        """Return the papers of some rows, in the order of the rows."""
+        return LabelledPapers(
+            ids=[self.ids[row] for row in rows],
+            titles=[self.titles[row] for row in rows],
+            abstracts=[self.abstracts[row] for row in rows],
+            positive=self.positive[rows],
+            digest=self.digest,
+        )
+
+
+def read_papers(path: Path, category: str) -> LabelledPapers:
+    """Read all papers of a Parquet file that have any text.
+
+    Args:
+        path: A file with the columns id, title, abstract and categories.
+        category: What makes a paper positive when it stands anywhere among the paper's categories.
+
+    Raises:
+        InputMissingError: The file is not there.
+        InputDataError: The file is damaged or lacks a column, or not both kinds of papers are in it.
+    """
+    schema, _ = parquet.read_footer(path)
+    missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
+    if missing:
+        raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
+    listed = read_truth([str(path)], category).listed
+    columns = [pl.DataFrame(batch).cast(pl.String) for _, batch in parquet.read_batches(path, COLUMNS)]
+    frame = pl.concat(columns).with_columns(normalize(pl.col("title", "abstract")), positive=listed)
+    frame = frame.filter((pl.col("title") != "") | (pl.col("abstract") != ""))
+    if frame["positive"].n_unique() < 2:  # noqa: PLR2004 - positive and negative
+        raise InputDataError(
+            f"{path}: expected papers inside and outside of {category}, found only one kind among {len(frame)}; "
+            "name a file whose categories hold both"
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return LabelledPapers(
+        ids=frame["id"].to_list(),
+        titles=frame["title"].to_list(),
+        abstracts=frame["abstract"].to_list(),
+        positive=frame["positive"].to_numpy(),
+        digest=digest,
+    )
+
+
+def pick_hard(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64]:
+    """Choose papers to verify on: positives, the shortest and the longest by their shares, the rest at random.
+
+    Args:
+        papers: To choose from.
+        count: How many; all papers if there are no more.
+        seed: Of the random choices. The same papers, count and seed give the same rows.
+
+    Returns:
+        Rows in ascending order, without repetition, both kinds of papers among them.
+    """
+    if count >= len(papers):
+        return np.arange(len(papers))
+    rng = np.random.default_rng(seed)
+    characters = np.array([len(title) + len(text) for title, text in zip(papers.titles, papers.abstracts, strict=True)])
+    by_length = np.argsort(characters, kind="stable")
+    positives = rng.permutation(np.flatnonzero(papers.positive))
+    first = np.concatenate(
+        [
+            positives[: max(1, int(count * SHARE_POSITIVE))],
+            by_length[: int(count * SHARE_SHORTEST)],
+            by_length[len(papers) - int(count * SHARE_LONGEST) :],
+            rng.permutation(np.flatnonzero(~papers.positive)),
+        ]
+    )
+    distinct = first[np.sort(np.unique(first, return_index=True)[1])]
+    return np.sort(distinct[:count])
+
+
+def pick_random(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64]:
+    """Choose papers at random, so that the share of positives stays what it is; rows in ascending order."""
+    return np.sort(np.random.default_rng(seed).permutation(len(papers))[:count])

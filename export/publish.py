@@ -1,0 +1,77 @@
+"""The bundle folder: complete, or not there at all."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from ro32.bundle import MANIFEST, Bundle
+from ro32.durable import sync_folder
+from ro32.errors import OutputError
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse early what `publish` would have to refuse in the end.
+
+    Raises:
+        OutputError: The target is there and may not be replaced, or its parent folder is not there.
+    """
+    if not target.parent.is_dir():
+        raise OutputError(f"{target}: the folder {target.parent} does not exist; create it")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: the folder {target.parent} is not writable; name another place")
+    if not (target.exists() or target.is_symlink()):
+        return
+    if not overwrite:
+        raise OutputError(f"{target}: is already there; name another folder, or replace it with --overwrite")
+    if target.is_symlink() or not (target / MANIFEST).is_file():
+        raise OutputError(f"{target}: is no bundle folder, so --overwrite leaves it alone; name another folder")
+
+
+def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bundle:
+    """Write a bundle beside its target, read it back, and move it into place by one rename.
+
+    Args:
+        target: The folder to appear.
+        files: Content by name, the manifest included.
+        overwrite: Replace a bundle that is there. It is moved aside first, and back if the new one cannot take its
+            place; only between these two renames is there no bundle.
+
+    Returns:
+        The bundle as it was read back.
+
+    Raises:
+        OutputError: The target is there and may not be replaced, or it cannot be written.
+        BundleError: What was read back is no bundle.
+    """
+    check_target(target, overwrite=overwrite)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    aside = target.with_name(f".{target.name}.{os.getpid()}.old")
+    try:
+        beside.mkdir()
+        for name, content in files.items():
+            _write(beside / name, content)
+        bundle = Bundle.load(beside)
+        sync_folder(beside)
+        if target.exists():
+            target.rename(aside)
+        try:
+            beside.rename(target)
+        except OSError:
+            if aside.exists():
+                aside.rename(target)
+            raise
+        sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror}; the bundle was not published") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+    return bundle
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

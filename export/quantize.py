@@ -1,0 +1,21 @@
+"""fp32 ONNX -> int8 ONNX, by Optimum's quantizer."""
+
+from pathlib import Path
+
+from optimum.onnxruntime import ORTQuantizer
+from optimum.onnxruntime.configuration import AutoQuantizationConfig
+
+
+def quantize(model: Path, folder: Path) -> Path:
+    """Quantize dynamically: int8 weights with a scale per channel, uint8 activations with a scale per run.
+
+    Args:
+        model: The fp32 model, in the folder that the exporter wrote.
+        folder: Where to; created if need be.
+
+    Returns:
+        The int8 model, in one file.
+    """
+    recipe = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=True)
+    ORTQuantizer(model).quantize(recipe, save_dir=folder, file_suffix="")
+    return folder / model.name

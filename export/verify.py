@@ -1,0 +1,209 @@
+"""What must hold between the PyTorch checkpoint, its fp32 ONNX export and what is published, and by which bounds.
+
+Used by the export itself and by the parity tests, so that both mean the same by "equal".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from ro32.errors import BundleError
+from ro32.metrics import Confusion, average_precision
+
+FP32_ATOL = 1e-4
+"""Largest |logit difference| of fp32 ONNX and PyTorch. Two orders of the same sums differ by about 1e-6 in a BERT of 6
+or 12 layers; a wrong weight, mask or position id by more than 1e-2. The bound lies between, a decade from either."""
+MAX_FLIP_SHARE = 0.02
+"""Most papers to verify on whose label may differ between fp32 and int8. A quarter of them are positives, so a much
+larger share lies near the threshold than in a dump, where flips are an order of magnitude rarer."""
+MAX_AP_LOSS = 0.01
+"""Most average precision that int8 may lose: a small fraction of what separates this model from a linear one."""
+MAX_F1_LOSS = 0.01
+"""Most F1 at the threshold that int8 may lose; for the same reason."""
+
+
+class Mismatch(StrEnum):
+    """In which way an export differs from its checkpoint."""
+
+    LABELS = "label names"
+    TOKENIZER = "tokenizer"
+    SHAPE = "shape"
+    NOT_FINITE = "not finite"
+    TOLERANCE = "tolerance"
+    FLIPS = "label flips"
+    QUALITY = "quality"
+
+
+class MismatchError(BundleError):
+    """An export is not what its checkpoint is, so it is not published.
+
+    Args:
+        kind: The kind of mismatch.
+        message: What was expected and what was found.
+    """
+
+    def __init__(self, kind: Mismatch, message: str) -> None:
+        self.kind = kind
+        super().__init__(f"mismatch ({kind}): {message}; nothing was published")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How the scores of the published variant agree with those of fp32, over n papers at one threshold.
+
+    Attributes:
+        papers: n.
+        flips: Papers that get another label.
+        ap_loss: Average precision of fp32 minus that of the variant.
+        f1_loss: F1 of fp32 minus that of the variant.
+        max_score_difference: Largest |difference| of two scores.
+    """
+
+    papers: int
+    flips: int
+    ap_loss: float
+    f1_loss: float
+    max_score_difference: float
+
+    @property
+    def flip_share(self) -> float:
+        """Share of papers that get another label."""
+        return self.flips / self.papers
+
+
+def check_labels(expected: Sequence[str], found: Sequence[str]) -> None:
+    """Refuse label names that are not the model's own, in the order of its logits.
+
+    Raises:
+        MismatchError: Of kind LABELS.
+    """
+    if list(expected) != list(found):
+        raise MismatchError(Mismatch.LABELS, f"the model's are {list(expected)}, the bundle's are {list(found)}")
+
+
+def check_direction(positive: NDArray[np.bool_], scores: NDArray[np.floating], label: str) -> None:
+    """Refuse a model that scores other papers higher than those of the positive label: its label names are swapped.
+
+    Args:
+        positive: Shape (n,): does the paper have the label?
+        scores: Shape (n,): the label's probability.
+        label: Name of the positive label.
+
+    Raises:
+        MismatchError: Of kind LABELS.
+    """
+    ranks = np.argsort(np.argsort(scores)).astype(np.float64)
+    if ranks[positive].mean() <= ranks[~positive].mean():
+        raise MismatchError(
+            Mismatch.LABELS, f"papers of {label} score lower than other papers; the names of the logits look swapped"
+        )
+
+
+def check_tokenizer(
+    reference: PreTrainedTokenizerBase,
+    token_ids: Sequence[Sequence[int]],
+    titles: Sequence[str],
+    abstracts: Sequence[str],
+) -> None:
+    """Refuse token ids that are not those of transformers.
+
+    Texts that spell a special token are passed over: transformers takes "[SEP]" in a paper for the control token, and
+    the bundle on purpose does not.
+
+    Args:
+        reference: The checkpoint's tokenizer.
+        token_ids: n papers' ids by the bundle's tokenizer.
+        titles: n normalized titles.
+        abstracts: n normalized abstracts.
+
+    Raises:
+        MismatchError: Of kind TOKENIZER.
+    """
+    special = tuple(reference.all_special_tokens)
+    for title, abstract, ids in zip(titles, abstracts, token_ids, strict=True):
+        if any(token in title or token in abstract for token in special):
+            continue
+        expected = reference(f"{title}{reference.sep_token}{abstract}", truncation=True)["input_ids"]
+        if expected != ids:
+            where = next(
+                (at for at, pair in enumerate(zip(expected, ids, strict=False)) if pair[0] != pair[1]), "the end"
+            )
+            raise MismatchError(
+                Mismatch.TOKENIZER,
+                f"{title[:60]!r} has {len(expected)} tokens in the checkpoint and {len(ids)} in the bundle, "
+                f"the first difference at {where}",
+            )
+
+
+def check_logits(reference: NDArray[np.float32], candidate: NDArray[np.float32], *, atol: float = FP32_ATOL) -> float:
+    """Refuse logits that differ from the reference.
+
+    Args:
+        reference: Shape (n, k).
+        candidate: Shape (n, k).
+        atol: Largest |difference| that passes.
+
+    Returns:
+        The largest |difference|.
+
+    Raises:
+        MismatchError: Of kind SHAPE, NOT_FINITE or TOLERANCE.
+    """
+    if reference.shape != candidate.shape:
+        raise MismatchError(Mismatch.SHAPE, f"expected logits of shape {reference.shape}, found {candidate.shape}")
+    for name, logits in (("the checkpoint", reference), ("the export", candidate)):
+        bad = int(np.sum(~np.isfinite(logits).all(axis=1)))
+        if bad:
+            raise MismatchError(Mismatch.NOT_FINITE, f"{name} gives NaN or infinite logits for {bad} papers")
+    differences = np.abs(reference.astype(np.float64) - candidate).max(axis=1)
+    worst = int(differences.argmax())
+    if differences[worst] > atol:
+        raise MismatchError(
+            Mismatch.TOLERANCE,
+            f"logits may differ by {atol:.0e}, found {differences[worst]:.2e} (paper {worst} of {len(differences)}, "
+            f"{int(np.sum(differences > atol))} out of bounds)",
+        )
+    return float(differences[worst])
+
+
+def check_agreement(
+    positive: NDArray[np.bool_],
+    reference: NDArray[np.float32],
+    candidate: NDArray[np.float32],
+    threshold: float,
+) -> Agreement:
+    """Refuse scores that label papers too differently from fp32, or rank them worse.
+
+    Args:
+        positive: Shape (n,): is the paper positive?
+        reference: Shape (n,): scores of the fp32 model.
+        candidate: Shape (n,): scores of the variant to publish.
+        threshold: At or above it a paper is called positive.
+
+    Raises:
+        MismatchError: Of kind FLIPS or QUALITY.
+    """
+    calls, new_calls = reference >= threshold, candidate >= threshold
+    found = Agreement(
+        papers=len(positive),
+        flips=int(np.sum(calls != new_calls)),
+        ap_loss=average_precision(positive, reference) - average_precision(positive, candidate),
+        f1_loss=Confusion.of(positive, calls).f1 - Confusion.of(positive, new_calls).f1,
+        max_score_difference=float(np.abs(reference - candidate).max()),
+    )
+    if found.flip_share > MAX_FLIP_SHARE:
+        raise MismatchError(
+            Mismatch.FLIPS,
+            f"{found.flips} of {found.papers} papers change their label at {threshold:.4f} ({found.flip_share:.2%}), "
+            f"at most {MAX_FLIP_SHARE:.2%} may",
+        )
+    for name, loss, bound in (("AP", found.ap_loss, MAX_AP_LOSS), ("F1", found.f1_loss, MAX_F1_LOSS)):
+        if loss > bound:
+            raise MismatchError(
+                Mismatch.QUALITY, f"{name} falls by {loss:.4f} against fp32, at most {bound} is allowed"
+            )
+    return found
