@@ -1,0 +1,67 @@
+"""`python -m ro32.cli.linear`: train the linear view of a bundle from a dump."""
+
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from ro32.cli.process import run
+from ro32.cli.progress import ProgressDisplay
+from ro32.errors import OutputError
+from ro32.metrics import precision_recall
+from ro32.train.dump import Dump
+from ro32.train.linear import LinearRecipe, fit, read_features, score_features
+
+
+@click.command(name="ro32.cli.linear", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--data", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Dump to train on.")
+@click.option("--validation", metavar="FILE", type=click.Path(path_type=Path), help="Dump to measure on.")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Linear view to write."
+)
+@click.option("--category", metavar="NAME", default=LinearRecipe.category, show_default=True, help="What is positive.")
+@click.option(
+    "--features",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=LinearRecipe.features,
+    show_default=True,
+    help="Features that keep a weight; six bytes each.",
+)
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=LinearRecipe.seed, show_default=True)
+@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+def command(
+    *, data: Path, validation: Path | None, output: Path, category: str, features: int, seed: int, quiet: bool
+) -> None:
+    """Train a logistic regression over words and word pairs on all papers of a dump.
+
+    410,784 papers take about 5 GB of memory and three minutes of one core.
+    """
+    recipe = LinearRecipe(category=category, features=features, seed=seed)
+    with ProgressDisplay(quiet=quiet) as display:
+        dumps = [Dump.open(path) for path in (data, validation) if path is not None]
+        total, done = sum(dump.rows for dump in dumps), 0
+
+        def show(rows: int) -> None:
+            nonlocal done
+            done += rows
+            display.update(papers=total, papers_done=done, parts=len(dumps), parts_done=0)
+
+        training, *held_out = (read_features(dump, category, on_rows=show) for dump in dumps)
+    model = fit(training, recipe)
+    try:
+        output.write_bytes(model.to_bytes())
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {error.strerror}; name a file in a writable folder") from error
+    for papers in held_out:
+        curve = precision_recall(papers.positive, score_features(model, papers))
+        click.echo(f"average precision {curve.average_precision:.4f}, best F1 {curve.best_f1()[1]:.4f}")
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()
