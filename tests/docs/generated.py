@@ -12,10 +12,17 @@ from pathlib import Path
 import click
 
 from ro32.bundle import Bundle
+from ro32.views import ViewName
 
 README = Path(__file__).parents[2] / "README.md"
 HELP_WIDTH = 100
 """Columns that help texts are laid out for: as many as a code block on a project's page shows without scrolling."""
+
+VIEWS = {
+    ViewName.COMBINED: "both together: what `ro32-score` does",
+    ViewName.ENCODER: "the encoder alone: `--encoder-only`",
+    ViewName.LINEAR: "the linear model alone",
+}
 
 
 def refresh(text: str) -> str:
@@ -30,22 +37,20 @@ def refresh(text: str) -> str:
 
 
 def quality_table() -> str:
-    """Return what the shipped bundle's manifest says of its quality, as a table."""
+    """Return what the shipped bundle's manifest says of its quality: a sentence and a table."""
     manifest = Bundle.shipped().manifest
     quality = manifest.quality
-    rows = (
-        ("papers", f"{quality['papers']:,}"),
-        (f"of them listed in {manifest.positive_label}", f"{quality['positives']:,}"),
-        ("average precision", f"{quality['average_precision']:.4f}"),
-        ("threshold", f"{manifest.threshold:.4f}"),
-        ("F1", f"{quality['f1']:.4f}"),
-        ("precision", f"{quality['precision']:.4f}"),
-        ("recall", f"{quality['recall']:.4f}"),
-        ("accuracy", f"{quality['accuracy']:.4f}"),
-        ("true positives, false positives", f"{quality['tp']:,}, {quality['fp']:,}"),
-        ("false negatives, true negatives", f"{quality['fn']:,}, {quality['tn']:,}"),
-    )
-    return "".join(f"| {name} | {value} |\n" for name, value in (("measure", "value"), ("---", "---:"), *rows))
+    papers = f"{quality['papers']:,} papers that were not trained on"
+    lines = [
+        f"On {papers}, {quality['positives']:,} of them in {manifest.positive_label}; threshold {manifest.threshold:.4f}:",
+        "",
+        "| scored by | average precision | F1 | precision | recall |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, view in quality["views"].items():
+        figures = (f"{view[measure]:.4f}" for measure in ("average_precision", "f1", "precision", "recall"))
+        lines.append(f"| {VIEWS[name]} | {' | '.join(figures)} |")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def help_text(name: str) -> str:
