@@ -41,8 +41,9 @@ def quality_table() -> str:
     manifest = Bundle.shipped().manifest
     quality = manifest.quality
     papers = f"{quality['papers']:,} papers that were not trained on"
+    listed = f"{quality['positives']:,} of them listed in {manifest.positive_label}"
     lines = [
-        f"On {papers}, {quality['positives']:,} of them in {manifest.positive_label}; threshold {manifest.threshold:.4f}:",
+        f"On {papers}, {listed}; threshold {manifest.threshold:.4f}:",
         "",
         "| scored by | average precision | F1 | precision | recall |",
         "|---|---:|---:|---:|---:|",
