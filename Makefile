@@ -27,6 +27,10 @@ help: ## list the targets
 score: $(score_env) ## label papers: PAPERS=dump.parquet LABELS=labels.parquet (default: the sample of 2,000)
 	.venv/score/bin/ro32-score $(PAPERS) -o $(LABELS)
 
+.PHONY: model
+model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folder of train.parquet and validation.parquet
+	$(MAKE) -f export/model.mk PYTHON=.venv/dev/bin/python
+
 .PHONY: check
 check: lint types test smoke ## all that continuous integration runs: lint, types, test, smoke
 

@@ -1,0 +1,43 @@
+"""`make model` with a small budget: the whole chain from papers to a bundle that scores."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ro32.classifier import Classifier
+from ro32.views import ViewName
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.full
+def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> None:
+    papers = pl.read_parquet(papers_path)
+    for at, name in enumerate(("train", "validation")):
+        papers.gather_every(2, offset=at).write_parquet(tmp_path / f"{name}.parquet")
+    output = tmp_path / "bundle"
+    train_flags = (
+        "--preset small --base tests/data/tiny_checkpoint --max-length 64 --hard-negatives 150 --random-negatives 50 "
+        "--validation-papers 300 --learning-rate 1e-3"
+    )
+    command = [
+        *("make", "-f", "export/model.mk", f"PYTHON={sys.executable}"),
+        *(f"DATA={tmp_path}", f"WORK={tmp_path / 'work'}", f"OUTPUT={output}", "LINEAR_FLAGS=--features 20000"),
+        f"TRAIN_FLAGS={train_flags} --cache {tmp_path / 'cache'} -q",
+        "EXPORT_FLAGS=--verify-papers 1000",
+    ]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+
+    both, encoder = Classifier.load(output), Classifier.load(output, ViewName.ENCODER)
+    titles, abstracts = ["A grasping robot arm", "Galaxies"], ["We control a manipulator.", "We observe galaxies."]
+    robotics, galaxies = both.predict_proba(titles, abstracts)[:, both.manifest.positive_index]
+    assert robotics > galaxies
+    assert both.scoring_digest != encoder.scoring_digest
+    assert set(both.manifest.quality["views"]) == {"combined", "encoder", "linear"}
+
+    again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "ro32.cli.train" not in again.stdout  # what is done is not done again
+    assert Classifier.load(output).digest == both.digest
