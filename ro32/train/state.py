@@ -1,0 +1,182 @@
+"""The state of a run on disk: what it takes to go on as if nothing had happened.
+
+    RUN/.run/identity.json            what is learned from what: a run with another identity does not go on from here
+    RUN/.run/step-00000400/           state.json and state.safetensors; appears whole, by a rename; the last two stay
+    RUN/.run/best/                    the weights of the best epoch so far, with its scores
+
+The order of random numbers needs no file: a step's are drawn from the seed and its number (see `step`).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ro32.durable import sync_folder
+from ro32.errors import OutputError, UsageError
+
+FOLDER = ".run"
+KEPT = 2
+IDENTITY, STATE, TENSORS, BEST = "identity.json", "state.json", "state.safetensors", "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        step: Steps taken.
+        loss_sum: Sum of the losses of this epoch's steps, up to the last report.
+        pending_loss_sum: The sum since; apart, so that a run that goes on adds in the same order.
+        seconds: Time spent, over all of the run's processes.
+        results: A row of the card's table for each epoch that was evaluated.
+        best_epoch: The epoch whose weights are kept, from 1; 0 before the first.
+    """
+
+    step: int
+    loss_sum: float
+    pending_loss_sum: float
+    seconds: float
+    results: list[dict[str, float]]
+    best_epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A saved moment: the progress, the weights and the optimizer's moments."""
+
+    progress: Progress
+    weights: dict[str, torch.Tensor]
+    moments: dict[str, torch.Tensor]
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Args:
+        output: The folder the user named.
+        identity: Everything that decides what the run learns, JSON.
+        resume: Go on with what the folder holds; else its state is discarded.
+
+    Raises:
+        OutputError: The folder cannot be made, or holds something that is no run.
+        UsageError: The folder holds a run of another identity.
+    """
+
+    def __init__(self, output: Path, identity: dict[str, Any], *, resume: bool) -> None:
+        self.output = output
+        self._folder = output / FOLDER
+        check_output(output)
+        try:
+            if not resume:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{output}: cannot be created: {error.strerror}; name a writable folder") from error
+        written = self._folder / IDENTITY
+        if written.exists():
+            _refuse_difference(output, json.loads(written.read_text()), identity)
+        else:
+            written.write_text(json.dumps(identity, indent=1))
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a snapshot beside the others, rename it into place, and remove all but the last two."""
+        tensors = {f"weights.{name}": tensor for name, tensor in snapshot.weights.items()}
+        tensors |= {f"moments.{name}": tensor for name, tensor in snapshot.moments.items()}
+        _write_folder(
+            self._folder / f"step-{snapshot.progress.step:08d}", tensors, {"progress": asdict(snapshot.progress)}
+        )
+        for old in self._saved()[KEPT:]:
+            shutil.rmtree(old)
+
+    def load(self) -> Snapshot | None:
+        """Return the newest snapshot that is whole, if there is any."""
+        for folder in self._saved():
+            try:
+                tensors, state = _read_folder(folder)
+            except (OSError, ValueError, SafetensorError):
+                continue  # damaged on the disk: the one before it is what the second is kept for
+            return Snapshot(
+                progress=Progress(**state["progress"]),
+                weights=_under("weights.", tensors),
+                moments=_under("moments.", tensors),
+            )
+        return None
+
+    def save_best(self, tensors: dict[str, torch.Tensor], *, epoch: int) -> None:
+        """Keep the weights and scores of the best epoch so far; the ones before are removed."""
+        _write_folder(self._folder / f"{BEST}-{epoch}", tensors, {})
+        for old in self._folder.glob(f"{BEST}-*"):
+            if old.name != f"{BEST}-{epoch}":
+                shutil.rmtree(old)
+
+    def load_best(self, *, epoch: int) -> dict[str, torch.Tensor]:
+        """Return what `save_best` was given for that epoch."""
+        return _read_folder(self._folder / f"{BEST}-{epoch}")[0]
+
+    def finish(self) -> None:
+        """Remove the state: the run is complete and published."""
+        shutil.rmtree(self._folder)
+
+    def _saved(self) -> list[Path]:
+        return sorted(self._folder.glob("step-*"), reverse=True)
+
+
+def check_output(output: Path) -> None:
+    """Refuse a folder that holds something else than a run.
+
+    Raises:
+        OutputError: It is a file, or a folder with other things in it.
+    """
+    if output.is_dir() and any(output.iterdir()) and not (output / FOLDER).is_dir():
+        raise OutputError(f"{output}: is not empty and holds no run that could go on; name a new or empty folder")
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output}: is a file; name a folder")
+
+
+def _refuse_difference(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    if names:
+        each = "; ".join(f"{name}: {found.get(name)} there, {wanted.get(name)} asked for" for name in names)
+        raise UsageError(
+            f"{output}: holds a run that differs ({each}); repeat its options to go on with it, name another folder, or"
+            " discard it with --no-resume"
+        )
+
+
+def _write_folder(folder: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+    beside = folder.with_name(f".{folder.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    save_file(tensors, beside / TENSORS)
+    digest = _digest(beside / TENSORS)
+    (beside / STATE).write_text(json.dumps({**state, "tensors": digest}, indent=1))
+    for path in beside.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+    sync_folder(folder.parent)
+
+
+def _read_folder(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    state = json.loads((folder / STATE).read_text())
+    if _digest(folder / TENSORS) != state["tensors"]:
+        raise ValueError(f"{folder}: damaged")
+    return load_file(folder / TENSORS), state
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,143 @@
+"""One optimizer step, the same on every device, without waiting for the device."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from ro32.train.batches import Batch
+from ro32.train.config import Optimizer, Recipe
+from ro32.train.device import Device
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+STATE_NAMES = ("exp_avg", "exp_avg_sq")
+
+
+class Stepper:
+    """A model with its optimizer.
+
+    Args:
+        model: On the device, in training mode.
+        recipe: What decides the updates.
+        device: Where the model is.
+        total_steps: Length of the schedule.
+    """
+
+    def __init__(self, model: PreTrainedModel, recipe: Recipe, device: Device, *, total_steps: int) -> None:
+        self.model = model
+        self._recipe = recipe
+        self._device = device
+        self._total = total_steps
+        self._warmup = int(recipe.warmup_share * total_steps)
+        self._optimizer, self._peaks = _make_optimizer(model, recipe, device)
+        self._loss_sum = device.put_scalar(0.0)
+
+    def take(self, batches: Sequence[Batch], *, step: int) -> None:
+        """Update the weights by the papers of one step.
+
+        Args:
+            batches: Of one shape; together the papers of the step.
+            step: Steps taken before. With the seed, it decides the rate and all random numbers: nothing else needs
+                to be remembered to go on later.
+        """
+        device = self._device
+        device.seed(int(np.random.SeedSequence([self._recipe.seed, step]).generate_state(1)[0]))
+        share = schedule(step, total=self._total, warmup=self._warmup)
+        for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
+            group["lr"] = device.put_scalar(peak * share) if device.compiles else peak * share
+        papers = device.put_scalar(float(sum(batch.row_mask.sum() for batch in batches)))
+        for batch in batches:
+            loss = self._losses(batch).sum() / papers
+            loss.backward()
+            self._loss_sum = self._loss_sum + loss.detach()
+        if self._recipe.max_gradient_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.max_gradient_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        device.finish()
+
+    @property
+    def loss_sum(self) -> float:
+        """Sum of the steps' losses since it was last set. Reading it waits for the device."""
+        return float(self._loss_sum.cpu())
+
+    @loss_sum.setter
+    def loss_sum(self, value: float) -> None:
+        self._loss_sum = self._device.put_scalar(value)
+
+    def optimizer_state(self) -> dict[str, torch.Tensor]:
+        """Return copies of the moments on the CPU, named after their weights."""
+        return {
+            f"{state_name}.{name}": self._optimizer.state[parameter][state_name].detach().cpu().clone()
+            for name, parameter in self.model.named_parameters()
+            for state_name in STATE_NAMES
+        }
+
+    def restore(self, weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor], *, step: int) -> None:
+        """Put back what `optimizer_state` and the model's `state_dict` gave after `step` steps."""
+        target = self._device.torch_device
+        self.model.load_state_dict(weights)
+        for name, parameter in self.model.named_parameters():
+            state = self._optimizer.state[parameter]
+            state["step"] = _step_count(step, self._device)
+            for state_name in STATE_NAMES:
+                state[state_name] = moments[f"{state_name}.{name}"].to(target)
+
+    def _losses(self, batch: Batch) -> torch.Tensor:
+        """Return each row's cross-entropy, 0 for filler rows, shape (b,)."""
+        put = self._device.put_rows
+        with self._device.autocast():
+            logits = self.model(input_ids=put(batch.input_ids), attention_mask=put(batch.attention_mask)).logits
+        losses = nn.functional.cross_entropy(logits.float(), put(batch.labels), reduction="none")
+        return losses * put(batch.row_mask)
+
+
+def schedule(step: int, *, total: int, warmup: int) -> float:
+    """Return the share of the peak rate at a step: a linear rise over `warmup` steps, then a linear fall to 0.
+
+    Source: transformers.get_linear_schedule_with_warmup, which trained the original.
+    """
+    if step < warmup:
+        return step / warmup
+    return max(0.0, (total - step) / max(1, total - warmup))
+
+
+def _make_optimizer(
+    model: PreTrainedModel, recipe: Recipe, device: Device
+) -> tuple[torch.optim.Optimizer, list[float]]:
+    """Build the optimizer: head and encoder, decayed and undecayed weights in groups of their own."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        in_head = not name.startswith(f"{model.base_model_prefix}.")
+        groups.setdefault((in_head, parameter.ndim > 1), []).append(parameter)
+    peaks = [(recipe.head_learning_rate if in_head else None) or recipe.learning_rate for in_head, _ in groups]
+    settings = [
+        {"params": parameters, "lr": device.put_scalar(peak) if device.compiles else peak, "weight_decay": decay}
+        for parameters, peak, decay in zip(
+            groups.values(),
+            peaks,
+            (recipe.weight_decay if decays else 0.0 for _, decays in groups),
+            strict=True,
+        )
+    ]
+    kind = torch.optim.AdamW if recipe.optimizer is Optimizer.ADAMW else torch.optim.Adam
+    # Capturable keeps the step count on the device, where it is no constant of the graph.
+    optimizer = kind(
+        settings, betas=BETAS, eps=EPSILON, capturable=device.compiles, foreach=False if device.compiles else None
+    )
+    # Made here and not by the first step, which would be a graph of its own.
+    for parameter in model.parameters():
+        zeros = torch.zeros(parameter.shape)
+        optimizer.state[parameter] = {
+            "step": _step_count(0, device),
+            **{name: zeros.to(device.torch_device, copy=True) for name in STATE_NAMES},
+        }
+    return optimizer, peaks
+
+
+def _step_count(step: int, device: Device) -> torch.Tensor:
+    count = torch.tensor(float(step))
+    return count.to(device.torch_device) if device.compiles else count

@@ -1,0 +1,47 @@
+"""Turns a signal into a request that the loop answers between two steps, when there is something whole to save."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from ro32.errors import Interrupted
+
+Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
+
+
+class StopRequest:
+    """Catches SIGINT and SIGTERM while it is entered. A second signal ends the process at once."""
+
+    def __init__(self) -> None:
+        self.signal_number = 0
+        self._before: dict[int, Handler] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # no other may set a handler
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __bool__(self) -> bool:
+        return self.signal_number != 0
+
+    def obey(self) -> None:
+        """Raise what was asked for.
+
+        Raises:
+            Interrupted: A signal came.
+        """
+        if self.signal_number:
+            raise Interrupted(self.signal_number)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.signal_number = number
+        signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,93 @@
+"""Shows a run to whoever watches it, and writes down what it measures."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+METRICS = "metrics.jsonl"
+SECONDS_PER_LINE = 30.0
+"""Between two lines of progress where stderr is no terminal."""
+
+
+class Watch:
+    """A progress bar on a terminal, a line now and then elsewhere; and metrics.jsonl.
+
+    Args:
+        quiet: Show nothing.
+        stream: Where to; stderr by default.
+    """
+
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._bar: tqdm | None = None
+        self._shown = time.monotonic()
+        self._metrics: Path | None = None
+
+    def begin(self, what: str, total: int, *, done: int = 0, unit: str = " papers") -> None:
+        """Start a stage of `total` units, of which some may be done already."""
+        self.end()
+        self._bar = tqdm(
+            desc=what,
+            total=total,
+            initial=done,
+            unit=unit,
+            file=self._stream,
+            disable=self._quiet or not self._stream.isatty(),
+            dynamic_ncols=True,
+            smoothing=0.1,
+        )
+        self._what, self._total, self._done, self._started, self._first = what, total, done, time.monotonic(), done
+        self.say(f"{what}: {total:,}{unit}" + (f", {done:,} done before" if done else ""), only_log=True)
+
+    def advance(self, units: int, note: str = "") -> None:
+        """Tell that so many units are done, with what there is to say about them."""
+        if self._bar is None:
+            return
+        if note:
+            self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(units)
+        self._done += units
+        now = time.monotonic()
+        if now - self._shown >= SECONDS_PER_LINE:
+            rate = (self._done - self._first) / max(now - self._started, 1e-9)
+            left = (self._total - self._done) / rate / 60 if rate else 0.0
+            line = f"{self._what}: {self._done:,} of {self._total:,}, {rate:.1f}/s, {left:.0f} min left"
+            self.say(f"{line}{', ' if note else ''}{note}", only_log=True)
+
+    def end(self) -> None:
+        """Close the stage."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def say(self, text: str, *, only_log: bool = False) -> None:
+        """Write a line, above the bar if there is one.
+
+        Args:
+            text: The line.
+            only_log: Leave it out on a terminal, where the bar tells as much.
+        """
+        terminal = self._stream.isatty()
+        if self._quiet or (only_log and terminal):
+            return
+        self._shown = time.monotonic()
+        tqdm.write(text, file=self._stream)
+        self._stream.flush()
+
+    def open_metrics(self, folder: Path, *, step: int) -> None:
+        """Write measures to metrics.jsonl from here on; lines of later steps, of a run that broke, are dropped."""
+        self._metrics = folder / METRICS
+        lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        self._metrics.write_text("".join(f"{line}\n" for line in kept))
+
+    def record(self, measures: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl."""
+        if self._metrics is not None:
+            with self._metrics.open("a") as file:
+                file.write(json.dumps(measures) + "\n")

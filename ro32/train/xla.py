@@ -1,0 +1,69 @@
+"""TPUs, through torch_xla: all local cores as one device whose batches are divided by rows (SPMD).
+
+Every distinct graph is compiled, for seconds to minutes, so shapes are few and whatever changes from step to step is a
+tensor. Gradients are reduced by the compiler: the loss is a sum over the rows of all devices.
+
+torch_xla's `launch` (a process or thread for each core) would do the same with an explicit all-reduce. On XLA's CPU
+client, where this is tested, it cannot work: each thread compiles a module of its own, and the all-reduces of two
+modules wait for each other for ever (torch_xla 2.9.0). One program for all devices also needs no agreement about who
+writes a checkpoint.
+"""
+
+import os
+
+import numpy as np
+import torch
+import torch_xla
+import torch_xla.core.xla_model as xm
+import torch_xla.runtime as xr
+from numpy.typing import NDArray
+from torch_xla.distributed import spmd
+
+from ro32.train.device import Device, DType, Kind
+
+TOKENS_PER_PASS_AND_DEVICE = 8_192
+
+
+def has_tpu() -> bool:
+    """Tell whether the runtime would use a TPU."""
+    return bool(xr.device_type() == "TPU")
+
+
+def open_xla(dtype: DType) -> Device:
+    """Return all local XLA devices as one. PJRT_DEVICE=CPU makes the host's processor an XLA device."""
+    if os.environ.get("PJRT_DEVICE") == "CPU":
+        os.environ.setdefault("CPU_NUM_DEVICES", "1")
+    xr.use_spmd()
+    devices = xr.global_runtime_device_count()
+    mesh = spmd.Mesh(np.arange(devices), (devices,), ("rows",))
+    torch_device = torch_xla.device()
+    hardware = xr.device_type()
+
+    def put_rows(array: NDArray[np.generic]) -> torch.Tensor:
+        tensor = torch.from_numpy(array).to(torch_device)
+        spmd.mark_sharding(tensor, mesh, ("rows", *(None,) * (array.ndim - 1)))
+        return tensor
+
+    def seed(number: int) -> None:
+        xm.set_rng_state(number, torch_device)
+
+    return Device(
+        kind=Kind.TPU,
+        torch_device=torch_device,
+        bfloat16=dtype is DType.BFLOAT16 or (dtype is DType.AUTO and hardware == "TPU"),
+        name=f"{devices} x XLA:{hardware}",
+        devices=devices,
+        compiles=True,
+        tokens_per_pass=TOKENS_PER_PASS_AND_DEVICE * devices,
+        put_rows=put_rows,
+        seed=seed,
+        finish=torch_xla.sync,
+    )
+
+
+def compilations() -> int:
+    """Return how many graphs were compiled in this process so far."""
+    import torch_xla.debug.metrics as xla_metrics  # noqa: PLC0415 - only tests ask
+
+    data = xla_metrics.metric_data("CompileTime")
+    return 0 if data is None else int(data[0])

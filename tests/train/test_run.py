@@ -1,0 +1,205 @@
+"""A whole run: what it leaves behind, that it can be broken and goes on, and what it refuses."""
+
+import dataclasses
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from huggingface_hub import ModelCard
+from safetensors.numpy import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from ro32.cli.train import command
+from ro32.errors import InputDataError, InputMissingError, Interrupted, OutputError, UsageError
+from ro32.train.config import ORIGINAL, SMALL, Keep, Optimizer, Recipe
+from ro32.train.loop import DivergedError
+from ro32.train.run import run
+from ro32.train.step import Stepper
+from ro32.train.watch import Watch
+from tests.command_line import Invoke
+from tests.train.conftest import MakeOptions
+
+QUIET = Watch(quiet=True)
+
+
+def test_original_recipe_is_that_of_the_original_card() -> None:
+    assert Recipe() == ORIGINAL
+    assert ORIGINAL.base == "sentence-transformers/allenai-specter"
+    assert (ORIGINAL.optimizer, ORIGINAL.learning_rate, ORIGINAL.weight_decay) == (Optimizer.ADAM, 7.5e-6, 0.0)
+    assert (ORIGINAL.batch_size, ORIGINAL.epochs, ORIGINAL.seed, ORIGINAL.max_length) == (32, 3, 20230227, 512)
+    assert (ORIGINAL.train_share, ORIGINAL.validation_share) == (0.70, 0.15)
+    assert ORIGINAL.hard_negatives is None
+    assert SMALL.id2label == {0: "other", 1: "cs.RO"}
+
+
+def test_run_writes_a_complete_checkpoint(recipe: Recipe, options: MakeOptions) -> None:
+    chosen = options()
+    run(chosen, recipe, QUIET)
+
+    model = AutoModelForSequenceClassification.from_pretrained(chosen.output)
+    assert model.config.id2label == {0: "other", 1: "cs.RO"}
+    assert AutoTokenizer.from_pretrained(chosen.output).model_max_length == 64
+    card = (chosen.output / "README.md").read_text()
+    assert "More information needed" not in card
+    results = ModelCard.load(chosen.output / "README.md").data.eval_results
+    record = json.loads((chosen.output / "training.json").read_text())
+    best = record["results"][record["best_epoch"] - 1]
+    assert {result.metric_type: result.metric_value for result in results} == {
+        name: best[name] for name in ("accuracy", "f1", "precision", "recall", "average_precision")
+    }
+    assert record["results"][1]["training_loss"] < record["results"][0]["training_loss"]
+    for picture in ("loss.png", "precision_recall.png"):
+        assert (chosen.output / picture).read_bytes().startswith(b"\x89PNG")
+        assert f"]({picture})" in card
+    assert not (chosen.output / ".run").exists()
+    lines = [json.loads(line) for line in (chosen.output / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
+
+
+@pytest.mark.parametrize("stop_at", [3, 8, 11])
+def test_broken_and_resumed_run_equals_an_unbroken_one(
+    stop_at: int, recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = options(output=tmp_path / "whole"), options(output=tmp_path / "broken")
+    run(whole, recipe, QUIET)
+
+    _stop_after(stop_at, monkeypatch)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        run(broken, recipe, QUIET)
+    monkeypatch.undo()
+    assert [path.name for path in (broken.output / ".run").glob("step-*")][-1:]
+    run(broken, recipe, QUIET)
+
+    a, b = (load_file(folder.output / "model.safetensors") for folder in (whole, broken))
+    assert a.keys() == b.keys()
+    for name, weights in a.items():
+        np.testing.assert_array_equal(weights, b[name], err_msg=name)
+    records = [json.loads((folder.output / "training.json").read_text()) for folder in (whole, broken)]
+    assert records[0]["results"] == records[1]["results"]
+    assert (whole.output / "metrics.jsonl").read_text() == (broken.output / "metrics.jsonl").read_text()
+
+
+def test_damaged_snapshot_is_passed_over_for_the_one_before(
+    recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = options(output=tmp_path / "whole"), options(output=tmp_path / "broken")
+    run(whole, recipe, QUIET)
+    _stop_after(11, monkeypatch)
+    with pytest.raises(Interrupted):
+        run(broken, recipe, QUIET)
+    monkeypatch.undo()
+    kept = sorted((broken.output / ".run").glob("step-*"))
+    assert len(kept) == 2
+    tensors = kept[-1] / "state.safetensors"
+    damaged = bytearray(tensors.read_bytes())
+    damaged[-1] ^= 1
+    tensors.write_bytes(damaged)
+    run(broken, recipe, QUIET)
+    a, b = ((folder.output / "model.safetensors").read_bytes() for folder in (whole, broken))
+    assert a == b
+
+
+def test_resume_with_another_recipe_is_refused(
+    recipe: Recipe, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stop_after(2, monkeypatch)
+    with pytest.raises(Interrupted):
+        run(options(), recipe, QUIET)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match=r"learning_rate: 0\.001 there, 0\.002 asked for"):
+        run(options(), dataclasses.replace(recipe, learning_rate=2e-3), QUIET)
+    with pytest.raises(UsageError, match="limit: 200 there, 500 asked for"):
+        run(options(limit=500), recipe, QUIET)
+
+
+def test_non_finite_loss_stops_and_keeps_the_last_good_snapshot(recipe: Recipe, options: MakeOptions) -> None:
+    chosen = options(save_every=1)
+    with pytest.raises(DivergedError, match=r"between steps \d+ and \d+"):
+        run(chosen, dataclasses.replace(recipe, learning_rate=1e30, max_gradient_norm=0.0), QUIET)
+    for folder in (chosen.output / ".run").glob("step-*"):
+        assert all(np.isfinite(tensor).all() for tensor in load_file(folder / "state.safetensors").values())
+
+
+def test_another_category_and_kept_by_f1(recipe: Recipe, options: MakeOptions, papers_path: Path) -> None:
+    categories = pl.read_parquet(papers_path)["categories"].str.split(" ").explode().value_counts(sort=True)
+    category = next(name for name in categories["categories"] if name != "cs.RO")
+    chosen = options(limit=None)
+    small = dataclasses.replace(
+        recipe,
+        category=category,
+        epochs=1,
+        keep=Keep.F1,
+        hard_negatives=100,
+        random_negatives=50,
+        validation_papers=150,
+    )
+    run(chosen, small, QUIET)
+    record = json.loads((chosen.output / "training.json").read_text())
+    positives = record["data"]["training"]["positives"]
+    assert record["data"]["training"]["shown"] == positives + 150
+    assert record["data"]["validation"]["measured"] == pytest.approx(150, abs=2)
+    config = json.loads((chosen.output / "config.json").read_text())
+    assert config["id2label"] == {"0": "other", "1": category}
+
+
+def test_no_positive_paper_names_frequent_categories(recipe: Recipe, options: MakeOptions) -> None:
+    with pytest.raises(InputDataError, match=r"no paper of category cs\.XX .* cs\.RO \(\d+\)"):
+        run(options(), dataclasses.replace(recipe, category="cs.XX"), QUIET)
+
+
+def test_folder_that_is_no_run_is_refused(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    with pytest.raises(OutputError, match="not empty"):
+        run(options(output=tmp_path / "full"), recipe, QUIET)
+
+
+def test_too_little_disk_is_told_before_training(
+    recipe: Recipe, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 10})())
+    with pytest.raises(OutputError, match="GB are free"):
+        run(options(), recipe, QUIET)
+
+
+def test_missing_column_is_told(recipe: Recipe, options: MakeOptions, tmp_path: Path, papers: pl.DataFrame) -> None:
+    papers.drop("abstract").write_parquet(tmp_path / "dump.parquet")
+    with pytest.raises(InputDataError, match="no column abstract; it has id, title"):
+        run(options(data=tmp_path / "dump.parquet"), recipe, QUIET)
+
+
+def test_base_that_is_not_there_is_told(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
+    with pytest.raises(InputMissingError, match="base model"):
+        run(options(), dataclasses.replace(recipe, base=str(tmp_path / "nothing")), QUIET)
+
+
+def test_base_that_is_no_encoder_is_told(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(InputDataError, match="no encoder"):
+        run(options(), dataclasses.replace(recipe, base=str(tmp_path)), QUIET)
+
+
+def test_command_line(invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path) -> None:
+    args = ["--data", papers_path, "--base", base, "--limit", "150", "--max-length", "32", "--epochs", "1", "--quiet"]
+    outcome = invoke(command, [*args, "--cache", tmp_path / "cache", "-o", tmp_path / "run", "--dtype", "float32"])
+    assert outcome.stderr == ""
+    assert outcome.code == 0
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert record["command"].startswith("ro32-train --data papers.parquet --base ")
+    outcome = invoke(command, [*args, "--learning-rate", "-1", "-o", tmp_path / "run2"])
+    assert outcome.code == 2
+    assert "learning_rate: expected above 0, found -1.0" in outcome.stderr
+
+
+def _stop_after(stop_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Stepper.take
+
+    def take_and_stop(self: Stepper, *args: object, step: int) -> None:
+        take(self, *args, step=step)  # type: ignore[arg-type]
+        if step == stop_at:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Stepper, "take", take_and_stop)
