@@ -1,6 +1,5 @@
 """`python -m export.slices`: where labels are right and wrong: by year, category and length, and the worst errors."""
 
-from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,8 +15,9 @@ ERRORS = 10
 """Errors shown each way, the most confident ones."""
 CATEGORIES = 12
 """Primary categories shown, those with the most papers that are positive or called so."""
-LENGTHS = (0, 300, 600, 900, 1200, 1500, 10**9)
-"""Bounds of the groups by length, characters of title and abstract."""
+LENGTH_STEP = 300
+LONGEST = 1500
+"""Papers are grouped by characters of title and abstract, in steps up to the longest, which has no upper bound."""
 
 
 def read_papers(papers: Path, labels: Path, category: str) -> pl.DataFrame:
@@ -100,9 +100,8 @@ def errors(papers: pl.DataFrame, *, called: bool) -> str:
 
 def report(papers: pl.DataFrame, category: str) -> str:
     """Write all of it as Markdown sections."""
-    labels = [f"{low} to {high - 1}" for low, high in pairwise(LENGTHS)]
-    labels[-1] = f"{LENGTHS[-2]} and more"
-    grouped = papers.with_columns(length=pl.col("characters").cut(list(LENGTHS[1:-1]), labels=labels, left_closed=True))
+    steps = pl.col("characters") // LENGTH_STEP * LENGTH_STEP
+    grouped = papers.with_columns(pl.min_horizontal(steps, pl.lit(LONGEST)).alias("from"))
     frequent = (
         papers.group_by("primary")
         .agg(count=(pl.col("truth") | pl.col("called")).sum())
@@ -111,7 +110,7 @@ def report(papers: pl.DataFrame, category: str) -> str:
     sections = {
         "By year of the first version": table(papers, "year"),
         "By primary category": table(papers.filter(pl.col("primary").is_in(frequent["primary"].to_list())), "primary"),
-        "By length of title and abstract, characters": table(grouped, "length"),
+        "By length of title and abstract, characters": table(grouped, "from"),
         f"Most confidently called {category}, and not listed there": errors(papers, called=True),
         f"Listed in {category}, and most confidently missed": errors(papers, called=False),
     }

@@ -1,0 +1,136 @@
+"""A bundle with views: published whole, scored by the formula that its manifest states, and refused when it is not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from export.combine import Scores, log_odds
+from export.papers import LabelledPapers, read_papers
+from export.views import add_views, read_scores
+from ro32.bundle import Bundle
+from ro32.classifier import Classifier
+from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
+from ro32.linear import LinearModel
+from ro32.ngrams import HASH_BITS
+from ro32.views import ViewName
+from tests.command_line import Outcome
+
+
+@pytest.fixture(scope="module")
+def labelled(papers_path: Path) -> LabelledPapers:
+    return read_papers(papers_path, "cs.RO")
+
+
+@pytest.fixture(scope="module")
+def linear() -> LinearModel:
+    """Small random weights: nothing that a real one would not hold."""
+    weights = np.random.default_rng(5).integers(-300, 300, 2**HASH_BITS).astype(np.int16)
+    return LinearModel(weights=weights, scale=0.01, bias=-1.0)
+
+
+@pytest.fixture(scope="module")
+def scores(labelled: LabelledPapers, linear: LinearModel) -> Scores:
+    """As if the encoder had some idea of the papers."""
+    noise = np.random.default_rng(6).normal(0, 2, len(labelled))
+    return Scores(
+        positive=labelled.positive,
+        encoder=np.where(labelled.positive, 2.0, -2.0) + noise,
+        linear=linear.scores(labelled.titles, labelled.abstracts),
+    )
+
+
+@pytest.fixture(scope="module")
+def with_views(
+    tiny_bundle: Path, linear: LinearModel, scores: Scores, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("views") / "bundle"
+    add_views(Bundle.load(tiny_bundle), "# Card", linear.to_bytes(), scores, output=folder, overwrite=False)
+    return folder
+
+
+def test_the_bundle_holds_all_that_the_views_need(with_views: Path) -> None:
+    bundle = Bundle.load(with_views)
+    assert set(bundle.manifest.files) == {
+        *("model.onnx", "tokenizer.json", "README.md"),
+        *("linear.safetensors", "curves.csv"),
+    }
+    assert set(bundle.manifest.views) == {"combined", "encoder", "linear"}
+    assert bundle.manifest.view == "combined"
+    assert bundle.manifest.quality["views"]["combined"]["calibration_error"] < 0.05
+    curves = pl.read_csv(with_views / "curves.csv")
+    assert set(curves["view"]) == {"combined", "encoder", "linear"}
+    assert (with_views / "README.md").read_text().startswith("# Card\n\n## Views")
+
+
+def test_views_are_added_once(with_views: Path, linear: LinearModel, scores: Scores, tmp_path: Path) -> None:
+    card = (with_views / "README.md").read_text()
+    again = add_views(
+        Bundle.load(with_views), card, linear.to_bytes(), scores, output=tmp_path / "again", overwrite=False
+    )
+    assert (tmp_path / "again" / "README.md").read_text() == card
+    assert again.bundle.digest == Bundle.load(with_views).digest
+    with pytest.raises(OutputError, match="--overwrite"):
+        add_views(Bundle.load(with_views), card, linear.to_bytes(), scores, output=with_views, overwrite=False)
+
+
+@pytest.mark.parametrize("view", ["combined", "encoder"])
+def test_scores_are_the_formula_of_the_manifest(
+    with_views: Path,
+    linear: LinearModel,
+    papers_path: Path,
+    tmp_path: Path,
+    score: Callable[..., Outcome],
+    labelled: LabelledPapers,
+    view: str,
+) -> None:
+    plain = Classifier.load(with_views)
+    manifest = plain.manifest
+    weights = manifest.views[view]
+    flags = ["--encoder-only"] if view == "encoder" else []
+    assert score(papers_path, "-o", tmp_path / "labels.parquet", *flags, bundle=with_views).code == 0
+    labels = pl.read_parquet(tmp_path / "labels.parquet").head(100)
+    titles, abstracts = labelled.titles[:100], labelled.abstracts[:100]
+    logits = np.array([plain.logits(plain.encode(*text)) for text in zip(titles, abstracts, strict=True)])
+    margin = logits[:, manifest.positive_index].astype(float) - logits[:, 1 - manifest.positive_index]
+    expected = weights.intercept + weights.encoder * margin + weights.linear * linear.scores(titles, abstracts)
+    # float32 rounds the score itself; its log-odds are compared within what that leaves.
+    np.testing.assert_allclose(log_odds(labels["score"].to_numpy()), expected, rtol=0, atol=1e-3)
+    called = labels["score"].cast(pl.Float64) >= weights.threshold
+    assert (labels["label"] == "cs.RO").to_list() == called.to_list()
+
+
+def test_a_bundle_of_the_encoder_alone_has_no_views(
+    score: Callable[..., Outcome], papers_path: Path, tmp_path: Path
+) -> None:
+    outcome = score(papers_path, "-o", tmp_path / "labels.parquet", "--encoder-only")
+    assert outcome.code == 2
+    assert "no view 'encoder'" in outcome.stderr
+
+
+def test_a_damaged_linear_view_is_refused(with_views: Path, linear: LinearModel) -> None:
+    bundle = Bundle.load(with_views)
+    broken = Bundle(
+        manifest=bundle.manifest,
+        digest=bundle.digest,
+        model=bundle.model,
+        tokenizer=bundle.tokenizer,
+        linear=linear.to_bytes()[:-1],
+    )
+    with pytest.raises(BundleError, match="linear view"):
+        Classifier(broken)
+    assert Classifier(bundle, ViewName.LINEAR).manifest.threshold == bundle.manifest.views["linear"].threshold
+
+
+def test_scores_of_other_papers_are_refused(labelled: LabelledPapers, tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    with pytest.raises(InputMissingError, match="--scores-out"):
+        read_scores(path, labelled)
+    pl.DataFrame({"id": ["another"], "score": [0.5]}).write_parquet(path)
+    with pytest.raises(InputDataError, match="ids"):
+        read_scores(path, labelled)
+    pl.DataFrame({"id": [labelled.ids[3]], "score": [0.5]}).write_parquet(path)
+    found = read_scores(path, labelled)
+    assert np.flatnonzero(np.isfinite(found)).tolist() == [3]
