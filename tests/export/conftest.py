@@ -1,0 +1,53 @@
+"""The tiny checkpoint, exported once for all tests of the export."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.build import Report, Settings, export_bundle
+from export.checkpoint import Checkpoint
+
+DATA = Path(__file__).parents[1] / "data"
+VERIFY_PAPERS = 300
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Checkpoint:
+    """A BERT of two layers that was really trained."""
+    return Checkpoint.open(DATA / "tiny_checkpoint")
+
+
+@pytest.fixture(scope="session")
+def exported(
+    checkpoint: Checkpoint, papers_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Report]:
+    """Its int8 bundle, and what was found on the way; scores.parquet lies beside the bundle."""
+    folder = tmp_path_factory.mktemp("exported")
+    settings = Settings(
+        checkpoint=checkpoint.folder,
+        output=folder / "bundle",
+        papers=papers_path,
+        verify_papers=VERIFY_PAPERS,
+        threads=2,
+        scores_out=folder / "scores.parquet",
+    )
+    return settings.output, export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+
+
+@pytest.fixture
+def altered(checkpoint: Checkpoint, tmp_path: Path) -> Callable[..., Path]:
+    """Copy the checkpoint, and change entries of one of its JSON files; None removes an entry."""
+
+    def copy(name: str = "config.json", **changes: Any) -> Path:
+        folder = tmp_path / "checkpoint"
+        shutil.copytree(checkpoint.folder, folder)
+        settings = json.loads((folder / name).read_text(encoding="utf-8")) | changes
+        kept = {key: value for key, value in settings.items() if value is not None}
+        (folder / name).write_text(json.dumps(kept), encoding="utf-8")
+        return folder
+
+    return copy

@@ -1,0 +1,158 @@
+"""What is not the checkpoint is not published: each kind of mismatch, provoked where it could happen."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from safetensors.numpy import load_file, save_file
+
+from export import build
+from export.build import Settings, export_bundle
+from export.checkpoint import Checkpoint
+from export.convert import convert
+from export.quantize import quantize
+from export.verify import Mismatch, MismatchError
+from ro32.bundle import Manifest
+from ro32.errors import BundleError
+
+Altered = Callable[..., Path]
+
+
+@pytest.fixture
+def refused(papers_path: Path, tmp_path: Path) -> Callable[[Path], MismatchError]:
+    """Export a checkpoint, and see that it is refused and leaves nothing."""
+
+    def call(checkpoint: Path) -> MismatchError:
+        target = tmp_path / "published" / "bundle"
+        target.parent.mkdir()
+        settings = Settings(checkpoint=checkpoint, output=target, papers=papers_path, verify_papers=200, threads=2)
+        with pytest.raises(MismatchError) as caught:
+            export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+        assert list(target.parent.iterdir()) == []
+        assert caught.value.exit_code == 78
+        assert caught.value.kind in str(caught.value)
+        return caught.value
+
+    return call
+
+
+def alter_weight(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> Path:
+    """Change the largest float matrix of an ONNX file in place."""
+    model = onnx.load(path)
+    weights = [item for item in model.graph.initializer if item.data_type == onnx.TensorProto.FLOAT]
+    largest = max(weights, key=lambda item: int(np.prod(item.dims)))
+    largest.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(largest)), largest.name))
+    onnx.save(model, path)
+    return path
+
+
+def test_a_weight_altered_after_conversion(
+    checkpoint: Checkpoint, refused: Callable[[Path], MismatchError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "convert", lambda *args: alter_weight(convert(*args), lambda weight: weight * 1.01))
+    assert refused(checkpoint.folder).kind is Mismatch.TOLERANCE
+
+
+def test_weights_that_are_not_numbers(altered: Altered, refused: Callable[[Path], MismatchError]) -> None:
+    folder = altered()
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"] = np.full_like(weights["classifier.weight"], np.nan)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert refused(folder).kind is Mismatch.NOT_FINITE
+
+
+def test_label_names_swapped_in_the_checkpoint(
+    altered: Altered, refused: Callable[[Path], MismatchError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = altered(id2label={"0": "cs.RO", "1": "other"}, label2id={"cs.RO": 0, "other": 1})
+    monkeypatch.setattr(build, "POSITIVE_INDEX", 0)  # as --positive-label cs.RO does
+    assert refused(folder).kind is Mismatch.LABELS
+
+
+def test_label_names_swapped_in_the_manifest(
+    checkpoint: Checkpoint, refused: Callable[[Path], MismatchError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swapped(**fields: object) -> Manifest:
+        return Manifest(**{**fields, "labels": ("cs.RO", "other")})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(build, "Manifest", swapped)
+    assert refused(checkpoint.folder).kind is Mismatch.LABELS
+
+
+def test_a_tokenizer_that_transformers_reads_otherwise(
+    altered: Altered, refused: Callable[[Path], MismatchError]
+) -> None:
+    folder = altered("tokenizer_config.json", tokenizer_class="BertTokenizerFast", do_lower_case=False)
+    assert refused(folder).kind is Mismatch.TOKENIZER
+
+
+def test_quantization_that_flips_labels(
+    checkpoint: Checkpoint, refused: Callable[[Path], MismatchError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ruined(model: Path, folder: Path) -> Path:
+        return quantize(alter_weight(model, np.zeros_like), folder)
+
+    monkeypatch.setattr(build, "quantize", ruined)
+    assert refused(checkpoint.folder).kind is Mismatch.FLIPS
+
+
+def test_quantization_that_ranks_worse(
+    checkpoint: Checkpoint, refused: Callable[[Path], MismatchError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.verify.MAX_AP_LOSS", -1.0)
+    assert refused(checkpoint.folder).kind is Mismatch.QUALITY
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"auto_map": {"AutoModel": "code.Model"}}, "code of its own"),
+        ({"label2id": {"other": 1, "cs.RO": 0}}, "contradict"),
+        ({"id2label": None}, "names no labels"),
+        ({"max_position_embeddings": 256}, "more than the model's positions"),
+    ],
+)
+def test_a_checkpoint_that_is_not_sound(altered: Altered, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        Checkpoint.open(altered(**changes))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "README.md", "model.safetensors"])
+def test_a_checkpoint_without_one_of_its_files(altered: Altered, name: str) -> None:
+    folder = altered()
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match="it has no"):
+        Checkpoint.open(folder)
+
+
+def test_weights_in_a_format_that_can_run_code_are_not_read(altered: Altered) -> None:
+    folder = altered()
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(BundleError, match="safetensors"):
+        Checkpoint.open(folder)
+
+
+def test_missing_weights_are_not_made_up(altered: Altered) -> None:
+    folder = altered()
+    weights = load_file(folder / "model.safetensors")
+    del weights["classifier.bias"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BundleError, match=r"classifier\.bias"):
+        Checkpoint.open(folder).load_model()
+
+
+def test_damaged_weights(altered: Altered) -> None:
+    folder = altered()
+    (folder / "model.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        Checkpoint.open(folder).load_model()
+
+
+def test_a_damaged_tokenizer(altered: Altered) -> None:
+    folder = altered()
+    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BundleError, match="tokenizer cannot be loaded"):
+        Checkpoint.open(folder)
