@@ -7,6 +7,7 @@ from typing import Self
 
 import torch
 from huggingface_hub import ModelCard
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -107,7 +108,7 @@ class Checkpoint:
                 trust_remote_code=False,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise BundleError(f"checkpoint {self.folder}: its weights cannot be loaded: {error}") from error
         if report["missing_keys"] or report["mismatched_keys"]:  # transformers would fill them with random numbers
             raise BundleError(
