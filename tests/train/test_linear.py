@@ -1,0 +1,84 @@
+"""Training the linear view: what it learns, what rounding costs, and that scoring agrees with scikit-learn."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ro32.errors import InputDataError
+from ro32.metrics import average_precision
+from ro32.text import normalize
+from ro32.train.dump import Dump
+from ro32.train.linear import (
+    FeatureMatrix,
+    LinearRecipe,
+    fit,
+    fit_exactly,
+    read_features,
+    round_weights,
+    score_features,
+)
+
+RECIPE = LinearRecipe(min_papers=2)
+
+
+@pytest.fixture(scope="module")
+def halves(papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("halves")
+    paths = folder / "train.parquet", folder / "held_out.parquet"
+    for at, path in enumerate(paths):
+        pl.read_parquet(papers_path).gather_every(2, offset=at).write_parquet(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def training(halves: tuple[Path, Path]) -> FeatureMatrix:
+    return read_features(Dump.open(halves[0]), "cs.RO")
+
+
+@pytest.fixture(scope="module")
+def held_out(halves: tuple[Path, Path]) -> FeatureMatrix:
+    return read_features(Dump.open(halves[1]), "cs.RO")
+
+
+def test_it_learns_from_a_thousand_papers(training: FeatureMatrix, held_out: FeatureMatrix) -> None:
+    scores = score_features(fit(training, RECIPE), held_out)
+    assert average_precision(held_out.positive, scores) > 0.9  # 16 % of these papers are positive
+
+
+def test_scores_are_scikit_learns_decision_function(training: FeatureMatrix, halves: tuple[Path, Path]) -> None:
+    regression, columns, weights = fit_exactly(training, RECIPE)
+    model = fit(training, replace(RECIPE, features=len(columns)))
+    frame = pl.read_parquet(halves[0]).select(normalize(pl.col("title", "abstract")))
+    scores = model.scores(frame["title"].to_list(), frame["abstract"].to_list())
+    scales = weights / np.where(regression.coef_[0] == 0, 1, regression.coef_[0])
+    scaled = training.present[:, columns].multiply(scales).tocsr()
+    expected = regression.decision_function(scaled)
+    # Each of a paper's weights is rounded by half a unit at most, and features count by 1 / sqrt(their number).
+    most_features = np.diff(training.present.indptr).max()
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=0.5 * model.scale * np.sqrt(most_features) + 1e-5)
+
+
+def test_score_features_are_the_models_scores(training: FeatureMatrix, halves: tuple[Path, Path]) -> None:
+    model = fit(training, RECIPE)
+    frame = pl.read_parquet(halves[0]).select(normalize(pl.col("title", "abstract")))
+    scores = model.scores(frame["title"].to_list(), frame["abstract"].to_list())
+    np.testing.assert_allclose(score_features(model, training), scores, rtol=0, atol=1e-5)
+
+
+def test_the_same_papers_give_the_same_bytes(training: FeatureMatrix) -> None:
+    assert fit(training, RECIPE).to_bytes() == fit(training, RECIPE).to_bytes()
+
+
+def test_pruning_keeps_as_many_weights_as_asked(training: FeatureMatrix) -> None:
+    _, columns, weights = fit_exactly(training, RECIPE)
+    rounded, _ = round_weights(training, columns, weights, 500)
+    assert 400 < np.count_nonzero(rounded) <= 500
+    assert np.abs(rounded.astype(np.int64)).max() == 32767
+
+
+def test_a_category_that_nobody_lists_is_refused(halves: tuple[Path, Path]) -> None:
+    with pytest.raises(InputDataError, match="only one kind"):
+        read_features(Dump.open(halves[0]), "cs.XX")
