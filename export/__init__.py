@@ -9,4 +9,12 @@ measure.py      quality on all papers, and the threshold that it yields
 card.py         the model card, with what was measured
 publish.py      the folder, complete or not at all
 build.py        all of it in order
+
+and gives a bundle its views: `python -m export.views bundle/ --linear linear.safetensors -o bundle/`.
+
+combine.py      encoder and linear view -> one calibrated probability
+slices.py       where labels are right and wrong
+attach.py       the views in manifest, curves and card
+views.py        the command
+model.mk        `make model`: every step from papers to the bundle that ships
 """

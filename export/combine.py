@@ -61,12 +61,12 @@ class ViewQuality:
     calibration_error: float
 
 
-def log_odds(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     """Turn a classifier's probabilities, shape (n,), back into log-odds.
 
     float32 tells log-odds up to 8 apart by 2e-4; a probability of exactly 0 or 1 becomes the last one before it.
     """
-    clipped = np.clip(probabilities, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0)))
+    clipped = np.clip(scores, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0)))
     exact = clipped.astype(np.float64)
     return np.asarray(np.log(exact) - np.log1p(-exact))
 
@@ -80,6 +80,11 @@ def fit_view(scores: Scores, name: ViewName) -> tuple[View, Curve]:
     return View(intercept=intercept, encoder=encoder, linear=linear, threshold=threshold), curve
 
 
+def probabilities(scores: Scores, view: View) -> NDArray[np.float32]:
+    """Return what a view makes of the papers, shape (n,)."""
+    return _apply(scores, view.weights).astype(np.float32)
+
+
 def cross_fit(scores: Scores, name: ViewName) -> ViewQuality:
     """Measure a view: every paper by what was fitted on the other folds."""
     fold = np.arange(len(scores)) % FOLDS
@@ -87,10 +92,10 @@ def cross_fit(scores: Scores, name: ViewName) -> ViewQuality:
     called = np.zeros(len(scores), dtype=np.bool_)
     for held_out in range(FOLDS):
         mine, others = fold == held_out, fold != held_out
-        probabilities = _apply(scores, _fit(scores, name, others))
-        curve = precision_recall(scores.positive[others], probabilities[others])
-        found[mine] = probabilities[mine]
-        called[mine] = probabilities[mine] >= curve.best_f1()[0]
+        fitted = _apply(scores, _fit(scores, name, others))
+        curve = precision_recall(scores.positive[others], fitted[others])
+        found[mine] = fitted[mine]
+        called[mine] = fitted[mine] >= curve.best_f1()[0]
     decisions = Confusion.of(scores.positive, called)
     return ViewQuality(
         average_precision=average_precision(scores.positive, found),
@@ -101,10 +106,10 @@ def cross_fit(scores: Scores, name: ViewName) -> ViewQuality:
     )
 
 
-def calibration_error(truth: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
+def calibration_error(truth: NDArray[np.bool_], found: NDArray[np.float64]) -> float:
     """Return the expected calibration error: mean |share of positives - mean probability| over bins, both (n,)."""
-    bins = np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=truth - probabilities, minlength=CALIBRATION_BINS)
+    bins = np.minimum((found * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=truth - found, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(truth))
 
 
@@ -137,9 +142,9 @@ def _fit(scores: Scores, name: ViewName, rows: NDArray[np.bool_]) -> tuple[float
     columns, truth = _columns(scores, name)[rows], scores.positive[rows]
     weights = np.zeros(3)
     for _ in range(_NEWTON_STEPS):
-        probabilities = _sigmoid(columns @ weights)
-        gradient = columns.T @ (truth - probabilities) - _RIDGE * weights
-        curvature = (columns.T * (probabilities * (1 - probabilities))) @ columns + _RIDGE * np.eye(3)
+        expected = _sigmoid(columns @ weights)
+        gradient = columns.T @ (truth - expected) - _RIDGE * weights
+        curvature = (columns.T * (expected * (1 - expected))) @ columns + _RIDGE * np.eye(3)
         step = np.linalg.solve(curvature, gradient)
         step *= min(1.0, 2.0 / float(np.abs(step).max() + 1e-12))  # a longer step overshoots where both kinds separate
         weights = weights + step

@@ -11,6 +11,8 @@ from ro32.errors import InputDataError, InputMissingError
 from ro32.labels import read_provenance
 from ro32.text import normalize
 
+COLUMNS = ("id", "title", "abstract", "categories", "created")
+"""What is read of the papers."""
 ERRORS = 10
 """Errors shown each way, the most confident ones."""
 CATEGORIES = 12
@@ -20,16 +22,16 @@ LONGEST = 1500
 """Papers are grouped by characters of title and abstract, in steps up to the longest, which has no upper bound."""
 
 
-def read_papers(papers: Path, labels: Path, category: str) -> pl.DataFrame:
+def read_labelled(papers: Path, labels: Path, category: str) -> pl.DataFrame:
     """Join papers with what they were labelled.
 
     Args:
-        papers: Parquet file with id, title, abstract, categories and created.
+        papers: Parquet file with the columns of `COLUMNS`.
         labels: A labels file of the same papers.
         category: What makes a paper positive.
 
     Returns:
-        One row a paper that has a score: title, score, truth, called, year, primary, characters.
+        What `judge` returns, of the papers that have a score.
 
     Raises:
         InputMissingError: A file is not there.
@@ -37,7 +39,7 @@ def read_papers(papers: Path, labels: Path, category: str) -> pl.DataFrame:
     """
     try:
         provenance = read_provenance(labels)
-        frame = pl.read_parquet(papers, columns=["id", "title", "abstract", "categories", "created"])
+        frame = pl.read_parquet(papers, columns=list(COLUMNS))
         scores = pl.read_parquet(labels, columns=["id", "score"])
     except FileNotFoundError as error:
         raise InputMissingError(f"{error.filename}: no such file; name another") from error
@@ -45,21 +47,32 @@ def read_papers(papers: Path, labels: Path, category: str) -> pl.DataFrame:
         raise InputDataError(f"{labels}: not a labels file of ro32; name its output")
     if not frame["id"].equals(scores["id"]):
         raise InputDataError(f"{labels}: its ids are not those of the papers in their order; score these papers again")
+    scored = frame.with_columns(scores["score"]).filter(pl.col("score").is_not_null())
+    return judge(scored, threshold=float(provenance["threshold"]), category=category)
+
+
+def judge(scored: pl.DataFrame, *, threshold: float, category: str) -> pl.DataFrame:
+    """Tell which papers were labelled rightly.
+
+    Args:
+        scored: Papers with the columns of `COLUMNS` and a score.
+        threshold: A paper is called positive when its score is at least this.
+        category: A paper is positive when it stands anywhere among its categories.
+
+    Returns:
+        The same papers: id, title, categories, score, truth, called, year, primary, characters.
+    """
     categories = pl.col("categories").fill_null("").str.split(" ")
-    return (
-        frame.with_columns(normalize(pl.col("title", "abstract")), score=scores["score"])
-        .filter(pl.col("score").is_not_null())
-        .select(
-            "id",
-            "title",
-            "categories",
-            "score",
-            truth=categories.list.contains(category),
-            called=pl.col("score").cast(pl.Float64) >= float(provenance["threshold"]),
-            year=pl.col("created").str.slice(0, 4),
-            primary=categories.list.first(),
-            characters=pl.col("title").str.len_chars() + pl.col("abstract").str.len_chars(),
-        )
+    return scored.with_columns(normalize(pl.col("title", "abstract"))).select(
+        "id",
+        "title",
+        "categories",
+        "score",
+        truth=categories.list.contains(category),
+        called=pl.col("score").cast(pl.Float64) >= threshold,
+        year=pl.col("created").str.slice(0, 4),
+        primary=categories.list.first(),
+        characters=pl.col("title").str.len_chars() + pl.col("abstract").str.len_chars(),
     )
 
 
@@ -67,7 +80,7 @@ def table(papers: pl.DataFrame, by: str) -> str:
     """Measure each group of papers, as a Markdown table, in the order of the groups.
 
     Args:
-        papers: As `read_papers` gives them.
+        papers: As `judge` gives them.
         by: Name of the column that groups them.
     """
     hits = (pl.col("truth") & pl.col("called")).sum()
@@ -87,7 +100,7 @@ def errors(papers: pl.DataFrame, *, called: bool) -> str:
     """List the most confident errors of one kind, as a Markdown table.
 
     Args:
-        papers: As `read_papers` gives them.
+        papers: As `judge` gives them.
         called: True for papers called positive that are not; False for positive ones that were missed.
     """
     wrong = papers.filter((pl.col("called") == called) & (pl.col("truth") != called))
@@ -129,7 +142,7 @@ def _ratio(part: int, whole: int) -> str:
 @click.option("--category", metavar="NAME", default="cs.RO", show_default=True, help="What is positive.")
 def command(*, labels: Path, papers: Path, category: str) -> None:
     """Print where the labels are right and wrong, as Markdown."""
-    click.echo(report(read_papers(papers, labels, category), category))
+    click.echo(report(read_labelled(papers, labels, category), category))
 
 
 def main() -> NoReturn:

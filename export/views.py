@@ -1,111 +1,27 @@
 """`python -m export.views`: give a bundle of the encoder alone a linear view, and a calibrated combination of both."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from export.combine import Scores, ViewQuality, cross_fit, curves_csv, fit_view, log_odds
+from export.attach import add_views, quality_row
+from export.combine import Scores, log_odds
 from export.measure import score_all
 from export.papers import LabelledPapers, read_papers
-from export.publish import publish
-from ro32.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from export.slices import COLUMNS
+from ro32.bundle import CARD, Bundle
 from ro32.classifier import Classifier
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
-from ro32.errors import BundleError, InputDataError, InputMissingError
+from ro32.errors import InputDataError, InputMissingError
 from ro32.linear import LinearModel
 from ro32.processor import available_cores
 from ro32.score import Progress
-from ro32.views import ViewName
-
-MAX_LOSS = 0.005
-"""Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a
-few hundred positive papers. A combination that is behind by more has something wrong in it."""
-SECTION = """
-
-## Views
-
-A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The two err
-differently, and the score is a logistic of both, fitted on {papers:,} papers of {share:.2%} {label} that neither was
-trained on. So it is a probability at that prevalence, and a paper is called {label} when its score is at least
-{threshold:.6f}, where F1 is best. `curves.csv` has precision and recall at other thresholds.
-
-Measured on the same papers, cross-fitted: each fifth by weights and threshold fitted on the other four.
-
-| view | average precision | F1 | precision | recall | expected calibration error |
-|---|---|---|---|---|---|
-{rows}
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """A published bundle, and what its views are worth.
-
-    Attributes:
-        bundle: As published.
-        quality: By view.
-    """
-
-    bundle: Bundle
-    quality: Mapping[ViewName, ViewQuality]
-
-
-def add_views(bundle: Bundle, card: str, linear: bytes, scores: Scores, *, output: Path, overwrite: bool) -> Views:
-    """Fit the views, and publish the bundle with them.
-
-    Args:
-        bundle: Of the encoder alone, or with views, which are fitted anew.
-        card: Its model card; a section on views is appended, or replaces the one that is there.
-        linear: The linear view, serialized.
-        scores: Papers that neither model was trained on, at the prevalence of a dump.
-        output: The folder to appear.
-        overwrite: Replace a bundle that is there.
-
-    Raises:
-        BundleError: The combination ranks papers worse than one of its views does alone, by more than `MAX_LOSS`.
-        OutputError: The folder cannot be written.
-    """
-    manifest = bundle.manifest
-    fitted = {name: fit_view(scores, name) for name in ViewName}
-    quality = {name: cross_fit(scores, name) for name in ViewName}
-    best_alone = max(quality[name].average_precision for name in (ViewName.ENCODER, ViewName.LINEAR))
-    if quality[ViewName.COMBINED].average_precision < best_alone - MAX_LOSS:
-        raise BundleError(
-            f"the views together reach an average precision of {quality[ViewName.COMBINED].average_precision:.4f}, "
-            f"one alone {best_alone:.4f}; nothing was published"
-        )
-    views = {str(name): view for name, (view, _) in fitted.items()}
-    threshold = views[ViewName.COMBINED].threshold
-    text = card.partition("\n\n## Views\n")[0].rstrip() + SECTION.format(
-        papers=len(scores),
-        share=float(np.mean(scores.positive)),
-        label=manifest.positive_label,
-        threshold=threshold,
-        rows="\n".join(_row(name, quality[name]) for name in ViewName),
-    )
-    files = {
-        MODEL: bundle.model,
-        TOKENIZER: bundle.tokenizer,
-        LINEAR: linear,
-        CURVES: curves_csv({name: curve for name, (_, curve) in fitted.items()}),
-        CARD: text.encode(),
-    }
-    files[MANIFEST] = replace(
-        manifest,
-        threshold=threshold,
-        views=views,
-        view=str(ViewName.COMBINED),
-        quality={**manifest.quality, "views": {str(name): _rounded(found) for name, found in quality.items()}},
-        files={name: sha256(content) for name, content in files.items()},
-    ).to_bytes()
-    return Views(bundle=publish(output, files, overwrite=overwrite), quality=quality)
 
 
 def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
@@ -128,13 +44,12 @@ def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
     return known["score"].fill_null(float("nan")).to_numpy()
 
 
-def _row(name: ViewName, quality: ViewQuality) -> str:
-    cells = (f"{value:.4f}" for value in asdict(quality).values())
-    return f"| {name} | {' | '.join(cells)} |"
-
-
-def _rounded(quality: ViewQuality) -> dict[str, Any]:
-    return {measure: round(value, 6) for measure, value in asdict(quality).items()}
+def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
+    """Return the columns that slices need, of the papers that were scored; none if the file does not have them all."""
+    if not set(COLUMNS) <= set(pl.read_parquet_schema(path)):
+        return None
+    frame = pl.read_parquet(path, columns=list(COLUMNS))
+    return pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
 
 
 @click.command(name="export.views", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -204,10 +119,18 @@ def command(
         linear=linear.scores(scored.titles, scored.abstracts),
     )
     card = (folder / CARD).read_text(encoding="utf-8")
-    found = add_views(bundle, card, linear.to_bytes(), scores, output=output, overwrite=overwrite)
+    found = add_views(
+        bundle,
+        card,
+        linear.to_bytes(),
+        scores,
+        output=output,
+        overwrite=overwrite,
+        papers=_describe(papers_path, scored),
+    )
     click.echo("| view | average precision | F1 | precision | recall | expected calibration error |")
     for name, quality in found.quality.items():
-        click.echo(_row(name, quality))
+        click.echo(quality_row(name, quality))
     click.echo(f"{output}: {found.bundle.manifest.name}, {found.bundle.digest}", err=True)
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from export.slices import command, errors, read_papers, table
+from export.slices import command, errors, read_labelled, table
 from ro32.cli.score import command as score_command
 from ro32.errors import InputDataError
 
@@ -20,14 +20,14 @@ def labels(papers_path: Path, tiny_bundle: Path, tmp_path_factory: pytest.TempPa
 
 
 def test_groups_add_up_to_all_papers(papers_path: Path, labels: Path) -> None:
-    papers = read_papers(papers_path, labels, "cs.RO")
+    papers = read_labelled(papers_path, labels, "cs.RO")
     rows = [line.strip("| ").split(" | ") for line in table(papers, "year").splitlines()[2:]]
     assert sum(int(row[1].replace(",", "")) for row in rows) == len(papers)
     assert sum(int(row[2]) for row in rows) == papers["truth"].sum()
 
 
 def test_errors_are_errors_and_the_most_confident_first(papers_path: Path, labels: Path) -> None:
-    papers = read_papers(papers_path, labels, "cs.RO")
+    papers = read_labelled(papers_path, labels, "cs.RO")
     for called in (True, False):
         shown = [line.strip("| ").split(" | ") for line in errors(papers, called=called).splitlines()[2:]]
         found = papers.filter(pl.col("id").is_in([row[1] for row in shown]))
@@ -45,6 +45,6 @@ def test_another_files_labels_are_refused(papers_path: Path, labels: Path, tmp_p
     pl.read_parquet(papers_path).reverse().write_parquet(tmp_path / "other.parquet")
     pl.read_parquet(labels).write_parquet(tmp_path / "plain.parquet")  # without the footer
     with pytest.raises(InputDataError, match="in their order"):
-        read_papers(tmp_path / "other.parquet", labels, "cs.RO")
+        read_labelled(tmp_path / "other.parquet", labels, "cs.RO")
     with pytest.raises(InputDataError, match="not a labels file"):
-        read_papers(papers_path, tmp_path / "plain.parquet", "cs.RO")
+        read_labelled(papers_path, tmp_path / "plain.parquet", "cs.RO")

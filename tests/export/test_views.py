@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from export.attach import add_views
 from export.combine import Scores, log_odds
 from export.papers import LabelledPapers, read_papers
-from export.views import add_views, read_scores
+from export.views import read_scores
 from ro32.bundle import Bundle
 from ro32.classifier import Classifier
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
