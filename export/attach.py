@@ -119,7 +119,12 @@ def add_views(
         threshold=threshold,
         views=views,
         view=str(ViewName.COMBINED),
-        quality={**manifest.quality, "views": {str(name): _rounded(found) for name, found in quality.items()}},
+        quality={
+            "papers": len(scores),
+            "positives": int(scores.positive.sum()),
+            "views": {str(name): _rounded(found) for name, found in quality.items()},
+            "encoder_export": manifest.quality.get("encoder_export", manifest.quality),
+        },
         files={name: sha256(content) for name, content in files.items()},
     ).to_bytes()
     return Views(bundle=publish(output, files, overwrite=overwrite), quality=quality)
