@@ -25,7 +25,8 @@ SECTION = """
 A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The two err
 differently, and the score is a logistic of both, fitted on {papers:,} papers of {share:.2%} {label} that neither was
 trained on. So it is a probability at that prevalence, and a paper is called {label} when its score is at least
-{threshold:.6f}, where F1 is best. `curves.csv` has precision and recall at other thresholds.
+{threshold:.6f}, where F1 is best. `curves.csv` has precision and recall at other thresholds. Figures and threshold of
+the sections before speak of the encoder alone, before this calibration.
 
 Measured on the same papers, cross-fitted: each fifth by weights and threshold fitted on the other four.
 
