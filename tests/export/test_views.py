@@ -103,6 +103,22 @@ def test_scores_are_the_formula_of_the_manifest(
     assert (labels["label"] == "cs.RO").to_list() == called.to_list()
 
 
+def test_order_threads_and_parts_change_no_bit(
+    with_views: Path, papers: pl.DataFrame, tmp_path: Path, score: Callable[..., Outcome]
+) -> None:
+    def scores_of(frame: pl.DataFrame, *flags: str) -> pl.DataFrame:
+        source, target = tmp_path / "papers.parquet", tmp_path / "labels.parquet"
+        frame.write_parquet(source)
+        target.unlink(missing_ok=True)  # else its scores would be used again
+        assert score(source, "-o", target, *flags, bundle=with_views).code == 0
+        return pl.read_parquet(target).select("id", pl.col("score").cast(pl.Float32).reinterpret(signed=False))
+
+    first = scores_of(papers, "--threads", "1").sort("id")
+    shuffled = papers.sample(fraction=1, shuffle=True, seed=1)
+    again = scores_of(shuffled, "--threads", "3", "--part-rows", "37").sort("id")
+    assert first.equals(again)
+
+
 def test_a_bundle_of_the_encoder_alone_has_no_views(
     score: Callable[..., Outcome], papers_path: Path, tmp_path: Path
 ) -> None:
