@@ -109,14 +109,14 @@ def _data(record: dict[str, Any]) -> str:
     data = record["data"]
     training, validation = data["training"], data["validation"]
     sampled = (
-        f"Each epoch shows {training['shown']:,} of them: all positives, the negatives that a linear model over tokens\n"
-        "and token pairs, fitted on other papers, ranks highest, and some at random."
+        f"Each epoch shows {training['shown']:,} of them: all positives, the negatives that a linear model over\n"
+        "tokens and token pairs, fitted on other papers, ranks highest, and some at random."
         if training["shown"] < training["papers"]
         else "Each epoch shows all of them."
     )
     measured = (
-        f"Measured on {validation['measured']:,} of them, weighted to speak for all: every positive, the negatives that\n"
-        "a linear model ranks highest, and of the others each one for the many like it. Accuracy, F1, precision and\n"
+        f"Measured on {validation['measured']:,} of them, weighted to speak for all: every positive, the\n"
+        "negatives that a linear model ranks highest, and of the others each one for the many like it. Accuracy, F1, precision and\n"
         "AP are therefore estimates at the true prevalence."
         if validation["measured"] < validation["papers"]
         else "Measured on all of them."

@@ -183,7 +183,19 @@ def test_base_that_is_no_encoder_is_told(recipe: Recipe, options: MakeOptions, t
 
 
 def test_command_line(invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path) -> None:
-    args = ["--data", papers_path, "--base", base, "--limit", "150", "--max-length", "32", "--epochs", "1", "--quiet"]
+    args: list[str | Path] = [
+        "--data",
+        papers_path,
+        "--base",
+        base,
+        "--limit",
+        "150",
+        "--max-length",
+        "32",
+        "--epochs",
+        "1",
+        "--quiet",
+    ]
     outcome = invoke(command, [*args, "--cache", tmp_path / "cache", "-o", tmp_path / "run", "--dtype", "float32"])
     assert outcome.stderr == ""
     assert outcome.code == 0
