@@ -115,9 +115,9 @@ def _data(record: dict[str, Any]) -> str:
         else "Each epoch shows all of them."
     )
     measured = (
-        f"Measured on {validation['measured']:,} of them, weighted to speak for all: every positive, the\n"
-        "negatives that a linear model ranks highest, and of the others each one for the many like it. Accuracy, F1, precision and\n"
-        "AP are therefore estimates at the true prevalence."
+        f"Measured on {validation['measured']:,} of them, weighted to speak for all: every positive, the negatives\n"
+        "that a linear model ranks highest, and of the others each one for the many like it. Accuracy, F1,\n"
+        "precision and AP are therefore estimates at the true prevalence."
         if validation["measured"] < validation["papers"]
         else "Measured on all of them."
     )
