@@ -18,8 +18,13 @@ def readme() -> str:
 
 
 def test_generated_parts_are_fresh(readme: str) -> None:
-    """Help texts are those of the commands."""
+    """Help texts are those of the commands, figures those of the shipped bundle."""
     assert readme == refresh(readme), "README.md is out of date; run `make docs`"
+
+
+def test_quality_of_the_shipped_model_is_shown(readme: str) -> None:
+    """Markers that are gone would never be out of date either."""
+    assert "<!-- quality -->\nOn " in readme
 
 
 @pytest.mark.parametrize("name", ["ro32-score", "ro32-train", "ro32-eval"])
