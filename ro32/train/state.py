@@ -136,6 +136,8 @@ def check_output(output: Path) -> None:
         OutputError: It is a file, or a folder with other things in it.
     """
     if output.is_dir() and any(output.iterdir()) and not (output / FOLDER).is_dir():
+        if (output / "training.json").exists():
+            raise OutputError(f"{output}: holds a checkpoint that is complete; name a new folder to train another")
         raise OutputError(f"{output}: is not empty and holds no run that could go on; name a new or empty folder")
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output}: is a file; name a folder")
