@@ -1,0 +1,135 @@
+"""The bundle that ships against the PyTorch checkpoint it was exported from, on the sample of real papers.
+
+The checkpoint is too large to commit. What it says of the sample was recorded (see tests/data/record_logits.py), so
+int8 can be compared with it anywhere; where the checkpoint is at hand (RO32_CHECKPOINT), all else is compared too.
+"""
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from export.checkpoint import Checkpoint
+from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
+from export.convert import convert
+from export.measure import measure
+from export.papers import LabelledPapers, read_papers
+from export.quantize import quantize
+from export.verify import check_agreement, check_labels, check_logits
+from ro32.bundle import MODEL, Bundle, sha256
+from ro32.classifier import Classifier
+
+DATA = Path(__file__).parents[1] / "data"
+CHECKPOINT = os.environ.get("RO32_CHECKPOINT")
+SAME_MACHINE_ATOL = 1e-4
+"""Largest |logit difference| of the recorded logits and those of the same weights on another processor."""
+INT8_ATOL = 0.6
+"""Largest |logit difference| of int8 and PyTorch on the sample. One paper may be this far off; see the next bound."""
+INT8_RMS = 0.1
+"""Root mean square of that difference. The logits spread over about 6."""
+
+needs_checkpoint = pytest.mark.skipif(CHECKPOINT is None, reason="RO32_CHECKPOINT names no checkpoint")
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Bundle:
+    """The bundle inside the package."""
+    return Bundle.shipped()
+
+
+@pytest.fixture(scope="module")
+def papers(papers_path: Path, shipped: Bundle) -> LabelledPapers:
+    """The sample."""
+    return read_papers(papers_path, shipped.manifest.positive_label)
+
+
+@pytest.fixture(scope="module")
+def token_ids(shipped: Bundle, papers: LabelledPapers) -> list[list[int]]:
+    """The sample, tokenized by the shipped bundle."""
+    classifier = Classifier(shipped)
+    return [classifier.encode(*text) for text in zip(papers.titles, papers.abstracts, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> NDArray[np.float32]:
+    """PyTorch's logits of the sample; shape (n, k)."""
+    return pl.read_parquet(DATA / "recorded_logits.parquet")["logits"].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def int8_logits(shipped: Bundle, token_ids: list[list[int]]) -> NDArray[np.float32]:
+    """The shipped bundle's logits of the sample; shape (n, k)."""
+    return onnx_logits(Classifier(shipped), token_ids, threads=2)
+
+
+def test_the_recorded_logits_are_of_this_checkpoint_and_these_papers(
+    shipped: Bundle, papers: LabelledPapers, token_ids: list[list[int]]
+) -> None:
+    table = pq.read_table(DATA / "recorded_logits.parquet")
+    assert table.schema.metadata[b"checkpoint_sha256"].decode() == shipped.manifest.source["checkpoint_sha256"]
+    assert table["id"].to_pylist() == papers.ids
+    assert table["tokens"].to_pylist() == [len(ids) for ids in token_ids]
+
+
+def test_int8_is_near_the_recorded_logits(int8_logits: NDArray[np.float32], recorded: NDArray[np.float32]) -> None:
+    difference = check_logits(recorded, int8_logits, atol=INT8_ATOL)
+    rms = float(np.sqrt(np.mean((recorded - int8_logits) ** 2)))
+    assert rms < INT8_RMS, f"rms {rms:.3f}, largest {difference:.3f}"
+
+
+def test_int8_labels_and_ranks_the_sample_as_pytorch_does(
+    shipped: Bundle, papers: LabelledPapers, int8_logits: NDArray[np.float32], recorded: NDArray[np.float32]
+) -> None:
+    index = shipped.manifest.positive_index
+    reference = scores_of(recorded, index)
+    threshold = measure(papers.positive, reference).threshold
+    check_agreement(papers.positive, reference, scores_of(int8_logits, index), threshold)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    """The full checkpoint."""
+    return Checkpoint.open(Path(CHECKPOINT or ""))
+
+
+@pytest.fixture(scope="module")
+def sample(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
+    """The sample by the checkpoint's tokenizer, which is found to be that of transformers."""
+    return tokenize(checkpoint, papers)
+
+
+@pytest.fixture(scope="module")
+def fp32_path(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint, converted anew."""
+    return convert(checkpoint, tmp_path_factory.mktemp("fp32"))
+
+
+@pytest.mark.full
+@needs_checkpoint
+def test_fp32_gives_the_logits_of_pytorch(
+    shipped: Bundle, checkpoint: Checkpoint, sample: Sample, fp32_path: Path, recorded: NDArray[np.float32]
+) -> None:
+    model = checkpoint.load_model()
+    check_labels([name for _, name in sorted((model.config.id2label or {}).items())], shipped.manifest.labels)
+    reference = pytorch_logits(model, sample.token_ids, threads=2)
+    fp32 = classifier_of(shipped.manifest, fp32_path.read_bytes(), checkpoint.tokenizer_json)
+    check_logits(reference, onnx_logits(fp32, sample.token_ids, threads=2))
+    check_logits(recorded, reference, atol=SAME_MACHINE_ATOL)
+
+
+@pytest.mark.full
+@needs_checkpoint
+def test_the_checkpoint_gives_the_very_model_that_ships(
+    shipped: Bundle, checkpoint: Checkpoint, fp32_path: Path, tmp_path: Path
+) -> None:
+    manifest = shipped.manifest
+    assert manifest.source["checkpoint_sha256"] == checkpoint.digest
+    others = {name: used for name, used in manifest.tools.items() if version(name) != used}
+    if others:
+        pytest.skip(f"the bundle was made with {others}")
+    assert sha256(quantize(fp32_path, tmp_path).read_bytes()) == manifest.files[MODEL]
