@@ -140,6 +140,8 @@ class Manifest:
             body.pop("digest")
             views = {name: View(**view) for name, view in body.pop("views", {}).items()}
             manifest = cls(**{**body, "labels": tuple(body["labels"]), "views": views})
+        except BundleError as error:
+            raise BundleError(f"{MANIFEST}: {error}; or it was altered: install the bundle again") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(f"{MANIFEST} is not a bundle manifest ({error}); install the bundle again") from error
         if manifest.to_bytes() != data:
