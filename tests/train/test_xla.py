@@ -1,4 +1,4 @@
-"""The loop on a real XLA device: PJRT's CPU client. Run by `make test-xla`, in an environment with torch_xla.
+"""The loop on a real XLA device: PJRT's CPU client. Needs an environment with torch_xla.
 
 Each case runs in a process of its own, since a process has one XLA runtime.
 """
