@@ -26,12 +26,13 @@ from ro32.classifier import Classifier
 
 DATA = Path(__file__).parents[1] / "data"
 CHECKPOINT = os.environ.get("RO32_CHECKPOINT")
-SAME_MACHINE_ATOL = 1e-4
+OTHER_MACHINE_ATOL = 1e-4
 """Largest |logit difference| of the recorded logits and those of the same weights on another processor."""
 INT8_ATOL = 0.6
-"""Largest |logit difference| of int8 and PyTorch on the sample. One paper may be this far off; see the next bound."""
+"""Largest |logit difference| of int8 and PyTorch on one paper; found 0.40, with logits between -2.5 and 2.7. The rest
+is for processors without VNNI, whose int8 products saturate."""
 INT8_RMS = 0.1
-"""Root mean square of that difference. The logits spread over about 6."""
+"""Root mean square of that difference over the sample; found 0.063."""
 
 needs_checkpoint = pytest.mark.skipif(CHECKPOINT is None, reason="RO32_CHECKPOINT names no checkpoint")
 
@@ -119,7 +120,7 @@ def test_fp32_gives_the_logits_of_pytorch(
     reference = pytorch_logits(model, sample.token_ids, threads=2)
     fp32 = classifier_of(shipped.manifest, fp32_path.read_bytes(), checkpoint.tokenizer_json)
     check_logits(reference, onnx_logits(fp32, sample.token_ids, threads=2))
-    check_logits(recorded, reference, atol=SAME_MACHINE_ATOL)
+    check_logits(recorded, reference, atol=OTHER_MACHINE_ATOL)
 
 
 @pytest.mark.full
