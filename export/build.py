@@ -18,7 +18,7 @@ from export.measure import Quality, measure, score_all, write_scores
 from export.papers import LabelledPapers, pick_hard, pick_random, read_papers
 from export.publish import check_target, publish
 from export.quantize import quantize
-from export.verify import Agreement, check_agreement, check_direction, check_labels, check_logits
+from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
 from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
 from ro32.classifier import Classifier
 from ro32.errors import UsageError
@@ -128,7 +128,9 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         files[MODEL] = path.read_bytes()
     say(f"comparing {settings.variant} with fp32")
     classifier = classifier_of(manifest, files[MODEL], files[TOKENIZER])
-    scores = scores_of(onnx_logits(classifier, sample.token_ids, settings.threads), manifest.positive_index)
+    logits = onnx_logits(classifier, sample.token_ids, settings.threads)
+    check_finite(logits, settings.variant)
+    scores = scores_of(logits, manifest.positive_index)
     # The threshold is known only after minutes of scoring, so a broken model is first refused at the sample's own.
     check_agreement(truth, reference, scores, measure(truth, reference).threshold)
     measured = papers

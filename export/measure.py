@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from export.papers import LabelledPapers
+from export.verify import Mismatch, MismatchError
 from ro32.classifier import Classifier
 from ro32.errors import InputDataError, OutputError
 from ro32.metrics import Confusion, precision_recall
@@ -71,6 +72,9 @@ def score_all(
 
     Returns:
         Shape (n,), float32: the positive label's probability; NaN where a paper has no token.
+
+    Raises:
+        MismatchError: The model's output is not finite for a paper that has tokens.
     """
     scores = np.full(len(papers), np.nan, dtype=np.float32)
     starts = range(0, len(papers), CHUNK_PAPERS)
@@ -86,6 +90,10 @@ def score_all(
                 parts_done=chunk + 1,
             )
         )
+    unscored = np.flatnonzero(np.isnan(scores)).tolist()
+    broken = [row for row in unscored if classifier.encode(papers.titles[row], papers.abstracts[row])]
+    if broken:
+        raise MismatchError(Mismatch.NOT_FINITE, f"{len(broken)} papers, for example {papers.ids[broken[0]]}")
     return scores
 
 

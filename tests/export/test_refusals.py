@@ -10,9 +10,12 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
 from export import build
-from export.build import Settings, export_bundle
+from export.build import Report, Settings, export_bundle
 from export.checkpoint import Checkpoint
+from export.compare import classifier_of, tokenize
 from export.convert import convert
+from export.measure import score_all
+from export.papers import read_papers
 from export.quantize import quantize
 from export.verify import Mismatch, MismatchError
 from ro32.bundle import Manifest
@@ -87,6 +90,34 @@ def test_a_tokenizer_that_transformers_reads_otherwise(
 ) -> None:
     folder = altered("tokenizer_config.json", tokenizer_class="BertTokenizerFast", do_lower_case=False)
     assert refused(folder).kind is Mismatch.TOKENIZER
+
+
+def test_quantization_that_gives_no_numbers(
+    checkpoint: Checkpoint, refused: Callable[[Path], MismatchError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ruined(model: Path, folder: Path) -> Path:
+        return alter_weight(quantize(model, folder), lambda weight: np.full_like(weight, np.nan))
+
+    monkeypatch.setattr(build, "quantize", ruined)
+    assert refused(checkpoint.folder).kind is Mismatch.NOT_FINITE
+
+
+def test_a_paper_that_gets_no_number_is_not_taken_for_one_without_text(
+    checkpoint: Checkpoint, exported: tuple[Path, Report], papers_path: Path, tmp_path: Path
+) -> None:
+    papers = read_papers(papers_path, "cs.RO").take(np.arange(20))
+    token = tokenize(checkpoint, papers).token_ids[7][1]
+
+    def break_token(embeddings: np.ndarray) -> np.ndarray:
+        broken = embeddings.copy()
+        broken[token] = np.nan
+        return broken
+
+    model = alter_weight(convert(checkpoint, tmp_path), break_token).read_bytes()
+    classifier = classifier_of(exported[1].bundle.manifest, model, checkpoint.tokenizer_json)
+    with pytest.raises(MismatchError, match="papers, for example") as caught:
+        score_all(classifier, papers, threads=1, on_progress=lambda _: None)
+    assert caught.value.kind is Mismatch.NOT_FINITE
 
 
 def test_quantization_that_flips_labels(
