@@ -9,6 +9,12 @@ from optimum.onnxruntime.configuration import AutoQuantizationConfig
 def quantize(model: Path, folder: Path) -> Path:
     """Quantize dynamically: int8 weights with a scale per channel, uint8 activations with a scale per run.
 
+    Weights use all 8 bits. On x86 processors without VNNI, the products of two uint8 and int8 may then saturate unless
+    the session is told to avoid it; 7 bits (`reduce_range`) never saturate, and cost more accuracy on every processor
+    than saturation does on some (measured in docs/export.md).
+
+    Source: https://github.com/microsoft/onnxruntime/issues/14642
+
     Args:
         model: The fp32 model, in the folder that the exporter wrote.
         folder: Where to; created if need be.
