@@ -67,4 +67,5 @@ class Job:
         plan = self.plan
         sources = [(str(source.path.resolve()), source.rows, source.identity) for source in plan.sources]
         model = self.classifier.scoring_digest, self.classifier.digest  # the latter for the threshold and the labels
-        return sha256(repr((sources, str(plan.id_type), plan.columns, self.settings.part_rows, model)).encode())
+        settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones
+        return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model)).encode())

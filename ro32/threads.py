@@ -124,7 +124,7 @@ def score_parts(
     in_flight: deque[tuple[Part, Work, list[Future[tuple[list[tuple[float, int]], int]]]]] = deque()
 
     def start(part: Part, papers: Papers) -> None:
-        ahead = {papers.hashes[row] for _, work, _ in in_flight for papers in [work.papers] for row in work.todo}
+        ahead = {digest for _, earlier, _ in in_flight for digest in earlier.papers.hashes[earlier.todo]}
         work = sort_out(papers, known, ahead)
         chunks = [work.todo[at : at + _CHUNK_PAPERS].tolist() for at in range(0, len(work.todo), _CHUNK_PAPERS)]
         in_flight.append((part, work, [pool.submit(score_rows, classifier, papers, rows, stop) for rows in chunks]))

@@ -157,6 +157,14 @@ def test_other_input_takes_no_parts(run: Run, papers: pl.DataFrame, labels: Path
     assert leftovers(labels) == []
 
 
+def test_parts_that_hold_reused_outcomes_are_not_taken_for_fresh_ones(run: Run, papers: pl.DataFrame) -> None:
+    run(papers)
+    with pytest.raises(Interrupted):
+        run(papers, on_progress=stop_after(3))
+    summary = run(None, no_reuse=True)
+    assert (summary.resumed, summary.counts.scored, summary.counts.reused) == (0, 300, 0)
+
+
 def test_input_that_changes_meanwhile_publishes_nothing(
     run: Run, papers: pl.DataFrame, labels: Path, tmp_path: Path
 ) -> None:
