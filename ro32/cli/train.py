@@ -37,6 +37,10 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--learning-rate", metavar="RATE", type=float, help="Peak of the schedule.")
 @click.option("--hard-negatives", metavar="N", type=int, help="Hardest negatives to train on.")
 @click.option("--random-negatives", metavar="N", type=int, help="Further negatives, drawn at random.")
+@click.option("--positive-repeats", metavar="N", type=int, help="Times an epoch shows each positive paper.")
+@click.option(
+    "--auxiliary-weight", metavar="WEIGHT", type=float, help="Of naming all of a paper's categories, a second task."
+)
 @click.option("--validation-papers", metavar="N", type=int, help="Measure on about N papers that speak for all.")
 @click.option("--seed", metavar="N", type=int, help="Of the split, the order, the head and dropout.")
 @click.option("--keep", type=click.Choice(["ap", "f1"]), help="Measure by which the best epoch is kept.")

@@ -23,12 +23,14 @@ class Batch:
         input_ids: Shape (b, t), int64.
         attention_mask: Shape (b, t), int64: 1 for a token of the paper, 0 for padding.
         labels: Shape (b,), int64: 1 for a positive paper.
+        auxiliary: Shape (b, c), float32: 1 where a paper lists the category of that column.
         row_mask: Shape (b,), float32: 1 for a paper, 0 for a row that only fills the shape up.
     """
 
     input_ids: NDArray[np.int64]
     attention_mask: NDArray[np.int64]
     labels: NDArray[np.int64]
+    auxiliary: NDArray[np.float32]
     row_mask: NDArray[np.float32]
 
 
@@ -43,6 +45,7 @@ class Shaper:
         tokens_per_pass: A batch holds at most about so many tokens; longer papers get batches of fewer rows.
         fixed: Whether lengths come from `FIXED_LENGTHS` and rows are filled up, so that few shapes occur.
         row_multiple: Rows of a batch are a multiple of this, so that it divides among so many devices.
+        auxiliary: The c categories of the auxiliary task, in the order of their columns.
     """
 
     rows: int
@@ -51,6 +54,7 @@ class Shaper:
     tokens_per_pass: int
     fixed: bool
     row_multiple: int
+    auxiliary: tuple[str, ...] = ()
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return all (rows, length) that can occur, when they are fixed."""
@@ -93,11 +97,20 @@ class Shaper:
         attention_mask = np.zeros((rows, length), dtype=np.int64)
         attention_mask[:, 0] = 1
         labels = np.zeros(rows, dtype=np.int64)
+        auxiliary = np.zeros((rows, len(self.auxiliary)), dtype=np.float32)
         row_mask = np.zeros(rows, dtype=np.float32)
         if len(at):
             input_ids[: len(at)], attention_mask[: len(at)] = papers.corpus.rows(
                 papers.index[at], length=length, pad=self.pad
             )
             labels[: len(at)] = papers.positive[at]
+            if self.auxiliary:
+                auxiliary[: len(at)] = papers.corpus.listed(papers.index[at], self.auxiliary)
             row_mask[: len(at)] = 1
-        return Batch(input_ids=input_ids, attention_mask=attention_mask, labels=labels, row_mask=row_mask)
+        return Batch(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            labels=labels,
+            auxiliary=auxiliary,
+            row_mask=row_mask,
+        )

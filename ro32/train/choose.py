@@ -10,6 +10,8 @@ from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus
 from ro32.train.mine import LinearModel, linear_scores
 
+AUXILIARY_SHARE = 0.003
+"""Categories that a smaller share of the papers list are no part of the auxiliary task."""
 HARD_VALIDATION_SHARE = 0.5
 """Of a reduced validation sample, the share of the negatives that are taken as the hardest, each with weight 1."""
 
@@ -67,14 +69,27 @@ def split(corpus: Corpus, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np
 def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
     """Return what an epoch shows: all papers, or all positives with the hardest and some random negatives."""
     _need_positives(papers, recipe)
+    positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
     if recipe.hard_negatives is None:
-        return papers
+        return _pick(papers, np.sort(np.concatenate([positives, np.flatnonzero(~papers.positive)])))
     scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
     negatives = np.flatnonzero(~papers.positive)
     by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
     hardest, others = np.split(by_hardness, [recipe.hard_negatives])
     drawn = np.random.default_rng(recipe.seed).permutation(others)[: recipe.random_negatives]
-    return _pick(papers, np.sort(np.concatenate([np.flatnonzero(papers.positive), hardest, drawn])))
+    return _pick(papers, np.sort(np.concatenate([positives, hardest, drawn])))
+
+
+def choose_auxiliary(papers: PaperSet, recipe: Recipe) -> dict[str, float]:
+    """Return the other categories that the auxiliary task names, each with its share of `papers`; none without it."""
+    if not recipe.auxiliary_weight:
+        return {}
+    counts = papers.corpus.categories.gather(papers.index).str.split(" ").explode().value_counts(sort=True, name="n")
+    return {
+        name: count / len(papers)
+        for name, count in counts.sort("n", "categories", descending=[True, False]).iter_rows()
+        if count >= AUXILIARY_SHARE * len(papers) and name != recipe.category
+    }
 
 
 def choose_validation(papers: PaperSet, training: PaperSet, recipe: Recipe) -> PaperSet:

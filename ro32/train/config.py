@@ -51,6 +51,9 @@ class Recipe:
         validation_share: Share for validation; the rest is left out, for a test that no choice has seen.
         hard_negatives: Negatives to train on that a linear model ranks highest; null takes all negatives.
         random_negatives: Further negatives, drawn at random, when `hard_negatives` is set.
+        positive_repeats: How often an epoch shows each positive paper.
+        auxiliary_weight: Weight of a second task that only training has: to name all categories of a paper. 0 leaves it
+            out.
         validation_papers: Evaluate on about so many validation papers, weighted to speak for all; null takes all.
         keep: Which epoch's weights the checkpoint holds.
     """
@@ -72,11 +75,13 @@ class Recipe:
     validation_share: float = 0.15
     hard_negatives: int | None = None
     random_negatives: int = 0
+    positive_repeats: int = 1
+    auxiliary_weight: float = 0.0
     validation_papers: int | None = None
     keep: Keep = Keep.AVERAGE_PRECISION
 
     def __post_init__(self) -> None:
-        for name in ("max_length", "epochs", "batch_size"):
+        for name in ("max_length", "epochs", "batch_size", "positive_repeats"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _check(self.max_length >= SHORTEST, "max_length", f"at least {SHORTEST} tokens", self.max_length)
         _check(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
@@ -86,7 +91,7 @@ class Recipe:
         total = self.train_share + self.validation_share
         _check(total <= 1, "train_share + validation_share", "at most 1", total)
         _check(self.train_share > 0, "train_share", "above 0", self.train_share)
-        for name in ("weight_decay", "max_gradient_norm", "seed", "random_negatives"):
+        for name in ("weight_decay", "max_gradient_norm", "seed", "random_negatives", "auxiliary_weight"):
             _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         _check(0 <= (self.dropout or 0) < 1, "dropout", "at least 0 and below 1", self.dropout)
         _check(
@@ -107,11 +112,14 @@ SMALL = Recipe(
     max_length=192,
     epochs=1,
     optimizer=Optimizer.ADAMW,
-    learning_rate=6e-5,
+    learning_rate=8e-5,
+    head_learning_rate=3e-4,
     warmup_share=0.06,
     weight_decay=0.01,
-    hard_negatives=12_000,
-    random_negatives=6_000,
+    hard_negatives=10_000,
+    random_negatives=5_000,
+    positive_repeats=3,
+    auxiliary_weight=0.1,
     validation_papers=8_000,
 )
 PRESETS = {"original": ORIGINAL, "small": SMALL}

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,11 @@ class Corpus:
     def positives(self, category: str) -> NDArray[np.bool_]:
         """Return which papers list `category` anywhere among theirs, shape (n,)."""
         return (" " + self.categories + " ").str.contains(f" {category} ", literal=True).to_numpy()
+
+    def listed(self, index: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which papers of `index`, shape (b,), list which of c categories, shape (b, c)."""
+        of_papers = [set(text.split(" ")) for text in self.categories.gather(index)]
+        return np.array([[name in categories for name in names] for categories in of_papers], dtype=np.bool_)
 
     def rows(self, index: NDArray[np.int64], *, length: int, pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Gather papers as a padded array.

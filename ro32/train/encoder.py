@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Tokenizer
+from torch import nn
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
@@ -22,6 +24,8 @@ from transformers.utils.hub import cached_file
 from ro32.errors import InputDataError, InputMissingError, UsageError
 from ro32.train.config import Recipe
 
+LABELS = 2
+"""Outputs of the head that are the two labels; those of the auxiliary task follow."""
 PACKAGE = "package:"
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
@@ -59,12 +63,20 @@ class Encoder:
         if max_length > positions:
             raise UsageError(f"--max-length {max_length}: {base} reads at most {positions} tokens")
 
-    def build(self, recipe: Recipe) -> PreTrainedModel:
-        """Load the encoder in float32, with a new head of two labels whose weights come from the recipe's seed."""
+    def build(self, recipe: Recipe, auxiliary: Mapping[str, float] | None = None) -> PreTrainedModel:
+        """Load the encoder in float32, with a new head whose weights come from the recipe's seed.
+
+        Args:
+            recipe: Names the two labels, the head's first two outputs.
+            auxiliary: Categories of the auxiliary task, each with its share of the papers. They are the head's further
+                outputs, and start at the log-odds of their share.
+        """
         config = self.config
-        config.num_labels = 2
-        config.id2label = recipe.id2label
-        config.label2id = {name: index for index, name in recipe.id2label.items()}
+        auxiliary = auxiliary or {}
+        id2label = recipe.id2label | dict(enumerate(auxiliary, LABELS))
+        config.num_labels = len(id2label)
+        config.id2label = id2label
+        config.label2id = {name: index for index, name in id2label.items()}
         config.problem_type = "single_label_classification"
         if recipe.dropout is not None:
             for name in DROPOUTS:
@@ -72,9 +84,26 @@ class Encoder:
                     setattr(config, name, recipe.dropout)
         torch.manual_seed(recipe.seed)
         # Eager attention: on a CPU in bfloat16 6 % faster than the fused kernel; XLA fuses it itself.
-        return AutoModelForSequenceClassification.from_pretrained(  # type: ignore[no-any-return]
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
             self._place, config=config, dtype=torch.float32, attn_implementation="eager"
         )
+        if auxiliary:
+            shares = torch.tensor(list(auxiliary.values()))
+            with torch.no_grad():
+                _output_layer(model).bias[LABELS:] = torch.logit(shares, eps=1e-6)
+        return model
+
+    def build_published(self, recipe: Recipe, trained: Mapping[str, torch.Tensor]) -> PreTrainedModel:
+        """Return the model with trained weights, of the head only the outputs of the two labels.
+
+        Args:
+            recipe: That of the training.
+            trained: State of a model that `build` made, with or without auxiliary outputs.
+        """
+        model = self.build(recipe)
+        own = model.state_dict()
+        model.load_state_dict({name: tensor[: len(own[name])] for name, tensor in trained.items()})
+        return model
 
     def write_tokenizer(self, folder: Path, *, max_length: int) -> None:
         """Put the tokenizer's files into a checkpoint, with the length that was trained on."""
@@ -97,6 +126,12 @@ class Encoder:
             return None
         license_id = ModelCard.load(path).data.to_dict().get("license")
         return license_id if isinstance(license_id, str) else None
+
+
+def _output_layer(model: PreTrainedModel) -> nn.Linear:
+    """Return the head's last layer, which model types name in different ways."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return next(layer for layer in reversed(layers) if layer.out_features == model.config.num_labels)
 
 
 def _locate(base: str) -> str:

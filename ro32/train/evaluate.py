@@ -12,6 +12,7 @@ from ro32.metrics import Confusion, precision_recall
 from ro32.train.batches import Shaper
 from ro32.train.choose import PaperSet
 from ro32.train.device import Device
+from ro32.train.encoder import LABELS
 
 THRESHOLD = 0.5
 """Probability from which a paper is called positive in the card's table, as in the original's."""
@@ -70,7 +71,7 @@ def evaluate(
                 put = device.put_rows
                 with device.autocast():
                     output = model(input_ids=put(batch.input_ids), attention_mask=put(batch.attention_mask)).logits
-                logits = output.float()
+                logits = output[:, :LABELS].float()
                 device.finish()
                 issued.append((at[first : first + len(batch.labels)], logits))
                 first += len(batch.labels)

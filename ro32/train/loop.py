@@ -29,13 +29,14 @@ class DivergedError(Ro32Error):
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What the loop works on. The model is on the device."""
+    """What the loop works on. The model is on the device; `auxiliary` names its outputs beyond the two labels."""
 
     model: PreTrainedModel
     training: PaperSet
     validation: PaperSet
     recipe: Recipe
     device: Device
+    auxiliary: tuple[str, ...]
 
 
 class Loop:
@@ -167,6 +168,7 @@ def make_shaper(task: Task) -> Shaper:
         tokens_per_pass=task.device.tokens_per_pass,
         fixed=task.device.compiles,
         row_multiple=task.device.devices,
+        auxiliary=task.auxiliary,
     )
 
 

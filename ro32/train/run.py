@@ -17,7 +17,7 @@ from ro32 import durable
 from ro32.errors import OutputError
 from ro32.metrics import precision_recall
 from ro32.train.card import write_card
-from ro32.train.choose import PaperSet, choose_training, choose_validation, split, take
+from ro32.train.choose import PaperSet, choose_auxiliary, choose_training, choose_validation, split, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus, load_corpus
 from ro32.train.device import Device, DType, Kind, open_device
@@ -96,11 +96,19 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
     )
 
     # ---- training ----
-    model = encoder.build(recipe)
+    auxiliary = choose_auxiliary(training, recipe)
+    model = encoder.build(recipe, auxiliary)
     _need_disk(options.output, 12 * 4 * model.num_parameters(), "the run's snapshots")
     folder = RunFolder(options.output, _identity(recipe, options, dumps), resume=options.resume)
     nn.Module.to(model, device.torch_device)
-    task = Task(model=model, training=training, validation=validation, recipe=recipe, device=device)
+    task = Task(
+        model=model,
+        training=training,
+        validation=validation,
+        recipe=recipe,
+        device=device,
+        auxiliary=tuple(auxiliary),
+    )
     progress = Loop(task, folder, watch, save_every=options.save_every).run()
 
     # ---- publication ----
@@ -111,6 +119,7 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
         "recipe": asdict(recipe),
         "data": _describe_data(recipe, corpora, sides, training, validation),
         "model": _describe_model(model),
+        "auxiliary": list(auxiliary),
         "device": device.name,
         "arithmetic": _arithmetic(device),
         "versions": _versions(),
@@ -126,8 +135,8 @@ def publish(encoder: Encoder, recipe: Recipe, folder: RunFolder, progress: Progr
     """Make the run's folder a checkpoint: best weights, tokenizer, pictures, card, and last the record."""
     output = folder.output
     best = folder.load_best(epoch=progress.best_epoch)
-    model = encoder.build(recipe)
-    model.load_state_dict({name.removeprefix("weights."): best[name] for name in best if name.startswith("weights.")})
+    weights = {name.removeprefix("weights."): best[name] for name in best if name.startswith("weights.")}
+    model = encoder.build_published(recipe, weights)
     staged = output / FOLDER / "publishing"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()

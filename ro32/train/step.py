@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from ro32.train.batches import Batch
 from ro32.train.config import Optimizer, Recipe
 from ro32.train.device import Device
+from ro32.train.encoder import LABELS
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -87,11 +88,17 @@ class Stepper:
                 state[state_name] = moments[f"{state_name}.{name}"].to(target)
 
     def _losses(self, batch: Batch) -> torch.Tensor:
-        """Return each row's cross-entropy, 0 for filler rows, shape (b,)."""
+        """Return each row's cross-entropy, with the auxiliary task's if there is one; 0 for filler rows; shape (b,)."""
         put = self._device.put_rows
         with self._device.autocast():
             logits = self.model(input_ids=put(batch.input_ids), attention_mask=put(batch.attention_mask)).logits
-        losses = nn.functional.cross_entropy(logits.float(), put(batch.labels), reduction="none")
+        logits = logits.float()
+        losses = nn.functional.cross_entropy(logits[:, :LABELS], put(batch.labels), reduction="none")
+        if self._recipe.auxiliary_weight:
+            named = nn.functional.binary_cross_entropy_with_logits(
+                logits[:, LABELS:], put(batch.auxiliary), reduction="none"
+            )
+            losses = losses + self._recipe.auxiliary_weight * named.sum(dim=1)
         return losses * put(batch.row_mask)
 
 
