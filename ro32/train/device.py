@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import os
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -46,6 +47,7 @@ class Device:
         compiles: Whether every new shape costs a compilation, and values that change must be tensors.
         tokens_per_pass: A forward and backward pass is given at most about so many tokens.
         put_rows: Copies an array to the device, its rows divided among the devices.
+        hold_whole: Declares that every device holds all of a tensor that is on the device.
         seed: Starts the random numbers of dropout anew.
         finish: Called when all of a step is issued.
     """
@@ -58,6 +60,7 @@ class Device:
     compiles: bool
     tokens_per_pass: int
     put_rows: Callable[[NDArray[np.generic]], torch.Tensor]
+    hold_whole: Callable[[torch.Tensor], None]
     seed: Callable[[int], None]
     finish: Callable[[], None]
 
@@ -66,8 +69,11 @@ class Device:
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
     def put_scalar(self, value: float) -> torch.Tensor:
-        """Return a number as a float32 tensor on the device, shape ()."""
-        return torch.tensor(value, dtype=torch.float32).to(self.torch_device)
+        """Return a number as a float32 tensor on the device, shape (1,).
+
+        Not of shape (): torch_xla makes 0 and 1 of that shape constants of the graph, and so each a graph of its own.
+        """
+        return torch.tensor([value], dtype=torch.float32).to(self.torch_device)
 
 
 def open_device(kind: Kind, dtype: DType) -> Device:
@@ -77,12 +83,14 @@ def open_device(kind: Kind, dtype: DType) -> Device:
         UsageError: The device is not there.
     """
     if kind is Kind.TPU or (kind is Kind.AUTO and importlib.util.find_spec("torch_xla") is not None):
-        if importlib.util.find_spec("torch_xla") is None:
-            raise UsageError("--device tpu: torch_xla is not installed; install ro32[tpu] in an environment of its own")
-        from ro32.train import xla  # noqa: PLC0415 - importing torch_xla takes hold of the TPU
-
-        if kind is Kind.TPU or xla.has_tpu():
-            return xla.open_xla(dtype)
+        tpu = _open_tpu(dtype, on_processor=kind is Kind.TPU and os.environ.get("PJRT_DEVICE") == "CPU")
+        if tpu is not None:
+            return tpu
+    if kind is Kind.TPU:
+        raise UsageError(
+            "--device tpu: no TPU found; run this on a TPU VM, in an environment of its own with ro32[tpu], or try it"
+            " out on the processor with PJRT_DEVICE=CPU"
+        )
     if kind is Kind.CUDA and not torch.cuda.is_available():
         raise UsageError("--device cuda: no CUDA device found; use --device cpu, or install a CUDA build of torch")
     if kind is not Kind.CPU and torch.cuda.is_available():
@@ -90,6 +98,21 @@ def open_device(kind: Kind, dtype: DType) -> Device:
     _keep_freed_memory()
     bfloat16 = dtype is DType.BFLOAT16 or (dtype is DType.AUTO and _has_bfloat16_products())
     return _local(Kind.CPU, f"CPU ({_processor_name()}, {torch.get_num_threads()} threads)", bfloat16=bfloat16)
+
+
+def _open_tpu(dtype: DType, *, on_processor: bool) -> Device | None:
+    """Return the TPU, or what torch_xla makes of the processor; None where there is no TPU."""
+    if importlib.util.find_spec("torch_xla") is None:
+        raise UsageError("--device tpu: torch_xla is not installed; install ro32[tpu] in an environment of its own")
+    try:
+        from ro32.train import xla  # noqa: PLC0415 - importing torch_xla takes hold of the TPU
+
+        return xla.open_xla(dtype) if on_processor or xla.has_tpu() else None
+    except (OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"the TPU cannot be used: {reason}; install ro32[tpu], end what holds the TPU, or take --device cpu"
+        ) from error
 
 
 def _local(kind: Kind, name: str, *, bfloat16: bool) -> Device:
@@ -110,6 +133,7 @@ def _local(kind: Kind, name: str, *, bfloat16: bool) -> Device:
         compiles=False,
         tokens_per_pass=32 * 512,
         put_rows=put_rows,
+        hold_whole=lambda _tensor: None,
         seed=seed,
         finish=lambda: None,
     )

@@ -35,6 +35,7 @@ class Stepper:
         self._warmup = int(recipe.warmup_share * total_steps)
         self._optimizer, self._peaks = _make_optimizer(model, recipe, device)
         self._loss_sum = device.put_scalar(0.0)
+        self._hold_whole()
 
     def take(self, batches: Sequence[Batch], *, step: int) -> None:
         """Update the weights by the papers of one step.
@@ -86,6 +87,13 @@ class Stepper:
             state["step"] = _step_count(step, self._device)
             for state_name in STATE_NAMES:
                 state[state_name] = moments[f"{state_name}.{name}"].to(target)
+        self._hold_whole()
+
+    def _hold_whole(self) -> None:
+        for parameter in self.model.parameters():
+            self._device.hold_whole(parameter)
+            for tensor in self._optimizer.state[parameter].values():
+                self._device.hold_whole(tensor)
 
     def _losses(self, batch: Batch) -> torch.Tensor:
         """Return each row's cross-entropy, with the auxiliary task's if there is one; 0 for filler rows; shape (b,)."""
@@ -146,5 +154,4 @@ def _make_optimizer(
 
 
 def _step_count(step: int, device: Device) -> torch.Tensor:
-    count = torch.tensor(float(step))
-    return count.to(device.torch_device) if device.compiles else count
+    return device.put_scalar(float(step)) if device.compiles else torch.tensor(float(step))

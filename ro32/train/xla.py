@@ -44,6 +44,10 @@ def open_xla(dtype: DType) -> Device:
         spmd.mark_sharding(tensor, mesh, ("rows", *(None,) * (array.ndim - 1)))
         return tensor
 
+    def hold_whole(tensor: torch.Tensor) -> None:
+        # What a step writes has this sharding anyway; what it reads first without it would be another graph.
+        spmd.mark_sharding(tensor, mesh, (None,) * tensor.ndim)
+
     def seed(number: int) -> None:
         xm.set_rng_state(number, torch_device)
 
@@ -56,6 +60,7 @@ def open_xla(dtype: DType) -> Device:
         compiles=True,
         tokens_per_pass=TOKENS_PER_PASS_AND_DEVICE * devices,
         put_rows=put_rows,
+        hold_whole=hold_whole,
         seed=seed,
         finish=torch_xla.sync,
     )
