@@ -38,6 +38,13 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--hard-negatives", metavar="N", type=int, help="Hardest negatives to train on.")
 @click.option("--random-negatives", metavar="N", type=int, help="Further negatives, drawn at random.")
 @click.option("--positive-repeats", metavar="N", type=int, help="Times an epoch shows each positive paper.")
+@click.option("--dropout", metavar="SHARE", type=float, help="Of hidden states.  [default: the base model's]")
+@click.option(
+    "--attention-dropout", metavar="SHARE", type=float, help="Of attention weights.  [default: the base model's]"
+)
+@click.option(
+    "--distillation", metavar="SHARE", type=float, help="Share of a target that a linear model gives, not the label."
+)
 @click.option(
     "--auxiliary-weight", metavar="WEIGHT", type=float, help="Of naming all of a paper's categories, a second task."
 )

@@ -22,14 +22,14 @@ class Batch:
     Attributes:
         input_ids: Shape (b, t), int64.
         attention_mask: Shape (b, t), int64: 1 for a token of the paper, 0 for padding.
-        labels: Shape (b,), int64: 1 for a positive paper.
+        targets: Shape (b,), float32: the probability of being positive that the model is to learn.
         auxiliary: Shape (b, c), float32: 1 where a paper lists the category of that column.
         row_mask: Shape (b,), float32: 1 for a paper, 0 for a row that only fills the shape up.
     """
 
     input_ids: NDArray[np.int64]
     attention_mask: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    targets: NDArray[np.float32]
     auxiliary: NDArray[np.float32]
     row_mask: NDArray[np.float32]
 
@@ -96,21 +96,21 @@ class Shaper:
         # A row without any token would make the attention's softmax 0 / 0, so even a filler row has one.
         attention_mask = np.zeros((rows, length), dtype=np.int64)
         attention_mask[:, 0] = 1
-        labels = np.zeros(rows, dtype=np.int64)
+        targets = np.zeros(rows, dtype=np.float32)
         auxiliary = np.zeros((rows, len(self.auxiliary)), dtype=np.float32)
         row_mask = np.zeros(rows, dtype=np.float32)
         if len(at):
             input_ids[: len(at)], attention_mask[: len(at)] = papers.corpus.rows(
                 papers.index[at], length=length, pad=self.pad
             )
-            labels[: len(at)] = papers.positive[at]
+            targets[: len(at)] = papers.targets[at]
             if self.auxiliary:
                 auxiliary[: len(at)] = papers.corpus.listed(papers.index[at], self.auxiliary)
             row_mask[: len(at)] = 1
         return Batch(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            labels=labels,
+            targets=targets,
             auxiliary=auxiliary,
             row_mask=row_mask,
         )

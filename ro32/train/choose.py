@@ -1,6 +1,6 @@
 """Which papers are trained on and which validate: the split by id, the mined sample, the weighted validation sample."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,15 @@ class PaperSet:
         corpus: Where they are.
         index: Shape (m,), int64: which.
         positive: Shape (m,), bool.
+        targets: Shape (m,), float32: the probability of being positive that a model is to learn; 0 or 1 but for
+            distillation.
         weights: Shape (m,), int64: for how many papers each speaks in a measure.
     """
 
     corpus: Corpus
     index: NDArray[np.int64]
     positive: NDArray[np.bool_]
+    targets: NDArray[np.float32]
     weights: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -43,10 +46,12 @@ class PaperSet:
 
 def take(corpus: Corpus, index: NDArray[np.int64], category: str) -> PaperSet:
     """Return the papers of `index`, each with weight 1."""
+    positive = corpus.positives(category)[index]
     return PaperSet(
         corpus=corpus,
         index=index,
-        positive=corpus.positives(category)[index],
+        positive=positive,
+        targets=positive.astype(np.float32),
         weights=np.ones(len(index), dtype=np.int64),
     )
 
@@ -67,13 +72,20 @@ def split(corpus: Corpus, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
-    """Return what an epoch shows: all papers, or all positives with the hardest and some random negatives."""
+    """Return what an epoch shows: all papers, or all positives with the hardest and some random negatives.
+
+    With distillation, a paper's target lies between its label and the probability that a linear model gives it which
+    was fitted on other papers: what nobody listed but reads like the category is a weaker negative.
+    """
     _need_positives(papers, recipe)
     positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
-    if recipe.hard_negatives is None:
-        return _pick(papers, np.sort(np.concatenate([positives, np.flatnonzero(~papers.positive)])))
-    scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
     negatives = np.flatnonzero(~papers.positive)
+    if recipe.hard_negatives is None and not recipe.distillation:
+        return _pick(papers, np.sort(np.concatenate([positives, negatives])))
+    scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
+    papers = replace(papers, targets=_soften(papers.targets, scores, recipe.distillation))
+    if recipe.hard_negatives is None:
+        return _pick(papers, np.sort(np.concatenate([positives, negatives])))
     by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
     hardest, others = np.split(by_hardness, [recipe.hard_negatives])
     drawn = np.random.default_rng(recipe.seed).permutation(others)[: recipe.random_negatives]
@@ -121,8 +133,14 @@ def _pick(papers: PaperSet, at: NDArray[np.int64], weights: NDArray[np.int64] | 
         corpus=papers.corpus,
         index=papers.index[at],
         positive=papers.positive[at],
+        targets=papers.targets[at],
         weights=papers.weights[at] if weights is None else weights,
     )
+
+
+def _soften(targets: NDArray[np.float32], log_odds: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Move targets by a share of the way to the probabilities of a teacher."""
+    return ((1 - share) * targets + share / (1 + np.exp(-log_odds))).astype(np.float32)
 
 
 def _need_positives(papers: PaperSet, recipe: Recipe) -> None:

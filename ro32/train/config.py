@@ -45,13 +45,15 @@ class Recipe:
         warmup_share: Share of all steps over which the rate rises linearly from 0; it then falls linearly to 0.
         weight_decay: Only for AdamW, and not for biases and layer norms.
         max_gradient_norm: Longer gradients are scaled down to it; 0 switches that off.
-        dropout: Overrules the base model's hidden and attention dropout; null keeps them.
+        dropout: Overrules the base model's dropout of hidden states; null keeps it.
+        attention_dropout: Overrules its dropout of attention weights; null keeps it.
         seed: Of the split, the sample, the order, the head's first weights and dropout.
         train_share: Share of the papers for training, when validation has no file of its own.
         validation_share: Share for validation; the rest is left out, for a test that no choice has seen.
         hard_negatives: Negatives to train on that a linear model ranks highest; null takes all negatives.
         random_negatives: Further negatives, drawn at random, when `hard_negatives` is set.
         positive_repeats: How often an epoch shows each positive paper.
+        distillation: Share of a paper's target that is a linear model's probability instead of the label.
         auxiliary_weight: Weight of a second task that only training has: to name all categories of a paper. 0 leaves it
             out.
         validation_papers: Evaluate on about so many validation papers, weighted to speak for all; null takes all.
@@ -70,12 +72,14 @@ class Recipe:
     weight_decay: float = 0.0
     max_gradient_norm: float = 1.0  # what transformers.Trainer, which trained the original, does unasked
     dropout: float | None = None
+    attention_dropout: float | None = None
     seed: int = 20230227
     train_share: float = 0.70
     validation_share: float = 0.15
     hard_negatives: int | None = None
     random_negatives: int = 0
     positive_repeats: int = 1
+    distillation: float = 0.0
     auxiliary_weight: float = 0.0
     validation_papers: int | None = None
     keep: Keep = Keep.AVERAGE_PRECISION
@@ -86,14 +90,15 @@ class Recipe:
         _check(self.max_length >= SHORTEST, "max_length", f"at least {SHORTEST} tokens", self.max_length)
         _check(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
         _check((self.head_learning_rate or 1) > 0, "head_learning_rate", "above 0", self.head_learning_rate)
-        for name in ("warmup_share", "train_share", "validation_share"):
+        for name in ("warmup_share", "train_share", "validation_share", "distillation"):
             _check(0 <= getattr(self, name) <= 1, name, "between 0 and 1", getattr(self, name))
         total = self.train_share + self.validation_share
         _check(total <= 1, "train_share + validation_share", "at most 1", total)
         _check(self.train_share > 0, "train_share", "above 0", self.train_share)
         for name in ("weight_decay", "max_gradient_norm", "seed", "random_negatives", "auxiliary_weight"):
             _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        _check(0 <= (self.dropout or 0) < 1, "dropout", "at least 0 and below 1", self.dropout)
+        for name in ("dropout", "attention_dropout"):
+            _check(0 <= (getattr(self, name) or 0) < 1, name, "at least 0 and below 1", getattr(self, name))
         _check(
             bool(self.category) and not any(c.isspace() for c in self.category), "category", "one token", self.category
         )

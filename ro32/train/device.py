@@ -96,7 +96,7 @@ def open_device(kind: Kind, dtype: DType) -> Device:
     if kind is not Kind.CPU and torch.cuda.is_available():
         return _local(Kind.CUDA, torch.cuda.get_device_name(), bfloat16=dtype is not DType.FLOAT32)
     _keep_freed_memory()
-    bfloat16 = dtype is DType.BFLOAT16 or (dtype is DType.AUTO and _has_bfloat16_products())
+    bfloat16 = dtype is DType.BFLOAT16 or (dtype is DType.AUTO and has_bfloat16_products())
     return _local(Kind.CPU, f"CPU ({_processor_name()}, {torch.get_num_threads()} threads)", bfloat16=bfloat16)
 
 
@@ -139,7 +139,7 @@ def _local(kind: Kind, name: str, *, bfloat16: bool) -> Device:
     )
 
 
-def _has_bfloat16_products() -> bool:
+def has_bfloat16_products() -> bool:
     """Tell whether this processor multiplies bfloat16 itself; elsewhere it is emulated, and slower than float32.
 
     MiniLM, forward and backward, 32 x 192 tokens, papers/s: on a Zen 4 with AVX512_BF16, two cores, 11.5 against 6.9

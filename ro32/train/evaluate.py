@@ -73,8 +73,8 @@ def evaluate(
                     output = model(input_ids=put(batch.input_ids), attention_mask=put(batch.attention_mask)).logits
                 logits = output[:, :LABELS].float()
                 device.finish()
-                issued.append((at[first : first + len(batch.labels)], logits))
-                first += len(batch.labels)
+                issued.append((at[first : first + len(logits)], logits))
+                first += len(logits)
             on_papers(len(at))
     model.train()
     # Fetched only now: each fetch would wait for the device.

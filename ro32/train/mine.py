@@ -11,8 +11,8 @@ from ro32.train.corpus import Corpus
 
 PAIR_BUCKETS = 1 << 20
 """Columns for pairs of neighbouring tokens, by a hash; single tokens have a column each besides."""
-FIT_NEGATIVES = 100_000
-"""Negatives that one fold's model is fitted on at most: enough for a screen, and it bounds the memory to 1 GB."""
+FIT_PAPERS = 100_000
+"""Papers of each kind that one fold's model is fitted on at most: enough for a screen, and it bounds the memory."""
 PAPERS_PER_CHUNK = 20_000
 INVERSE_REGULARIZATION = 10.0
 FOLDS = 2
@@ -30,7 +30,7 @@ def linear_scores(
         corpus: Where the papers are.
         index: Shape (m,): which.
         positive: Shape (m,): their truth.
-        seed: Chooses the negatives that the models are fitted on.
+        seed: Chooses the papers that the models are fitted on.
 
     Returns:
         Shape (m,), log-odds; the folds' models being alike, comparable between the folds too.
@@ -49,16 +49,15 @@ class LinearModel:
 
     Args:
         corpus: Where the papers are.
-        index: Shape (m,): which to fit on, of which no more than `FIT_NEGATIVES` negatives are used.
+        index: Shape (m,): which to fit on, of which no more than `FIT_PAPERS` of each kind are used.
         positive: Shape (m,): their truth.
-        seed: Chooses the negatives.
+        seed: Chooses them.
     """
 
     def __init__(self, corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int) -> None:
-        negatives = np.flatnonzero(~positive)
-        if len(negatives) > FIT_NEGATIVES:
-            negatives = np.random.default_rng(seed).choice(negatives, FIT_NEGATIVES, replace=False)
-        fitted = np.sort(np.concatenate([np.flatnonzero(positive), negatives]))
+        rng = np.random.default_rng(seed)
+        kinds = [rng.permutation(np.flatnonzero(kind))[:FIT_PAPERS] for kind in (~positive, positive)]
+        fitted = np.sort(np.concatenate(kinds))
         counts = sparse.vstack(list(_counts(corpus, index[fitted])), format="csr")
         found_in = np.bincount(counts.indices, minlength=counts.shape[1])
         self._idf = (1 + np.log((1 + len(fitted)) / (1 + found_in))).astype(np.float32)

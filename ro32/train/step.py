@@ -101,7 +101,10 @@ class Stepper:
         with self._device.autocast():
             logits = self.model(input_ids=put(batch.input_ids), attention_mask=put(batch.attention_mask)).logits
         logits = logits.float()
-        losses = nn.functional.cross_entropy(logits[:, :LABELS], put(batch.labels), reduction="none")
+        positive = put(batch.targets)
+        losses = nn.functional.cross_entropy(
+            logits[:, :LABELS], torch.stack([1 - positive, positive], dim=1), reduction="none"
+        )
         if self._recipe.auxiliary_weight:
             named = nn.functional.binary_cross_entropy_with_logits(
                 logits[:, LABELS:], put(batch.auxiliary), reduction="none"

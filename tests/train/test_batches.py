@@ -64,7 +64,7 @@ def test_every_paper_counts_once_whatever_fills_the_shapes(papers: PaperSet, fix
     masks = np.concatenate([batch.row_mask for step in whole for batch in step])
     assert masks.sum() == len(papers)
     assert [sum(batch.row_mask.sum() for batch in step) for step in whole].count(of.rows) >= len(whole) - 1
-    positive = sum(int(batch.labels[batch.row_mask > 0].sum()) for step in whole for batch in step)
+    positive = sum(int(batch.targets[batch.row_mask > 0].sum()) for step in whole for batch in step)
     assert positive == papers.positive.sum()
     if fixed:
         assert len(masks) > len(papers)

@@ -1,0 +1,90 @@
+"""`python -m bench`: measure, and write down what was found."""
+
+from pathlib import Path
+
+import click
+
+from bench import results
+from bench.results import Section
+
+SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--results",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    default=results.FOLDER,
+    help="Where results files are.  [default: bench/results]",
+)
+@click.pass_context
+def main(context: click.Context, folder: Path) -> None:
+    """Measure ro32 beside what users would take instead.
+
+    Each benchmark writes a section into the results file of this machine and day, and says which of its bounds hold;
+    the exit code is 1 when one does not.
+    """
+    context.obj = folder
+
+
+papers_option = click.option(
+    "--papers",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=SAMPLE,
+    help="Real papers with categories.  [default: the sample of the tests]",
+)
+
+
+@main.command()
+@papers_option
+@click.option("--max-length", metavar="N", default=512, show_default=True, help="Tokens a paper is cut to.")
+@click.option("--repeats", metavar="N", default=3, show_default=True, type=click.IntRange(min=2))
+@click.pass_obj
+def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> None:
+    """Compare the training loop with transformers.Trainer, MiniLM on this machine's processor."""
+    from bench.training import compare  # noqa: PLC0415 - each benchmark needs packages of its own
+
+    _finish(
+        *results.record("training", lambda: compare(papers, max_length=max_length, repeats=repeats, say=_say), folder)
+    )
+
+
+@main.command()
+@papers_option
+@click.option("--rows", metavar="N", default=1_600_000, show_default=True, help="Papers in the dump that is made.")
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["parquet", "json"]),
+    multiple=True,
+    default=["parquet", "json"],
+    show_default=True,
+    help="Of the dump. Can be given several times.",
+)
+@click.pass_obj
+def preparation(folder: Path, *, papers: Path, rows: int, formats: tuple[str, ...]) -> None:
+    """Measure what training does before its first step, on a dump of the size of arXiv."""
+    from bench.preparation import prepare  # noqa: PLC0415 - each benchmark needs packages of its own
+
+    _finish(*results.record("preparation", lambda: prepare(papers, rows=rows, formats=formats, say=_say), folder))
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _finish(path: Path, section: Section) -> None:
+    """Print the verdicts, and fail when a bound does not hold."""
+    for check in section.checks:
+        bound = f"{'at least' if check.at_least else 'at most'} {check.bound:.4g}"
+        click.echo(f"{'ok  ' if check.holds else 'MISS'}  {check.what}: {check.found:.4g}, {bound}")
+    _say(f"written to {path}")
+    if not all(check.holds for check in section.checks):
+        click.get_current_context().exit(1)
+
+
+if __name__ == "__main__":
+    main(prog_name="bench")

@@ -1,0 +1,83 @@
+"""What a measurement was made on: the machine, the versions, the commit, and how busy it was."""
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ro32.processor import available_cores, processor_name
+
+PACKAGES = (
+    "ro32",
+    "onnxruntime",
+    "tokenizers",
+    "polars",
+    "pyarrow",
+    "numpy",
+    "torch",
+    "transformers",
+    "optimum",
+    "optimum-onnx",
+)
+RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+"""Of the processor's instructions, those that decide how fast a neural network is."""
+
+
+def describe() -> dict[str, Any]:
+    """Return the facts that belong to every result: JSON values."""
+    return {
+        "processor": processor_name(),
+        "cores": available_cores(),
+        "flags": _flags(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versions": _versions(),
+    }
+
+
+def moment() -> dict[str, Any]:
+    """Return when it is, how busy the machine is (processes that want a core, over the last minute), and the commit."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_1min": os.getloadavg()[0],
+        "commit": _commit(),
+    }
+
+
+def slug() -> str:
+    """Return a name for the machine that can be part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{processor_name()} {available_cores()} cores".lower()).strip("-")
+
+
+def _flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
+    try:
+        line = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return []
+    return [flag for flag in RELEVANT_FLAGS if flag in line.split()]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str:
+    """Return the commit that is checked out, with a + where files differ from it; empty outside of a clone."""
+    head = _git("rev-parse", "--short=12", "HEAD")
+    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(*args: str) -> str:
+    done = subprocess.run(["git", *args], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

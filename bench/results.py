@@ -1,0 +1,106 @@
+"""The results file: what was measured on one machine on one day, JSON, one section for each benchmark.
+
+    format      1; a reader refuses another
+    machine     processor, cores, flags, memory_bytes, system, python, versions
+    sections    by benchmark: before and after (at, load_1min, commit), settings, figures, checks
+
+Figures carry their unit in their name. A section is measured in one go; figures of two sections are not compared.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+
+FORMAT = 1
+FOLDER = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A figure that has to be reached.
+
+    Attributes:
+        what: What is compared, in words.
+        found: The figure.
+        bound: What it has to reach.
+        at_least: Whether the bound is the least or the most that is allowed.
+    """
+
+    what: str
+    found: float
+    bound: float
+    at_least: bool = True
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the figure reaches its bound."""
+        return self.found >= self.bound if self.at_least else self.found <= self.bound
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the check with its verdict."""
+        return {
+            "what": self.what,
+            "found": self.found,
+            "at_least" if self.at_least else "at_most": self.bound,
+            "holds": self.holds,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """What one benchmark found: JSON values.
+
+    Attributes:
+        settings: What it was run with.
+        figures: What was measured.
+        checks: What had to be reached.
+    """
+
+    settings: dict[str, Any]
+    figures: dict[str, Any]
+    checks: tuple[Check, ...]
+
+
+def record(name: str, measure: Callable[[], Section], folder: Path = FOLDER) -> tuple[Path, Section]:
+    """Measure a section and put it into the file of this machine and day, beside the sections that are there.
+
+    Args:
+        name: Of the section.
+        measure: Does the measuring.
+        folder: Where results files are.
+
+    Returns:
+        The results file, and the section.
+    """
+    before = machine.moment()
+    section = measure()
+    after = machine.moment()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{machine.slug()}-{after['at'][:10]}.json"
+    content: dict[str, Any] = read(path) if path.exists() else {"format": FORMAT, "sections": {}}
+    content["machine"] = machine.describe()
+    content["sections"][name] = {
+        "before": before,
+        "after": after,
+        "settings": section.settings,
+        "figures": section.figures,
+        "checks": [check.as_json() for check in section.checks],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    return path, section
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a results file.
+
+    Raises:
+        ValueError: It is of another format.
+    """
+    content: dict[str, Any] = json.loads(path.read_text())
+    if content.get("format") != FORMAT:
+        raise ValueError(f"{path}: expected format {FORMAT}, found {content.get('format')}")
+    return content

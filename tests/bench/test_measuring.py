@@ -1,0 +1,111 @@
+"""What the benchmarks rest on: dumps, measured processes, spreads, the results file."""
+
+import json
+import subprocess
+import sys
+from copy import copy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from bench import machine, results
+from bench.dump import make_dump
+from bench.measure import BenchError, Child, Spread, run_child, take_turns
+from bench.results import Check, Section
+
+
+def allocate(settings: dict[str, Any]) -> dict[str, Any]:
+    """Take some memory, for a test to find again."""
+    block = bytearray(settings["bytes"])
+    block[::4096] = b"x" * len(block[::4096])
+    return {"held": len(block)}
+
+
+def fail(_settings: dict[str, Any]) -> dict[str, Any]:
+    """Break."""
+    raise RuntimeError
+
+
+HERE = "tests.bench.test_measuring"
+
+
+def test_dump_repeats_real_papers_under_ids_and_texts_of_their_own(papers_path: Path, tmp_path: Path) -> None:
+    make_dump(papers_path, tmp_path / "dump.parquet", rows=60_000, seed=1)
+    dump = pl.read_parquet(tmp_path / "dump.parquet")
+    assert len(dump) == dump["id"].n_unique() == dump["abstract"].n_unique() == 60_000
+    assert set(dump["title"]) <= set(pl.read_parquet(papers_path)["title"])
+    words = dump["abstract"].str.count_matches(r"\S+")
+    real = pl.read_parquet(papers_path)["abstract"].str.count_matches(r"\S+")
+    assert float(words.mean()) == pytest.approx(float(real.mean()), rel=0.01)  # type: ignore[arg-type]
+
+
+def test_dumps_of_overlapping_ranges_share_papers(papers_path: Path, tmp_path: Path) -> None:
+    make_dump(papers_path, tmp_path / "a.parquet", rows=1_000, seed=1)
+    make_dump(papers_path, tmp_path / "b.parquet", rows=1_000, seed=1, first=900)
+    a, b = (pl.read_parquet(tmp_path / name) for name in ("a.parquet", "b.parquet"))
+    assert a.tail(100).equals(b.head(100))
+    assert not set(a["abstract"].head(900)) & set(b["abstract"])
+
+
+def test_snapshot_has_the_papers_of_the_parquet_dump(papers_path: Path, tmp_path: Path) -> None:
+    for name in ("dump.parquet", "dump.json"):
+        make_dump(papers_path, tmp_path / name, rows=200, seed=1)
+    lines = [json.loads(line) for line in (tmp_path / "dump.json").read_text().splitlines()]
+    dump = pl.read_parquet(tmp_path / "dump.parquet")
+    assert [line["id"] for line in lines] == dump["id"].to_list()
+    assert all(line["abstract"].startswith("  ") for line in lines)
+    assert [line["abstract"].split() for line in lines] == dump["abstract"].str.split(" ").to_list()
+
+
+def test_process_is_measured_apart() -> None:
+    small, large = (run_child(f"{HERE}:allocate", {"bytes": size}) for size in (1 << 20, 200 << 20))
+    assert large.result == {"held": 200 << 20}
+    assert large.peak_rss_bytes - small.peak_rss_bytes == pytest.approx(199 << 20, rel=0.1)
+    assert large.wall_s > 0
+    with pytest.raises(BenchError, match="ended with 1"):
+        run_child(f"{HERE}:fail", {})
+
+
+def test_contestants_take_turns() -> None:
+    said: list[str] = []
+
+    def measure(repeat: int) -> Child:
+        return Child(result={"repeat": repeat}, wall_s=1.0, peak_rss_bytes=1)
+
+    found = take_turns({"a": measure, "b": measure}, 2, said.append)
+    assert [line.rpartition(" ")[2] for line in said] == ["a", "b", "a", "b"]
+    assert {name: [child.result["repeat"] for child in children] for name, children in found.items()} == {
+        "a": [0, 1],
+        "b": [0, 1],
+    }
+
+
+def test_spread_is_median_and_quartiles() -> None:
+    assert Spread.of([4, 1, 3, 2, 5]) == Spread(median=3, q1=2, q3=4)
+
+
+def test_sections_of_a_day_share_a_file(tmp_path: Path) -> None:
+    holds = Check(what="a", found=2, bound=1)
+    misses = Check(what="b", found=2, bound=1, at_least=False)
+    for name, check in (("one", holds), ("two", misses)):
+        section = Section(settings={}, figures={}, checks=(check,))
+        path, _ = results.record(name, partial(copy, section), tmp_path)
+    content = results.read(path)
+    assert path.name.startswith(machine.slug())
+    assert {name: section["checks"][0]["holds"] for name, section in content["sections"].items()} == {
+        "one": True,
+        "two": False,
+    }
+    assert content["machine"]["cores"] >= 1
+    path.write_text('{"format": 99}')
+    with pytest.raises(ValueError, match="expected format 1, found 99"):
+        results.read(path)
+
+
+def test_help_names_every_benchmark() -> None:
+    done = subprocess.run([sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, check=True)
+    for name in ("training", "preparation"):
+        assert f"\n  {name} " in done.stdout
