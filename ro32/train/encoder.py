@@ -23,6 +23,7 @@ from transformers.utils.hub import cached_file
 
 from ro32.errors import InputDataError, InputMissingError, UsageError
 from ro32.train.config import Recipe
+from ro32.train.first_token import compute_first_token_only
 
 LABELS = 2
 """Outputs of the head that are the two labels; those of the auxiliary task follow."""
@@ -95,6 +96,7 @@ class Encoder:
             shares = torch.tensor(list(auxiliary.values()))
             with torch.no_grad():
                 _output_layer(model).bias[LABELS:] = torch.logit(shares, eps=1e-6)
+        compute_first_token_only(model)
         return model
 
     def build_published(self, recipe: Recipe, trained: Mapping[str, torch.Tensor]) -> PreTrainedModel:
