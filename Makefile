@@ -66,6 +66,12 @@ docs-check: $(dev_env) ## check the documentation alone: links, help texts, figu
 smoke: $(dev_env) ## build the wheel, install it alone into a fresh environment, score the sample with it
 	.venv/dev/bin/python -m pytest -m smoke
 
+.PHONY: bench
+bench: $(dev_env) ## measure everything on this machine, and write bench/REPORT.md
+	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m bench preparation
+	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m bench training
+	.venv/dev/bin/python -m bench report
+
 .PHONY: lint
 lint: $(dev_env) ## check style and layout with ruff
 	.venv/dev/bin/ruff check

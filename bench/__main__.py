@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from bench import results
+from bench.report import REPORT, write_report
 from bench.results import Section
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
@@ -70,6 +71,14 @@ def preparation(folder: Path, *, papers: Path, rows: int, formats: tuple[str, ..
     from bench.preparation import prepare  # noqa: PLC0415 - each benchmark needs packages of its own
 
     _finish(*results.record("preparation", lambda: prepare(papers, rows=rows, formats=formats, say=_say), folder))
+
+
+@main.command()
+@click.pass_obj
+def report(folder: Path) -> None:
+    """Write REPORT.md from the results files."""
+    write_report(folder)
+    _say(f"written to {REPORT}")
 
 
 def _say(line: str) -> None:

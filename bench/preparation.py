@@ -1,6 +1,5 @@
 """What training does before its first step, at the size of all of arXiv: read, deduplicate, tokenize, split, choose."""
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
@@ -100,5 +99,4 @@ def measure(settings: dict[str, Any]) -> dict[str, Any]:
         "duplicates": corpus.duplicates,
         "training_papers": len(training),
         "validation_papers": len(validation),
-        "recipe": dataclasses.asdict(recipe),
     }

@@ -14,6 +14,7 @@ import pytest
 from bench import machine, results
 from bench.dump import make_dump
 from bench.measure import BenchError, Child, Spread, run_child, take_turns
+from bench.report import write_report
 from bench.results import Check, Section
 
 
@@ -107,5 +108,23 @@ def test_sections_of_a_day_share_a_file(tmp_path: Path) -> None:
 
 def test_help_names_every_benchmark() -> None:
     done = subprocess.run([sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, check=True)
-    for name in ("training", "preparation"):
+    for name in ("training", "preparation", "report"):
         assert f"\n  {name} " in done.stdout
+
+
+def test_report_shows_the_newest_section_of_each_benchmark(tmp_path: Path) -> None:
+    spread = {"median": 2.0, "q1": 1.0, "q3": 3.0}
+    checks = [{"what": "speed", "found": 2.0, "at_least": 1.0, "holds": True}]
+    facts = {"processor": "P", "cores": 2, "flags": ["avx2"], "python": "3.11"}
+    for day, figure in (("2026-01-02", 22), ("2026-01-01", 11)):
+        moment = {"at": f"{day}T00:00:00+00:00", "load_1min": 0.5, "commit": "abc"}
+        section = {"before": moment, "after": moment, "settings": {"rows": 7}, "checks": checks}
+        section |= {"figures": {"ours": {"rate": spread, "papers": figure}}}
+        content = {"format": 1, "machine": facts, "sections": {"one": section}}
+        (tmp_path / f"m-{day}.json").write_text(json.dumps(content))
+    write_report(tmp_path, tmp_path / "REPORT.md")
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "| ours, papers | 22 |" in text
+    assert "| ours, rate | 2 (1 to 3) |" in text
+    assert "| speed | 2 | ≥ 1 | holds |" in text
+    assert "11" not in text.replace("3.11", "")

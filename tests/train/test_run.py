@@ -59,18 +59,23 @@ def test_run_writes_a_complete_checkpoint(recipe: Recipe, options: MakeOptions) 
     assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
 
 
-@pytest.mark.parametrize("stop_at", [3, 8, 11])
+@pytest.mark.parametrize(("how", "stop_at"), [("SIGTERM", 3), ("SIGTERM", 8), ("SIGTERM", 11), ("SIGKILL", 13)])
 def test_broken_and_resumed_run_equals_an_unbroken_one(
-    stop_at: int, recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, stop_at: int, recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, broken = options(output=tmp_path / "whole"), options(output=tmp_path / "broken")
     run(whole, recipe, QUIET)
 
-    _stop_after(stop_at, monkeypatch)
-    with pytest.raises(Interrupted, match="SIGTERM"):
-        run(broken, recipe, QUIET)
+    if how == "SIGTERM":
+        _stop_after(stop_at, monkeypatch)
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            run(broken, recipe, QUIET)
+    else:
+        _vanish_after(stop_at, monkeypatch)
+        with pytest.raises(_Vanished):
+            run(broken, recipe, QUIET)
     monkeypatch.undo()
-    assert [path.name for path in (broken.output / ".run").glob("step-*")][-1:]
+    assert list((broken.output / ".run").glob("step-*"))
     run(broken, recipe, QUIET)
 
     a, b = (load_file(folder.output / "model.safetensors") for folder in (whole, broken))
@@ -215,3 +220,18 @@ def _stop_after(stop_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(Stepper, "take", take_and_stop)
+
+
+class _Vanished(BaseException):
+    """Ends a run as SIGKILL does: nothing that expects an error sees it."""
+
+
+def _vanish_after(stop_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Stepper.take
+
+    def take_and_vanish(self: Stepper, *args: object, step: int) -> None:
+        take(self, *args, step=step)  # type: ignore[arg-type]
+        if step == stop_at:
+            raise _Vanished
+
+    monkeypatch.setattr(Stepper, "take", take_and_vanish)
