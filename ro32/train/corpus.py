@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ro32.errors import InputDataError
 from ro32.text import PaperTokenizer, normalize
 from ro32.train.dump import Dump
 
@@ -34,6 +36,7 @@ class Corpus:
         digest: Digest of the dump's bytes, with the share that was taken of it.
         duplicates: Rows left out because a later update of the same paper is in the dump.
         empty: Papers left out because they have no usable text.
+        mapping: The memory map behind `tokens`.
     """
 
     tokens: NDArray[np.unsignedinteger]
@@ -45,9 +48,14 @@ class Corpus:
     digest: str
     duplicates: int
     empty: int
+    mapping: mmap.mmap
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def release(self) -> None:
+        """Give back the memory of tokens that were read; they are read from the disk again when they are needed."""
+        self.mapping.madvise(mmap.MADV_DONTNEED)
 
     def positives(self, category: str) -> NDArray[np.bool_]:
         """Return which papers list `category` anywhere among theirs, shape (n,)."""
@@ -106,6 +114,9 @@ def load_corpus(
         cache: Folder of all cached corpora. One corpus is a subfolder, which appears by one rename.
         share: Take this share of the papers, chosen by the hash of their id.
         on_rows: Called with the number of rows done since the last call.
+
+    Raises:
+        InputDataError: The dump is damaged, or no paper in it has text.
     """
     key = json.dumps([FORMAT, dump.digest, hashlib.blake2b(tokenizer_json).hexdigest(), max_length, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
@@ -152,11 +163,14 @@ def _write(
             )
             start += int(lengths.sum())
             on_rows(len(frame))
-    papers = pl.concat(parts)
+    papers = pl.concat(parts).with_row_index("row")
     # A stable sort keeps row order among equal dates, so the last row of the latest date remains.
-    latest = papers.sort("update_date", maintain_order=True).unique("id_hash", keep="last", maintain_order=True)
-    kept = latest.filter(pl.col("length") > 0).sort("start")
-    kept.drop("update_date").write_parquet(folder / PAPERS)
+    dated = papers.select("row", "id_hash", "update_date").sort("update_date", maintain_order=True)
+    latest = papers[dated.unique("id_hash", keep="last")["row"].sort()]
+    kept = latest.filter(pl.col("length") > 0)
+    if kept.is_empty():
+        raise InputDataError(f"{dump.path}: expected papers with text, found none among {len(papers)} rows")
+    kept.drop("row", "update_date").write_parquet(folder / PAPERS)
     meta = {
         "dump": dump.digest,
         "share": share,
@@ -171,8 +185,10 @@ def _write(
 def _read(folder: Path) -> Corpus:
     meta = json.loads((folder / META).read_text())
     papers = pl.read_parquet(folder / PAPERS)
+    with (folder / TOKENS).open("rb") as file:
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return Corpus(
-        tokens=np.memmap(folder / TOKENS, dtype=meta["dtype"], mode="r"),
+        tokens=np.frombuffer(mapping, dtype=meta["dtype"]),
         starts=papers["start"].to_numpy(),
         lengths=papers["length"].to_numpy(),
         id_hashes=papers["id_hash"].to_numpy(),
@@ -181,4 +197,5 @@ def _read(folder: Path) -> Corpus:
         digest=meta["dump"] if meta["share"] == 1 else f"{meta['dump']} (a share of {meta['share']:.6f})",
         duplicates=meta["duplicates"],
         empty=meta["empty"],
+        mapping=mapping,
     )

@@ -14,7 +14,7 @@ from ro32.errors import InputDataError, InputMissingError
 COLUMNS = ("id", "title", "abstract", "categories")
 UPDATE_COLUMN = "update_date"
 """Decides which of several rows of one paper is the latest; a dump without it is taken in row order."""
-ROWS_PER_FRAME = 8_192
+ROWS_PER_FRAME = 2_048
 BYTES_PER_READ = 16 << 20
 
 

@@ -13,7 +13,7 @@ PAIR_BUCKETS = 1 << 20
 """Columns for pairs of neighbouring tokens, by a hash; single tokens have a column each besides."""
 FIT_PAPERS = 100_000
 """Papers of each kind that one fold's model is fitted on at most: enough for a screen, and it bounds the memory."""
-PAPERS_PER_CHUNK = 20_000
+PAPERS_PER_CHUNK = 4_000
 INVERSE_REGULARIZATION = 10.0
 FOLDS = 2
 
@@ -86,6 +86,7 @@ def _counts(corpus: Corpus, index: NDArray[np.int64]) -> Iterator[sparse.csr_mat
         row = np.concatenate([paper, paper[1:][same]])
         ones = np.ones(len(column), dtype=np.float32)
         yield sparse.csr_matrix((ones, (row, column)), shape=(len(rows), vocabulary + PAIR_BUCKETS))
+        corpus.release()
 
 
 def _weigh(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:

@@ -144,6 +144,20 @@ def test_what_is_no_dump_is_refused(content: bytes, reason: str, tmp_path: Path)
         Dump.open(tmp_path / "dump")
 
 
+def test_dump_without_text_is_told(papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path) -> None:
+    papers.with_columns(title=pl.lit(" "), abstract=pl.lit("")).write_parquet(tmp_path / "dump")
+    with pytest.raises(InputDataError, match="expected papers with text, found none among 300 rows"):
+        load(tmp_path / "dump", tokenizer_json, tmp_path / "cache")
+
+
+def test_released_tokens_are_read_again(papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path) -> None:
+    papers.write_parquet(tmp_path / "dump")
+    corpus = load(tmp_path / "dump", tokenizer_json, tmp_path / "cache")
+    before = corpus.tokens.copy()
+    corpus.release()
+    np.testing.assert_array_equal(corpus.tokens, before)
+
+
 def test_missing_dump_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputMissingError, match="cannot be read"):
         Dump.open(tmp_path / "nothing")
