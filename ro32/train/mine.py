@@ -62,7 +62,9 @@ class LinearModel:
         found_in = np.bincount(counts.indices, minlength=counts.shape[1])
         self._idf = (1 + np.log((1 + len(fitted)) / (1 + found_in))).astype(np.float32)
         self._model = LogisticRegression(C=INVERSE_REGULARIZATION, solver="liblinear", random_state=seed)
-        self._model.fit(_weigh(counts, self._idf), positive[fitted])
+        weighted = _weigh(counts, self._idf)
+        del counts  # the solver copies what it is given twice over; this would be a third
+        self._model.fit(weighted, positive[fitted])
 
     def scores(self, corpus: Corpus, index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the log-odds of the papers of `index`, shape (b,)."""

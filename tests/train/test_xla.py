@@ -32,7 +32,7 @@ from ro32.train.watch import Watch
 settings = json.loads(sys.argv[1])
 recipe = dataclasses.replace(
     Recipe(), base=settings["base"], max_length=128, epochs=2, optimizer=Optimizer.ADAMW, learning_rate=1e-3,
-    batch_size=16, dropout=0.0, auxiliary_weight=settings["auxiliary_weight"],
+    batch_size=16, dropout=0.0, attention_dropout=0.0, auxiliary_weight=settings["auxiliary_weight"],
 )
 options = Options(
     data=Path(settings["data"]), validation=None, output=Path(settings["output"]), cache=Path(settings["cache"]),
@@ -160,8 +160,9 @@ def one(trainer: Trainer) -> Trained:
 def assert_same_weights(found: Trained, expected: Trained) -> None:
     for name, weights in expected.weights.items():
         # 22 steps of AdamW at 1e-3 move a weight by 0.02 at most; what differs is the order of float32 sums, which
-        # Adam's division by a small second moment magnifies.
-        np.testing.assert_allclose(found.weights[name], weights, rtol=0, atol=1e-3, err_msg=name)
+        # Adam's division by a small second moment magnifies. Found: 8e-5 for key biases, whose true gradient is 0, and
+        # 5e-7 for others.
+        np.testing.assert_allclose(found.weights[name], weights, rtol=0, atol=2e-4, err_msg=name)
 
 
 def test_each_shape_is_compiled_once_and_nothing_in_the_second_epoch(one: Trained) -> None:
