@@ -8,6 +8,7 @@ from ro32.bundle import sha256
 from ro32.classifier import Classifier
 from ro32.errors import UsageError
 from ro32.papers import Columns
+from ro32.parquet import DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS, Plan
 from ro32.processor import available_cores
 
@@ -23,6 +24,7 @@ class Settings:
         reuse: Earlier labels to take outcomes from; by default those at the target, where there are any.
         no_reuse: Score every text anew.
         max_unscored: Largest share of rows without a score with which labels are published, 0 to 1.
+        max_expansion: Uncompressed bytes that an input file may announce for each byte it has, at least 1.
     """
 
     threads: int = field(default_factory=available_cores)
@@ -31,6 +33,7 @@ class Settings:
     reuse: Path | None = None
     no_reuse: bool = False
     max_unscored: float = 0.01
+    max_expansion: float = DEFAULT_MAX_EXPANSION
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -39,6 +42,8 @@ class Settings:
             raise UsageError(f"expected at least 1 row a part, found {self.part_rows}")
         if not 0 <= self.max_unscored <= 1:
             raise UsageError(f"expected a share of unscored rows between 0 and 1, found {self.max_unscored}")
+        if not self.max_expansion >= 1:
+            raise UsageError(f"expected a file to expand at least 1 time, found {self.max_expansion}")
         if self.reuse is not None and self.no_reuse:
             raise UsageError("labels to reuse were named, and reuse was switched off; do one of the two")
 

@@ -74,7 +74,7 @@ def score_file(
     clock = time.monotonic()
     settings = settings or Settings()
     job = Job(
-        plan=make_plan(find_files(inputs), settings.columns, settings.part_rows),
+        plan=make_plan(find_files(inputs), settings.columns, settings.part_rows, settings.max_expansion),
         target=target.resolve(),
         classifier=classifier,
         settings=settings,

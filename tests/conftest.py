@@ -39,6 +39,15 @@ def classifier(tiny_bundle: Path) -> Classifier:
     return Classifier.load(tiny_bundle)
 
 
+@pytest.fixture(scope="session")
+def malformed() -> Path:
+    """Broken Parquet files of the apache/parquet-testing and apache/arrow-testing projects, where they are at hand."""
+    folder = Path(__file__).parents[2] / "shared" / "malformed"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder} of malformed Parquet files")
+    return folder
+
+
 @pytest.fixture
 def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
     """Run a command in this process, through the frame that turns errors into exit codes."""

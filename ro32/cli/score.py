@@ -12,6 +12,7 @@ from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.job import Settings
 from ro32.papers import Columns
+from ro32.parquet import DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS
 from ro32.processor import available_cores
 from ro32.score import Summary, score_file
@@ -68,6 +69,14 @@ from ro32.views import ViewName
     show_default=True,
     help="Publish nothing when more than this share of the papers has no text to score.",
 )
+@click.option(
+    "--max-expansion",
+    metavar="FACTOR",
+    type=click.FloatRange(min=1),
+    default=DEFAULT_MAX_EXPANSION,
+    show_default=True,
+    help="Refuse a file that announces more uncompressed bytes than this many times its size, and 64 MiB.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 @click.version_option(package_name="ro32", prog_name="ro32")
 def command(
@@ -84,6 +93,7 @@ def command(
     reuse: Path | None,
     no_reuse: bool,
     max_unscored: float,
+    max_expansion: float,
     quiet: bool,
 ) -> None:
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
@@ -102,6 +112,7 @@ def command(
         reuse=reuse,
         no_reuse=no_reuse,
         max_unscored=max_unscored,
+        max_expansion=max_expansion,
     )
     classifier = Classifier.load(bundle, ViewName.ENCODER if encoder_only else None)
     with ProgressDisplay(quiet=quiet) as display:
