@@ -104,6 +104,8 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Lines on stderr: sentences, or JSON objects with the run's id.",
     ),
     _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
+    click.option("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print --status as JSON."),
     click.version_option(package_name="ro32", prog_name="ro32"),
 )
 

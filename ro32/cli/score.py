@@ -1,5 +1,6 @@
 """`ro32-score`: label every paper of a Parquet dump."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
@@ -12,12 +13,14 @@ from ro32.cli.options import score_options
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
-from ro32.cli.words import summary_line
+from ro32.cli.words import status_text, summary_line
+from ro32.errors import UsageError
 from ro32.job import OnError, Settings
 from ro32.journal import Journal
 from ro32.papers import Columns
 from ro32.processor import available_cores
 from ro32.score import Progress, score_file
+from ro32.status import survey
 from ro32.views import ViewName
 
 NAME = "ro32-score"
@@ -50,6 +53,8 @@ def command(
     metrics_file: Path | None,
     log_format: str,
     quiet: bool,
+    status: bool,
+    as_json: bool,
 ) -> None:
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
 
@@ -82,6 +87,16 @@ def command(
         def on_progress(progress: Progress) -> None:
             display.update(**asdict(progress))
 
+        if as_json and not status:
+            raise UsageError("--json prints what --status finds out; give both, or --report FILE")
+        if status:
+            classifier = Classifier.load(bundle, view)
+            with display:
+                found = survey(
+                    papers, output, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
+                )
+            click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, output))
+            return
         reports.check(papers, [reuse])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle, view)
