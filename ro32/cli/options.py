@@ -1,4 +1,4 @@
-"""The options of `ro32-score`."""
+"""The options of `ro32-score`. Each can also come from the environment (RO32_...) and from a file (--config)."""
 
 from collections.abc import Callable
 from functools import partial, reduce
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from ro32.cli.config import read_config
 from ro32.cli.log import LogFormat
 from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.job import OnError
@@ -15,10 +17,28 @@ from ro32.plan import DEFAULT_PART_ROWS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+ENVIRONMENT_PREFIX = "RO32"
+
+
+class _Option(click.Option):
+    """An option that says of a value that it cannot use whether it came from the environment."""
+
+    def process_value(self, ctx: click.Context, value: object) -> object:
+        """Convert and check a value."""
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as error:
+            if ctx.get_parameter_source(str(self.name)) is not ParameterSource.ENVIRONMENT:
+                raise
+            variable = f"{ENVIRONMENT_PREFIX}_{str(self.name).upper()}"
+            raise click.BadParameter(f"{error.message} (the variable {variable} says so)", ctx, self) from error
+
 
 _PATH = click.Path(path_type=Path)
-_option = click.option
+_option = partial(click.option, cls=_Option, show_envvar=True)
 _with_default = partial(_option, show_default=True)
+_only_here = partial(click.option, allow_from_autoenv=False)
+"""For what is asked of one call, and would make every other one useless."""
 
 _OPTIONS: tuple[Decorator, ...] = (
     click.argument("papers", nargs=-1, required=True, metavar="PAPERS..."),
@@ -104,9 +124,19 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Lines on stderr: sentences, or JSON objects with the run's id.",
     ),
     _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
-    click.option("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print --status as JSON."),
-    click.version_option(package_name="ro32", prog_name="ro32"),
+    _only_here("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
+    _only_here("--json", "as_json", is_flag=True, help="Print --status as JSON."),
+    _option(
+        "--config",
+        metavar="FILE",
+        type=_PATH,
+        is_eager=True,
+        expose_value=False,
+        callback=read_config,
+        help='Take options from a TOML file, as in: output = "labels.parquet". The command line overrides the '
+        "environment, and that the file.",
+    ),
+    click.version_option(package_name="ro32", prog_name="ro32", allow_from_autoenv=False),
 )
 
 

@@ -8,8 +8,9 @@ from typing import NoReturn
 import click
 
 from ro32.classifier import Classifier
+from ro32.cli.config import mistyped_variables
 from ro32.cli.log import Log, LogFormat
-from ro32.cli.options import score_options
+from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
@@ -27,12 +28,15 @@ NAME = "ro32-score"
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 100,
+    "auto_envvar_prefix": ENVIRONMENT_PREFIX,
 }
 
 
 @click.command(name=NAME, context_settings=CONTEXT)
 @score_options
+@click.pass_context
 def command(
+    context: click.Context,
     *,
     papers: tuple[str, ...],
     output: Path,
@@ -70,6 +74,8 @@ def command(
     journal.on_warning = log.warn
     reports = Reports(target=output, report=report, metrics_file=metrics_file)
     with log.errors():
+        for sentence in mistyped_variables(context):
+            journal.warn("unknown_variable", sentence)
         settings = Settings(
             threads=threads or available_cores(),
             part_rows=part_rows,
