@@ -30,8 +30,7 @@ def prepare(
     """
     journal.enter(Stage.PLAN)
     files = find_files(inputs)
-    target = target.resolve()
-    check_target(target, files)
+    target = resolve_output(target, files)
     if settings.on_error is OnError.SKIP_FILE:
         journal.enter(Stage.VERIFY)
         files, skipped = leave_out_damaged(files, settings.columns, settings.max_expansion)
@@ -44,24 +43,29 @@ def prepare(
     return journal.job
 
 
-def check_target(target: Path, files: Sequence[Path]) -> None:
-    """Refuse a target in no folder, one that is a folder, or one of the input files under any name.
+def resolve_output(path: Path, inputs: Sequence[Path]) -> Path:
+    """Follow an output's links; refuse one in no folder, one that is a folder, or one of the inputs under any name.
 
     Args:
-        target: The file to be written, links resolved.
-        files: The input files.
+        path: A file that is to be written.
+        inputs: Files that are to be read.
 
     Raises:
-        OutputError: It is one of these.
+        OutputError: It is one of these, or cannot be looked at.
     """
-    if not target.parent.is_dir():
+    try:
+        resolved = path.resolve()
+        if not resolved.parent.is_dir():
+            raise OutputError(
+                f"{path}: cannot be created: no folder {resolved.parent}; name a file in a folder that exists"
+            )
+        if resolved.is_dir():
+            raise OutputError(f"{path} is a folder; name a file in it")
+        for file in inputs if resolved.exists() else ():
+            if file.exists() and file.samefile(resolved):  # by device and inode: sees through links of both kinds
+                raise OutputError(f"{path} is the input file {file} itself; name another file")
+    except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
         raise OutputError(
-            f"{target}: cannot be created: no folder {target.parent}; name a file in a folder that exists"
-        )
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; name a file in it")
-    if not target.exists():
-        return
-    for path in files:
-        if path.exists() and path.samefile(target):  # compares device and inode: sees through links of both kinds
-            raise OutputError(f"{target} is the input file {path} itself; name another file")
+            f"{path}: cannot be created: {error}; name a file in a folder that can be looked at"
+        ) from error
+    return resolved

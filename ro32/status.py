@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ro32.classifier import Classifier
+from ro32.errors import TryAgainError
 from ro32.job import Job, Settings
 from ro32.journal import Journal, SkippedFile, Stage
 from ro32.lock import holder
@@ -96,9 +97,16 @@ def survey(
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for.
         OutputError: The target cannot be created, or is one of the input files.
-        TryAgainError: The input changed meanwhile.
+        TryAgainError: The input changed meanwhile, or a run removed its parts.
     """
     job = prepare(inputs, target, classifier=classifier, settings=settings, journal=journal)
+    try:
+        return _look_at(job, journal, on_progress)
+    except OSError as error:
+        raise TryAgainError(f"{target}: a run changed what lies beside it meanwhile ({error}); ask again") from error
+
+
+def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]) -> Status:
     journal.enter(Stage.REUSE)
     known = Known(previous=outcomes_before(job, journal), current=OutcomeIndex())
     store = PartStore(job.target, job.fingerprint)
@@ -111,7 +119,7 @@ def survey(
         reused, to_score, rows = reused + work.reused, to_score + len(work.todo), rows + part.rows
         on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=number + 1))
     plan.check_unchanged()
-    speed = Speed.told_by(journal.previous, classifier.scoring_digest)
+    speed = Speed.told_by(journal.previous, job.classifier.scoring_digest)
     return Status(
         target=str(job.target),
         running=holder(job.target),
@@ -124,7 +132,7 @@ def survey(
         reused=reused,
         duplicates=plan.rows - finished - reused - to_score,
         to_score=to_score,
-        seconds=speed.seconds(rows=plan.rows - finished, to_score=to_score, threads=settings.threads),
+        seconds=speed.seconds(rows=plan.rows - finished, to_score=to_score, threads=job.settings.threads),
         disk_needed_bytes=_disk_needed(job, rows_todo=plan.rows - finished, parts_todo=len(todo)),
         disk_free_bytes=shutil.disk_usage(job.target.parent).free,
         left_over=tuple(_left_over(job.target, store)),

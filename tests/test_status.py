@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from ro32 import speed
 from ro32.classifier import Classifier
-from ro32.errors import Interrupted
+from ro32.errors import Interrupted, TryAgainError
 from ro32.job import Settings
 from ro32.journal import Journal
 from ro32.labels import read_provenance
@@ -181,6 +182,24 @@ def test_asking_who_runs_keeps_no_run_from_beginning(target: Target) -> None:
     with only_run(target.labels):
         assert holder(target.labels) is not None
     let_go.join()
+
+
+def test_a_run_that_ends_meanwhile_is_told(
+    target: Target, papers: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It removes its parts; to count them is not possible any more."""
+    papers.write_parquet(target.papers)
+    target.kill_after(2)
+    real = shutil.disk_usage
+
+    def disk_usage(folder: Path) -> Any:
+        target.run()
+        return real(folder)
+
+    monkeypatch.setattr("ro32.status.shutil.disk_usage", disk_usage)
+    monkeypatch.setattr("ro32.status.leftovers", lambda path: [parts_folder(path)])
+    with pytest.raises(TryAgainError, match="ask again"):
+        target.status()
 
 
 def test_the_command_says_it_in_words(score: Score, source: Path, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from functools import partial
 
 from tqdm import tqdm
 
-from ro32.cli.process import ToldError, code_for
-from ro32.errors import Ro32Error
+from ro32.cli.process import BUG, ToldError, code_for
+from ro32.errors import Interrupted
 from ro32.journal import Warned
 
 
@@ -68,12 +68,12 @@ class Log:
         """
         try:
             yield
-        except Exception as error:
+        except (Exception, Interrupted) as error:
             if not self._json:
                 raise
             code = code_for(error)
             fields: dict[str, object] = {"exit_code": code, "error": type(error).__name__}
-            if not isinstance(error, Ro32Error):
+            if code == BUG:
                 fields["traceback"] = traceback.format_exc()
             self._write("error", "error", str(error), "", fields)
             raise ToldError(code) from error

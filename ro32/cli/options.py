@@ -34,7 +34,7 @@ class _Option(click.Option):
             raise click.BadParameter(f"{error.message} (the variable {variable} says so)", ctx, self) from error
 
 
-_PATH = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told where it is needed
 _option = partial(click.option, cls=_Option, show_envvar=True)
 _with_default = partial(_option, show_default=True)
 _only_here = partial(click.option, allow_from_autoenv=False)

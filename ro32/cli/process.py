@@ -61,7 +61,7 @@ def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> i
 
 def code_for(error: BaseException) -> int:
     """Return the exit code that an error ends a command with."""
-    return error.exit_code if isinstance(error, Ro32Error | click.ClickException) else BUG
+    return error.exit_code if isinstance(error, Ro32Error | Interrupted | click.ClickException) else BUG
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,6 +1,7 @@
 """Writes what a run did, however it ends, into the files that an operator asked for."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ro32.cli.process import code_for
 from ro32.errors import InputMissingError, OutputError, Ro32Error, UsageError
 from ro32.journal import Journal
 from ro32.plan import find_files
-from ro32.prepare import check_target
+from ro32.prepare import resolve_output
 from ro32.report import make_report
 
 METRICS_SUFFIX = ".prom"
@@ -32,6 +33,11 @@ class Reports:
     target: Path
     report: Path | None
     metrics_file: Path | None
+
+    @property
+    def _target(self) -> Path:
+        """Where the labels really are. A link to itself, which `Path.resolve` does not bear, is told by the run."""
+        return Path(os.path.realpath(self.target))
 
     def check(self, papers: Sequence[str], others: Sequence[Path | None]) -> None:
         """Refuse, before any work is done, what could not be written at its end or would destroy something.
@@ -53,13 +59,12 @@ class Reports:
             if find_spec("prometheus_client") is None:
                 raise UsageError("--metrics-file needs the package prometheus-client; run: pip install 'ro32[metrics]'")
         read = [*_files(papers), *(path for path in others if path is not None)]
-        written = [path.resolve() for path in (self.target, self.report, self.metrics_file) if path is not None]
+        reports = [resolve_output(path, read) for path in (self.report, self.metrics_file) if path is not None]
+        written = [*reports, self._target]
         if len(set(written)) < len(written):
-            raise OutputError(
-                f"labels, report and metrics must be different files, found {', '.join(map(str, written))}"
-            )
-        for path in written[1:]:
-            check_target(path, read)
+            names = ", ".join(map(str, written))
+            raise OutputError(f"labels, report and metrics must be different files, found {names}; name others")
+        for path in reports:
             durable.check_creatable(path)
 
     @contextmanager
@@ -78,7 +83,7 @@ class Reports:
     def _write(self, journal: Journal, exit_code: int, error: str | None) -> None:
         if self.report is None and self.metrics_file is None:
             return
-        report = make_report(journal, self.target.resolve(), exit_code=exit_code, error=error)
+        report = make_report(journal, self._target, exit_code=exit_code, error=error)
         try:
             if self.report is not None:
                 durable.write(self.report.resolve(), f"{json.dumps(report, indent=2, ensure_ascii=False)}\n".encode())
