@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ro32.bundle import Bundle, Manifest, sha256
 from ro32.errors import BundleError
+from ro32.external import has_external_data
 from ro32.linear import LinearModel
 from ro32.processor import available_cores
 from ro32.text import PaperTokenizer
@@ -48,9 +49,7 @@ class Classifier:
             self._tokenizer = PaperTokenizer(
                 bundle.tokenizer, max_length=bundle.manifest.max_length, separator=bundle.manifest.separator
             )
-            self._session = ort.InferenceSession(
-                bundle.model, sess_options=_session_options(), providers=["CPUExecutionProvider"]
-            )
+            self._session = _session(bundle.model)
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception
             raise BundleError(f"bundle {bundle.manifest.name}: unusable: {error}; export it again") from error
         self._inputs = frozenset(item.name for item in self._session.get_inputs())
@@ -156,10 +155,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(shifted / shifted.sum(), dtype=np.float32)
 
 
-def _session_options() -> ort.SessionOptions:
+def _session(model: bytes) -> ort.InferenceSession:
+    if has_external_data(model):
+        raise ValueError("its weights lie in another file, which no digest covers")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3  # errors; warnings about our own graph help no operator
-    return options
+    return ort.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])

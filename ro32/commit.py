@@ -6,20 +6,24 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from ro32.drift import Drift, Share
 from ro32.errors import InputDataError, ReadWriteError
 from ro32.job import Job
+from ro32.journal import Journal
 from ro32.labels import LabelsFile, RowsDigest, outcomes_of
 from ro32.papers import read_ids
 from ro32.parts import Counts, PartStore
 from ro32.processor import processor_name
+from ro32.speed import Speed
 
 
-def commit(job: Job, store: PartStore) -> Counts:
+def commit(job: Job, store: PartStore, journal: Journal) -> None:
     """Publish the labels.
 
     Args:
         job: The run.
         store: Its parts, all of them finished.
+        journal: Told how the scores are distributed, and how the share of positives has changed.
 
     Raises:
         InputDataError: More rows than allowed have no score.
@@ -37,7 +41,9 @@ def commit(job: Job, store: PartStore) -> Counts:
             if not finished.table.column("id").equals(ids):
                 raise ReadWriteError(f"{target}: the ids of part {part.index} are not those of the input; run again")
             for batch in finished.table.to_batches():
-                digest.update(*outcomes_of(batch))
+                hashes, outcomes = outcomes_of(batch)
+                digest.update(hashes, outcomes)
+                journal.count_scores(outcomes.scores)
             labels.append(finished.table)
             counts += finished.counts
         unscored = sum(counts.unscored.values())
@@ -47,18 +53,36 @@ def commit(job: Job, store: PartStore) -> Counts:
                 f"{job.settings.max_unscored:.2%}; nothing was published; mend the input or raise --max-unscored"
             )
         plan.check_unchanged()
-        labels.commit(plan.rows, _provenance(job, counts, digest))
-    return counts
+        _measure_drift(job, counts, journal)
+        labels.commit(plan.rows, _provenance(job, counts, digest, journal))
+        journal.published = True
+
+
+def _measure_drift(job: Job, counts: Counts, journal: Journal) -> None:
+    """Compare the share of positives with that of the labels before."""
+    journal.share = now = Share(positives=counts.positives, papers=counts.rows - sum(counts.unscored.values()))
+    before = Share.told_by(journal.previous or {})
+    if before is None:
+        return
+    journal.drift = drift = Drift(now=now, before=before, bound=job.settings.max_drift)
+    if drift.exceeded:
+        journal.warn(
+            "drift",
+            f"the share of {job.classifier.manifest.positive_label} moved by {100 * drift.change:+.2f} points, from "
+            f"{before.value:.2%} of {before.papers:,} papers to {now.value:.2%} of {now.papers:,}: more than "
+            f"--max-drift {drift.bound:g} allows, and not by chance (p = {drift.p_value:.1g}); look at what changed",
+        )
 
 
 def _listed(counts: Counts) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))
 
 
-def _provenance(job: Job, counts: Counts, digest: RowsDigest) -> dict[str, Any]:
+def _provenance(job: Job, counts: Counts, digest: RowsDigest, journal: Journal) -> dict[str, Any]:
     """Tell what made this labels file: JSON values for its footer."""
     manifest, settings = job.classifier.manifest, job.settings
     return {
+        "run_id": journal.run_id,
         "tool_version": version("ro32"),
         "bundle": manifest.name,
         "bundle_digest": job.classifier.digest,
@@ -70,10 +94,12 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest) -> dict[str, Any]:
         "max_length": manifest.max_length,
         "input_digest": job.plan.digest,
         "input_files": [{"name": source.path.name, "rows": source.rows} for source in job.plan.sources],
+        "skipped_files": [asdict(file) for file in journal.skipped],
         "rows_digest": digest.hexdigest(),
         "rows": asdict(counts),
-        "started": job.started.isoformat(timespec="seconds"),
+        "started": journal.started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "speed": asdict(Speed.measured(journal)),
         "settings": {"threads": settings.threads, "part_rows": settings.part_rows, "columns": asdict(settings.columns)},
         "onnxruntime_version": version("onnxruntime"),
         "python_version": platform.python_version(),

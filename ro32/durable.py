@@ -33,6 +33,17 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
         ) from error
 
 
+def check_creatable(target: Path) -> None:
+    """Check that a file can be created beside its place, without leaving anything.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written to.
+    """
+    temporary, file = create_beside(target)
+    file.close()
+    temporary.unlink()
+
+
 def publish(temporary: Path, file: BinaryIO, target: Path) -> None:
     """Make a complete temporary file appear under its target's name, and survive a power cut.
 

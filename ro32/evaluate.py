@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ro32 import parquet
 from ro32.classifier import Classifier
 from ro32.errors import InputDataError
+from ro32.journal import Journal
 from ro32.labels import read_provenance
 from ro32.metrics import Confusion, precision_recall
 from ro32.outcomes import OutcomeIndex
@@ -126,7 +127,8 @@ def evaluate_bundle(
     plan = make_plan(find_files(inputs), columns)
     known = Known(previous=OutcomeIndex(), current=OutcomeIndex())
     scores = [np.zeros(0, dtype=np.float32)]
-    for _, part in score_parts(plan, plan.parts, classifier, known, threads=threads, on_rows=lambda _: None):
+    parts = score_parts(plan, plan.parts, classifier, known, threads=threads, journal=Journal(), on_rows=lambda _: None)
+    for _, part in parts:
         scores.append(part.table.column("score").to_numpy())
     return _evaluate(classifier.manifest.name, truth, np.concatenate(scores), classifier.manifest.threshold)
 

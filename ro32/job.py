@@ -1,15 +1,24 @@
 """A job: what a run of the scorer is asked for."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from ro32.bundle import sha256
 from ro32.classifier import Classifier
+from ro32.drift import DEFAULT_MAX_DRIFT
 from ro32.errors import UsageError
 from ro32.papers import Columns
+from ro32.parquet import DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS, Plan
 from ro32.processor import available_cores
+
+
+class OnError(StrEnum):
+    """What to do about an input file that is not what it should be."""
+
+    STOP = "stop"
+    SKIP_FILE = "skip-file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +32,9 @@ class Settings:
         reuse: Earlier labels to take outcomes from; by default those at the target, where there are any.
         no_reuse: Score every text anew.
         max_unscored: Largest share of rows without a score with which labels are published, 0 to 1.
+        max_expansion: Uncompressed bytes that an input file may announce for each byte it has, at least 1.
+        max_drift: Change of the share of positives, either way, above which a warning is due, 0 to 1.
+        on_error: Whether a damaged file among several ends the run.
     """
 
     threads: int = field(default_factory=available_cores)
@@ -31,6 +43,9 @@ class Settings:
     reuse: Path | None = None
     no_reuse: bool = False
     max_unscored: float = 0.01
+    max_expansion: float = DEFAULT_MAX_EXPANSION
+    max_drift: float = DEFAULT_MAX_DRIFT
+    on_error: OnError = OnError.STOP
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -39,6 +54,10 @@ class Settings:
             raise UsageError(f"expected at least 1 row a part, found {self.part_rows}")
         if not 0 <= self.max_unscored <= 1:
             raise UsageError(f"expected a share of unscored rows between 0 and 1, found {self.max_unscored}")
+        if not self.max_expansion >= 1:
+            raise UsageError(f"expected a file to expand at least 1 time, found {self.max_expansion}")
+        if not 0 <= self.max_drift <= 1:
+            raise UsageError(f"expected a change of share between 0 and 1, found {self.max_drift}")
         if self.reuse is not None and self.no_reuse:
             raise UsageError("labels to reuse were named, and reuse was switched off; do one of the two")
 
@@ -52,14 +71,12 @@ class Job:
         target: Where the labels are to appear, links resolved.
         classifier: The model.
         settings: How to score.
-        started: When the run began, in UTC.
     """
 
     plan: Plan
     target: Path
     classifier: Classifier
     settings: Settings
-    started: datetime
 
     @property
     def fingerprint(self) -> str:

@@ -1,5 +1,6 @@
 """One run at a time for each target."""
 
+import fcntl
 import json
 import os
 import socket
@@ -11,6 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ro32.errors import OutputError, TryAgainError
+
+_GRACE_S = 0.2
+"""How long a run waits for the lock: no run ends so soon, but `holder` asks for it and lets go at once."""
 
 
 def lock_path(target: Path) -> Path:
@@ -29,7 +33,7 @@ def only_run(target: Path) -> Iterator[None]:
         OutputError: The lock file cannot be created, or the file system knows no locks.
     """
     path = lock_path(target)
-    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive kill -9
+    lock = FileLock(path, timeout=_GRACE_S, fallback_to_soft=False)  # a soft lock would outlive kill -9
     try:
         path.touch()  # where no file can be created, filelock would wait for one and say that the lock is held
         lock.acquire()
@@ -45,6 +49,24 @@ def only_run(target: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def holder(target: Path) -> str | None:
+    """Tell in words which run is writing a target; None where none is, or where the lock may not be looked at."""
+    path = lock_path(target)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # there is no way to ask without taking
+    except BlockingIOError:
+        return _holder(path)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def _sign(path: Path) -> None:

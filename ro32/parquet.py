@@ -11,17 +11,27 @@ import pyarrow.parquet as pq
 
 from ro32.errors import InputDataError, InputMissingError, ReadWriteError
 
+DEFAULT_MAX_EXPANSION = 100.0
+"""Uncompressed bytes that a file may announce for each byte it has. Dumps of arXiv, compressed with zstd, have 3.5."""
+ALWAYS_ALLOWED_BYTES = 64 << 20
+"""Uncompressed bytes that are never too many: a small file may well hold the same value thousands of times."""
+
 _READ_ROWS = 2_048
 """Rows decoded at once: what bounds memory when a file is one huge row group."""
 _READ_BUFFER_BYTES = 1 << 20
 
 
-def read_footer(path: Path) -> tuple[pa.Schema, int]:
+def read_footer(path: Path, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
     """Return a file's schema and the number of rows that its footer announces.
+
+    Args:
+        path: The file.
+        max_expansion: Uncompressed bytes that it may announce for each byte it has, as a whole and in each column of
+            each row group.
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
-        InputDataError: It is not Parquet, or damaged.
+        InputDataError: It is not Parquet, or damaged, or announces too many bytes.
     """
     try:
         with path.open("rb") as file:
@@ -32,10 +42,37 @@ def read_footer(path: Path) -> tuple[pa.Schema, int]:
         ) from error
     try:
         with _open(path) as file:
+            _check_expansion(path, file.metadata, max_expansion)
             return file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last for a column's name
         kind = "is empty" if empty else f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
+
+
+def _check_expansion(path: Path, footer: pq.FileMetaData, limit: float) -> None:
+    """Refuse, before anything is decoded, a file that would become far larger than it is.
+
+    Every column counts, read or not, and each on its own too: else a large file could hide a small bomb.
+    """
+    size, total = path.stat().st_size, 0
+    for group in range(footer.num_row_groups):
+        for index in range(footer.num_columns):
+            chunk = footer.row_group(group).column(index)
+            announced = chunk.total_uncompressed_size
+            total += announced
+            where = f"{path}, row group {group}, column {chunk.path_in_schema}"
+            if announced < 0:
+                raise InputDataError(f"{where}: damaged: it announces {announced} bytes; get the file again")
+            _allow(where, announced, min(chunk.total_compressed_size, size), limit)
+    _allow(f"{path}", total, size, limit)
+
+
+def _allow(where: str, announced: int, stored: int, limit: float) -> None:
+    if announced > max(limit * stored, ALWAYS_ALLOWED_BYTES):
+        raise InputDataError(
+            f"{where}: {stored:,} bytes announce {announced:,} uncompressed ones, more than {limit:g} times as many; "
+            "nothing was decoded; if you trust the file, raise --max-expansion"
+        )
 
 
 def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:

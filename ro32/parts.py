@@ -80,6 +80,11 @@ class PartStore:
         self._folder = parts_folder(target) / fingerprint[:32]
         self._paths = {int(path.name.partition("-")[0]): path for path in self._folder.glob("*-*.parquet")}
 
+    @property
+    def folder(self) -> Path:
+        """Where the parts are."""
+        return self._folder
+
     def prepare(self) -> None:
         """Create the folder.
 

@@ -96,21 +96,28 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
     return sorted(found)
 
 
-def make_plan(files: Sequence[Path], columns: Columns, part_rows: int = DEFAULT_PART_ROWS) -> Plan:
+def make_plan(
+    files: Sequence[Path],
+    columns: Columns,
+    part_rows: int = DEFAULT_PART_ROWS,
+    max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
+) -> Plan:
     """Read the footers of the input files and cut them into parts.
 
     Args:
         files: Input files in order.
         columns: Names of the columns to read.
         part_rows: Rows of a part; the last one of a file may be shorter.
+        max_expansion: Uncompressed bytes that a file may announce for each byte it has.
 
     Raises:
         InputMissingError: A file does not exist or may not be read.
-        InputDataError: A file is not Parquet, or lacks a column, or a column is of the wrong type.
+        InputDataError: A file is not Parquet, or lacks a column, or a column is of the wrong type, or it announces too
+            many bytes.
     """
     if part_rows < 1:
         raise UsageError(f"a part has at least 1 row, found {part_rows}")
-    sources = tuple(_describe(path, columns) for path in files)
+    sources = tuple(_describe(path, columns, max_expansion) for path in files)
     starts = [(source, start) for source in sources for start in range(0, source.rows, part_rows)]
     return Plan(
         sources=sources,
@@ -123,9 +130,9 @@ def make_plan(files: Sequence[Path], columns: Columns, part_rows: int = DEFAULT_
     )
 
 
-def _describe(path: Path, columns: Columns) -> Source:
+def _describe(path: Path, columns: Columns, max_expansion: float) -> Source:
     identity = _identity(path)  # before the first byte is read, so that no later change goes unnoticed
-    schema, rows = parquet.read_footer(path)
+    schema, rows = parquet.read_footer(path, max_expansion)
     check_schema(path, schema, columns)
     return Source(path=path, rows=rows, id_type=schema.field(columns.id).type, identity=identity)
 

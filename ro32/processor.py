@@ -1,7 +1,8 @@
-"""The processor: how many cores this process may really use, and what it is called."""
+"""The machine: how many cores this process may really use, what they are called, how much memory it took."""
 
 import os
 import platform
+import resource
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -31,6 +32,11 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def peak_rss_bytes() -> int:
+    """Return the most memory that this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
 def _quota_cores(cgroup: Path) -> float | None:

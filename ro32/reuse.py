@@ -1,6 +1,7 @@
 """Only what changed: outcomes that an earlier labels file already holds for the same text and the same model."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.job import Job
+from ro32.journal import Journal
 from ro32.labels import RowsDigest, read_outcomes, read_provenance
 from ro32.outcomes import Hashes, OutcomeIndex, Outcomes
+
+
+def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
+    """Load the outcomes that a job may take over; none, and a warning where that is a surprise, if there are none.
+
+    Raises:
+        InputDataError: Labels were named for reuse and cannot be.
+    """
+    named = job.settings.reuse
+    journal.previous = _provenance(job.target) or (named and _provenance(named)) or None
+    source = named or job.target
+    if job.settings.no_reuse or (named is None and not source.exists()):
+        return OutcomeIndex()
+    try:
+        return load_outcomes(source, job.classifier.scoring_digest)
+    except NotReusableError as error:
+        if named is not None:
+            raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
+        journal.warn("not_reused", f"{source} is not reused: {error}; every paper is scored")
+        return OutcomeIndex()
 
 
 class NotReusableError(Exception):
     """An earlier labels file says nothing about this run's papers; the message says why."""
 
 
-def load_outcomes(path: Path, scoring_digest: str) -> tuple[OutcomeIndex, dict[str, Any]]:
+def load_outcomes(path: Path, scoring_digest: str) -> OutcomeIndex:
     """Read the outcomes of an earlier run.
 
     Args:
@@ -24,7 +47,7 @@ def load_outcomes(path: Path, scoring_digest: str) -> tuple[OutcomeIndex, dict[s
         scoring_digest: What scores depend on besides the text; the file must name the same.
 
     Returns:
-        The outcomes by content hash, and what the file's footer tells of its run.
+        The outcomes by content hash.
 
     Raises:
         NotReusableError: The file is missing, damaged, not ours, or was scored in another way.
@@ -47,4 +70,11 @@ def load_outcomes(path: Path, scoring_digest: str) -> tuple[OutcomeIndex, dict[s
         raise NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
     if digest.hexdigest() != provenance.get("rows_digest"):
         raise NotReusableError("it is damaged: its rows do not match the digest in its footer")
-    return index, provenance
+    return index
+
+
+def _provenance(path: Path) -> dict[str, Any] | None:
+    """Return what the footer of a labels file tells; None where that cannot be read."""
+    with suppress(OSError, ValueError, pa.ArrowException):
+        return read_provenance(path)
+    return None

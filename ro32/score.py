@@ -1,22 +1,20 @@
 """The walk: plan parts, score each, commit."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ro32.classifier import Classifier
 from ro32.commit import commit
-from ro32.errors import InputDataError, OutputError, ReadWriteError
+from ro32.errors import ReadWriteError
 from ro32.job import Job, Settings
-from ro32.labels import outcomes_of
+from ro32.journal import Journal, SkippedFile, Stage
 from ro32.lock import only_run
 from ro32.outcomes import OutcomeIndex
-from ro32.papers import Part
 from ro32.parts import Counts, PartStore
-from ro32.plan import Plan, find_files, make_plan
-from ro32.reuse import NotReusableError, load_outcomes
+from ro32.prepare import prepare
+from ro32.resume import take_over
+from ro32.reuse import outcomes_before
 from ro32.threads import Known, score_parts
 
 
@@ -37,13 +35,15 @@ class Summary:
     Attributes:
         counts: What became of the rows.
         resumed: Rows among them that an interrupted run had done.
-        seconds: Wall-clock time from reading the first footer to the commit.
+        seconds: Wall-clock time from the beginning of the journal to the commit.
+        skipped: Input files that were left out.
         not_reused: Why no earlier labels were taken over; None where they were, or where there were none.
     """
 
     counts: Counts
     resumed: int
     seconds: float
+    skipped: tuple[SkippedFile, ...]
     not_reused: str | None
 
 
@@ -53,6 +53,7 @@ def score_file(
     *,
     classifier: Classifier,
     settings: Settings | None = None,
+    journal: Journal | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Summary:
     """Label every paper of the input.
@@ -62,6 +63,7 @@ def score_file(
         target: The labels file. It appears whole or not at all; one that is there is replaced.
         classifier: The model.
         settings: How to score.
+        journal: Told what the run does, for reports; also of use when it fails.
         on_progress: Called in this thread whenever rows are done.
 
     Raises:
@@ -71,60 +73,39 @@ def score_file(
         ReadWriteError: The disk failed half-way.
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
     """
-    clock = time.monotonic()
-    settings = settings or Settings()
-    job = Job(
-        plan=make_plan(find_files(inputs), settings.columns, settings.part_rows),
-        target=target.resolve(),
-        classifier=classifier,
-        settings=settings,
-        started=datetime.now(UTC),
-    )
-    _check_target(job.target, job.plan)
+    journal = journal or Journal()
+    job = prepare(inputs, target, classifier=classifier, settings=settings or Settings(), journal=journal)
     try:
         with only_run(job.target):
-            previous, not_reused = _previous(job)
+            journal.enter(Stage.REUSE)
+            previous = outcomes_before(job, journal)
             store = PartStore(job.target, job.fingerprint)
             store.prepare()
-            resumed = _finish_parts(job, store, previous, on_progress)
-            counts = commit(job, store)
+            _finish_parts(job, store, previous, journal, on_progress)
+            journal.enter(Stage.COMMIT)
+            commit(job, store, journal)
             store.clear()
     except OSError as error:
         raise ReadWriteError(
             f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
         ) from error
-    return Summary(counts=counts, resumed=resumed, seconds=time.monotonic() - clock, not_reused=not_reused)
+    return Summary(
+        counts=journal.counts,
+        resumed=journal.resumed.rows,
+        seconds=sum(journal.seconds().values()),
+        skipped=tuple(journal.skipped),
+        not_reused=next((warned.message for warned in journal.warnings if warned.kind == "not_reused"), None),
+    )
 
 
-def _previous(job: Job) -> tuple[OutcomeIndex, str | None]:
-    """Load the outcomes to reuse, or none and the reason."""
-    named = job.settings.reuse
-    source = named or job.target
-    if job.settings.no_reuse or (named is None and not source.exists()):
-        return OutcomeIndex(), None
-    try:
-        index, _ = load_outcomes(source, job.classifier.scoring_digest)
-    except NotReusableError as error:
-        if named is not None:
-            raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
-        return OutcomeIndex(), f"{source} is not reused: {error}; every paper is scored"
-    return index, None
-
-
-def _finish_parts(job: Job, store: PartStore, previous: OutcomeIndex, on_progress: Callable[[Progress], None]) -> int:
-    """Finish all parts of a job; return how many rows were finished already."""
+def _finish_parts(
+    job: Job, store: PartStore, previous: OutcomeIndex, journal: Journal, on_progress: Callable[[Progress], None]
+) -> None:
+    """Finish all parts of a job that are not finished yet."""
     plan = job.plan
     known = Known(previous=previous, current=OutcomeIndex())
-    todo: list[Part] = []
-    for part in plan.parts:
-        finished = store.load(part)
-        if finished is None:
-            todo.append(part)
-            continue
-        for batch in finished.table.to_batches():
-            known.current.add(*outcomes_of(batch))
-    resumed = plan.rows - sum(part.rows for part in todo)
-    rows_done, parts_done = resumed, len(plan.parts) - len(todo)
+    todo = take_over(job, store, known.current, journal)
+    rows_done, parts_done = journal.resumed.rows, len(plan.parts) - len(todo)
 
     def advance(rows: int) -> None:
         nonlocal rows_done
@@ -132,24 +113,13 @@ def _finish_parts(job: Job, store: PartStore, previous: OutcomeIndex, on_progres
         on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
 
     advance(0)
-    for part, finished in score_parts(plan, todo, job.classifier, known, threads=job.settings.threads, on_rows=advance):
+    parts = score_parts(
+        plan, todo, job.classifier, known, threads=job.settings.threads, journal=journal, on_rows=advance
+    )
+    for part, finished in parts:
+        journal.enter(Stage.KEEP)
         plan.check_unchanged()
         store.save(part, finished)
+        journal.done += finished.counts
         parts_done += 1
         advance(0)
-    return resumed
-
-
-def _check_target(target: Path, plan: Plan) -> None:
-    """Refuse a target in no folder, one that is a folder, or one of the input files under any name."""
-    if not target.parent.is_dir():
-        raise OutputError(
-            f"{target}: cannot be created: no folder {target.parent}; name a file in a folder that exists"
-        )
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; name a file in it")
-    if not target.exists():
-        return
-    for source in plan.sources:
-        if source.path.samefile(target):  # compares device and inode: sees through links of both kinds
-            raise OutputError(f"{target} is the input file {source.path} itself; name another file")

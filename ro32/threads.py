@@ -1,6 +1,7 @@
 """The local engine: calling threads around one classifier, reading ahead by one part so that no core waits."""
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.classifier import Classifier
+from ro32.journal import Journal, Stage
 from ro32.labels import label_table
 from ro32.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, OutcomeIndex, Outcomes
 from ro32.papers import Papers, Part, read_parts
@@ -68,9 +70,22 @@ def sort_out(papers: Papers, known: Known, ahead: set[bytes]) -> Work:
     return Work(papers=papers, todo=todo, reused=int(in_previous.sum()))
 
 
-def score_rows(
-    classifier: Classifier, papers: Papers, rows: Sequence[int], stop: threading.Event
-) -> tuple[list[tuple[float, int]], int]:
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What one call of `score_rows` found out.
+
+    Attributes:
+        results: Score and error code of each row.
+        tokens: Tokens that the model saw.
+        seconds: Wall-clock time that it took its thread.
+    """
+
+    results: Sequence[tuple[float, int]]
+    tokens: int
+    seconds: float
+
+
+def score_rows(classifier: Classifier, papers: Papers, rows: Sequence[int], stop: threading.Event) -> Scored:
     """Score some rows of a part, one paper at a time.
 
     Args:
@@ -78,10 +93,8 @@ def score_rows(
         papers: The part.
         rows: The rows to score.
         stop: When set, the work ends after the current paper; the result is short then and of no use.
-
-    Returns:
-        Score and error code of each row, and how many tokens the model saw.
     """
+    started = time.monotonic()
     results: list[tuple[float, int]] = []
     tokens = 0
     titles, abstracts = [papers.titles[row] for row in rows], [papers.abstracts[row] for row in rows]
@@ -94,7 +107,7 @@ def score_rows(
         score = classifier.score(input_ids, by_words) if input_ids else float("nan")
         error = None if isfinite(score) else NON_FINITE if input_ids else EMPTY_TEXT
         results.append((score, REASONS.index(error)))
-    return results, tokens
+    return Scored(results=results, tokens=tokens, seconds=time.monotonic() - started)
 
 
 def score_parts(
@@ -104,6 +117,7 @@ def score_parts(
     known: Known,
     *,
     threads: int,
+    journal: Journal,
     on_rows: Callable[[int], None],
 ) -> Iterator[tuple[Part, FinishedPart]]:
     """Label parts of a plan, in order.
@@ -114,6 +128,7 @@ def score_parts(
         classifier: The model, shared by the threads.
         known: Outcomes that need no model; what is scored is added.
         threads: Calling threads.
+        journal: Told where the time goes.
         on_rows: Called in this thread with the number of rows done since the last call.
 
     Yields:
@@ -121,31 +136,36 @@ def score_parts(
     """
     stop = threading.Event()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-    in_flight: deque[tuple[Part, Work, list[Future[tuple[list[tuple[float, int]], int]]]]] = deque()
+    in_flight: deque[tuple[Part, Work, list[Future[Scored]]]] = deque()
 
     def start(part: Part, papers: Papers) -> None:
+        journal.enter(Stage.LOOK_UP)
         ahead = {digest for _, earlier, _ in in_flight for digest in earlier.papers.hashes[earlier.todo]}
         work = sort_out(papers, known, ahead)
         chunks = [work.todo[at : at + _CHUNK_PAPERS].tolist() for at in range(0, len(work.todo), _CHUNK_PAPERS)]
         in_flight.append((part, work, [pool.submit(score_rows, classifier, papers, rows, stop) for rows in chunks]))
 
     def finish() -> tuple[Part, FinishedPart]:
+        journal.enter(Stage.SCORE)
         part, work, futures = in_flight.popleft()
         on_rows(len(work.papers) - len(work.todo))
-        results, tokens = [], 0
+        chunks: list[Scored] = []
         for future in futures:
-            scored, seen = future.result()
-            results.append(scored)
-            tokens += seen
-            on_rows(len(scored))
-        known.current.add(work.papers.hashes[work.todo], Outcomes.of(list(chain.from_iterable(results))))
-        return part, _finished(work, known, classifier, tokens)
+            chunks.append(future.result())
+            on_rows(len(chunks[-1].results))
+        journal.enter(Stage.LABEL)
+        journal.thread_seconds += sum(chunk.seconds for chunk in chunks)
+        results = list(chain.from_iterable(chunk.results for chunk in chunks))
+        known.current.add(work.papers.hashes[work.todo], Outcomes.of(results))
+        return part, _finished(work, known, classifier, sum(chunk.tokens for chunk in chunks))
 
     try:
+        journal.enter(Stage.READ)
         for part, papers in read_parts(parts, plan.columns, plan.id_type):
             start(part, papers)
             if len(in_flight) > 1:
                 yield finish()
+            journal.enter(Stage.READ)
         while in_flight:
             yield finish()
     finally:

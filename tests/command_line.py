@@ -17,3 +17,4 @@ class Outcome(NamedTuple):
 
 Invoke = Callable[[click.Command, Sequence[str | Path]], Outcome]
 Score = Callable[..., Outcome]
+Run = Callable[..., Outcome]

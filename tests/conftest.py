@@ -10,7 +10,7 @@ import pytest
 from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command as score_command
-from tests.command_line import Invoke, Outcome
+from tests.command_line import Invoke, Outcome, Run, Score
 
 DATA = Path(__file__).parent / "data"
 
@@ -39,6 +39,15 @@ def classifier(tiny_bundle: Path) -> Classifier:
     return Classifier.load(tiny_bundle)
 
 
+@pytest.fixture(scope="session")
+def malformed() -> Path:
+    """Broken Parquet files of the apache/parquet-testing and apache/arrow-testing projects, where they are at hand."""
+    folder = Path(__file__).parents[2] / "shared" / "malformed"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder} of malformed Parquet files")
+    return folder
+
+
 @pytest.fixture
 def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
     """Run a command in this process, through the frame that turns errors into exit codes."""
@@ -59,3 +68,23 @@ def score(invoke: Invoke, tiny_bundle: Path) -> Callable[..., Outcome]:
         return invoke(score_command, [*args, "--bundle", bundle])
 
     return call
+
+
+@pytest.fixture
+def run(score: Score, tmp_path: Path) -> Run:
+    """Label a frame, or the same papers again, with a report run.json and metrics run.prom."""
+
+    def call(frame: pl.DataFrame | None, *args: str | Path) -> Outcome:
+        if frame is not None:
+            frame.write_parquet(tmp_path / "papers.parquet")
+        reports = ("--report", tmp_path / "run.json", "--metrics-file", tmp_path / "run.prom")
+        return score(tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet", *reports, *args)
+
+    return call
+
+
+@pytest.fixture
+def source(papers: pl.DataFrame, tmp_path: Path) -> Path:
+    """Five papers."""
+    papers.head(5).write_parquet(tmp_path / "papers.parquet")
+    return tmp_path / "papers.parquet"

@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "transformers", "optimum", "onnx", "sklearn", "scipy", "matplotlib", "huggingface_hub"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "optimum",
+    "onnx",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "huggingface_hub",
+    "prometheus_client",
+}
 
 
 @pytest.mark.parametrize(

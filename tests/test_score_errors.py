@@ -128,6 +128,11 @@ def test_output_is_a_folder(score: Score, labels: Path, papers_path: Path, tmp_p
     refused(score(papers_path, "-o", tmp_path), labels, 73, "is a folder")
 
 
+def test_output_is_a_link_to_itself(score: Score, labels: Path, papers_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    refused(score(papers_path, "-o", tmp_path / "loop"), labels, 73, "cannot be created")
+
+
 @pytest.mark.parametrize("kind", ["same", "symlink", "hardlink", "other-spelling", "folder"])
 def test_output_is_the_input(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame, kind: str) -> None:
     source = tmp_path / "papers" / "papers.parquet"

@@ -14,6 +14,18 @@ from ro32.errors import Interrupted, Ro32Error
 BUG = 70
 
 
+class ToldError(Exception):
+    """An error that was told in another form; only its exit code is left.
+
+    Args:
+        code: The exit code.
+    """
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(code)
+
+
 def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave the process with its exit code.
 
@@ -32,17 +44,24 @@ def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> i
         command.main(args=None if args is None else list(args), prog_name=command.name, standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return code_for(error)
     except click.exceptions.Exit as request:
         return request.exit_code
+    except ToldError as told:
+        return told.code
     except Ro32Error as error:
         click.echo(f"{command.name}: {error}", err=True)
-        return error.exit_code
-    except Exception:  # noqa: BLE001 - the last resort: whatever gets here is a bug, and its trace is what we need
+        return code_for(error)
+    except Exception as error:  # noqa: BLE001 - the last resort: whatever gets here is a bug, and its trace is what we need
         traceback.print_exc()
         click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
-        return BUG
+        return code_for(error)
     return 0
+
+
+def code_for(error: BaseException) -> int:
+    """Return the exit code that an error ends a command with."""
+    return error.exit_code if isinstance(error, Ro32Error | Interrupted | click.ClickException) else BUG
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -17,11 +18,15 @@ class ProgressDisplay:
     Args:
         quiet: Show nothing at all.
         stream: Where to; stderr by default.
+        on_line: Gets each line, its text and its numbers by name, instead of the stream; there is no bar then.
     """
 
-    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, stream: TextIO | None = None, on_line: Callable[..., None] | None = None
+    ) -> None:
         self._stream = stream or sys.stderr
         self._quiet = quiet
+        self._on_line = on_line
         self._bar: tqdm | None = None
         self._started = self._logged = time.monotonic()
 
@@ -38,7 +43,7 @@ class ProgressDisplay:
         """Show the state of the run: papers and parts in all, and how many of them are done."""
         if self._quiet:
             return
-        if self._stream.isatty():
+        if self._stream.isatty() and self._on_line is None:
             if self._bar is None:
                 self._bar = tqdm(total=papers, unit=" papers", file=self._stream, dynamic_ncols=True, smoothing=0.1)
             self._bar.set_postfix_str(f"part {min(parts_done + 1, parts)}/{parts}", refresh=False)
@@ -47,7 +52,9 @@ class ProgressDisplay:
             self._logged = time.monotonic()
             rate = papers_done / (self._logged - self._started)
             left = f"{(papers - papers_done) / rate / 60:.0f} min left" if rate else "no paper done yet"
-            self._stream.write(
-                f"{papers_done:,} of {papers:,} papers, {parts_done} of {parts} parts, {rate:.1f} papers/s, {left}\n"
-            )
+            line = f"{papers_done:,} of {papers:,} papers, {parts_done} of {parts} parts, {rate:.1f} papers/s, {left}"
+            if self._on_line is not None:
+                self._on_line(line, papers=papers, papers_done=papers_done, parts=parts, parts_done=parts_done)
+                return
+            self._stream.write(f"{line}\n")
             self._stream.flush()

@@ -29,6 +29,8 @@ LABELS = 2
 """Outputs of the head that are the two labels; those of the auxiliary task follow."""
 PACKAGE = "package:"
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json")
+"""Weights, whole or in pieces. Pickled ones (pytorch_model.bin) are never read: unpickling runs what they say."""
 DROPOUTS = {
     "dropout": ("hidden_dropout_prob", "dropout"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
@@ -45,7 +47,7 @@ class Encoder:
 
     Raises:
         InputMissingError: It cannot be found.
-        InputDataError: It is no encoder, or has no fast tokenizer of the BERT family.
+        InputDataError: It is no encoder, or has no safetensors weights or no fast tokenizer of the BERT family.
         UsageError: It reads fewer tokens.
     """
 
@@ -53,6 +55,8 @@ class Encoder:
         self.base = base
         self._place = _locate(base)
         self.config = _read_config(base, self._place)
+        if not any(_file(self._place, name) for name in WEIGHTS_FILES):
+            raise InputDataError(f"base model {base}: has no {WEIGHTS_FILES[0]}; save it with safe_serialization=True")
         path = _file(self._place, "tokenizer.json")
         if path is None:
             raise InputDataError(f"base model {base}: has no tokenizer.json; name a base with a fast tokenizer")
@@ -90,7 +94,12 @@ class Encoder:
         torch.manual_seed(recipe.seed)
         # Eager attention: on a CPU in bfloat16 6 % faster than the fused kernel; XLA fuses it itself.
         model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            self._place, config=config, dtype=torch.float32, attn_implementation="eager"
+            self._place,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            use_safetensors=True,
+            trust_remote_code=False,
         )
         if auxiliary:
             shares = torch.tensor(list(auxiliary.values()))
@@ -154,7 +163,7 @@ def _locate(base: str) -> str:
 
 def _read_config(base: str, place: str) -> PretrainedConfig:
     try:
-        config = AutoConfig.from_pretrained(place)
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise InputMissingError(
             f"base model {base}: cannot be loaded: {str(error).splitlines()[0]} Name a folder, or a model of a hub that"

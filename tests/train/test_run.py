@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -185,6 +186,15 @@ def test_base_that_is_no_encoder_is_told(recipe: Recipe, options: MakeOptions, t
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(InputDataError, match="no encoder"):
         run(options(), dataclasses.replace(recipe, base=str(tmp_path)), QUIET)
+
+
+def test_base_with_pickled_weights_alone_is_refused(
+    recipe: Recipe, options: MakeOptions, base: Path, tmp_path: Path
+) -> None:
+    pickled = Path(shutil.copytree(base, tmp_path / "pickled"))
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    with pytest.raises(InputDataError, match=r"has no model\.safetensors"):
+        run(options(), dataclasses.replace(recipe, base=str(pickled)), QUIET)
 
 
 def test_command_line(invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path) -> None:

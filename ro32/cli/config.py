@@ -1,0 +1,89 @@
+"""Options from a TOML file and from the environment: checked as strictly as those on the command line."""
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+
+_LIKELY_TYPO = 0.8
+"""Similarity, 0 to 1, above which a variable that names no option was surely meant to name one."""
+
+
+def read_config(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
+    """Make the options of a file the defaults of a command. A Click callback.
+
+    Keys are the names of options without dashes in front, and `papers` for the arguments. Relative paths are relative
+    to the working folder, as on the command line.
+
+    Raises:
+        click.UsageError: The file cannot be read, is no TOML, names no option, or a value is not of the option's type.
+    """
+    if path is None:
+        return
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.UsageError(f"--config {path}: cannot be read: {error.strerror}; name a TOML file") from error
+    except ValueError as error:
+        raise click.UsageError(f"--config {path}: is not TOML: {error}") from error
+    context.default_map = dict(_checked(context, path, given))
+
+
+def _checked(context: click.Context, path: Path, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield names of Click's parameters and their values, as text or truth value."""
+    options = dict(_settable(context.command.params))
+    for key, value in given.items():
+        if key not in options:
+            raise click.UsageError(f"--config {path}: there is no option {key!r}{nearest(key, options)}")
+        parameter = options[key]
+        try:
+            text = _as_given(parameter, value)
+            parameter.type_cast_value(context, text)
+        except click.BadParameter as error:
+            raise click.UsageError(f"--config {path}: {key}: {error.message}") from error
+        yield str(parameter.name), text
+
+
+def _as_given(parameter: click.Parameter, value: object) -> object:
+    """Return a value of TOML as the command line would give it, so that both mean the same."""
+    if isinstance(parameter, click.Argument):
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise click.BadParameter(f"expected a string or a list of strings, found {value!r}")
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        if isinstance(value, bool):
+            return value
+        raise click.BadParameter(f"expected true or false, found {value!r}")
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise click.BadParameter(f"expected one string or number, found {value!r}")
+
+
+def _settable(parameters: Iterable[click.Parameter]) -> Iterator[tuple[str, click.Parameter]]:
+    """Yield what a file may set: the arguments, and every option that also comes from the environment but --config."""
+    for parameter in parameters:
+        if isinstance(parameter, click.Argument):
+            yield str(parameter.name), parameter
+        elif isinstance(parameter, click.Option) and parameter.show_envvar and parameter.expose_value:
+            yield max(parameter.opts, key=len).removeprefix("--"), parameter
+
+
+def mistyped_variables(context: click.Context, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Yield a sentence for each variable of the environment that looks like one of a command's options, and is none."""
+    prefix = f"{context.auto_envvar_prefix}_"
+    options = {f"{prefix}{str(parameter.name).upper()}" for parameter in context.command.params}
+    for name in sorted(environment):
+        if name.startswith(prefix) and name not in options and (hint := nearest(name, options, _LIKELY_TYPO)):
+            yield f"the variable {name} sets no option{hint}"
+
+
+def nearest(word: str, known: Iterable[str], similarity: float = 0.6) -> str:
+    """Return a question that names the known word most like one that is not; nothing where none is like it."""
+    matches = get_close_matches(word, list(known), n=1, cutoff=similarity)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

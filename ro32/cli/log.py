@@ -1,0 +1,92 @@
+"""Lines on stderr: sentences for people, or JSON objects for machines, each with the run's id."""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+
+from tqdm import tqdm
+
+from ro32.cli.process import BUG, ToldError, code_for
+from ro32.errors import Interrupted
+from ro32.journal import Warned
+
+
+class LogFormat(StrEnum):
+    """What a line is."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Log:
+    """Writes lines about one run to stderr.
+
+    Args:
+        name: What runs.
+        run_id: Identifies the run; stands in every JSON line.
+        log_format: Sentences or JSON.
+        quiet: Leave out what is neither warning nor error.
+    """
+
+    def __init__(self, name: str, run_id: str, log_format: LogFormat, *, quiet: bool) -> None:
+        self._name = name
+        self._run_id = run_id
+        self._json = log_format is LogFormat.JSON
+        self._quiet = quiet
+
+    @property
+    def on_progress(self) -> Callable[..., None] | None:
+        """What gets a run's lines of progress; None where a terminal shows them better."""
+        return partial(self.info, "progress") if self._json else None
+
+    def info(self, event: str, message: str, **fields: object) -> None:
+        """Tell what goes on.
+
+        Args:
+            event: "progress" or "summary".
+            message: The sentence.
+            fields: JSON values, which only JSON lines hold.
+        """
+        if not self._quiet:
+            self._write("info", event, message, message, fields)
+
+    def warn(self, warned: Warned) -> None:
+        """Tell what an operator should know."""
+        self._write("warning", warned.kind, warned.message, f"{self._name}: warning: {warned.message}", {})
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Where lines are JSON, tell an error in one of them; else let it go on to where all errors are told.
+
+        Raises:
+            ToldError: Carries the exit code of an error that was told here.
+        """
+        try:
+            yield
+        except (Exception, Interrupted) as error:
+            if not self._json:
+                raise
+            code = code_for(error)
+            fields: dict[str, object] = {"exit_code": code, "error": type(error).__name__}
+            if code == BUG:
+                fields["traceback"] = traceback.format_exc()
+            self._write("error", "error", str(error), "", fields)
+            raise ToldError(code) from error
+
+    def _write(self, level: str, event: str, message: str, text: str, fields: dict[str, object]) -> None:
+        line = text
+        if self._json:
+            head = {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "level": level,
+                "event": event,
+                "run_id": self._run_id,
+                "message": message,
+            }
+            line = json.dumps(head | fields, ensure_ascii=False)
+        tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it anew below

@@ -1,0 +1,145 @@
+"""The options of `ro32-score`. Each can also come from the environment (RO32_...) and from a file (--config)."""
+
+from collections.abc import Callable
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ro32.cli.config import read_config
+from ro32.cli.log import LogFormat
+from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
+from ro32.job import OnError
+from ro32.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
+from ro32.plan import DEFAULT_PART_ROWS
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+ENVIRONMENT_PREFIX = "RO32"
+
+
+class _Option(click.Option):
+    """An option that says of a value that it cannot use whether it came from the environment."""
+
+    def process_value(self, ctx: click.Context, value: object) -> object:
+        """Convert and check a value."""
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as error:
+            if ctx.get_parameter_source(str(self.name)) is not ParameterSource.ENVIRONMENT:
+                raise
+            variable = f"{ENVIRONMENT_PREFIX}_{str(self.name).upper()}"
+            raise click.BadParameter(f"{error.message} (the variable {variable} says so)", ctx, self) from error
+
+
+_PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told where it is needed
+_option = partial(click.option, cls=_Option, show_envvar=True)
+_with_default = partial(_option, show_default=True)
+_only_here = partial(click.option, allow_from_autoenv=False)
+"""For what is asked of one call, and would make every other one useless."""
+
+_OPTIONS: tuple[Decorator, ...] = (
+    click.argument("papers", nargs=-1, required=True, metavar="PAPERS..."),
+    _option("-o", "--output", required=True, metavar="FILE", type=_PATH, help="Labels file to write."),
+    _option(
+        "--bundle",
+        metavar="FOLDER",
+        type=_PATH,
+        show_default="the one that comes with ro32",
+        help="Model to score with.",
+    ),
+    _option(
+        "--encoder-only",
+        is_flag=True,
+        show_default="all views of the bundle together",
+        help="Score by the encoder alone, and label by its own threshold.",
+    ),
+    _with_default("--id-column", metavar="NAME", default="id", help="Column of the papers' ids."),
+    _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
+    _with_default("--abstract-column", metavar="NAME", default="abstract", help="Column of the abstracts."),
+    _option(
+        "--threads",
+        metavar="N",
+        type=click.IntRange(min=1),
+        show_default="one per core available to this process",
+        help="Threads that score.",
+    ),
+    _with_default(
+        "--part-rows",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=DEFAULT_PART_ROWS,
+        help="Papers held in memory at once. No score depends on it.",
+    ),
+    _option(
+        "--reuse",
+        metavar="FILE",
+        type=_PATH,
+        show_default="those in FILE of -o",
+        help="Earlier labels: papers whose text is in them are not scored again.",
+    ),
+    _option("--no-reuse", is_flag=True, help="Score every paper, whatever earlier labels hold."),
+    _with_default(
+        "--max-unscored",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1),
+        default=0.01,
+        help="Publish nothing when more than this share of the papers has no text to score.",
+    ),
+    _with_default(
+        "--max-drift",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1),
+        default=DEFAULT_MAX_DRIFT,
+        help="Warn when the share of positive papers moved by more than this against the labels before, and chance "
+        f"would do so less than once in {1 / SIGNIFICANCE:,.0f} times.",
+    ),
+    _with_default(
+        "--max-expansion",
+        metavar="FACTOR",
+        type=click.FloatRange(min=1),
+        default=DEFAULT_MAX_EXPANSION,
+        help="Refuse a file that announces more uncompressed bytes than this many times its size, and "
+        f"{ALWAYS_ALLOWED_BYTES >> 20} MiB.",
+    ),
+    _with_default(
+        "--on-error",
+        type=click.Choice([item.value for item in OnError]),
+        default=OnError.STOP.value,
+        help="What to do about a damaged file among several: publish nothing, or leave it out.",
+    ),
+    _option("--report", metavar="FILE", type=_PATH, help="Write what the run did as JSON, also when it fails."),
+    _option(
+        "--metrics-file",
+        metavar="FILE",
+        type=_PATH,
+        help="Write the same for Prometheus' textfile collector; FILE ends in .prom.",
+    ),
+    _with_default(
+        "--log-format",
+        type=click.Choice([item.value for item in LogFormat]),
+        default=LogFormat.TEXT.value,
+        help="Lines on stderr: sentences, or JSON objects with the run's id.",
+    ),
+    _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
+    _only_here("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
+    _only_here("--json", "as_json", is_flag=True, help="Print --status as JSON."),
+    _option(
+        "--config",
+        metavar="FILE",
+        type=_PATH,
+        is_eager=True,
+        expose_value=False,
+        callback=read_config,
+        help='Take options from a TOML file, as in: output = "labels.parquet". The command line overrides the '
+        "environment, and that the file.",
+    ),
+    click.version_option(package_name="ro32", prog_name="ro32", allow_from_autoenv=False),
+)
+
+
+def score_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `ro32-score`, in the order of its help text."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), function)

@@ -1,0 +1,104 @@
+"""Writes what a run did, however it ends, into the files that an operator asked for."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from ro32 import durable
+from ro32.cli.process import code_for
+from ro32.errors import InputMissingError, OutputError, Ro32Error, UsageError
+from ro32.journal import Journal
+from ro32.plan import find_files
+from ro32.prepare import resolve_output
+from ro32.report import make_report
+
+METRICS_SUFFIX = ".prom"
+"""Prometheus' textfile collector passes over files with another one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """Where reports go.
+
+    Attributes:
+        target: The labels file that they are about.
+        report: The JSON report, if it is wanted.
+        metrics_file: The metrics, if they are wanted.
+    """
+
+    target: Path
+    report: Path | None
+    metrics_file: Path | None
+
+    @property
+    def _target(self) -> Path:
+        """Where the labels really are. A link to itself, which `Path.resolve` does not bear, is told by the run."""
+        return Path(os.path.realpath(self.target))
+
+    def check(self, papers: Sequence[str], others: Sequence[Path | None]) -> None:
+        """Refuse, before any work is done, what could not be written at its end or would destroy something.
+
+        Args:
+            papers: What the run reads.
+            others: Further files that it reads.
+
+        Raises:
+            UsageError: The metrics' name has another suffix, or the package that writes them is missing.
+            OutputError: A report cannot be created, or is a file of the run under any name.
+        """
+        if self.metrics_file is not None:
+            if self.metrics_file.suffix != METRICS_SUFFIX:
+                raise UsageError(
+                    f"--metrics-file {self.metrics_file}: expected a name that ends in {METRICS_SUFFIX}; "
+                    "Prometheus' collector reads no other"
+                )
+            if find_spec("prometheus_client") is None:
+                raise UsageError("--metrics-file needs the package prometheus-client; run: pip install 'ro32[metrics]'")
+        read = [*_files(papers), *(path for path in others if path is not None)]
+        reports = [resolve_output(path, read) for path in (self.report, self.metrics_file) if path is not None]
+        written = [*reports, self._target]
+        if len(set(written)) < len(written):
+            names = ", ".join(map(str, written))
+            raise OutputError(f"labels, report and metrics must be different files, found {names}; name others")
+        for path in reports:
+            durable.check_creatable(path)
+
+    @contextmanager
+    def written(self, journal: Journal) -> Iterator[None]:
+        """Write the reports when the block ends, and let go on what ended it.
+
+        A report that cannot be written is a warning: labels that are published are not put in doubt by it.
+        """
+        try:
+            yield
+        except BaseException as error:
+            self._write(journal, code_for(error), str(error))
+            raise
+        self._write(journal, 0, None)
+
+    def _write(self, journal: Journal, exit_code: int, error: str | None) -> None:
+        if self.report is None and self.metrics_file is None:
+            return
+        report = make_report(journal, self._target, exit_code=exit_code, error=error)
+        try:
+            if self.report is not None:
+                durable.write(self.report.resolve(), f"{json.dumps(report, indent=2, ensure_ascii=False)}\n".encode())
+            if self.metrics_file is not None:
+                from ro32.prometheus import write_metrics  # noqa: PLC0415 - its package is there only where it is asked for
+
+                write_metrics(report, self.metrics_file.resolve())
+        except (OSError, Ro32Error) as problem:
+            journal.warn("no_report", f"the report was not written: {problem}")
+
+
+def _files(papers: Sequence[str]) -> Iterator[Path]:
+    """Yield the input files that are there; what is missing is told when the run is planned."""
+    for text in papers:
+        try:
+            yield from find_files([text])
+        except InputMissingError:
+            continue

@@ -1,0 +1,64 @@
+"""What a run did, or would do, in words."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ro32.score import Summary
+from ro32.status import Status
+
+
+def summary_line(summary: Summary, output: Path, positive_label: str) -> str:
+    """Say in one line what a run did."""
+    counts = summary.counts
+    origins = {"scored": counts.scored, "reused": counts.reused, "duplicates": counts.duplicates}
+    left_out = f", {_count(len(summary.skipped), 'file')} left out" if summary.skipped else ""
+    return (
+        f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
+        f"{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{left_out}; "
+        f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
+        f"{summary.seconds:,.1f} s"
+    )
+
+
+def status_text(status: Status, output: Path) -> str:
+    """Say in a few lines what a run would do."""
+    return "\n".join(f"{name:<11} {words}" for name, words in _status_lines(status, output))
+
+
+def _status_lines(status: Status, output: Path) -> Iterator[tuple[str, str]]:
+    yield "labels", f"{output}, {'being written by ' + status.running if status.running else 'nobody is writing it'}"
+    yield "papers", f"{status.rows:,} in {_count(status.files, 'file')}, {_count(status.parts, 'part')}"
+    for file in status.skipped:
+        yield "left out", f"{file.path}: {file.reason}"
+    yield "finished", f"{status.finished:,} in {_count(status.finished_parts, 'part')} of a run that was killed"
+    yield "reused", f"{status.reused:,} whose text the earlier labels hold"
+    yield "duplicates", f"{status.duplicates:,} with the text of an earlier paper"
+    yield "to score", f"{status.to_score:,}"
+    yield "time", _time(status.seconds)
+    free = "" if status.disk_free_bytes >= status.disk_needed_bytes else ": NOT ENOUGH"
+    yield "disk", f"about {_size(status.disk_needed_bytes)} needed, {_size(status.disk_free_bytes)} free{free}"
+    for item in status.left_over:
+        yield "left over", f"{item.path}, {_size(item.size_bytes)}; removed when a run succeeds"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown: no labels before tell how fast this model is on this processor"
+    return f"about {seconds:,.0f} s" if seconds < 120 else f"about {seconds / 60:,.0f} min"  # noqa: PLR2004 - 2 minutes
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004 - units are of a thousand each
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f" ({listed})" if listed else ""

@@ -1,0 +1,71 @@
+"""From what was asked for to a job that can be done: files found, plan made, output possible."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ro32.classifier import Classifier
+from ro32.errors import OutputError
+from ro32.job import Job, OnError, Settings
+from ro32.journal import Journal, Stage
+from ro32.plan import find_files, make_plan
+from ro32.skip import leave_out_damaged
+
+
+def prepare(
+    inputs: Sequence[str], target: Path, *, classifier: Classifier, settings: Settings, journal: Journal
+) -> Job:
+    """Plan a run. Nothing is written.
+
+    Args:
+        inputs: Parquet files, folders or glob patterns.
+        target: The labels file.
+        classifier: The model.
+        settings: How to score.
+        journal: Told of the job, and of files that are left out.
+
+    Raises:
+        InputMissingError: An input is not there.
+        InputDataError: An input is not what the contract asks for.
+        OutputError: The target cannot be created, or is one of the input files.
+    """
+    journal.enter(Stage.PLAN)
+    files = find_files(inputs)
+    target = resolve_output(target, files)
+    if settings.on_error is OnError.SKIP_FILE:
+        journal.enter(Stage.VERIFY)
+        files, skipped = leave_out_damaged(files, settings.columns, settings.max_expansion)
+        journal.skipped += skipped
+        for file in skipped:
+            journal.warn("skipped_file", f"{file.path} is left out: {file.reason}")
+        journal.enter(Stage.PLAN)
+    plan = make_plan(files, settings.columns, settings.part_rows, settings.max_expansion)
+    journal.job = Job(plan=plan, target=target, classifier=classifier, settings=settings)
+    return journal.job
+
+
+def resolve_output(path: Path, inputs: Sequence[Path]) -> Path:
+    """Follow an output's links; refuse one in no folder, one that is a folder, or one of the inputs under any name.
+
+    Args:
+        path: A file that is to be written.
+        inputs: Files that are to be read.
+
+    Raises:
+        OutputError: It is one of these, or cannot be looked at.
+    """
+    try:
+        resolved = path.resolve()
+        if not resolved.parent.is_dir():
+            raise OutputError(
+                f"{path}: cannot be created: no folder {resolved.parent}; name a file in a folder that exists"
+            )
+        if resolved.is_dir():
+            raise OutputError(f"{path} is a folder; name a file in it")
+        for file in inputs if resolved.exists() else ():
+            if file.exists() and file.samefile(resolved):  # by device and inode: sees through links of both kinds
+                raise OutputError(f"{path} is the input file {file} itself; name another file")
+    except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
+        raise OutputError(
+            f"{path}: cannot be created: {error}; name a file in a folder that can be looked at"
+        ) from error
+    return resolved

@@ -1,0 +1,165 @@
+"""What a run would do, found out by doing all of it but scoring and writing."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ro32.classifier import Classifier
+from ro32.errors import TryAgainError
+from ro32.job import Job, Settings
+from ro32.journal import Journal, SkippedFile, Stage
+from ro32.lock import holder
+from ro32.outcomes import OutcomeIndex, Outcomes
+from ro32.papers import read_parts
+from ro32.parts import PartStore, leftovers, parts_folder
+from ro32.prepare import prepare
+from ro32.resume import take_over
+from ro32.reuse import outcomes_before
+from ro32.score import Progress
+from ro32.speed import Speed
+from ro32.threads import Known, sort_out
+
+STATUS_VERSION = 1
+"""Raised when a field changes its meaning or goes; new fields leave it as it is."""
+_PART_BYTES = 4_096
+"""What a file of a finished part takes besides its rows: footer and page headers, 3.3 kB."""
+_ROW_BYTES = 24
+"""What a row takes besides its id: hash 16, score 4, and label, error and headers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOver:
+    """Something that an earlier run left beside the target, and that a run that succeeds removes."""
+
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What a run would do now. rows = finished + reused + duplicates + to_score.
+
+    Attributes:
+        status_version: Version of these fields.
+        target: The labels file.
+        running: Who is writing it, in words; a run would end with code 75. None where nobody is.
+        files: Input files.
+        skipped: Input files that would be left out.
+        rows: Rows of the others.
+        parts: Parts that they make.
+        finished_parts: Parts that a killed run finished, and that would be taken.
+        finished: Rows of these parts.
+        reused: Rows whose outcome the earlier labels hold.
+        duplicates: Rows with the same text as an earlier row.
+        to_score: Rows that need the model.
+        seconds: How long that takes; None where no labels before tell how fast this machine is.
+        disk_needed_bytes: What parts and new labels take together until the parts are removed, about.
+        disk_free_bytes: What is free in the target's folder.
+        left_over: What runs over another input, with another model or other settings left, and temporary files.
+    """
+
+    status_version: int = STATUS_VERSION
+    target: str
+    running: str | None
+    files: int
+    skipped: tuple[SkippedFile, ...]
+    rows: int
+    parts: int
+    finished_parts: int
+    finished: int
+    reused: int
+    duplicates: int
+    to_score: int
+    seconds: float | None
+    disk_needed_bytes: int
+    disk_free_bytes: int
+    left_over: tuple[LeftOver, ...]
+
+
+def survey(
+    inputs: Sequence[str],
+    target: Path,
+    *,
+    classifier: Classifier,
+    settings: Settings,
+    journal: Journal,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Status:
+    """Find out what a run with the same arguments would do. Nothing is written, and no lock is kept.
+
+    Every paper is read and looked up, as the run would do, so that the numbers are exact.
+
+    Raises:
+        InputMissingError: An input is not there.
+        InputDataError: An input is not what the contract asks for.
+        OutputError: The target cannot be created, or is one of the input files.
+        TryAgainError: The input changed meanwhile, or a run removed its parts.
+    """
+    job = prepare(inputs, target, classifier=classifier, settings=settings, journal=journal)
+    try:
+        return _look_at(job, journal, on_progress)
+    except OSError as error:
+        raise TryAgainError(f"{target}: a run changed what lies beside it meanwhile ({error}); ask again") from error
+
+
+def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]) -> Status:
+    journal.enter(Stage.REUSE)
+    known = Known(previous=outcomes_before(job, journal), current=OutcomeIndex())
+    store = PartStore(job.target, job.fingerprint)
+    todo = take_over(job, store, known.current, journal)
+    plan, finished = job.plan, journal.resumed.rows
+    rows, reused, to_score = finished, 0, 0
+    for number, (part, papers) in enumerate(read_parts(todo, plan.columns, plan.id_type), len(plan.parts) - len(todo)):
+        work = sort_out(papers, known, set())
+        known.current.add(papers.hashes[work.todo], _unknown(len(work.todo)))
+        reused, to_score, rows = reused + work.reused, to_score + len(work.todo), rows + part.rows
+        on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=number + 1))
+    plan.check_unchanged()
+    speed = Speed.told_by(journal.previous, job.classifier.scoring_digest)
+    return Status(
+        target=str(job.target),
+        running=holder(job.target),
+        files=len(plan.sources),
+        skipped=tuple(journal.skipped),
+        rows=plan.rows,
+        parts=len(plan.parts),
+        finished_parts=len(plan.parts) - len(todo),
+        finished=finished,
+        reused=reused,
+        duplicates=plan.rows - finished - reused - to_score,
+        to_score=to_score,
+        seconds=speed.seconds(rows=plan.rows - finished, to_score=to_score, threads=job.settings.threads),
+        disk_needed_bytes=_disk_needed(job, rows_todo=plan.rows - finished, parts_todo=len(todo)),
+        disk_free_bytes=shutil.disk_usage(job.target.parent).free,
+        left_over=tuple(_left_over(job.target, store)),
+    )
+
+
+def _unknown(papers: int) -> Outcomes:
+    return Outcomes(scores=np.zeros(papers, dtype=np.float32), errors=np.zeros(papers, dtype=np.uint8))
+
+
+def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:
+    """Return the bytes of the parts to come and of the labels, which lie beside each other when they are joined."""
+    ids = 0
+    for source in job.plan.sources:
+        footer = pq.read_metadata(source.path)
+        for group in range(footer.num_row_groups):
+            chunks = (footer.row_group(group).column(index) for index in range(footer.num_columns))
+            ids += sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == job.plan.columns.id)
+    labels = ids + _ROW_BYTES * job.plan.rows + _PART_BYTES
+    parts = labels * rows_todo // max(job.plan.rows, 1) + _PART_BYTES * parts_todo
+    return labels + parts
+
+
+def _left_over(target: Path, store: PartStore) -> Iterator[LeftOver]:
+    for path in leftovers(target):
+        children = path.iterdir() if path == parts_folder(target) else [path]
+        for child in children:
+            if child != store.folder:
+                files = [file for file in child.rglob("*") if file.is_file()] if child.is_dir() else [child]
+                yield LeftOver(path=str(child), size_bytes=sum(file.stat().st_size for file in files))

@@ -1,0 +1,99 @@
+"""Reading: a file that would become far larger than it is, is refused before it is decoded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ro32 import parquet
+from ro32.errors import InputDataError
+from tests.command_line import Score
+
+
+@pytest.fixture
+def small_files_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be refused that are small enough for a test."""
+    monkeypatch.setattr(parquet, "ALWAYS_ALLOWED_BYTES", 10_000)
+
+
+@pytest.fixture
+def bomb(tmp_path: Path) -> Path:
+    """Three papers whose abstracts, 3 MB in all, are stored in a few kB."""
+    rows = {"id": ["a", "b", "c"], "title": ["Robots"] * 3, "abstract": [f"{word} " * 200_000 for word in "abc"]}
+    pq.write_table(pa.table(rows), tmp_path / "papers.parquet", compression="zstd", use_dictionary=False)
+    return tmp_path / "papers.parquet"
+
+
+@pytest.fixture
+def nothing_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a value is read."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a value was decoded")
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
+
+
+@pytest.mark.usefixtures("small_files_count", "nothing_is_decoded")
+def test_a_bomb_is_refused_before_it_is_decoded(score: Score, bomb: Path, tmp_path: Path) -> None:
+    outcome = score(bomb, "-o", tmp_path / "labels.parquet")
+    assert outcome.code == 65
+    assert "papers.parquet, row group 0, column abstract" in outcome.stderr
+    assert "more than 100 times" in outcome.stderr
+    assert "--max-expansion" in outcome.stderr
+
+
+@pytest.mark.usefixtures("small_files_count")
+def test_a_trusted_file_may_expand_more(score: Score, bomb: Path, tmp_path: Path) -> None:
+    assert score(bomb, "-o", tmp_path / "labels.parquet", "--max-expansion", "1e6").code == 0
+    assert pl.read_parquet(tmp_path / "labels.parquet").height == 3
+
+
+def test_a_small_file_may_repeat_itself(bomb: Path) -> None:
+    assert parquet.read_footer(bomb)[1] == 3
+
+
+@pytest.mark.usefixtures("small_files_count")
+def test_a_bomb_cannot_hide_in_a_large_file(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).bytes(1_000_000)
+    table = pa.table({"noise": [noise, noise[::-1]], "bomb": ["a" * 100_000, "b" * 100_000]})
+    pq.write_table(table, tmp_path / "papers.parquet", compression="zstd", use_dictionary=False)
+    with pytest.raises(InputDataError, match=r"row group 0, column bomb: .* bytes announce"):
+        parquet.read_footer(tmp_path / "papers.parquet")
+
+
+@pytest.mark.usefixtures("small_files_count")
+def test_many_small_columns_count_together(tmp_path: Path) -> None:
+    table = pa.table({f"column {number}": ["a" * 2_000] for number in range(100)})
+    pq.write_table(table, tmp_path / "papers.parquet", compression="zstd", use_dictionary=False, write_statistics=False)
+    with pytest.raises(InputDataError, match=r"papers\.parquet: [\d,]+ bytes announce"):
+        parquet.read_footer(tmp_path / "papers.parquet", max_expansion=1)
+
+
+def test_the_bomb_of_the_parquet_project_is_refused(malformed: Path) -> None:
+    """4 kB that announce 2 GiB."""
+    with pytest.raises(InputDataError, match=r"3,346 bytes announce 2,147,483,749 uncompressed ones"):
+        parquet.read_footer(malformed / "large_string_map.brotli.parquet")
+
+
+def announced(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            parquet.read_footer(path)
+        except InputDataError as error:
+            yield path.name, str(error)
+
+
+def test_negative_sizes_are_damage(malformed: Path) -> None:
+    negative = [name for name, words in announced(malformed) if "it announces -" in words]
+    assert len(negative) == 2
+
+
+def test_no_other_malformed_file_is_taken_for_a_bomb(malformed: Path) -> None:
+    bombs = [name for name, words in announced(malformed) if "more than" in words]
+    assert bombs == ["large_string_map.brotli.parquet"]

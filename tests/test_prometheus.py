@@ -1,0 +1,72 @@
+"""Metrics for Prometheus: those of the report, as documented, and of use when a run fails."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.command_line import Run, Score
+from tests.docs.tables import table
+
+
+def metrics(folder: Path) -> dict[str, list[Any]]:
+    text = (folder / "run.prom").read_text(encoding="utf-8")
+    return {family.name: family.samples for family in text_string_to_metric_families(text)}
+
+
+def test_every_metric_is_documented(run: Run, papers: pl.DataFrame, tmp_path: Path) -> None:
+    run(papers.head(100))
+    run(papers)
+    documented = {name: labels for name, labels, _ in table("report.md", "metrics")}
+    found = metrics(tmp_path)
+    assert list(found) == list(documented)
+    for name, samples in found.items():
+        further = [label.strip("`") for label in documented[name].split(":")[0].split(", ") if label]
+        assert {label for sample in samples for label in sample.labels} == {"target", *further}
+        assert {sample.labels["target"] for sample in samples} == {str(tmp_path / "labels.parquet")}
+
+
+def test_metrics_are_those_of_the_report(run: Run, papers: pl.DataFrame, tmp_path: Path) -> None:
+    run(papers.head(100))
+    run(papers)
+    found, told = metrics(tmp_path), json.loads((tmp_path / "run.json").read_text())
+    assert found["ro32_exit_code"][0].value == 0
+    assert {sample.labels["origin"]: sample.value for sample in found["ro32_papers"]} == {
+        name: told["papers"][name] for name in ("scored", "reused", "duplicates")
+    }
+    assert {sample.labels["stage"]: sample.value for sample in found["ro32_stage_seconds"]} == told["stages"]
+    assert found["ro32_positive_share"][0].value == told["positives"]["share"]
+    assert (
+        found["ro32_labels_timestamp_seconds"][0].value
+        == pl.Series([told["finished"]]).str.to_datetime()[0].timestamp()
+    )
+
+
+def test_metrics_of_a_failure_still_tell_how_old_the_labels_are(run: Run, papers: pl.DataFrame, tmp_path: Path) -> None:
+    run(papers.head(50))
+    finished = metrics(tmp_path)["ro32_labels_timestamp_seconds"][0].value
+    (tmp_path / "papers.parquet").write_bytes(b"no papers")
+    assert run(None).code == 65
+    found = metrics(tmp_path)
+    assert found["ro32_exit_code"][0].value == 65
+    assert found["ro32_labels_timestamp_seconds"][0].value == finished
+    assert "ro32_positive_share" not in found
+
+
+def test_metrics_without_their_package_are_refused_before_the_run(
+    score: Score, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ro32.cli.reporting.find_spec", lambda _: None)
+    outcome = score(source, "-o", tmp_path / "labels.parquet", "--metrics-file", tmp_path / "run.prom")
+    assert outcome.code == 2
+    assert "pip install 'ro32[metrics]'" in outcome.stderr
+    assert not (tmp_path / "labels.parquet").exists()
+
+
+def test_metrics_that_no_collector_would_read_are_refused(score: Score, source: Path, tmp_path: Path) -> None:
+    outcome = score(source, "-o", tmp_path / "labels.parquet", "--metrics-file", tmp_path / "run.txt")
+    assert outcome.code == 2
+    assert "expected a name that ends in .prom" in outcome.stderr
