@@ -68,6 +68,7 @@ smoke: $(dev_env) ## build the wheel, install it alone into a fresh environment,
 
 .PHONY: bench
 bench: $(dev_env) ## measure everything on this machine, and write bench/REPORT.md
+	.venv/dev/bin/python -m bench nightly
 	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m bench preparation
 	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m bench training
 	.venv/dev/bin/python -m bench report

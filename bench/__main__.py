@@ -74,6 +74,23 @@ def preparation(folder: Path, *, papers: Path, rows: int, formats: tuple[str, ..
 
 
 @main.command()
+@papers_option
+@click.option("--rows", metavar="N", default=2_500_000, show_default=True, help="Papers of the dump.")
+@click.option("--small-rows", metavar="N", default=100_000, show_default=True, help="Papers of a small one beside it.")
+@click.option("--new", metavar="N", default=1_000, show_default=True, help="Papers that have no labels yet.")
+@click.option("--repeats", metavar="N", default=3, show_default=True, type=click.IntRange(min=1))
+@click.pass_obj
+def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int, repeats: int) -> None:
+    """Measure a night: a dump whose labels exist but for the newest papers."""
+    from bench.nightly import measure  # noqa: PLC0415 - each benchmark needs packages of its own
+
+    def run() -> Section:
+        return measure(papers, rows=rows, small_rows=small_rows, new=new, repeats=repeats, say=_say)
+
+    _finish(*results.record("nightly", run, folder))
+
+
+@main.command()
 @click.pass_obj
 def report(folder: Path) -> None:
     """Write REPORT.md from the results files."""

@@ -1,0 +1,168 @@
+"""A night of the operator's: a dump of 2.5 million papers whose labels exist, but for the thousand of today.
+
+The labels of all earlier papers are not scored for this but made up, through the scorer's own walk and under the
+shipped model's digests; tonight's run cannot tell. What is measured is the command itself, from start to end.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.dump import make_dump
+from bench.measure import Child, Spread, run_child, take_turns
+from bench.results import Check, Section
+from ro32.classifier import Classifier
+from ro32.cli.process import exit_code_of
+from ro32.cli.score import command
+from ro32.score import score_file
+
+SEED = 2
+MOST_SECONDS = 60.0
+MOST_MEMORY_BYTES = 1_000_000_000
+MOST_GROWTH = 1.15
+PART_ROWS = 200
+"""Of the run that is killed, so that there is something to lose within seconds."""
+
+
+class MadeUp(Classifier):
+    """The shipped model by name and digest, but its scores cost nothing."""
+
+    def encode(self, title: str, abstract: str) -> list[int]:
+        """Return one token, if there is text."""
+        return [1] if title or abstract else []
+
+    def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:  # noqa: ARG002
+        """Return zeros."""
+        return np.zeros(len(titles))
+
+    def score(self, input_ids: Sequence[int], linear: float) -> float:  # noqa: ARG002
+        """Return a score that is not positive."""
+        return 0.001
+
+
+def measure(
+    papers: Path, *, rows: int, small_rows: int, new: int, repeats: int, say: Callable[[str], object]
+) -> Section:
+    """Run a night on a large and on a small dump, in turns, and kill and resume a run.
+
+    Args:
+        papers: Parquet file of real papers to make the dumps from.
+        rows: Papers of the large dump.
+        small_rows: Papers of the small one, to see whether memory grows.
+        new: Papers of either that have no labels yet.
+        repeats: Nights on each.
+        say: Is told what is being done.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for size in (small_rows, rows):
+            say(f"making a dump of {size:,} papers, and labels of all but {new:,}")
+            case = {"papers": str(papers), "folder": name, "rows": size, "new": new}
+            run_child("bench.nightly:make", case)
+
+        def night(size: int, _repeat: int) -> Child:
+            return run_child("bench.nightly:score", {"folder": name, "rows": size, "new": new})
+
+        found = take_turns({str(size): partial(night, size) for size in (small_rows, rows)}, repeats, say)
+        say("killing a run and resuming it")
+        resumed = _kill_and_resume(folder, papers)
+    large, small = found[str(rows)], found[str(small_rows)]
+    seconds = Spread.of([child.wall_s for child in large])
+    memory = {size: max(child.peak_rss_bytes for child in children) for size, children in found.items()}
+    stages = large[0].result["stages"]
+    return Section(
+        settings={"papers": papers.name, "rows": rows, "small_rows": small_rows, "new": new, "repeats": repeats},
+        figures={
+            "wall_s": dataclasses.asdict(seconds),
+            "small_wall_s": dataclasses.asdict(Spread.of([child.wall_s for child in small])),
+            "stages_s": {
+                stage: float(np.median([child.result["stages"][stage] for child in large])) for stage in stages
+            },
+            "papers_per_s": rows / seconds.median,
+            "peak_rss_bytes": memory[str(rows)],
+            "small_peak_rss_bytes": memory[str(small_rows)],
+            **resumed,
+        },
+        checks=(
+            Check(
+                what=f"a night of {rows:,} papers, {new:,} new, seconds",
+                found=seconds.median,
+                bound=MOST_SECONDS,
+                at_least=False,
+            ),
+            Check(what="its peak memory in bytes", found=memory[str(rows)], bound=MOST_MEMORY_BYTES, at_least=False),
+            Check(
+                what=f"its memory : that of {small_rows:,} papers",
+                found=memory[str(rows)] / memory[str(small_rows)],
+                bound=MOST_GROWTH,
+                at_least=False,
+            ),
+            Check(
+                what="parts scored again after a kill, at the most",
+                found=resumed["lost_rows"] / PART_ROWS,
+                bound=1,
+                at_least=False,
+            ),
+        ),
+    )
+
+
+def make(settings: dict[str, Any]) -> dict[str, Any]:
+    """Make tonight's dump and last night's labels."""
+    folder, rows, new = Path(settings["folder"]), settings["rows"], settings["new"]
+    before = folder / "before.parquet"
+    make_dump(Path(settings["papers"]), before, rows=rows - new, seed=SEED)
+    score_file([str(before)], folder / f"labels-{rows}.parquet", classifier=MadeUp.load())
+    before.unlink()
+    make_dump(Path(settings["papers"]), folder / f"dump-{rows}.parquet", rows=rows, seed=SEED)
+    return {}
+
+
+def score(settings: dict[str, Any]) -> dict[str, Any]:
+    """Run the command as the timer does. Last night's labels are kept for the next repeat."""
+    folder, rows = Path(settings["folder"]), settings["rows"]
+    labels, report = folder / f"labels-{rows}.parquet", folder / "report.json"
+    target = folder / f"tonight-{rows}.parquet"
+    args = [str(folder / f"dump-{rows}.parquet"), "-o", str(target), "--reuse", str(labels), "--report", str(report)]
+    code = exit_code_of(command, [*args, "--quiet"])
+    told = json.loads(report.read_text())
+    if code or told["papers"]["scored"] != settings["new"] or told["papers"]["reused"] != rows - settings["new"]:
+        raise RuntimeError(f"exit code {code}, {told['papers']}")
+    target.unlink()
+    return {"stages": told["stages"], "seconds": told["seconds"]}
+
+
+def _kill_and_resume(folder: Path, papers: Path) -> dict[str, int]:
+    """Kill a run without warning when some of its parts are there, run again, and count what was done twice."""
+    dump, target, report = folder / "killed.parquet", folder / "killed-labels.parquet", folder / "killed.json"
+    rows = 10 * PART_ROWS
+    make_dump(papers, dump, rows=rows, seed=SEED + 1)
+    args = [sys.executable, "-m", "ro32.cli.score", str(dump), "-o", str(target), "--part-rows", str(PART_ROWS)]
+    args += ["--report", str(report), "--quiet"]
+    process = subprocess.Popen(args)
+    while len(list(folder.rglob("0000*-*.parquet"))) < 3 and process.poll() is None:  # noqa: PLR2004
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = PART_ROWS * len(list(folder.rglob("0000*-*.parquet")))
+    subprocess.run(args, check=True)
+    told = json.loads(report.read_text())["papers"]
+    # Of a part that was not finished when the signal came, nobody knows how far it was: all of it counts as lost.
+    return {
+        "killed_run_rows": rows,
+        "finished_rows": finished,
+        "resumed_rows": told["resumed"],
+        "lost_rows": finished + PART_ROWS - told["resumed"],
+    }
