@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from export.combine import Scores, ViewQuality, cross_fit, curves_csv, fit_view, probabilities
+from export.combine import (
+    Scores,
+    ViewQuality,
+    cross_fit,
+    curves_csv,
+    fit_view,
+    judge_view,
+    probabilities,
+    reliability,
+)
+from export.plots import RELIABILITY, plot_reliability
 from export.publish import publish
 from export.slices import judge, report
 from ro32.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
@@ -33,6 +43,8 @@ Measured on the same papers, cross-fitted: each fifth by weights and threshold f
 | view | average precision | F1 | precision | recall | expected calibration error |
 |---|---|---|---|---|---|
 {rows}
+
+![share of papers listed in {label} against the probability that they were given]({picture})
 """
 
 SLICES = """
@@ -66,6 +78,8 @@ def add_views(
     output: Path,
     overwrite: bool,
     papers: pl.DataFrame | None = None,
+    pictures: Mapping[str, bytes] | None = None,
+    made_by: str | None = None,
 ) -> Views:
     """Fit the views, and publish the bundle with them.
 
@@ -78,6 +92,8 @@ def add_views(
         overwrite: Replace a bundle that is there.
         papers: The same papers, with the columns of `export.slices.COLUMNS`: the card then tells where the bundle is
             right and wrong.
+        pictures: PNG files that the card shows, by name.
+        made_by: What made the bundle, for the card: a command and a commit.
 
     Raises:
         BundleError: The combination ranks papers worse than one of its views does alone, by more than `MAX_LOSS`.
@@ -85,7 +101,8 @@ def add_views(
     """
     manifest = bundle.manifest
     fitted = {name: fit_view(scores, name) for name in ViewName}
-    quality = {name: cross_fit(scores, name) for name in ViewName}
+    crossed = {name: cross_fit(scores, name) for name in ViewName}
+    quality = {name: judge_view(scores.positive, found) for name, found in crossed.items()}
     best_alone = max(quality[name].average_precision for name in (ViewName.ENCODER, ViewName.LINEAR))
     if quality[ViewName.COMBINED].average_precision < best_alone - MAX_LOSS:
         raise BundleError(
@@ -100,6 +117,7 @@ def add_views(
         label=manifest.positive_label,
         threshold=threshold,
         rows="\n".join(quality_row(name, quality[name]) for name in ViewName),
+        picture=RELIABILITY,
     )
     if papers is not None:
         judged = judge(
@@ -108,7 +126,12 @@ def add_views(
             category=manifest.positive_label,
         )
         text += SLICES.format(label=manifest.positive_label, report=report(judged, manifest.positive_label))
+    if made_by is not None:
+        text += f"\n## How this bundle was made\n\n{made_by}\n"
+    together = crossed[ViewName.COMBINED].probability
     files = {
+        **(pictures or {}),
+        RELIABILITY: plot_reliability(reliability(scores.positive, together), manifest.positive_label),
         MODEL: bundle.model,
         TOKENIZER: bundle.tokenizer,
         LINEAR: linear,

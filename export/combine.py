@@ -85,8 +85,21 @@ def probabilities(scores: Scores, view: View) -> NDArray[np.float32]:
     return _apply(scores, view.weights).astype(np.float32)
 
 
-def cross_fit(scores: Scores, name: ViewName) -> ViewQuality:
-    """Measure a view: every paper by what was fitted on the other folds."""
+@dataclass(frozen=True, kw_only=True)
+class CrossFitted:
+    """What a view says of n papers, each by what was fitted on the other folds.
+
+    Attributes:
+        probability: Shape (n,), float64.
+        called: Shape (n,), bool: is the probability at least the threshold that the other folds chose?
+    """
+
+    probability: NDArray[np.float64]
+    called: NDArray[np.bool_]
+
+
+def cross_fit(scores: Scores, name: ViewName) -> CrossFitted:
+    """Score every paper by a view that was fitted on the other folds."""
     fold = np.arange(len(scores)) % FOLDS
     found = np.zeros(len(scores))
     called = np.zeros(len(scores), dtype=np.bool_)
@@ -96,21 +109,50 @@ def cross_fit(scores: Scores, name: ViewName) -> ViewQuality:
         curve = precision_recall(scores.positive[others], fitted[others])
         found[mine] = fitted[mine]
         called[mine] = fitted[mine] >= curve.best_f1()[0]
-    decisions = Confusion.of(scores.positive, called)
+    return CrossFitted(probability=found, called=called)
+
+
+def judge_view(positive: NDArray[np.bool_], found: CrossFitted) -> ViewQuality:
+    """Measure what a view says of papers whose truth, shape (n,), is known."""
+    decisions = Confusion.of(positive, found.called)
     return ViewQuality(
-        average_precision=average_precision(scores.positive, found),
+        average_precision=average_precision(positive, found.probability),
         f1=decisions.f1,
         precision=decisions.precision,
         recall=decisions.recall,
-        calibration_error=calibration_error(scores.positive, found),
+        calibration_error=calibration_error(positive, found.probability),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """Papers in bins of equal width of their probability; the bins without a paper are left out.
+
+    Attributes:
+        papers: Shape (m,), int64: how many are in a bin.
+        predicted: Shape (m,), float64: their mean probability.
+        observed: Shape (m,), float64: the share of them that is positive.
+    """
+
+    papers: NDArray[np.int64]
+    predicted: NDArray[np.float64]
+    observed: NDArray[np.float64]
+
+
+def reliability(truth: NDArray[np.bool_], found: NDArray[np.float64]) -> Reliability:
+    """Compare probabilities with what came true, both (n,)."""
+    bins = np.minimum((found * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    papers = np.bincount(bins, minlength=CALIBRATION_BINS)
+    there = papers > 0
+    sums = (np.bincount(bins, weights=values, minlength=CALIBRATION_BINS)[there] for values in (found, truth))
+    predicted, observed = (total / papers[there] for total in sums)
+    return Reliability(papers=papers[there], predicted=predicted, observed=observed)
 
 
 def calibration_error(truth: NDArray[np.bool_], found: NDArray[np.float64]) -> float:
     """Return the expected calibration error: mean |share of positives - mean probability| over bins, both (n,)."""
-    bins = np.minimum((found * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=truth - found, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(truth))
+    bins = reliability(truth, found)
+    return float(np.average(np.abs(bins.observed - bins.predicted), weights=bins.papers))
 
 
 def curves_csv(curves: Mapping[ViewName, Curve]) -> bytes:

@@ -16,13 +16,16 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 export HF_HUB_OFFLINE := 1
 
+COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 train := $(DATA)/train.parquet
 validation := $(DATA)/validation.parquet
 
 .PHONY: bundle
 bundle: $(WORK)/encoder/bundle.json $(WORK)/linear.safetensors
 	$(PYTHON) -m export.views $(WORK)/encoder --linear $(WORK)/linear.safetensors --papers $(validation) \
-		--scores $(WORK)/scores.parquet -o $(OUTPUT) --overwrite 2>&1 | tee $(WORK)/views.log
+		--scores $(WORK)/scores.parquet -o $(OUTPUT) --overwrite \
+		--made-by "\`make model\` at commit $(COMMIT), the encoder's training at commit $$(cat $(WORK)/trained)." \
+		2>&1 | tee $(WORK)/views.log
 
 $(WORK)/linear.safetensors:
 	mkdir -p $(WORK)
@@ -33,7 +36,7 @@ $(WORK)/trained:
 	mkdir -p $(WORK)
 	$(PYTHON) -m ro32.cli.train --data $(train) --validation $(validation) -o $(WORK)/checkpoint $(TRAIN_FLAGS) \
 		2>&1 | tee -a $(WORK)/train.log
-	touch $@
+	echo $(COMMIT) > $@
 
 $(WORK)/encoder/bundle.json: $(WORK)/trained
 	$(PYTHON) -m export $(WORK)/checkpoint -o $(WORK)/encoder --papers $(validation) \

@@ -81,6 +81,7 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     help="The encoder's scores of these papers, as --scores-out wrote them.  [default: score them]",
 )
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
+@click.option("--made-by", metavar="TEXT", help="What made the bundle, for its card: a command and a commit.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def command(
     *,
@@ -90,6 +91,7 @@ def command(
     papers_path: Path,
     scores_path: Path | None,
     threads: int | None,
+    made_by: str | None,
     overwrite: bool,
 ) -> None:
     """Give a bundle a linear view, and fit how it and the encoder become one probability.
@@ -127,6 +129,8 @@ def command(
         output=output,
         overwrite=overwrite,
         papers=_describe(papers_path, scored),
+        pictures={path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))},
+        made_by=made_by,
     )
     click.echo("| view | average precision | F1 | precision | recall | expected calibration error |")
     for name, quality in found.quality.items():

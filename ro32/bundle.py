@@ -5,7 +5,7 @@
     linear.safetensors   the linear view (`ro32.linear`), where the bundle has one
     curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
     bundle.json          what this module reads: settings, measured quality, and the digest of each other file
-    README.md            the model card
+    README.md            the model card, and beside it the pictures that it shows, *.png
 
 bundle.json is written in one canonical form and read only in that form, its own digest included, so that no
 byte of a bundle can change unnoticed.
@@ -102,7 +102,7 @@ class Manifest:
     def scoring_digest(self) -> str:
         """SHA-256 in hex of all that a score depends on besides the text: not names, threshold or figures."""
         body = {name: value for name, value in asdict(self).items() if name not in _NOT_SCORING}
-        body["files"] = {name: digest for name, digest in self.files.items() if name not in {CARD, CURVES}}
+        body["files"] = {name: digest for name, digest in self.files.items() if name in {MODEL, TOKENIZER, LINEAR}}
         if self.view is not None:
             body["weights"] = self.views[self.view].weights
         return sha256(_canonical(body))

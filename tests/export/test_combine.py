@@ -2,9 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from export.combine import CURVE_POINTS, Scores, calibration_error, cross_fit, curves_csv, fit_view, log_odds
+from export.combine import (
+    CURVE_POINTS,
+    Reliability,
+    Scores,
+    calibration_error,
+    cross_fit,
+    curves_csv,
+    fit_view,
+    judge_view,
+    log_odds,
+    reliability,
+)
+from export.plots import plot_reliability, wilson
 from ro32.metrics import precision_recall
 from ro32.views import ViewName
 
@@ -40,7 +53,7 @@ def test_a_view_asks_only_its_own_model(scores: Scores) -> None:
 
 
 def test_two_views_are_better_than_either_and_calibrated(scores: Scores) -> None:
-    both, encoder, linear = (cross_fit(scores, name) for name in ViewName)
+    both, encoder, linear = (judge_view(scores.positive, cross_fit(scores, name)) for name in ViewName)
     assert both.average_precision > max(encoder.average_precision, linear.average_precision) + 0.01
     assert both.f1 > max(encoder.f1, linear.f1)
     assert max(view.calibration_error for view in (both, encoder, linear)) < 0.003
@@ -80,3 +93,27 @@ def test_curves_hold_points_by_rising_recall() -> None:
     assert len(lines) <= CURVE_POINTS
     assert recall == sorted(recall)
     assert recall[-1] == 1.0
+
+
+def test_reliability_compares_probabilities_with_what_came_true() -> None:
+    truth = np.array([False, True, True, True])
+    bins = reliability(truth, np.array([0.1, 0.11, 0.99, 1.0]))
+    np.testing.assert_array_equal(bins.papers, [2, 2])
+    np.testing.assert_allclose(bins.predicted, [0.105, 0.995], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(bins.observed, [0.5, 1.0], rtol=0, atol=1e-12)
+
+
+def test_interval_of_a_share_is_that_of_scipy() -> None:
+    bins = Reliability(papers=np.array([10, 7]), predicted=np.zeros(2), observed=np.array([0.3, 1.0]))
+    low, high = wilson(bins)
+    for at, (positive, papers) in enumerate([(3, 10), (7, 7)]):
+        expected = stats.binomtest(positive, papers).proportion_ci(method="wilson")
+        # The interval takes 1.96 for the quantile 1.959964.
+        np.testing.assert_allclose([low[at], high[at]], expected, rtol=0, atol=1e-4)
+
+
+def test_picture_of_reliability_is_the_same_again() -> None:
+    bins = Reliability(papers=np.array([90, 10]), predicted=np.array([0.1, 0.8]), observed=np.array([0.1, 0.7]))
+    picture = plot_reliability(bins, "cs.RO")
+    assert picture.startswith(b"\x89PNG")
+    assert plot_reliability(bins, "cs.RO") == picture

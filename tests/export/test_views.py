@@ -56,7 +56,7 @@ def test_the_bundle_holds_all_that_the_views_need(with_views: Path) -> None:
     bundle = Bundle.load(with_views)
     assert set(bundle.manifest.files) == {
         *("model.onnx", "tokenizer.json", "README.md"),
-        *("linear.safetensors", "curves.csv"),
+        *("linear.safetensors", "curves.csv", "reliability.png"),
     }
     assert set(bundle.manifest.views) == {"combined", "encoder", "linear"}
     assert bundle.manifest.view == "combined"
@@ -64,6 +64,31 @@ def test_the_bundle_holds_all_that_the_views_need(with_views: Path) -> None:
     curves = pl.read_csv(with_views / "curves.csv")
     assert set(curves["view"]) == {"combined", "encoder", "linear"}
     assert (with_views / "README.md").read_text().startswith("# Card\n\n## Views")
+
+
+def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
+    tiny_bundle: Path, linear: LinearModel, scores: Scores, tmp_path: Path
+) -> None:
+    plain = add_views(
+        Bundle.load(tiny_bundle), "# Card", linear.to_bytes(), scores, output=tmp_path / "plain", overwrite=False
+    )
+    told = add_views(
+        Bundle.load(tiny_bundle),
+        "# Card",
+        linear.to_bytes(),
+        scores,
+        output=tmp_path / "told",
+        overwrite=False,
+        pictures={"loss.png": b"a picture"},
+        made_by="`make model` at commit 0123abc.",
+    )
+    assert (tmp_path / "told" / "loss.png").read_bytes() == b"a picture"
+    assert "loss.png" in told.bundle.manifest.files
+    card = (tmp_path / "told" / "README.md").read_text()
+    assert "## How this bundle was made\n\n`make model` at commit 0123abc.\n" in card
+    assert "](reliability.png)" in card
+    assert told.bundle.digest != plain.bundle.digest
+    assert told.bundle.manifest.scoring_digest == plain.bundle.manifest.scoring_digest
 
 
 def test_views_are_added_once(with_views: Path, linear: LinearModel, scores: Scores, tmp_path: Path) -> None:
