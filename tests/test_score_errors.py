@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ro32.cli.process import run
+from ro32.cli.score import command as score_command
+from ro32.errors import Interrupted
 from tests.command_line import Outcome, Score
 
 OLD = b"yesterday's labels"
@@ -193,6 +196,27 @@ def test_ids_of_two_kinds(score: Score, labels: Path, tmp_path: Path, papers: pl
     refused(score(tmp_path / "a.parquet", tmp_path / "b.parquet", "-o", labels), labels, 65, "a.parquet", "b.parquet")
 
 
+def test_a_signal_while_a_library_works_is_no_fault_of_the_library(
+    score: Score, labels: Path, papers_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_args: object, **_options: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr("ro32.classifier.ort.InferenceSession", stopped)
+    refused(score(papers_path, "-o", labels), labels, 143, "stopped by SIGTERM")
+
+
+def test_a_signal_while_an_error_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_args: object, **_options: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr("ro32.cli.process.signal.signal", lambda *_: None)  # pytest keeps its own handlers
+    monkeypatch.setattr("ro32.cli.process.click.echo", stopped)
+    with pytest.raises(SystemExit) as ended:
+        run(score_command, ["missing.parquet", "-o", "labels.parquet"])
+    assert ended.value.code == 143
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_run_at_once(
     labels: Path, tmp_path: Path, papers_path: Path, tiny_bundle: Path, number: int, code: int
@@ -216,4 +240,4 @@ def test_a_signal_ends_the_run_at_once(
     process.send_signal(number)
     stderr = process.communicate(timeout=30)[1]
     assert time.monotonic() - asked < 10  # 2 s are promised; a busy machine must not fail the test
-    refused(Outcome(process.returncode, "", stderr), labels, code, "nothing was published")
+    refused(Outcome(process.returncode, "", stderr), labels, code, "stopped by", "run again to go on")
