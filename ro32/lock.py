@@ -4,7 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,7 +44,8 @@ def only_run(target: Path) -> Iterator[None]:
         _sign(path)
         yield
     finally:
-        lock.release()
+        with suppress(OSError):  # the end of the process frees it too; what was done in its shelter is done
+            lock.release()
 
 
 def _sign(path: Path) -> None:

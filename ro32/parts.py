@@ -128,9 +128,10 @@ class PartStore:
 
         What cannot be removed stays: labels that are published are not put in doubt by a left-over.
         """
-        for path in leftovers(self._target):
-            with suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with suppress(OSError):
+            for path in leftovers(self._target):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def parts_folder(target: Path) -> Path:

@@ -89,7 +89,7 @@ def score_file(
             resumed = _finish_parts(job, store, previous, on_progress)
             counts = commit(job, store)
             store.clear()
-    except OSError as error:
+    except OSError as error:  # before the commit; after it, nothing raises one
         raise ReadWriteError(
             f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
         ) from error

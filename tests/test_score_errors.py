@@ -1,5 +1,6 @@
 """Each thing that can be wrong with a call: its exit code, one sentence that says what to do, the target untouched."""
 
+import errno
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ro32 import durable
 from ro32.cli.process import run
 from ro32.cli.score import command as score_command
 from ro32.errors import Interrupted
@@ -194,6 +196,23 @@ def test_ids_of_two_kinds(score: Score, labels: Path, tmp_path: Path, papers: pl
     papers.write_parquet(tmp_path / "a.parquet")
     papers.with_columns(id=pl.int_range(papers.height)).write_parquet(tmp_path / "b.parquet")
     refused(score(tmp_path / "a.parquet", tmp_path / "b.parquet", "-o", labels), labels, 65, "a.parquet", "b.parquet")
+
+
+def test_a_disk_that_does_not_confirm_new_labels(
+    score: Score, labels: Path, papers_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rename cannot be taken back, and the message must not say that nothing was published."""
+
+    def sync(folder: Path) -> None:
+        if folder == labels.parent and labels.read_bytes() != OLD:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(durable, "sync_folder", sync)
+    outcome = score(papers_path, "-o", labels)
+    assert outcome.code == 74
+    assert "is in place and complete" in outcome.stderr
+    assert "nothing was published" not in outcome.stderr
+    assert pl.read_parquet(labels).height == pl.read_parquet(papers_path).height
 
 
 def test_a_signal_while_a_library_works_is_no_fault_of_the_library(
