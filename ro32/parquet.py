@@ -14,6 +14,8 @@ from ro32.errors import InputDataError, InputMissingError, ReadWriteError
 _READ_ROWS = 2_048
 """Rows decoded at once: what bounds memory when a file is one huge row group."""
 _READ_BUFFER_BYTES = 1 << 20
+_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises for unreadable content, the last for a column's name. An OSError of the system has a number."""
 
 
 def read_footer(path: Path) -> tuple[pa.Schema, int]:
@@ -32,8 +34,12 @@ def read_footer(path: Path) -> tuple[pa.Schema, int]:
         ) from error
     try:
         with _open(path) as file:
-            return file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
+            footer = file.metadata
+            groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+            if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:  # pyarrow believes the one or the other
+                raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
+            return file.schema_arrow, footer.num_rows
+    except _DAMAGED as error:
         kind = "is empty" if empty else f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
 
@@ -71,12 +77,10 @@ def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Itera
                     where = f"{path}, row group {group}"
                     yield row, batch.select(list(columns))
                     row += batch.num_rows
-    except pa.ArrowException as error:
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
         raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
-    except OSError as error:
-        if error.errno is None:  # pyarrow reports unreadable content as an OSError without a number
-            raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
-        raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -84,6 +85,31 @@ def test_damaged_page(score: Score, labels: Path, tmp_path: Path, papers: pl.Dat
     data[(column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size // 2] ^= 4
     path.write_bytes(data)
     refused(score(path, "-o", labels), labels, 65, "row group 0", "CRC")
+
+
+def test_a_footer_that_contradicts_itself(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame) -> None:
+    """One flipped bit makes a footer announce fewer rows than its row groups hold; pyarrow would read just those."""
+    path = tmp_path / "papers.parquet"
+    pq.write_table(papers.head(40).select("id", "title", "abstract").to_arrow(), path, store_schema=False)
+    good = path.read_bytes()
+    start = len(good) - 8 - int.from_bytes(good[-8:-4], "little")
+    for bit in range(8 * start, 8 * len(good)):
+        data = bytearray(good)
+        data[bit // 8] ^= 1 << bit % 8
+        with suppress(OSError, pa.ArrowException, UnicodeDecodeError):
+            footer = pq.read_metadata(pa.BufferReader(data))
+            if 0 < footer.num_rows < 40 == footer.row_group(0).num_rows:
+                path.write_bytes(data)
+                refused(score(path, "-o", labels), labels, 65, f"announces {footer.num_rows} rows", "but 40")
+                return
+    pytest.fail("no bit of the footer holds the number of rows")
+
+
+def test_a_column_name_that_is_not_utf8(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame) -> None:
+    path = tmp_path / "papers.parquet"
+    pq.write_table(papers.to_arrow(), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"categories", b"\xffategories"))
+    refused(score(path, "-o", labels), labels, 65, "papers.parquet", "utf-8", "get the file again")
 
 
 def test_invalid_utf8(score: Score, labels: Path, tmp_path: Path) -> None:
