@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ro32.errors import OutputError, ReadWriteError
+from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -23,11 +23,14 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
 
     Raises:
         OutputError: The folder does not exist or cannot be written to.
+        OSError: The disk is full or failed.
     """
     path = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
         return path, path.open("xb")
     except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
         raise OutputError(
             f"{target}: cannot be created: {error.strerror}; name a file in a folder that exists and is writable"
         ) from error

@@ -15,7 +15,11 @@ Anything else that escapes is a bug: exit code 70. Only `ro32.cli` turns an erro
 A message says where, what was expected, what was found and what to do.
 """
 
+import errno
 import signal
+
+DISK_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
+"""Error numbers that speak of the disk, which failed or is full, and not of a path or its permissions."""
 
 
 class Ro32Error(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ro32.errors import OutputError, TryAgainError
+from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
 
 
 def lock_path(target: Path) -> Path:
@@ -27,6 +27,7 @@ def only_run(target: Path) -> Iterator[None]:
     Raises:
         TryAgainError: Another run holds it; says which.
         OutputError: The lock file cannot be created, or the file system knows no locks.
+        OSError: The disk is full or failed.
     """
     path = lock_path(target)
     lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive kill -9
@@ -36,6 +37,8 @@ def only_run(target: Path) -> Iterator[None]:
     except Timeout:
         raise TryAgainError(f"{target}: {_holder(path)} is writing it; wait for its end") from None
     except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
         raise OutputError(
             f"{target}: cannot be created: its lock {path.name}: {error.strerror}; "
             "name a file in a folder that exists, is writable and allows locks"

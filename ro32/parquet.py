@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error
 
 _READ_ROWS = 2_048
 """Rows decoded at once: what bounds memory when a file is one huge row group."""
@@ -24,15 +24,12 @@ def read_footer(path: Path) -> tuple[pa.Schema, int]:
     Raises:
         InputMissingError: The file does not exist or may not be read.
         InputDataError: It is not Parquet, or damaged.
+        ReadWriteError: The disk failed.
     """
+    empty = False
     try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise InputMissingError(
-            f"{path}: cannot be read: {error.strerror}; check the path and its permissions"
-        ) from error
-    try:
+        with path.open("rb") as raw:
+            empty = not raw.read(1)
         with _open(path) as file:
             footer = file.metadata
             groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
@@ -40,8 +37,17 @@ def read_footer(path: Path) -> tuple[pa.Schema, int]:
                 raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
             return file.schema_arrow, footer.num_rows
     except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from error
         kind = "is empty" if empty else f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
+
+
+def unreadable(path: Path, error: OSError) -> Ro32Error:
+    """Return what to raise when the operating system refuses to open or read an input file."""
+    if error.errno in DISK_ERRNOS:
+        return ReadWriteError(f"{path}: reading failed: {error.strerror}; run again")
+    return InputMissingError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions")
 
 
 def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32 import durable
-from ro32.errors import OutputError
+from ro32.errors import DISK_ERRNOS, OutputError
 from ro32.labels import FOOTER_KEY, WRITER_OPTIONS
 from ro32.papers import Part
 
@@ -85,10 +85,13 @@ class PartStore:
 
         Raises:
             OutputError: It cannot be created.
+            OSError: The disk is full or failed.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno in DISK_ERRNOS:
+                raise
             raise OutputError(
                 f"{self._folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
             ) from error

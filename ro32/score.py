@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ro32.classifier import Classifier
 from ro32.commit import commit
-from ro32.errors import InputDataError, OutputError, ReadWriteError
+from ro32.errors import DISK_ERRNOS, InputDataError, OutputError, ReadWriteError
 from ro32.job import Job, Settings
 from ro32.labels import outcomes_of
 from ro32.lock import only_run
@@ -73,15 +73,15 @@ def score_file(
     """
     clock = time.monotonic()
     settings = settings or Settings()
-    job = Job(
-        plan=make_plan(find_files(inputs), settings.columns, settings.part_rows),
-        target=target.resolve(),
-        classifier=classifier,
-        settings=settings,
-        started=datetime.now(UTC),
-    )
-    _check_target(job.target, job.plan)
+    plan = make_plan(find_files(inputs), settings.columns, settings.part_rows)
     try:
+        job = Job(
+            plan=plan,
+            target=_resolve_target(target, plan),
+            classifier=classifier,
+            settings=settings,
+            started=datetime.now(UTC),
+        )
         with only_run(job.target):
             previous, not_reused = _previous(job)
             store = PartStore(job.target, job.fingerprint)
@@ -140,16 +140,23 @@ def _finish_parts(job: Job, store: PartStore, previous: OutcomeIndex, on_progres
     return resumed
 
 
-def _check_target(target: Path, plan: Plan) -> None:
-    """Refuse a target in no folder, one that is a folder, or one of the input files under any name."""
-    if not target.parent.is_dir():
+def _resolve_target(target: Path, plan: Plan) -> Path:
+    """Follow the target's links; refuse one in no folder, one that is a folder, or one of the input files."""
+    try:
+        path = target.resolve()
+        if not path.parent.is_dir():
+            raise OutputError(
+                f"{target}: cannot be created: no folder {path.parent}; name a file in a folder that exists"
+            )
+        if path.is_dir():
+            raise OutputError(f"{target} is a folder; name a file in it")
+        for source in plan.sources if path.exists() else ():
+            if source.path.samefile(path):  # compares device and inode: sees through links of both kinds
+                raise OutputError(f"{target} is the input file {source.path} itself; name another file")
+    except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
+        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+            raise
         raise OutputError(
-            f"{target}: cannot be created: no folder {target.parent}; name a file in a folder that exists"
-        )
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; name a file in it")
-    if not target.exists():
-        return
-    for source in plan.sources:
-        if source.path.samefile(target):  # compares device and inode: sees through links of both kinds
-            raise OutputError(f"{target} is the input file {source.path} itself; name another file")
+            f"{target}: cannot be created: {error}; name a file in a folder that is accessible"
+        ) from error
+    return path

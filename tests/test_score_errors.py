@@ -63,6 +63,27 @@ def test_unreadable_file(score: Score, labels: Path, tmp_path: Path, papers: pl.
     refused(score(tmp_path / "papers.parquet", "-o", labels), labels, 66, "permissions")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_folder_within_the_input(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame) -> None:
+    (tmp_path / "dump" / "closed").mkdir(parents=True)
+    papers.write_parquet(tmp_path / "dump" / "papers.parquet")
+    (tmp_path / "dump" / "closed").chmod(0)
+    refused(score(tmp_path / "dump", "-o", labels), labels, 66, "closed", "permissions")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".parquet/papers.parquet"])
+def test_a_path_that_the_system_refuses(
+    score: Score, labels: Path, tmp_path: Path, papers_path: Path, name: str
+) -> None:
+    refused(score(tmp_path / name, "-o", labels), labels, 66, "File name too long", "check the path")
+    refused(score(papers_path, "-o", tmp_path / name), labels, 73, "cannot be created", "File name too long")
+
+
+def test_output_is_a_link_to_itself(score: Score, labels: Path, tmp_path: Path, papers_path: Path) -> None:
+    (tmp_path / "loop.parquet").symlink_to(tmp_path / "loop.parquet")
+    refused(score(papers_path, "-o", tmp_path / "loop.parquet"), labels, 73, "cannot be created")
+
+
 @pytest.mark.parametrize("content", [b"", b"id,title,abstract\n1,a,b\n", b"PAR1" + bytes(100) + b"PAR1"])
 def test_not_parquet(score: Score, labels: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "papers.parquet").write_bytes(content)

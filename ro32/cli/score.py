@@ -21,12 +21,17 @@ from ro32.views import ViewName
 @click.command(name="ro32-score", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("inputs", nargs=-1, required=True, metavar="PAPERS...")
 @click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Labels file to write."
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, readable=False),
+    help="Labels file to write.",
 )
 @click.option(
     "--bundle",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Model to score with.  [default: the one that comes with ro32]",
 )
 @click.option(
@@ -56,7 +61,7 @@ from ro32.views import ViewName
 @click.option(
     "--reuse",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Earlier labels: papers whose text is in them are not scored again.  [default: those in FILE of -o]",
 )
 @click.option("--no-reuse", is_flag=True, help="Score every paper, whatever earlier labels hold.")
