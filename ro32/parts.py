@@ -95,6 +95,8 @@ class PartStore:
             raise OutputError(
                 f"{self._folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
             ) from error
+        for folder in (self._folder.parent, self._target.parent):  # else a power cut takes the folder, parts and all
+            durable.sync_folder(folder)
 
     def save(self, part: Part, finished: FinishedPart) -> None:
         """Keep a finished part.
@@ -113,13 +115,15 @@ class PartStore:
     def load(self, part: Part) -> FinishedPart | None:
         """Return a part that is finished and undamaged, else None.
 
-        Raises:
-            OSError: The disk failed.
+        One that cannot be read counts as damaged: it is done again and replaced, where another try might fail forever.
         """
         path = self._paths.get(part.index)
         if path is None:
             return None
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
         if hashlib.sha256(data).hexdigest() != path.stem.partition("-")[2]:
             return None
         table = pq.read_table(pa.BufferReader(data))
