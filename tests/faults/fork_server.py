@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -122,6 +123,7 @@ def end(main: Main) -> NoReturn:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a child gets before it installs its handlers ends it
     hello = {"pid": os.getpid(), "why_no_faults": seam.why_not()}
     for name in PRELOADED:
         import_module(name)

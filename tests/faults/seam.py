@@ -189,12 +189,23 @@ def why_not() -> str | None:
     """Tell why faults cannot be injected here; None where they can. Tries it in a child of this process."""
     if not SUPPORTED:
         return f"faults are injected on Linux on {' or '.join(MACHINES)}, not on {platform.system()}"
+    looked_at, look = os.pipe()
     child = os.fork()
     if child == 0:
+        code = 0
         try:
             install(())
         except OSError as error:
-            os._exit(error.errno or 1)
-        os._exit(0)
+            code = error.errno or 1
+        os.read(looked_at, 1)
+        os._exit(code)
+    try:
+        Path(f"/proc/{child}/mem").open("rb").close()
+        reason = None
+    except OSError as error:
+        reason = f"the kernel shows nothing of a child's memory: {error.strerror}"
+    os.write(look, b"!")
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return f"the kernel allows no seccomp listener: {os.strerror(code)}" if code else None
+    os.close(looked_at)
+    os.close(look)
+    return f"the kernel allows no seccomp listener: {os.strerror(code)}" if code else reason
