@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ro32.errors import OutputError
+from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -23,11 +23,14 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
 
     Raises:
         OutputError: The folder does not exist or cannot be written to.
+        OSError: The disk is full or failed.
     """
     path = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
         return path, path.open("xb")
     except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
         raise OutputError(
             f"{target}: cannot be created: {error.strerror}; name a file in a folder that exists and is writable"
         ) from error
@@ -54,12 +57,19 @@ def publish(temporary: Path, file: BinaryIO, target: Path) -> None:
 
     Raises:
         OSError: The disk is full or failed; the target is as it was.
+        ReadWriteError: The target is new and whole, but a power cut may bring the old one back.
     """
     file.flush()
     os.fsync(file.fileno())
     file.close()
     temporary.replace(target)
-    sync_folder(target.parent)
+    try:
+        sync_folder(target.parent)
+    except OSError as error:
+        raise ReadWriteError(
+            f"{target}: is in place and complete, but the disk does not confirm it ({error.strerror}), so a power cut "
+            "may bring back what was there before; run again"
+        ) from error
 
 
 def write(target: Path, data: bytes) -> None:
@@ -68,6 +78,7 @@ def write(target: Path, data: bytes) -> None:
     Raises:
         OutputError: The folder does not exist or cannot be written to.
         OSError: The disk is full or failed; the target is as it was.
+        ReadWriteError: As `publish` raises it.
     """
     temporary, file = create_beside(target)
     try:

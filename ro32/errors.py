@@ -7,14 +7,19 @@ Ro32Error
 ├── OutputError          73   the output cannot be created
 ├── ReadWriteError       74   the disk or the network failed while reading or writing
 ├── TryAgainError        75   locked by another run, or the input changed while it was read
-├── BundleError          78   the bundle or checkpoint is missing, tampered with or unusable
-└── Interrupted   130 / 143   SIGINT / SIGTERM
+└── BundleError          78   the bundle or checkpoint is missing, tampered with or unusable
+
+Interrupted       130 / 143   SIGINT / SIGTERM
 
 Anything else that escapes is a bug: exit code 70. Only `ro32.cli` turns an error into an exit code.
 A message says where, what was expected, what was found and what to do.
 """
 
+import errno
 import signal
+
+DISK_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
+"""Error numbers that speak of the disk, which failed or is full, and not of a path or its permissions."""
 
 
 class Ro32Error(Exception):
@@ -65,8 +70,11 @@ class BundleError(Ro32Error):
     exit_code = 78
 
 
-class Interrupted(Ro32Error):  # noqa: N818 - a request from outside, not a fault
+class Interrupted(BaseException):
     """The process was asked to stop.
+
+    Like KeyboardInterrupt it is no Exception: it may come anywhere, within a library too, and what catches every
+    exception there must not take it for one of its own.
 
     Args:
         signal_number: SIGINT or SIGTERM; the exit code is 128 plus this number, as shells count it.
@@ -74,4 +82,6 @@ class Interrupted(Ro32Error):  # noqa: N818 - a request from outside, not a faul
 
     def __init__(self, signal_number: int) -> None:
         self.exit_code = 128 + signal_number
-        super().__init__(f"stopped by {signal.Signals(signal_number).name}; nothing was published")
+        super().__init__(
+            f"stopped by {signal.Signals(signal_number).name}; no file is left half written; run again to go on"
+        )

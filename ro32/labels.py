@@ -127,12 +127,14 @@ class LabelsFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._temporary.unlink(missing_ok=True)  # nothing left to remove after a commit
+        with suppress(OSError):  # nothing left to remove after a commit; what stays, a run that ends well removes
+            self._temporary.unlink()
         if not self._file.closed:  # not committed: what cannot be written any more is not wanted any more
             with suppress(OSError, pa.ArrowException):
                 self._writer.close()
             self._writer.is_open = False  # else its destructor tries again, and complains
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
 
     def append(self, table: pa.Table) -> None:
         """Write the rows of one part.
@@ -152,7 +154,7 @@ class LabelsFile:
 
         Raises:
             OSError: The disk is full or failed; the target is as it was.
-            ReadWriteError: The file does not read back as it was written.
+            ReadWriteError: The file does not read back as it was written, or is in place but not for sure on the disk.
         """
         self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(provenance)})
         self._writer.close()

@@ -5,13 +5,13 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ro32.errors import OutputError, TryAgainError
+from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
 
 _GRACE_S = 0.2
 """How long a run waits for the lock: no run ends so soon, but `holder` asks for it and lets go at once."""
@@ -31,6 +31,7 @@ def only_run(target: Path) -> Iterator[None]:
     Raises:
         TryAgainError: Another run holds it; says which.
         OutputError: The lock file cannot be created, or the file system knows no locks.
+        OSError: The disk is full or failed.
     """
     path = lock_path(target)
     lock = FileLock(path, timeout=_GRACE_S, fallback_to_soft=False)  # a soft lock would outlive kill -9
@@ -40,6 +41,8 @@ def only_run(target: Path) -> Iterator[None]:
     except Timeout:
         raise TryAgainError(f"{target}: {_holder(path)} is writing it; wait for its end") from None
     except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
         raise OutputError(
             f"{target}: cannot be created: its lock {path.name}: {error.strerror}; "
             "name a file in a folder that exists, is writable and allows locks"
@@ -48,7 +51,8 @@ def only_run(target: Path) -> Iterator[None]:
         _sign(path)
         yield
     finally:
-        lock.release()
+        with suppress(OSError):  # the end of the process frees it too; what was done in its shelter is done
+            lock.release()
 
 
 def holder(target: Path) -> str | None:

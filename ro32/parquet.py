@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error
 
 DEFAULT_MAX_EXPANSION = 100.0
 """Uncompressed bytes that a file may announce for each byte it has. Dumps of arXiv, compressed with zstd, have 3.5."""
@@ -19,6 +19,8 @@ ALWAYS_ALLOWED_BYTES = 64 << 20
 _READ_ROWS = 2_048
 """Rows decoded at once: what bounds memory when a file is one huge row group."""
 _READ_BUFFER_BYTES = 1 << 20
+_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises for unreadable content, the last for a column's name. An OSError of the system has a number."""
 
 
 def read_footer(path: Path, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
@@ -32,21 +34,31 @@ def read_footer(path: Path, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tup
     Raises:
         InputMissingError: The file does not exist or may not be read.
         InputDataError: It is not Parquet, or damaged, or announces too many bytes.
+        ReadWriteError: The disk failed.
     """
+    empty = False
     try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise InputMissingError(
-            f"{path}: cannot be read: {error.strerror}; check the path and its permissions"
-        ) from error
-    try:
+        with path.open("rb") as raw:
+            empty = not raw.read(1)
         with _open(path) as file:
-            _check_expansion(path, file.metadata, max_expansion)
-            return file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last for a column's name
+            footer = file.metadata
+            groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+            if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:  # pyarrow believes the one or the other
+                raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
+            _check_expansion(path, footer, max_expansion)
+            return file.schema_arrow, footer.num_rows
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from error
         kind = "is empty" if empty else f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
+
+
+def unreadable(path: Path, error: OSError) -> Ro32Error:
+    """Return what to raise when the operating system refuses to open or read an input file."""
+    if error.errno in DISK_ERRNOS:
+        return ReadWriteError(f"{path}: reading failed: {error.strerror}; run again")
+    return InputMissingError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions")
 
 
 def _check_expansion(path: Path, footer: pq.FileMetaData, limit: float) -> None:
@@ -108,12 +120,10 @@ def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Itera
                     where = f"{path}, row group {group}"
                     yield row, batch.select(list(columns))
                     row += batch.num_rows
-    except pa.ArrowException as error:
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
         raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
-    except OSError as error:
-        if error.errno is None:  # pyarrow reports unreadable content as an OSError without a number
-            raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
-        raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32 import durable
-from ro32.errors import OutputError
+from ro32.errors import DISK_ERRNOS, OutputError
 from ro32.labels import FOOTER_KEY, WRITER_OPTIONS
 from ro32.papers import Part
 
@@ -90,13 +90,18 @@ class PartStore:
 
         Raises:
             OutputError: It cannot be created.
+            OSError: The disk is full or failed.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno in DISK_ERRNOS:
+                raise
             raise OutputError(
                 f"{self._folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
             ) from error
+        for folder in (self._folder.parent, self._target.parent):  # else a power cut takes the folder, parts and all
+            durable.sync_folder(folder)
 
     def save(self, part: Part, finished: FinishedPart) -> None:
         """Keep a finished part.
@@ -115,13 +120,15 @@ class PartStore:
     def load(self, part: Part) -> FinishedPart | None:
         """Return a part that is finished and undamaged, else None.
 
-        Raises:
-            OSError: The disk failed.
+        One that cannot be read counts as damaged: it is done again and replaced, where another try might fail forever.
         """
         path = self._paths.get(part.index)
         if path is None:
             return None
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
         if hashlib.sha256(data).hexdigest() != path.stem.partition("-")[2]:
             return None
         table = pq.read_table(pa.BufferReader(data))
@@ -133,9 +140,10 @@ class PartStore:
 
         What cannot be removed stays: labels that are published are not put in doubt by a left-over.
         """
-        for path in leftovers(self._target):
-            with suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with suppress(OSError):
+            for path in leftovers(self._target):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def parts_folder(target: Path) -> Path:

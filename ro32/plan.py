@@ -2,9 +2,11 @@
 
 import glob
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 
@@ -13,6 +15,8 @@ from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageE
 from ro32.papers import Columns, Part, check_schema, is_text
 
 DEFAULT_PART_ROWS = 10_000
+_HIDDEN = (".", "_")
+"""How names begin that are not part of a dump: left-overs of whatever wrote it, and of runs of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,11 @@ class Plan:
             TryAgainError: A file was written to, replaced or removed.
         """
         for source in self.sources:
-            if _identity(source.path) != source.identity:
+            try:
+                unchanged = _identity(source.path) == source.identity
+            except OSError:
+                unchanged = False
+            if not unchanged:
                 raise TryAgainError(f"{source.path} changed while it was read; run again when it is complete")
 
 
@@ -77,23 +85,46 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
         Distinct files, sorted by name.
 
     Raises:
-        InputMissingError: An input names nothing.
+        InputMissingError: An input names nothing, or may not be looked at.
+        ReadWriteError: The disk failed.
     """
     found: set[Path] = set()
     for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            files = [file for file in path.rglob("*.parquet") if not file.name.startswith((".", "_"))]
-            wanted = f"folder {text} holds no *.parquet file"
-        elif path.exists():  # also a file whose name looks like a pattern
-            files, wanted = [path], ""
-        else:
-            files = [Path(file) for file in glob.glob(text, recursive=True) if Path(file).is_file()]  # noqa: PTH207 - an absolute pattern is allowed here
-            wanted = f"input {text} does not exist" if not glob.has_magic(text) else f"no file matches {text}"
+        try:
+            files, wanted = _files_of(text)
+        except OSError as error:
+            raise parquet.unreadable(Path(error.filename or text), error) from error
         if not files:
             raise InputMissingError(f"{wanted}; name a Parquet file, a folder or a pattern")
         found.update(files)
     return sorted(found)
+
+
+def _files_of(text: str) -> tuple[list[Path], str]:
+    """Return the files that an input names, and what to say where there are none."""
+    path = Path(text)
+    if path.is_dir():
+        return _files_below(path), f"folder {text} holds no *.parquet file"
+    if path.exists():  # also a file whose name looks like a pattern
+        return [path], ""
+    files = [Path(file) for file in glob.glob(text, recursive=True) if Path(file).is_file()]  # noqa: PTH207 - an absolute pattern is allowed here
+    return files, f"no file matches {text}" if glob.has_magic(text) else f"input {text} does not exist"
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """List the *.parquet files of a folder at any depth, hidden ones and hidden folders aside.
+
+    Unlike `Path.rglob` this passes over no folder that cannot be read: its papers would be missing without a word.
+    """
+    files: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=_give_up):
+        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
+        files += [Path(parent, name) for name in names if name.endswith(".parquet") and not name.startswith(_HIDDEN)]
+    return files
+
+
+def _give_up(error: OSError) -> NoReturn:
+    raise error
 
 
 def make_plan(
@@ -114,6 +145,7 @@ def make_plan(
         InputMissingError: A file does not exist or may not be read.
         InputDataError: A file is not Parquet, or lacks a column, or a column is of the wrong type, or it announces too
             many bytes.
+        ReadWriteError: The disk failed.
     """
     if part_rows < 1:
         raise UsageError(f"a part has at least 1 row, found {part_rows}")
@@ -131,17 +163,17 @@ def make_plan(
 
 
 def _describe(path: Path, columns: Columns, max_expansion: float) -> Source:
-    identity = _identity(path)  # before the first byte is read, so that no later change goes unnoticed
+    try:
+        identity = _identity(path)  # before the first byte is read, so that no later change goes unnoticed
+    except OSError as error:
+        raise parquet.unreadable(path, error) from error
     schema, rows = parquet.read_footer(path, max_expansion)
     check_schema(path, schema, columns)
     return Source(path=path, rows=rows, id_type=schema.field(columns.id).type, identity=identity)
 
 
 def _identity(path: Path) -> tuple[int, int, int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0, 0, 0
+    status = path.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

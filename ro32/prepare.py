@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ro32.classifier import Classifier
-from ro32.errors import OutputError
+from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
 from ro32.job import Job, OnError, Settings
 from ro32.journal import Journal, Stage
 from ro32.plan import find_files, make_plan
@@ -27,6 +27,7 @@ def prepare(
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for.
         OutputError: The target cannot be created, or is one of the input files.
+        ReadWriteError: The disk failed.
     """
     journal.enter(Stage.PLAN)
     files = find_files(inputs)
@@ -52,6 +53,7 @@ def resolve_output(path: Path, inputs: Sequence[Path]) -> Path:
 
     Raises:
         OutputError: It is one of these, or cannot be looked at.
+        ReadWriteError: The disk failed.
     """
     try:
         resolved = path.resolve()
@@ -65,6 +67,8 @@ def resolve_output(path: Path, inputs: Sequence[Path]) -> Path:
             if file.exists() and file.samefile(resolved):  # by device and inode: sees through links of both kinds
                 raise OutputError(f"{path} is the input file {file} itself; name another file")
     except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
+        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+            raise ReadWriteError(f"{path}: looking at it failed: {error.strerror}; run again") from error
         raise OutputError(
             f"{path}: cannot be created: {error}; name a file in a folder that can be looked at"
         ) from error

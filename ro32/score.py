@@ -85,7 +85,7 @@ def score_file(
             journal.enter(Stage.COMMIT)
             commit(job, store, journal)
             store.clear()
-    except OSError as error:
+    except OSError as error:  # before the commit; after it, nothing raises one
         raise ReadWriteError(
             f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
         ) from error

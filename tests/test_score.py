@@ -161,6 +161,21 @@ def test_several_files_are_one_input_sorted_by_name(
         assert pl.read_parquet(tmp_path / "labels.parquet").equals(expected)
 
 
+def test_hidden_files_and_folders_are_no_input(papers: pl.DataFrame, tmp_path: Path, classifier: Classifier) -> None:
+    """What lies in them is a left-over of a run, ours or another's."""
+    for name in (
+        "papers.parquet",
+        ".hidden.parquet",
+        "_too.parquet",
+        ".labels.parquet.parts/1/a.parquet",
+        "_tmp/b.parquet",
+    ):
+        (tmp_path / "dump" / name).parent.mkdir(parents=True, exist_ok=True)
+        papers.head(5).write_parquet(tmp_path / "dump" / name)
+    summary = score_file([str(tmp_path / "dump")], tmp_path / "labels.parquet", classifier=classifier)
+    assert summary.counts.rows == 5
+
+
 def test_the_footer_tells_what_made_the_file(papers: pl.DataFrame, tmp_path: Path, classifier: Classifier) -> None:
     labels = labels_of(papers, tmp_path, classifier)
     told = read_provenance(tmp_path / "labels.parquet")

@@ -1,11 +1,13 @@
 """Each thing that can be wrong with a call: its exit code, one sentence that says what to do, the target untouched."""
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ro32 import durable
+from ro32.cli.process import run
+from ro32.cli.score import command as score_command
+from ro32.errors import Interrupted
 from tests.command_line import Outcome, Score
 
 OLD = b"yesterday's labels"
@@ -57,6 +63,27 @@ def test_unreadable_file(score: Score, labels: Path, tmp_path: Path, papers: pl.
     refused(score(tmp_path / "papers.parquet", "-o", labels), labels, 66, "permissions")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_folder_within_the_input(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame) -> None:
+    (tmp_path / "dump" / "closed").mkdir(parents=True)
+    papers.write_parquet(tmp_path / "dump" / "papers.parquet")
+    (tmp_path / "dump" / "closed").chmod(0)
+    refused(score(tmp_path / "dump", "-o", labels), labels, 66, "closed", "permissions")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".parquet/papers.parquet"])
+def test_a_path_that_the_system_refuses(
+    score: Score, labels: Path, tmp_path: Path, papers_path: Path, name: str
+) -> None:
+    refused(score(tmp_path / name, "-o", labels), labels, 66, "File name too long", "check the path")
+    refused(score(papers_path, "-o", tmp_path / name), labels, 73, "cannot be created", "File name too long")
+
+
+def test_output_is_a_link_to_itself(score: Score, labels: Path, tmp_path: Path, papers_path: Path) -> None:
+    (tmp_path / "loop.parquet").symlink_to(tmp_path / "loop.parquet")
+    refused(score(papers_path, "-o", tmp_path / "loop.parquet"), labels, 73, "cannot be created")
+
+
 @pytest.mark.parametrize("content", [b"", b"id,title,abstract\n1,a,b\n", b"PAR1" + bytes(100) + b"PAR1"])
 def test_not_parquet(score: Score, labels: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "papers.parquet").write_bytes(content)
@@ -79,6 +106,31 @@ def test_damaged_page(score: Score, labels: Path, tmp_path: Path, papers: pl.Dat
     data[(column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size // 2] ^= 4
     path.write_bytes(data)
     refused(score(path, "-o", labels), labels, 65, "row group 0", "CRC")
+
+
+def test_a_footer_that_contradicts_itself(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame) -> None:
+    """One flipped bit makes a footer announce fewer rows than its row groups hold; pyarrow would read just those."""
+    path = tmp_path / "papers.parquet"
+    pq.write_table(papers.head(40).select("id", "title", "abstract").to_arrow(), path, store_schema=False)
+    good = path.read_bytes()
+    start = len(good) - 8 - int.from_bytes(good[-8:-4], "little")
+    for bit in range(8 * start, 8 * len(good)):
+        data = bytearray(good)
+        data[bit // 8] ^= 1 << bit % 8
+        with suppress(OSError, pa.ArrowException, UnicodeDecodeError):
+            footer = pq.read_metadata(pa.BufferReader(data))
+            if 0 < footer.num_rows < 40 == footer.row_group(0).num_rows:
+                path.write_bytes(data)
+                refused(score(path, "-o", labels), labels, 65, f"announces {footer.num_rows} rows", "but 40")
+                return
+    pytest.fail("no bit of the footer holds the number of rows")
+
+
+def test_a_column_name_that_is_not_utf8(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame) -> None:
+    path = tmp_path / "papers.parquet"
+    pq.write_table(papers.to_arrow(), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"categories", b"\xffategories"))
+    refused(score(path, "-o", labels), labels, 65, "papers.parquet", "utf-8", "get the file again")
 
 
 def test_invalid_utf8(score: Score, labels: Path, tmp_path: Path) -> None:
@@ -126,11 +178,6 @@ def test_output_folder_not_writable(score: Score, labels: Path, papers_path: Pat
 
 def test_output_is_a_folder(score: Score, labels: Path, papers_path: Path, tmp_path: Path) -> None:
     refused(score(papers_path, "-o", tmp_path), labels, 73, "is a folder")
-
-
-def test_output_is_a_link_to_itself(score: Score, labels: Path, papers_path: Path, tmp_path: Path) -> None:
-    (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    refused(score(papers_path, "-o", tmp_path / "loop"), labels, 73, "cannot be created")
 
 
 @pytest.mark.parametrize("kind", ["same", "symlink", "hardlink", "other-spelling", "folder"])
@@ -198,6 +245,44 @@ def test_ids_of_two_kinds(score: Score, labels: Path, tmp_path: Path, papers: pl
     refused(score(tmp_path / "a.parquet", tmp_path / "b.parquet", "-o", labels), labels, 65, "a.parquet", "b.parquet")
 
 
+def test_a_disk_that_does_not_confirm_new_labels(
+    score: Score, labels: Path, papers_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rename cannot be taken back, and the message must not say that nothing was published."""
+
+    def sync(folder: Path) -> None:
+        if folder == labels.parent and labels.read_bytes() != OLD:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(durable, "sync_folder", sync)
+    outcome = score(papers_path, "-o", labels)
+    assert outcome.code == 74
+    assert "is in place and complete" in outcome.stderr
+    assert "nothing was published" not in outcome.stderr
+    assert pl.read_parquet(labels).height == pl.read_parquet(papers_path).height
+
+
+def test_a_signal_while_a_library_works_is_no_fault_of_the_library(
+    score: Score, labels: Path, papers_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_args: object, **_options: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr("ro32.classifier.ort.InferenceSession", stopped)
+    refused(score(papers_path, "-o", labels), labels, 143, "stopped by SIGTERM")
+
+
+def test_a_signal_while_an_error_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_args: object, **_options: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr("ro32.cli.process.signal.signal", lambda *_: None)  # pytest keeps its own handlers
+    monkeypatch.setattr("ro32.cli.process.click.echo", stopped)
+    with pytest.raises(SystemExit) as ended:
+        run(score_command, ["missing.parquet", "-o", "labels.parquet"])
+    assert ended.value.code == 143
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_run_at_once(
     labels: Path, tmp_path: Path, papers_path: Path, tiny_bundle: Path, number: int, code: int
@@ -221,4 +306,4 @@ def test_a_signal_ends_the_run_at_once(
     process.send_signal(number)
     stderr = process.communicate(timeout=30)[1]
     assert time.monotonic() - asked < 10  # 2 s are promised; a busy machine must not fail the test
-    refused(Outcome(process.returncode, "", stderr), labels, code, "nothing was published")
+    refused(Outcome(process.returncode, "", stderr), labels, code, "stopped by", "run again to go on")

@@ -12,6 +12,7 @@ import click
 from ro32.errors import Interrupted, Ro32Error
 
 BUG = 70
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class ToldError(Exception):
@@ -33,9 +34,15 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
         command: The Click command.
         args: The command line without the program's name; the process's own by default.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, _interrupt)
-    sys.exit(exit_code_of(command, args))
+    try:
+        code = exit_code_of(command, args)
+    except Interrupted as stop:  # it came while the end was being reported
+        code = stop.exit_code
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)  # nothing is left to stop
+    sys.exit(code)
 
 
 def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> int:
@@ -49,7 +56,7 @@ def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> i
         return request.exit_code
     except ToldError as told:
         return told.code
-    except Ro32Error as error:
+    except (Ro32Error, Interrupted) as error:
         click.echo(f"{command.name}: {error}", err=True)
         return code_for(error)
     except Exception as error:  # noqa: BLE001 - the last resort: whatever gets here is a bug, and its trace is what we need
