@@ -8,6 +8,7 @@ papers.py       real papers whose categories are known, and which of them to ver
 verify.py       what must hold between PyTorch, fp32 and int8, and by which bounds
 measure.py      quality on all papers, and the threshold that it yields
 card.py         the model card, with what was measured
+flips.py        labels that quantizing changes, on the same papers
 publish.py      the folder, complete or not at all
 build.py        all of it in order
 

@@ -14,6 +14,7 @@ from export.card import write_card
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
 from export.convert import convert, input_names
+from export.flips import Flips, check_flips, reach
 from export.measure import Quality, measure, score_all, write_scores
 from export.papers import pick_hard, pick_random, read_papers
 from export.publish import check_target, publish
@@ -91,7 +92,8 @@ class Report:
         bundle: As published.
         truncated: Papers compared on that were cut to the maximum length.
         logit_difference: Largest |difference| of fp32 ONNX and PyTorch.
-        agreement: Of the published variant with fp32.
+        agreement: Of the published variant with fp32, on the papers to verify on.
+        flips: Labels of the published variant that fp32 does not give, on the papers that quality was measured on.
         quality: Of the published variant.
     """
 
@@ -99,6 +101,7 @@ class Report:
     truncated: int
     logit_difference: float
     agreement: Agreement
+    flips: Flips
     quality: Quality
 
 
@@ -157,6 +160,9 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         write_scores(settings.scores_out, measured.ids, measured.positive, found)
     quality = measure(measured.positive, found)
     agreement = check_agreement(truth, reference, scores, quality.threshold)
+    flips = check_flips(
+        fp32, measured, found, quality.threshold, within=reach(reference, scores), threads=settings.threads
+    )
     files[CARD] = write_card(
         checkpoint,
         variant=settings.variant,
@@ -164,6 +170,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         quality=quality,
         logit_difference=logit_difference,
         agreement=agreement,
+        flips=flips,
     ).encode()
     files[MANIFEST] = replace(
         manifest,
@@ -173,7 +180,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
             "papers_sha256": papers.digest,
             "processor": processor_name(),
             "fp32_max_logit_difference": logit_difference,
-            f"{settings.variant}_against_fp32": asdict(agreement),
+            f"{settings.variant}_against_fp32": {**asdict(agreement), "flips_of_all": asdict(flips)},
         },
         files={name: sha256(content) for name, content in files.items()},
     ).to_bytes()
@@ -183,6 +190,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         truncated=sample.truncated,
         logit_difference=logit_difference,
         agreement=agreement,
+        flips=flips,
         quality=quality,
     )
 
