@@ -58,15 +58,7 @@ class Classifier:
             self._session = _session(bundle.model)
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception
             raise BundleError(f"bundle {bundle.manifest.name}: unusable: {error}; export it again") from error
-        inputs = {item.name for item in self._session.get_inputs()}
-        known = {INPUT, *FILLED}
-        expected = set(manifest.inputs) or {INPUT} | (inputs & known)
-        if inputs != expected or not inputs <= known:
-            raise BundleError(
-                f"bundle {manifest.name}: expected a model that takes {', '.join(sorted(expected))}, "
-                f"found one that takes {', '.join(sorted(inputs))}; export it again"
-            )
-        self._filled = {name: number for name, number in FILLED.items() if name in inputs}
+        self._filled = _filled({item.name for item in self._session.get_inputs()}, manifest)
         labels = self._session.get_outputs()[0].shape[-1]
         if labels != len(bundle.manifest.labels):
             raise BundleError(
@@ -167,6 +159,18 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn logits of shape (k,) into probabilities, float32, of the same shape."""
     shifted = np.exp(logits - logits.max())
     return np.asarray(shifted / shifted.sum(), dtype=np.float32)
+
+
+def _filled(inputs: set[str], manifest: Manifest) -> dict[str, int]:
+    """Return the inputs of a model besides its tokens, and what each is full of."""
+    known = {INPUT, *FILLED}
+    expected = set(manifest.inputs) or {INPUT} | (inputs & known)
+    if inputs != expected or not inputs <= known:
+        raise BundleError(
+            f"bundle {manifest.name}: expected a model that takes {', '.join(sorted(expected))}, "
+            f"found one that takes {', '.join(sorted(inputs))}; export it again"
+        )
+    return {name: number for name, number in FILLED.items() if name in inputs}
 
 
 def _session(model: bytes) -> ort.InferenceSession:

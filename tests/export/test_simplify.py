@@ -1,5 +1,8 @@
 """The graph of one paper: the same logits as the exporter's graph, by fewer operations, for encoders of many kinds."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +39,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
 ]
+ROOT = Path(__file__).parents[2]
 ATOL = 1e-5
 """Largest |logit difference|; found 4e-7, with logits of about 1."""
 LENGTHS = (1, 2, 3, 16, 17, 63, 64)
@@ -183,3 +187,20 @@ def test_onnxruntime_multiplies_heads_where_they_lie(checkpoint: Checkpoint, tmp
     found = operators(tmp_path / "optimized.onnx")
     assert found["FusedMatMul"] == 2 * 2
     assert found["Transpose"] == 2  # back to one row a token
+
+
+def test_the_bytes_do_not_depend_on_the_process(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    plain = convert(checkpoint, tmp_path)
+    here, there = tmp_path / "here.onnx", tmp_path / "there.onnx"
+    simplify(plain, here, max_length=checkpoint.max_length)
+    code = (
+        "import sys; from pathlib import Path; from export.simplify import simplify; "
+        "simplify(Path(sys.argv[1]), Path(sys.argv[2]), max_length=int(sys.argv[3]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, plain, there, str(checkpoint.max_length)],
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "12345"},  # sets are in another order
+    )
+    assert here.read_bytes() == there.read_bytes()
