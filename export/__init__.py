@@ -2,13 +2,25 @@
 
 checkpoint.py   a Hugging Face folder, opened as data only
 convert.py      checkpoint -> fp32 ONNX (Optimum's exporter)
+simplify.py     fp32 ONNX -> fp32 ONNX with only those operations that one paper's logits need
 quantize.py     fp32 ONNX -> int8 ONNX (Optimum's quantizer)
 papers.py       real papers whose categories are known, and which of them to verify on
 verify.py       what must hold between PyTorch, fp32 and int8, and by which bounds
 measure.py      quality on all papers, and the threshold that it yields
 card.py         the model card, with what was measured
+flips.py        labels that quantizing changes, on the same papers
 publish.py      the folder, complete or not at all
 build.py        all of it in order
+
+What `simplify` is made of:
+
+graph.py        an ONNX graph that can be changed
+shapes.py       the shapes of its values
+values.py       what values are at every length of a paper
+lengths.py      masks, token types, positions and shapes, folded
+cuts.py         how operators treat the elements along an axis
+first_token.py  what the first token's logits do not need, cut away
+heads.py        attention without a batch axis
 
 and gives a bundle its views: `python -m export.views bundle/ --linear linear.safetensors -o bundle/`.
 

@@ -5,7 +5,8 @@ from typing import NoReturn
 
 import click
 
-from export.build import Report, Settings, Variant, export_bundle
+from export.build import Form, Report, Settings, Variant, export_bundle
+from export.flips import MAX_SHARE
 from export.verify import FP32_ATOL, MAX_AP_LOSS, MAX_F1_LOSS, MAX_FLIP_SHARE
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
@@ -31,6 +32,13 @@ from ro32.score import Progress
     default=Variant.INT8.value,
     show_default=True,
     help="In which numbers the published model computes.",
+)
+@click.option(
+    "--form",
+    type=click.Choice([item.value for item in Form]),
+    default=Form.ONE_PAPER.value,
+    show_default=True,
+    help="What a run of the model holds: one unpadded paper, or a padded batch, for other programs than ro32.",
 )
 @click.option("--name", metavar="NAME", help="Name of the bundle in reports.  [default: positive label and variant]")
 @click.option(
@@ -69,6 +77,7 @@ def command(
     output: Path,
     papers: Path,
     variant: str,
+    form: str,
     name: str | None,
     positive_label: str | None,
     verify_papers: int,
@@ -91,6 +100,7 @@ def command(
         papers=papers,
         name=name,
         variant=Variant(variant),
+        form=Form(form),
         positive_label=positive_label,
         verify_papers=verify_papers,
         measure_papers=measure_papers,
@@ -121,6 +131,7 @@ def _table(report: Report, variant: Variant) -> str:
         (f"on {agreement.papers:,} papers ({report.truncated:,} truncated)", "found", "allowed"),
         ("fp32 against PyTorch: largest logit difference", f"{report.logit_difference:.1e}", f"{FP32_ATOL:.0e}"),
         (f"{variant} against fp32: other labels", f"{agreement.flip_share:.2%}", f"{MAX_FLIP_SHARE:.2%}"),
+        (f"the same, on {report.flips.papers:,} papers of a dump", f"{report.flips.share:.3%}", f"{MAX_SHARE:.3%}"),
         (f"{variant} against fp32: loss of average precision", f"{agreement.ap_loss:+.4f}", f"{MAX_AP_LOSS}"),
         (f"{variant} against fp32: loss of F1", f"{agreement.f1_loss:+.4f}", f"{MAX_F1_LOSS}"),
         (f"{variant} on {quality.papers:,} papers, {quality.positives:,} positive", "", ""),

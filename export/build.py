@@ -1,4 +1,4 @@
-"""Checkpoint -> bundle: convert, compare, quantize, compare, measure, publish."""
+"""Checkpoint -> bundle: convert, simplify, compare, quantize, compare, measure, publish."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from export.card import write_card
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
-from export.convert import convert
+from export.convert import convert, input_names
+from export.flips import Flips, check_flips, reach
 from export.measure import Quality, measure, score_all, write_scores
-from export.papers import LabelledPapers, pick_hard, pick_random, read_papers
+from export.papers import pick_hard, pick_random, read_papers
 from export.publish import check_target, publish
 from export.quantize import quantize
+from export.simplify import simplify
 from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
 from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
 from ro32.classifier import Classifier
@@ -30,6 +32,13 @@ POSITIVE_INDEX = 1
 """Where training puts the positive label."""
 UNMEASURED = 0.5
 """Threshold of the classifiers that only compare logits; what is published has a measured one."""
+
+
+class Form(StrEnum):
+    """For what runs the published graph is made."""
+
+    ONE_PAPER = "one-paper"
+    BATCHES = "batches"
 
 
 class Variant(StrEnum):
@@ -49,6 +58,7 @@ class Settings:
         papers: Parquet file of real papers with their categories.
         name: What the bundle is called in reports; the positive label and the variant by default.
         variant: Which model to publish.
+        form: A graph of one unpadded paper, which is faster, or one of padded batches, for other programs.
         positive_label: The label whose probability is the score, and the category that makes a paper positive; the
             checkpoint's label at index 1 by default.
         verify_papers: On how many papers PyTorch, fp32 and the variant are compared.
@@ -64,6 +74,7 @@ class Settings:
     papers: Path
     name: str | None = None
     variant: Variant = Variant.INT8
+    form: Form = Form.ONE_PAPER
     positive_label: str | None = None
     verify_papers: int = 2000
     measure_papers: int | None = None
@@ -81,7 +92,8 @@ class Report:
         bundle: As published.
         truncated: Papers compared on that were cut to the maximum length.
         logit_difference: Largest |difference| of fp32 ONNX and PyTorch.
-        agreement: Of the published variant with fp32.
+        agreement: Of the published variant with fp32, on the papers to verify on.
+        flips: Labels of the published variant that fp32 does not give, on the papers that quality was measured on.
         quality: Of the published variant.
     """
 
@@ -89,6 +101,7 @@ class Report:
     truncated: int
     logit_difference: float
     agreement: Agreement
+    flips: Flips
     quality: Quality
 
 
@@ -119,6 +132,11 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     with TemporaryDirectory(prefix="ro32-export-") as work:
         say("converting to ONNX")
         path = convert(checkpoint, Path(work) / Variant.FP32)
+        if settings.form is Form.ONE_PAPER:
+            simplified = simplify(path, path.with_name(f"{Form.ONE_PAPER}.onnx"), max_length=checkpoint.max_length)
+            path = simplified.path
+            say(simplified.description)
+        manifest = replace(manifest, inputs=input_names(path))
         say(f"comparing fp32 with PyTorch on {len(sample.papers):,} papers, {sample.truncated:,} of them truncated")
         fp32 = classifier_of(manifest, path.read_bytes(), files[TOKENIZER])
         reference, logit_difference = _compare_with_pytorch(checkpoint, fp32, sample, settings.threads)
@@ -137,8 +155,14 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     if settings.measure_papers is not None:
         measured = papers.take(pick_random(papers, settings.measure_papers, settings.seed))
     say(f"measuring {settings.variant} on {len(measured):,} papers")
-    quality = _measure(settings, classifier, measured, on_progress)
+    found = score_all(classifier, measured, threads=settings.threads, on_progress=on_progress)
+    if settings.scores_out is not None:
+        write_scores(settings.scores_out, measured.ids, measured.positive, found)
+    quality = measure(measured.positive, found)
     agreement = check_agreement(truth, reference, scores, quality.threshold)
+    flips = check_flips(
+        fp32, measured, found, quality.threshold, within=reach(reference, scores), threads=settings.threads
+    )
     files[CARD] = write_card(
         checkpoint,
         variant=settings.variant,
@@ -146,6 +170,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         quality=quality,
         logit_difference=logit_difference,
         agreement=agreement,
+        flips=flips,
     ).encode()
     files[MANIFEST] = replace(
         manifest,
@@ -155,7 +180,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
             "papers_sha256": papers.digest,
             "processor": processor_name(),
             "fp32_max_logit_difference": logit_difference,
-            f"{settings.variant}_against_fp32": asdict(agreement),
+            f"{settings.variant}_against_fp32": {**asdict(agreement), "flips_of_all": asdict(flips)},
         },
         files={name: sha256(content) for name, content in files.items()},
     ).to_bytes()
@@ -165,6 +190,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         truncated=sample.truncated,
         logit_difference=logit_difference,
         agreement=agreement,
+        flips=flips,
         quality=quality,
     )
 
@@ -203,12 +229,3 @@ def _compare_with_pytorch(
     scores = scores_of(logits, fp32.manifest.positive_index)
     check_direction(sample.papers.positive, scores, fp32.manifest.positive_label)
     return scores, difference
-
-
-def _measure(
-    settings: Settings, classifier: Classifier, papers: LabelledPapers, on_progress: Callable[[Progress], None]
-) -> Quality:
-    scores = score_all(classifier, papers, threads=settings.threads, on_progress=on_progress)
-    if settings.scores_out is not None:
-        write_scores(settings.scores_out, papers.ids, papers.positive, scores)
-    return measure(papers.positive, scores)

@@ -1,6 +1,7 @@
 """The model card of a bundle: the checkpoint's own, and what was measured on the way."""
 
 from export.checkpoint import Checkpoint
+from export.flips import MAX_SHARE, Flips
 from export.measure import Quality
 from export.verify import FP32_ATOL, MAX_AP_LOSS, MAX_F1_LOSS, MAX_FLIP_SHARE, Agreement
 
@@ -25,6 +26,7 @@ Compared on {compared:,} papers, among them more positives, short and long ones 
 |---|---|---|
 | fp32 ONNX against PyTorch, largest logit difference | {logit_difference:.1e} | {atol:.0e} |
 | {variant} against fp32, papers with another label | {flip_share:.2%} | {max_flip_share:.2%} |
+| the same, of the {papers:,} papers above | {flips_of_all:.3%} | {max_flips_of_all:.3%} |
 | {variant} against fp32, loss of average precision | {ap_loss:+.4f} | {max_ap_loss} |
 | {variant} against fp32, loss of F1 | {f1_loss:+.4f} | {max_f1_loss} |
 
@@ -41,6 +43,7 @@ def write_card(
     quality: Quality,
     logit_difference: float,
     agreement: Agreement,
+    flips: Flips,
 ) -> str:
     """Return the bundle's README.md.
 
@@ -51,6 +54,7 @@ def write_card(
         quality: Measured with the bundle.
         logit_difference: Largest of fp32 ONNX against PyTorch.
         agreement: Of the bundle with fp32.
+        flips: Labels of the bundle that fp32 does not give.
     """
     confusion = quality.confusion
     ratios = (
@@ -76,6 +80,8 @@ def write_card(
         atol=FP32_ATOL,
         flip_share=agreement.flip_share,
         max_flip_share=MAX_FLIP_SHARE,
+        flips_of_all=flips.share,
+        max_flips_of_all=MAX_SHARE,
         ap_loss=agreement.ap_loss,
         max_ap_loss=MAX_AP_LOSS,
         f1_loss=agreement.f1_loss,

@@ -3,9 +3,11 @@
 import warnings
 from pathlib import Path
 
+import onnx
 from optimum.exporters.onnx import onnx_export_from_model
 from optimum.onnx.utils import check_model_uses_external_data
 from torch.jit._trace import TracerWarning
+from transformers import PreTrainedModel
 
 from export.checkpoint import Checkpoint
 from ro32.bundle import MODEL
@@ -25,7 +27,15 @@ def convert(checkpoint: Checkpoint, folder: Path) -> Path:
     Raises:
         BundleError: The weights cannot be loaded, or the graph does not fit into one file.
     """
-    model = checkpoint.load_model()
+    path = convert_model(checkpoint.load_model(), folder)
+    if check_model_uses_external_data(path):
+        # Weights in a second file would be read from wherever the process happens to run, and past the digests.
+        raise BundleError(f"checkpoint {checkpoint.folder}: the model is too large for one ONNX file (2 GiB)")
+    return path
+
+
+def convert_model(model: PreTrainedModel, folder: Path) -> Path:
+    """Export a model in evaluation mode, and return the ONNX file."""
     with warnings.catch_warnings():
         # Optimum 2.1 still asks PyTorch for the TorchScript exporter, which twice announces its end.
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
@@ -33,8 +43,9 @@ def convert(checkpoint: Checkpoint, folder: Path) -> Path:
         # A constant 1.0 in the attention mask's inversion; the same for every input.
         warnings.filterwarnings("ignore", "torch.tensor results are registered as constants", TracerWarning)
         onnx_export_from_model(model, folder, task="text-classification", do_validation=False, device="cpu")
-    path = folder / MODEL
-    if check_model_uses_external_data(path):
-        # Weights in a second file would be read from wherever the process happens to run, and past the digests.
-        raise BundleError(f"checkpoint {checkpoint.folder}: the model is too large for one ONNX file (2 GiB)")
-    return path
+    return folder / MODEL
+
+
+def input_names(model: Path) -> tuple[str, ...]:
+    """Return the names of an ONNX file's inputs."""
+    return tuple(item.name for item in onnx.load(model, load_external_data=False).graph.input)

@@ -20,9 +20,9 @@ or 12 layers; a wrong weight, mask or position id by more than 1e-2. The bound l
 MAX_FLIP_SHARE = 0.01
 """Most papers to verify on whose label may differ between fp32 and int8. The first model that shipped flipped 0.25 %. A
 quarter of these papers are positives, so a larger share lies near the threshold than in a dump."""
-MAX_AP_LOSS = 0.01
-"""Most average precision that int8 may lose. The first model that shipped lost 0.00005; a loss like this bound would
-undo half of what the linear view adds to the encoder."""
+MAX_AP_LOSS = 0.002
+"""Most average precision that int8 may lose. The first model that shipped lost 0.00005, others like it up to 0.0005; a
+scale for each tensor instead of each channel costs 0.0036."""
 MAX_F1_LOSS = 0.01
 """Most F1 at the threshold that int8 may lose. The first model that shipped lost 0.0036, by 5 papers."""
 

@@ -1,6 +1,7 @@
 """The bundle: a model folder that holds all that scoring needs, every file digested.
 
-    model.onnx           the encoder and its classification head: input_ids, attention_mask, token_type_ids -> logits
+    model.onnx           the encoder and its classification head: input_ids -> logits, for one paper; older bundles take
+                         attention_mask and token_type_ids too
     tokenizer.json       a Hugging Face fast tokenizer
     linear.safetensors   the linear view (`ro32.linear`), where the bundle has one
     curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
@@ -32,8 +33,8 @@ CARD = "README.md"
 SHIPPED = "cs.RO"
 
 
-_NOT_SCORING = frozenset({"name", "threshold", "quality", "source", "tools", "views", "view"})
-"""Fields of a manifest that change no score; of the views, the weights of the one that scores do."""
+_NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view"})
+"""Fields of a manifest that change no score by themselves; of the views, the weights of the one that scores do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Manifest:
         threshold: A paper gets the positive label when its score is at least this.
         max_length: Longest token sequence the model sees, special tokens included.
         separator: Token between title and abstract.
+        inputs: What the model takes; older bundles do not say.
         quality: Measured figures, by measure; free-form for readers, ignored by the scorer.
         source: Where the weights come from: digest of the checkpoint, licence, command.
         tools: Versions of what built the bundle.
@@ -62,6 +64,7 @@ class Manifest:
     threshold: float
     max_length: int
     separator: str
+    inputs: tuple[str, ...] = ()
     quality: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -118,9 +121,10 @@ class Manifest:
         return replace(self, view=str(view), threshold=self.views[view].threshold)
 
     def _body(self) -> dict[str, Any]:
-        """Return the fields as JSON values; a bundle of the encoder alone says nothing of views."""
-        body = asdict(self)
-        return body if self.views else {name: value for name, value in body.items() if name not in {"views", "view"}}
+        """Return the fields as JSON values, without those that older bundles do not have where they say nothing."""
+        unsaid = set() if self.views else {"views", "view"}
+        unsaid |= set() if self.inputs else {"inputs"}
+        return {name: value for name, value in asdict(self).items() if name not in unsaid}
 
     def to_bytes(self) -> bytes:
         """Serialize in the one canonical form, own digest included."""
@@ -139,7 +143,8 @@ class Manifest:
             body = json.loads(data)
             body.pop("digest")
             views = {name: View(**view) for name, view in body.pop("views", {}).items()}
-            manifest = cls(**{**body, "labels": tuple(body["labels"]), "views": views})
+            lists = {name: tuple(body.get(name, ())) for name in ("labels", "inputs")}
+            manifest = cls(**body | lists | {"views": views})
         except BundleError as error:
             raise BundleError(f"{MANIFEST}: {error}; or it was altered: install the bundle again") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -22,8 +22,14 @@ from ro32.processor import available_cores
 from ro32.text import PaperTokenizer
 from ro32.views import View, ViewName
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 """Raised whenever this code gives another score for the same bundle and text: older scores are not reused then."""
+INPUT = "input_ids"
+FILLED = {"attention_mask": 1, "token_type_ids": 0}
+"""What every element of a model's other inputs is, since a run holds one unpadded paper."""
+SLOWER = ("SkipLayerNormFusion",)
+"""Rewritings by onnxruntime that make a model slower: its SkipLayerNormalization took 7 times as long as the addition
+and the LayerNormalization that it takes the place of (docs/decisions.md, 2026-11-26)."""
 
 
 class Classifier:
@@ -52,7 +58,7 @@ class Classifier:
             self._session = _session(bundle.model)
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception
             raise BundleError(f"bundle {bundle.manifest.name}: unusable: {error}; export it again") from error
-        self._inputs = frozenset(item.name for item in self._session.get_inputs())
+        self._filled = _filled({item.name for item in self._session.get_inputs()}, manifest)
         labels = self._session.get_outputs()[0].shape[-1]
         if labels != len(bundle.manifest.labels):
             raise BundleError(
@@ -84,8 +90,8 @@ class Classifier:
             Shape (k,), float32: one logit per label of the bundle.
         """
         ids = np.asarray([input_ids], dtype=np.int64)
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        output = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
+        feeds = {INPUT: ids} | {name: np.full_like(ids, number) for name, number in self._filled.items()}
+        output = self._session.run(None, feeds)[0]
         return np.asarray(output[0], dtype=np.float32)
 
     def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:
@@ -155,6 +161,18 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(shifted / shifted.sum(), dtype=np.float32)
 
 
+def _filled(inputs: set[str], manifest: Manifest) -> dict[str, int]:
+    """Return the inputs of a model besides its tokens, and what each is full of."""
+    known = {INPUT, *FILLED}
+    expected = set(manifest.inputs) or {INPUT} | (inputs & known)
+    if inputs != expected or not inputs <= known:
+        raise BundleError(
+            f"bundle {manifest.name}: expected a model that takes {', '.join(sorted(expected))}, "
+            f"found one that takes {', '.join(sorted(inputs))}; export it again"
+        )
+    return {name: number for name, number in FILLED.items() if name in inputs}
+
+
 def _session(model: bytes) -> ort.InferenceSession:
     if has_external_data(model):
         raise ValueError("its weights lie in another file, which no digest covers")
@@ -163,4 +181,6 @@ def _session(model: bytes) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3  # errors; warnings about our own graph help no operator
-    return ort.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(
+        model, sess_options=options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
+    )

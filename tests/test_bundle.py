@@ -88,3 +88,25 @@ def test_a_model_with_other_labels_is_refused(copy: Path) -> None:
     rewrite(copy, labels=("other", "cs.RO", "cs.CV"))
     with pytest.raises(BundleError, match="2 logits for 3 labels"):
         Classifier.load(copy)
+
+
+def test_a_bundle_may_say_what_its_model_takes(copy: Path) -> None:
+    before = Classifier.load(copy)
+    rewrite(copy, inputs=("input_ids", "attention_mask", "token_type_ids"))
+    after = Classifier.load(copy)
+    assert after.manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
+    assert after.scoring_digest == before.scoring_digest
+    assert after.logits([2, 5, 3]).tolist() == before.logits([2, 5, 3]).tolist()
+
+
+def test_an_older_manifest_says_nothing_of_inputs(tiny_bundle: Path) -> None:
+    data = (tiny_bundle / "bundle.json").read_bytes()
+    assert b"inputs" not in data
+    assert Manifest.from_bytes(data).inputs == ()
+
+
+@pytest.mark.parametrize("inputs", [("input_ids",), ("input_ids", "attention_mask", "token_type_ids", "bbox")])
+def test_a_model_that_takes_something_else_is_refused(copy: Path, inputs: tuple[str, ...]) -> None:
+    rewrite(copy, inputs=inputs)
+    with pytest.raises(BundleError, match="found one that takes attention_mask, input_ids, token_type_ids"):
+        Classifier.load(copy)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from export.build import Report, Settings, Variant, export_bundle
+from export.build import Form, Report, Settings, Variant, export_bundle
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, tokenize
 from export.convert import convert
@@ -42,7 +42,7 @@ def reference(checkpoint: Checkpoint, sample: Sample) -> np.ndarray:
 def test_fp32_gives_the_logits_of_pytorch(
     checkpoint: Checkpoint, exported: tuple[Path, Report], sample: Sample, reference: np.ndarray, tmp_path: Path
 ) -> None:
-    manifest = exported[1].bundle.manifest
+    manifest = replace(exported[1].bundle.manifest, inputs=())
     fp32 = classifier_of(manifest, convert(checkpoint, tmp_path / "fp32").read_bytes(), checkpoint.tokenizer_json)
     assert check_logits(reference, onnx_logits(fp32, sample.token_ids)) < 1e-5
 
@@ -69,6 +69,7 @@ def test_manifest_tells_what_is_in_the_folder(checkpoint: Checkpoint, exported: 
     assert set(files) == {"model.onnx", "tokenizer.json", "README.md"}
     assert manifest.labels == ("other", "cs.RO")
     assert (manifest.positive_label, manifest.max_length, manifest.separator) == ("cs.RO", 512, "[SEP]")
+    assert manifest.inputs == ("input_ids",)
     assert manifest.source["checkpoint_sha256"] == checkpoint.digest
     assert manifest.source["licence"] == "apache-2.0"
     assert manifest.tools["onnxruntime"] == version("onnxruntime")
@@ -129,6 +130,28 @@ def test_fp32_can_be_published_too(checkpoint: Checkpoint, papers_path: Path, tm
     assert report.agreement.max_score_difference == 0
     assert report.quality.papers == 500
     assert Bundle.load(settings.output).manifest.name == "cs.RO fp32"
+
+
+def test_a_graph_of_batches_can_be_published_too(checkpoint: Checkpoint, papers_path: Path, tmp_path: Path) -> None:
+    settings = Settings(
+        checkpoint=checkpoint.folder,
+        output=tmp_path / "bundle",
+        papers=papers_path,
+        form=Form.BATCHES,
+        verify_papers=100,
+        measure_papers=500,
+        threads=2,
+    )
+    manifest = export_bundle(settings, say=lambda _: None, on_progress=lambda _: None).bundle.manifest
+    assert manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
+
+
+def test_scores_depend_neither_on_neighbours_nor_on_threads(exported: tuple[Path, Report], sample: Sample) -> None:
+    classifier = Classifier.load(exported[0])
+    alone = np.stack([classifier.logits(ids) for ids in sample.token_ids])
+    assert_array_equal(onnx_logits(classifier, sample.token_ids, threads=4), alone)
+    assert_array_equal(onnx_logits(classifier, sample.token_ids[::-1], threads=2)[::-1], alone)
+    assert_array_equal(onnx_logits(Classifier.load(exported[0]), sample.token_ids[:20]), alone[:20])
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "model.onnx", "tokenizer.json", "README.md"])

@@ -1,6 +1,7 @@
 """What is not the checkpoint is not published: each kind of mismatch, provoked where it could happen."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,8 @@ def test_a_paper_that_gets_no_number_is_not_taken_for_one_without_text(
         return broken
 
     model = alter_weight(convert(checkpoint, tmp_path), break_token).read_bytes()
-    classifier = classifier_of(exported[1].bundle.manifest, model, checkpoint.tokenizer_json)
+    manifest = replace(exported[1].bundle.manifest, inputs=())
+    classifier = classifier_of(manifest, model, checkpoint.tokenizer_json)
     with pytest.raises(MismatchError, match="papers, for example") as caught:
         score_all(classifier, papers, threads=1, on_progress=lambda _: None)
     assert caught.value.kind is Mismatch.NOT_FINITE

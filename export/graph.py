@@ -1,0 +1,143 @@
+"""An ONNX graph that is being rewritten: who makes a value, who uses it, which values are constant."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
+
+Array = NDArray[Any]
+
+
+class UnsupportedGraphError(Exception):
+    """A graph is not of the kind that a transformation understands; it stays as it is."""
+
+
+class Graph:
+    """An ONNX graph under change; `to_model` writes it down again.
+
+    Values are known by their names, as in ONNX. Constant nodes become initializers, so that a constant is one thing.
+
+    Args:
+        model: The model to start from; it is not changed.
+
+    Raises:
+        UnsupportedGraphError: A node holds a graph of its own, whose values nobody here would see.
+    """
+
+    def __init__(self, model: ModelProto) -> None:
+        self._model = model
+        self.inputs = list(model.graph.input)
+        self.outputs = tuple(item.name for item in model.graph.output)
+        self.nodes: list[NodeProto] = []
+        self._constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+        self._added = 0
+        for node in model.graph.node:
+            values = attributes(node)
+            if any(isinstance(value, GraphProto) for value in values.values()):
+                raise UnsupportedGraphError(f"{node.op_type} {node.name} holds a graph of its own")
+            if node.op_type == "Constant" and "value" in values:
+                self._constants[node.output[0]] = numpy_helper.to_array(values["value"])
+            else:
+                copy = NodeProto()
+                copy.CopyFrom(node)
+                self.nodes.append(copy)
+
+    def constant(self, name: str) -> Array | None:
+        """Return the value of a constant; none where the value is computed or an input."""
+        return self._constants.get(name)
+
+    def producers(self) -> dict[str, NodeProto]:
+        """Return the node that makes each computed value."""
+        return {name: node for node in self.nodes for name in node.output if name}
+
+    def uses(self) -> dict[str, int]:
+        """Return how often each value is used, by nodes and as an output of the graph."""
+        counts: dict[str, int] = defaultdict(int)
+        for name in (*self.outputs, *(name for node in self.nodes for name in node.input)):
+            counts[name] += 1
+        return counts
+
+    def add_constant(self, value: Array, hint: str) -> str:
+        """Add a constant, and return its name."""
+        name = self._new_name(hint)
+        self._constants[name] = np.ascontiguousarray(value)
+        return name
+
+    def add_node(self, op: str, inputs: Iterable[str], hint: str, **values: object) -> str:
+        """Add a node with one output, and return the output's name.
+
+        Args:
+            op: Operator of ONNX's own domain.
+            inputs: Names of its inputs.
+            hint: What its name begins with.
+            values: Its attributes.
+        """
+        name = self._new_name(hint)
+        node = helper.make_node(op, list(inputs), [name], name=name)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in values.items())
+        self.nodes.append(node)
+        return name
+
+    def replace(self, old: str, new: str) -> None:
+        """Let all nodes that use a value use another one instead."""
+        for node in self.nodes:
+            for slot, name in enumerate(node.input):
+                if name == old:
+                    node.input[slot] = new
+
+    def in_order(self, outputs: Sequence[str] | None = None) -> Iterator[NodeProto]:
+        """Yield the nodes that some values need, each after those whose values it uses.
+
+        Args:
+            outputs: The values; the outputs of the graph by default.
+        """
+        producers = self.producers()
+        done: set[str] = set()
+        stack = list(reversed(self.outputs if outputs is None else outputs))
+        while stack:
+            node = producers.get(stack[-1])
+            if node is None or node.output[0] in done:
+                stack.pop()
+                continue
+            missing = [name for name in node.input if name in producers and producers[name].output[0] not in done]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            stack.pop()
+            done.add(node.output[0])
+            yield node
+
+    def to_model(self, outputs: Sequence[str] | None = None) -> ModelProto:
+        """Write the graph down, with nothing in it that its outputs do not need.
+
+        Args:
+            outputs: Values to put out instead of the graph's own outputs.
+        """
+        order = list(self.in_order(outputs))
+        used = {name for node in order for name in node.input}
+        model = ModelProto()
+        model.CopyFrom(self._model)
+        graph = model.graph
+        for field in ("node", "input", "initializer", "value_info"):
+            graph.ClearField(field)
+        graph.node.extend(order)
+        graph.input.extend(item for item in self.inputs if item.name in used)
+        graph.initializer.extend(
+            numpy_helper.from_array(value, name) for name, value in self._constants.items() if name in used
+        )
+        if outputs is not None:
+            graph.ClearField("output")
+            graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
+        return model
+
+    def _new_name(self, hint: str) -> str:
+        self._added += 1
+        return f"{hint}_ro32_{self._added}"
+
+
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """Return a node's attributes by name."""
+    return {item.name: helper.get_attribute_value(item) for item in node.attribute}

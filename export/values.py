@@ -1,0 +1,92 @@
+"""What those values of a graph are, at every length of a paper, that depend on the length alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.graph import Array, Graph
+from export.shapes import LENGTH, plain_session
+from ro32.classifier import INPUT
+
+FEW = 16
+"""Elements of the longest value that is taken for a shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """What one value is at every length from 1 to the longest.
+
+    Attributes:
+        longest: Its value at the longest.
+        is_constant: It is that at every length.
+        number: What all of its elements are, at every length.
+        axis: The axis along which it is as long as the paper, and the beginning of what it is at the longest.
+        as_shape: A shape, with -1 where the length stands.
+    """
+
+    longest: Array
+    is_constant: bool
+    number: float | None
+    axis: int | None
+    as_shape: Sequence[int] | None
+
+
+def at_every_length(graph: Graph, names: Sequence[str], max_length: int) -> Mapping[str, Value]:
+    """Compute values at every length that a paper can have.
+
+    Args:
+        graph: Its only input is input_ids, of shape (1, t).
+        names: Values that depend on t alone, not on which tokens the input holds.
+        max_length: The longest paper, in tokens.
+    """
+    if not names:
+        return {}
+    session = plain_session(graph.to_model(names))
+
+    def at(length: int) -> Iterator[Array]:
+        ids = np.zeros((1, length), dtype=np.int64)
+        return map(np.asarray, session.run(names, {INPUT: ids} if session.get_inputs() else {}))
+
+    longest = dict(zip(names, at(max_length), strict=True))
+    numbers = {name: value.flat[0] for name, value in longest.items() if value.size}
+    varying = set[str]()
+    axes = {name: set(range(value.ndim)) for name, value in longest.items()}
+    few: dict[str, list[Array]] = {name: [] for name, value in longest.items() if value.ndim == 1 and value.size <= FEW}
+    for length in range(1, max_length + 1):
+        for name, value in zip(names, at(length), strict=True):
+            full = longest[name]
+            if not np.array_equal(value, full):
+                varying.add(name)
+            if name in numbers and not (value == numbers[name]).all():
+                del numbers[name]
+            axes[name] = {axis for axis in axes[name] if _is_beginning(value, full, axis, length)}
+            if name in few:
+                few[name].append(value)
+    return {
+        name: Value(
+            longest=full,
+            is_constant=name not in varying,
+            number=float(numbers[name]) if name in numbers else None,
+            axis=next(iter(axes[name]), None),
+            as_shape=_as_shape(few[name]) if name in few else None,
+        )
+        for name, full in longest.items()
+    }
+
+
+def _is_beginning(value: Array, full: Array, axis: int, length: int) -> bool:
+    """Say whether a value is the first `length` elements, along an axis, of another that has as many."""
+    return full.shape[axis] >= length and np.array_equal(value, full[(*[slice(None)] * axis, slice(length))])
+
+
+def _as_shape(values: Sequence[Array]) -> Sequence[int] | None:
+    """Read values at lengths 1, 2, ... as one shape; none where they are no shape, or -1 would be ambiguous."""
+    if len({value.shape for value in values}) > 1 or not np.issubdtype(values[0].dtype, np.integer):
+        return None
+    table = np.stack(values)
+    varying = (table != table[0]).any(axis=0)
+    lengths = np.arange(1, len(table) + 1)
+    if not (table[:, varying] == lengths[:, None]).all() or varying.sum() + (table[0] == LENGTH).sum() > 1:
+        return None
+    return [LENGTH if varies else int(size) for varies, size in zip(varying, table[0], strict=True)]
