@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ import click
 from ro32.classifier import Classifier
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
+from ro32.errors import BundleError
 from ro32.evaluation.results import EXAMPLES, measure, read_papers_to_tell
 from ro32.evaluation.scores import Scores, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
@@ -46,10 +48,18 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     help="Bundle to score the papers with. Can be given several times.",
 )
 @click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="PyTorch checkpoint to score the papers with; needs ro32[train]. Can be given several times.",
+)
+@click.option(
     "--threshold",
     metavar="SCORE",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Score from which a paper is called positive.  [default: each model's own]",
+    help="Score from which a paper is called positive.  [default: each model's own; of checkpoints 0.5]",
 )
 @click.option(
     "--category", metavar="NAME", default="cs.RO", show_default=True, help="Category that counts as positive."
@@ -90,6 +100,7 @@ def command(
     inputs: tuple[str, ...],
     labels: tuple[Path, ...],
     bundles: tuple[Path, ...],
+    checkpoints: tuple[Path, ...],
     threshold: float | None,
     category: str,
     dimensions: tuple[str, ...],
@@ -105,7 +116,7 @@ def command(
     """Measure labels or models against the categories that the papers themselves carry.
 
     PAPERS are Parquet files with the columns id and categories, and title and abstract where a model is to score
-    them. Without --labels and --bundle, the model that comes with ro32 is measured. Several models
+    them. Without --labels, --bundle and --checkpoint, the model that comes with ro32 is measured. Several models
     stand side by side; the first is what the others are compared with. Figures come with 95 % intervals.
 
     Example: ro32-eval papers.parquet --labels labels.parquet
@@ -114,9 +125,10 @@ def command(
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
     truth = read_truth(inputs, category, columns)
     scores = [read_scores(path, truth) for path in labels]
-    folders: Sequence[Path | None] = bundles if bundles or labels else [None]
+    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     scorers = [
         *(_bundle_scorer(inputs, folder, text_columns, threads or available_cores()) for folder in folders),
+        *(_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints),
     ]
     scores += [_with_progress(scorer, quiet=quiet) for scorer in scorers]
     if threshold is not None:
@@ -142,6 +154,20 @@ def _bundle_scorer(inputs: Sequence[str], folder: Path | None, columns: Columns,
     return lambda on_progress: score_with_bundle(
         inputs, classifier, source, columns=columns, threads=threads, on_progress=on_progress
     )
+
+
+def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, category: str) -> Scorer:
+    missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
+    if missing:
+        raise BundleError(
+            f"checkpoint {folder}: scoring it needs {' and '.join(missing)}, which a scoring host does not have; "
+            "pip install 'ro32[train]', or export it and measure the bundle"
+        )
+    # Imported here: a scoring host has none of it, and no other option needs it.
+    from ro32.evaluation.checkpoint import CheckpointModel, score_with_checkpoint  # noqa: PLC0415
+
+    model = CheckpointModel(folder, category)
+    return lambda on_progress: score_with_checkpoint(inputs, model, columns=columns, on_progress=on_progress)
 
 
 def main() -> NoReturn:

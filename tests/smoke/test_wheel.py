@@ -149,3 +149,9 @@ def test_host_measures_the_labels(host: Host, labels_path: Path) -> None:
     (measured,) = json.loads(found)["models"]
     assert measured["papers"] == 2000
     assert measured["average_precision"]["value"] > 0.9
+
+
+def test_host_says_what_a_checkpoint_needs(host: Host) -> None:
+    """Instead of a trace of Python's."""
+    with pytest.raises(AssertionError, match=r"ended with 78:\n.*pip install 'ro32\[train\]'"):
+        host.run("ro32-eval", PAPERS, "--checkpoint", host.folder)
