@@ -9,18 +9,21 @@ from typing import NoReturn
 
 import click
 
+from ro32 import durable
 from ro32.classifier import Classifier
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
-from ro32.errors import BundleError
+from ro32.errors import BundleError, OutputError, ReadWriteError
 from ro32.evaluation.results import EXAMPLES, measure, read_papers_to_tell
 from ro32.evaluation.scores import Scores, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import TruthColumns, read_truth
 from ro32.papers import Columns
+from ro32.plan import find_files
 from ro32.processor import available_cores
 from ro32.report import table
 from ro32.report.document import document
+from ro32.report.page import page
 from ro32.score import Progress
 
 _SHIPPED = "ro32"
@@ -71,6 +74,12 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     type=click.Choice([str(dimension) for dimension in Dimension]),
     help="Print a table of these groups of papers too. Can be given several times.",
 )
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a report too: one page that needs no network.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
     "--examples",
@@ -78,7 +87,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     type=click.IntRange(min=0),
     default=EXAMPLES,
     show_default=True,
-    help="Disagreements and flips of each kind in the JSON.",
+    help="Disagreements and flips of each kind in the report and the JSON.",
 )
 @click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")
 @click.option(
@@ -104,6 +113,7 @@ def command(
     threshold: float | None,
     category: str,
     dimensions: tuple[str, ...],
+    html: Path | None,
     as_json: bool,
     examples: int,
     id_column: str,
@@ -119,8 +129,10 @@ def command(
     them. Without --labels, --bundle and --checkpoint, the model that comes with ro32 is measured. Several models
     stand side by side; the first is what the others are compared with. Figures come with 95 % intervals.
 
-    Example: ro32-eval papers.parquet --labels labels.parquet
+    Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
+    if html is not None:
+        _check_target(html, [*find_files(inputs), *labels])
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
     truth = read_truth(inputs, category, columns)
@@ -134,8 +146,11 @@ def command(
     if threshold is not None:
         scores = [replace(item, threshold=threshold) for item in scores]
     results = measure(inputs, category, truth, scores, examples=examples)
-    if as_json:
+    if html is not None or as_json:
         results = replace(results, details=read_papers_to_tell(results, columns))
+    if html is not None:
+        _write(html, page(results).encode(errors="backslashreplace"))  # a path need not be UTF-8
+    if as_json:
         click.echo(json.dumps(document(results), indent=2, allow_nan=False))
         return
     tables = [table.overall(results), table.compared(results)]
@@ -168,6 +183,26 @@ def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, ca
 
     model = CheckpointModel(folder, category)
     return lambda on_progress: score_with_checkpoint(inputs, model, columns=columns, on_progress=on_progress)
+
+
+def _check_target(target: Path, sources: Sequence[Path]) -> None:
+    """Refuse, before hours of scoring, a target in no folder, one that is a folder, or one of the files to be read."""
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"{target}: cannot be created: no folder {target.parent}; name a file in a folder that exists"
+        )
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder; name a file in it")
+    for source in sources:
+        if target.exists() and source.exists() and source.samefile(target):  # sees through links of both kinds
+            raise OutputError(f"{target} is {source}, which is to be read; name another file")
+
+
+def _write(target: Path, data: bytes) -> None:
+    try:
+        durable.write(target.resolve(), data)
+    except OSError as error:
+        raise ReadWriteError(f"{target}: writing failed: {error.strerror or error}; nothing was published") from error
 
 
 def main() -> NoReturn:

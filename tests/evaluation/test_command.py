@@ -1,7 +1,10 @@
 """`ro32-eval` as a whole."""
 
+import errno
 import json
+import os
 from pathlib import Path
+from shutil import copy, copytree
 
 import polars as pl
 import pyarrow as pa
@@ -62,6 +65,75 @@ def test_threshold_overrules_the_models_own(invoke: Invoke, tiny_labels: Path, p
     assert other["confusion"]["tp"] < own["confusion"]["tp"]
     assert other["average_precision"] == own["average_precision"]
     assert other["disagreements"]["told_missed"] == []
+
+
+def test_page_is_written_whole_beside_the_table(
+    invoke: Invoke, tiny_labels: Path, papers_path: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("an older report")
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--html", target])
+    assert outcome.code == 0, outcome.stderr
+    assert "average precision" in outcome.stdout
+    text = target.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.endswith("</html>\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("none/report.html", "no folder"),
+        (".", "is a folder"),
+        ("papers.parquet", "which is to be read"),
+        ("link.html", "which is to be read"),
+        ("labels.parquet", "which is to be read"),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused_before_anything_is_scored(
+    invoke: Invoke, papers: pl.DataFrame, tiny_labels: Path, tmp_path: Path, target: str, complaint: str
+) -> None:
+    papers.write_parquet(tmp_path / "papers.parquet")
+    copy(tiny_labels, tmp_path / "labels.parquet")
+    (tmp_path / "link.html").symlink_to(tmp_path / "papers.parquet")
+    before = (tmp_path / "papers.parquet").read_bytes(), (tmp_path / "labels.parquet").read_bytes()
+    outcome = invoke(
+        command, [tmp_path / "papers.parquet", "--labels", tmp_path / "labels.parquet", "--html", tmp_path / target]
+    )
+    assert outcome.code == 73
+    assert complaint in outcome.stderr
+    assert ((tmp_path / "papers.parquet").read_bytes(), (tmp_path / "labels.parquet").read_bytes()) == before
+
+
+def test_a_failing_disk_leaves_the_older_page(
+    invoke: Invoke, tiny_labels: Path, papers_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("an older report")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--html", target])
+    assert outcome.code == 74
+    assert "No space left" in outcome.stderr
+    assert target.read_text() == "an older report"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_folder_whose_name_is_no_utf_8_has_a_page_too(
+    invoke: Invoke, tiny_bundle: Path, papers: pl.DataFrame, tmp_path: Path
+) -> None:
+    odd = copytree(tiny_bundle, Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")))
+    listed = pl.col("categories").str.contains("cs.RO", literal=True)
+    papers.filter(listed).head(5).write_parquet(tmp_path / "papers.parquet")
+    outcome = invoke(
+        command, [tmp_path / "papers.parquet", "--bundle", odd, "--quiet", "--html", tmp_path / "report.html"]
+    )
+    assert outcome.code == 0, outcome.stderr
+    assert "\\udcff" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_unscored_rows_are_counted_apart(invoke: Invoke, score: Score, papers: pl.DataFrame, tmp_path: Path) -> None:
