@@ -35,9 +35,12 @@ def test_json_and_table_tell_the_same(invoke: Invoke, tiny_labels: Path, papers_
 
 
 def test_labels_and_bundle_side_by_side_agree(
-    invoke: Invoke, tiny_labels: Path, papers_path: Path, tiny_bundle: Path
+    invoke: Invoke, score: Score, papers: pl.DataFrame, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--bundle", tiny_bundle, "--json", "-q"])
+    path, labels = tmp_path / "papers.parquet", tmp_path / "labels.parquet"
+    papers.write_parquet(path)
+    assert score(path, "-o", labels).code == 0
+    outcome = invoke(command, [path, "--labels", labels, "--bundle", tiny_bundle, "--json", "-q"])
     assert outcome.code == 0, outcome.stderr
     found = json.loads(outcome.stdout)
     first, second = found["models"]
