@@ -148,7 +148,7 @@ def _points(item: Evaluation) -> dict[str, object]:
     return {
         "thresholds": points.thresholds.tolist(),
         "counts": points.counts.tolist(),
-        "low": points.low.round(4).tolist(),
-        "high": points.high.round(4).tolist(),
+        "low": points.low.round(7).tolist(),
+        "high": points.high.round(7).tolist(),
         "presets": [[name, int(points.thresholds.searchsorted(at))] for name, at in presets],
     }

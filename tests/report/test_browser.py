@@ -101,6 +101,8 @@ def test_the_slider_moves_the_numbers_and_the_marks(browser: Browser, one_model:
     item = one_model.evaluations[0]
     assert browser.text("at-threshold") == f"{item.scores.threshold:.4f}"
     assert browser.text("at-f1") == f"{item.confusion.f1:.3f}"
+    for name in ("f1", "precision", "recall"):
+        assert browser.text(f"range-{name}") == f"{item.measures[name].low:.3f} to {item.measures[name].high:.3f}"
     marks = "return ['cx', 'cy'].map((name) => document.querySelector('[data-marker]').getAttribute(name))"
     before = browser.run(marks)
     slider = browser.driver.find_element(By.ID, "threshold")
