@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ro32 import parquet
 from ro32.errors import InputDataError
-from ro32.evaluate import read_truth
+from ro32.evaluation.truth import read_truth
 from ro32.text import normalize
 
 SHARE_POSITIVE = 0.25

@@ -10,6 +10,7 @@ import pytest
 from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command as score_command
+from ro32.score import score_file
 from tests.command_line import Invoke, Outcome, Run, Score
 
 DATA = Path(__file__).parent / "data"
@@ -46,6 +47,14 @@ def malformed() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder {folder} of malformed Parquet files")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_labels(classifier: Classifier, papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `ro32-score` writes for all of the sample with the tiny bundle. Not to be changed."""
+    path = tmp_path_factory.mktemp("labels") / "labels.parquet"
+    score_file([str(papers_path)], path, classifier=classifier)
+    return path
 
 
 @pytest.fixture

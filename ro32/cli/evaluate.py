@@ -1,17 +1,36 @@
-"""`ro32-eval`: measure labels or bundles against the categories that the dump carries."""
+"""`ro32-eval`: measure labels or models against the categories that the dump carries."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
+from ro32 import durable
 from ro32.classifier import Classifier
 from ro32.cli.process import run
-from ro32.evaluate import Evaluation, evaluate_bundle, evaluate_labels, read_truth
+from ro32.cli.progress import ProgressDisplay
+from ro32.errors import BundleError, OutputError, ReadWriteError
+from ro32.evaluation.report import table
+from ro32.evaluation.report.document import document
+from ro32.evaluation.report.page import page
+from ro32.evaluation.results import EXAMPLES, measure, read_papers_to_tell
+from ro32.evaluation.scores import Scores, read_scores, score_with_bundle
+from ro32.evaluation.slices import Dimension
+from ro32.evaluation.truth import TruthColumns, read_truth
 from ro32.papers import Columns
+from ro32.plan import find_files
 from ro32.processor import available_cores
+from ro32.score import Progress
+
+_SHIPPED = "ro32"
+"""Source of the bundle that comes with the package."""
+
+Scorer = Callable[[Callable[[Progress], None]], Scores]
+"""Scores the papers, and tells its progress meanwhile."""
 
 
 @click.command(name="ro32-eval", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,7 +51,43 @@ from ro32.processor import available_cores
     help="Bundle to score the papers with. Can be given several times.",
 )
 @click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="PyTorch checkpoint to score the papers with; needs ro32[train]. Can be given several times.",
+)
+@click.option(
+    "--threshold",
+    metavar="SCORE",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Score from which a paper is called positive.  [default: each model's own; of checkpoints 0.5]",
+)
+@click.option(
     "--category", metavar="NAME", default="cs.RO", show_default=True, help="Category that counts as positive."
+)
+@click.option(
+    "--by",
+    "dimensions",
+    multiple=True,
+    type=click.Choice([str(dimension) for dimension in Dimension]),
+    help="Print a table of these groups of papers too. Can be given several times.",
+)
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a report too: one page that needs no network.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=EXAMPLES,
+    show_default=True,
+    help="Disagreements and flips of each kind in the report and the JSON.",
 )
 @click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")
 @click.option(
@@ -42,74 +97,112 @@ from ro32.processor import available_cores
     show_default=True,
     help="Column of the categories, separated by spaces.",
 )
+@click.option("--title-column", metavar="NAME", default="title", show_default=True, help="Column of the titles.")
+@click.option(
+    "--abstract-column", metavar="NAME", default="abstract", show_default=True, help="Column of the abstracts."
+)
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 @click.version_option(package_name="ro32", prog_name="ro32")
 def command(
     *,
     inputs: tuple[str, ...],
     labels: tuple[Path, ...],
     bundles: tuple[Path, ...],
+    checkpoints: tuple[Path, ...],
+    threshold: float | None,
     category: str,
+    dimensions: tuple[str, ...],
+    html: Path | None,
+    as_json: bool,
+    examples: int,
     id_column: str,
     categories_column: str,
+    title_column: str,
+    abstract_column: str,
     threads: int | None,
-    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Measure labels or models against the categories that the papers themselves carry.
 
-    PAPERS are Parquet files with the columns id and categories. Without --labels and --bundle, the model that
-    comes with ro32 is measured.
+    PAPERS are Parquet files with the columns id and categories, and title and abstract where a model is to score
+    them. Without --labels, --bundle and --checkpoint, the model that comes with ro32 is measured. Several models
+    stand side by side; the first is what the others are compared with. Figures come with 95 % intervals.
 
-    Example: ro32-eval papers.parquet --labels labels.parquet
+    Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
-    truth = read_truth(inputs, category, id_column=id_column, categories_column=categories_column)
-    evaluations = [evaluate_labels(truth, path) for path in labels]
-    models = [Classifier.load(folder) for folder in bundles] or ([] if labels else [Classifier.load()])
-    columns = Columns(id=id_column)
-    evaluations += [
-        evaluate_bundle(truth, inputs, classifier, columns=columns, threads=threads or available_cores())
-        for classifier in models
+    if html is not None:
+        _check_target(html, [*find_files(inputs), *labels])
+    columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
+    text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
+    truth = read_truth(inputs, category, columns)
+    scores = [read_scores(path, truth) for path in labels]
+    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
+    scorers = [
+        *(_bundle_scorer(inputs, folder, text_columns, threads or available_cores()) for folder in folders),
+        *(_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints),
     ]
-    click.echo(json.dumps([_as_json(item) for item in evaluations], indent=2) if as_json else _table(evaluations))
+    scores += [_with_progress(scorer, quiet=quiet) for scorer in scorers]
+    if threshold is not None:
+        scores = [replace(item, threshold=threshold) for item in scores]
+    results = measure(inputs, category, truth, scores, examples=examples)
+    if html is not None or as_json:
+        results = replace(results, details=read_papers_to_tell(results, columns))
+    if html is not None:
+        _write(html, page(results).encode(errors="backslashreplace"))  # a path need not be UTF-8
+    if as_json:
+        click.echo(json.dumps(document(results), indent=2, allow_nan=False))
+        return
+    tables = [table.overall(results), table.compared(results)]
+    tables += [table.by(results, Dimension(dimension)) for dimension in dimensions]
+    click.echo("\n\n".join(filter(None, tables)))
 
 
-def _as_json(item: Evaluation) -> dict[str, object]:
-    confusion = item.confusion
-    return asdict(item) | {
-        "accuracy": confusion.accuracy,
-        "precision": confusion.precision,
-        "recall": confusion.recall,
-        "f1": confusion.f1,
-    }
+def _with_progress(scorer: Scorer, *, quiet: bool) -> Scores:
+    with ProgressDisplay(quiet=quiet) as display:
+        return scorer(lambda progress: display.update(**asdict(progress)))
 
 
-def _table(evaluations: list[Evaluation]) -> str:
-    rows = [
-        ("", *(item.name for item in evaluations)),
-        ("papers scored", *(f"{item.papers:,}" for item in evaluations)),
-        ("listed in the category", *(f"{item.positives:,}" for item in evaluations)),
-        ("unscored", *(f"{item.unscored:,}" for item in evaluations)),
-        ("average precision", *(f"{item.average_precision:.4f}" for item in evaluations)),
-        ("threshold", *(f"{item.threshold:.4f}" for item in evaluations)),
-        ("accuracy", *(f"{item.confusion.accuracy:.4f}" for item in evaluations)),
-        ("F1", *(f"{item.confusion.f1:.4f}" for item in evaluations)),
-        ("precision", *(f"{item.confusion.precision:.4f}" for item in evaluations)),
-        ("recall", *(f"{item.confusion.recall:.4f}" for item in evaluations)),
-        ("true positives", *(f"{item.confusion.tp:,}" for item in evaluations)),
-        ("false positives", *(f"{item.confusion.fp:,}" for item in evaluations)),
-        ("false negatives", *(f"{item.confusion.fn:,}" for item in evaluations)),
-        ("true negatives", *(f"{item.confusion.tn:,}" for item in evaluations)),
-        ("best F1", *(f"{item.best_f1:.4f}" for item in evaluations)),
-        ("at threshold", *(f"{item.best_threshold:.4f}" for item in evaluations)),
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
+def _bundle_scorer(inputs: Sequence[str], folder: Path | None, columns: Columns, threads: int) -> Scorer:
+    classifier = Classifier.load(folder)
+    source = _SHIPPED if folder is None else str(folder)
+    return lambda on_progress: score_with_bundle(
+        inputs, classifier, source, columns=columns, threads=threads, on_progress=on_progress
     )
+
+
+def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, category: str) -> Scorer:
+    missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
+    if missing:
+        raise BundleError(
+            f"checkpoint {folder}: scoring it needs {' and '.join(missing)}, which a scoring host does not have; "
+            "pip install 'ro32[train]', or export it and measure the bundle"
+        )
+    # Imported here: a scoring host has none of it, and no other option needs it.
+    from ro32.evaluation.checkpoint import CheckpointModel, score_with_checkpoint  # noqa: PLC0415
+
+    model = CheckpointModel(folder, category)
+    return lambda on_progress: score_with_checkpoint(inputs, model, columns=columns, on_progress=on_progress)
+
+
+def _check_target(target: Path, sources: Sequence[Path]) -> None:
+    """Refuse, before hours of scoring, a target in no folder, one that is a folder, or one of the files to be read."""
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"{target}: cannot be created: no folder {target.parent}; name a file in a folder that exists"
+        )
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder; name a file in it")
+    for source in sources:
+        if target.exists() and source.exists() and source.samefile(target):  # sees through links of both kinds
+            raise OutputError(f"{target} is {source}, which is to be read; name another file")
+
+
+def _write(target: Path, data: bytes) -> None:
+    try:
+        durable.write(target.resolve(), data)
+    except OSError as error:
+        raise ReadWriteError(f"{target}: writing failed: {error.strerror or error}; nothing was published") from error
 
 
 def main() -> NoReturn:

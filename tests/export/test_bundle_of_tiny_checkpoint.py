@@ -19,7 +19,9 @@ from export.verify import check_logits
 from ro32.bundle import Bundle, sha256
 from ro32.classifier import Classifier
 from ro32.errors import BundleError, OutputError
-from ro32.evaluate import evaluate_bundle, read_truth
+from ro32.evaluation.evaluate import evaluate
+from ro32.evaluation.scores import score_with_bundle
+from ro32.evaluation.truth import read_truth
 from ro32.papers import Columns
 
 INT8_ATOL = 0.25
@@ -77,11 +79,12 @@ def test_manifest_tells_what_is_in_the_folder(checkpoint: Checkpoint, exported: 
 
 def test_quality_is_what_the_scorer_finds_on_these_papers(exported: tuple[Path, Report], papers_path: Path) -> None:
     folder, report = exported
-    truth = read_truth([str(papers_path)], "cs.RO")
-    found = evaluate_bundle(truth, [str(papers_path)], Classifier.load(folder), columns=Columns(), threads=2)
+    inputs = [str(papers_path)]
+    scores = score_with_bundle(inputs, Classifier.load(folder), str(folder), columns=Columns(), threads=2)
+    found = evaluate(read_truth(inputs, "cs.RO"), scores)
     manifest = report.bundle.manifest
     assert found.confusion == report.quality.confusion
-    assert found.average_precision == report.quality.average_precision
+    assert found.measures["average_precision"].value == report.quality.average_precision
     assert found.best_threshold == manifest.threshold == report.quality.threshold
     assert manifest.quality["f1"] == pytest.approx(found.best_f1, abs=1e-6)
     assert manifest.quality["papers"] == found.papers == 2000

@@ -145,6 +145,15 @@ def test_host_scores_the_sample(labels_path: Path) -> None:
 
 def test_host_measures_the_labels(host: Host, labels_path: Path) -> None:
     """`ro32-eval` needs no more than `ro32-score`, and the shipped model is a real one."""
-    (measured,) = json.loads(host.run("ro32-eval", PAPERS, "--labels", labels_path, "--json"))
+    report = host.folder / "report.html"
+    found = host.run("ro32-eval", PAPERS, "--labels", labels_path, "--json", "--html", report)
+    (measured,) = json.loads(found)["models"]
     assert measured["papers"] == 2000
-    assert measured["average_precision"] > 0.9
+    assert measured["average_precision"]["value"] > 0.9
+    assert "Candidates for a cross-list" in report.read_text(encoding="utf-8")
+
+
+def test_host_says_what_a_checkpoint_needs(host: Host) -> None:
+    """Instead of a trace of Python's."""
+    with pytest.raises(AssertionError, match=r"ended with 78:\n.*pip install 'ro32\[train\]'"):
+        host.run("ro32-eval", PAPERS, "--checkpoint", host.folder)

@@ -1,0 +1,107 @@
+"""Whether scores mean what they say: of the papers with a score near 0.7, are seven in ten listed?"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.evaluation.intervals import LEVEL, Estimate, draw, reflect
+
+BINS = 10
+"""Of equal width, 0 to 1. Source: Naeini, Cooper, Hauskrecht, AAAI 2015, https://doi.org/10.1609/aaai.v29i1.9602"""
+_CELLS_A_BIN = 20
+"""What is drawn for the interval are papers of cells 1/200 wide, each with the mean score of its cell: finer cells move
+its ends by less than another seed does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """Papers with scores from `start` to below `end` (the last bin has its end too).
+
+    Attributes:
+        start: Lower bound.
+        end: Upper bound.
+        papers: How many there are.
+        listed: How many of them are listed in the category.
+        mean_score: Mean of their scores; None without papers.
+        low: Lower end of the 95 % interval of the share listed, by Wilson's formula; None without papers.
+        high: Upper end.
+    """
+
+    start: float
+    end: float
+    papers: int
+    listed: int
+    mean_score: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How scores and shares agree.
+
+    Attributes:
+        error: Expected calibration error: mean over all papers of |mean score - share listed| of the paper's bin.
+        mean_score: Mean score of all papers; to be compared with the share of them that is listed.
+        bins: `BINS` bins, the lowest scores first.
+    """
+
+    error: Estimate
+    mean_score: float
+    bins: tuple[Bin, ...]
+
+
+def calibrate(listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Calibration:
+    """Measure n papers.
+
+    Args:
+        listed: Shape (n,).
+        scores: Shape (n,), 0 to 1.
+    """
+    cells = BINS * _CELLS_A_BIN
+    at = np.minimum((scores * cells).astype(np.intp), cells - 1)
+    counts = np.stack([np.bincount(at[~listed], minlength=cells), np.bincount(at[listed], minlength=cells)])
+    sums = np.bincount(at, weights=scores, minlength=cells)
+    means = sums / np.maximum(counts.sum(axis=0), 1)
+    drawn = draw(counts.ravel()).reshape(-1, 2, cells)
+    per_bin = counts.reshape(2, BINS, _CELLS_A_BIN).sum(axis=-1)
+    return Calibration(
+        error=reflect(float(_error(counts, means)), _error(drawn, means)),
+        mean_score=float(sums.sum() / len(scores)),
+        bins=tuple(
+            _bin(index, int(per_bin[:, index].sum()), int(per_bin[1, index]), float(total))
+            for index, total in enumerate(sums.reshape(BINS, _CELLS_A_BIN).sum(axis=-1))
+        ),
+    )
+
+
+def wilson(part: int, whole: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share.
+
+    Source: Wilson, JASA 1927, https://doi.org/10.1080/01621459.1927.10502953
+    """
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    share, spread = part / whole, z * z / whole
+    centre, reach = share + spread / 2, z * np.sqrt(share * (1 - share) / whole + spread / (4 * whole))
+    return float((centre - reach) / (1 + spread)), float((centre + reach) / (1 + spread))
+
+
+def _error(counts: NDArray[np.int64], means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the error of counts of shape (..., 2, cells), other papers first."""
+    surplus = (counts[..., 1, :] - counts.sum(axis=-2) * means).reshape(*counts.shape[:-2], BINS, _CELLS_A_BIN)
+    return np.asarray(np.abs(surplus.sum(axis=-1)).sum(axis=-1) / counts.sum(axis=(-2, -1)))
+
+
+def _bin(index: int, papers: int, listed: int, total: float) -> Bin:
+    low, high = wilson(listed, papers) if papers else (None, None)
+    return Bin(
+        start=index / BINS,
+        end=(index + 1) / BINS,
+        papers=papers,
+        listed=listed,
+        mean_score=total / papers if papers else None,
+        low=low,
+        high=high,
+    )

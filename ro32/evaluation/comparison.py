@@ -1,0 +1,66 @@
+"""Two models on the same papers: how their measures differ, and which labels do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.evaluation.intervals import Estimate, estimate_differences
+from ro32.evaluation.scores import Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A model against the first one, over the papers that both scored.
+
+    Attributes:
+        first: Name of the first model.
+        second: Name of the other one.
+        papers: Papers that both scored.
+        counts: Shape (2, 2, 2): papers by truth, call of the first and call of the second, 0 for no and 1 for yes.
+        differences: Accuracy, precision, recall and F1 of the second minus those of the first, with paired intervals.
+        flips: Rows of the papers whose labels differ, those first whose scores differ the most.
+    """
+
+    first: str
+    second: str
+    papers: int
+    counts: NDArray[np.int64]
+    differences: dict[str, Estimate]
+    flips: NDArray[np.intp]
+
+    @property
+    def better(self) -> int:
+        """Papers whose label the second has right and the first wrong."""
+        return int(self.counts[0, 1, 0] + self.counts[1, 0, 1])
+
+    @property
+    def worse(self) -> int:
+        """Papers whose label the first has right and the second wrong."""
+        return int(self.counts[0, 0, 1] + self.counts[1, 1, 0])
+
+
+def compare(listed: NDArray[np.bool_], first: Scores, second: Scores) -> Comparison | None:
+    """Compare two models, each at its own threshold; None where no paper was scored by both.
+
+    Args:
+        listed: Shape (n,).
+        first: Of the n papers.
+        second: Of the same papers.
+    """
+    both = np.isfinite(first.values) & np.isfinite(second.values)
+    if not both.any():
+        return None
+    calls = [item.values.astype(np.float64) >= item.threshold for item in (first, second)]
+    cells = (listed * 4 + calls[0] * 2 + calls[1])[both]
+    counts = np.bincount(cells, minlength=8).reshape(2, 2, 2)
+    flips = np.flatnonzero(both & (calls[0] != calls[1]))
+    distance = np.abs(first.values[flips] - second.values[flips])
+    return Comparison(
+        first=first.name,
+        second=second.name,
+        papers=int(both.sum()),
+        counts=counts,
+        differences=estimate_differences(counts),
+        flips=flips[np.argsort(-distance, kind="stable")],
+    )

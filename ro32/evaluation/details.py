@@ -1,0 +1,99 @@
+"""What the report shows of single papers: read in a second pass, for the few that are shown."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from ro32 import parquet
+from ro32.evaluation.truth import ARXIV_ID, TruthColumns
+from ro32.plan import find_files
+from ro32.text import normalize
+
+_ABSTRACT_CHARS = 3_000
+"""Characters of an abstract that are shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of
+megabytes."""
+_TITLE_CHARS = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """A paper as a person wants to see it.
+
+    Attributes:
+        id: As in the dump.
+        title: White space collapsed; empty where there is none.
+        abstract: Likewise, cut if it is very long.
+        categories: The primary one first.
+    """
+
+    id: str
+    title: str
+    abstract: str
+    categories: tuple[str, ...]
+
+    @property
+    def url(self) -> str | None:
+        """Address of the paper on arXiv; None where its id is none of arXiv's."""
+        return f"https://arxiv.org/abs/{self.id}" if re.fullmatch(ARXIV_ID, self.id) else None
+
+
+def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColumns) -> Mapping[int, Paper]:
+    """Read single papers of a dump.
+
+    Args:
+        inputs: Parquet files, folders or patterns, as `read_truth` takes them.
+        rows: Positions among all papers.
+        columns: Names of the columns; what is missing of title and abstract is empty.
+
+    Returns:
+        The papers by their rows.
+
+    Raises:
+        InputDataError: A file is damaged.
+    """
+    wanted = np.unique(np.fromiter(rows, dtype=np.int64))
+    papers: dict[int, Paper] = {}
+    first_of_file = 0
+    for path in find_files(inputs):
+        schema, file_rows = parquet.read_footer(path)
+        texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
+        ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + file_rows)] - first_of_file
+        if len(ours):
+            for start, batch in parquet.read_batches(path, [*columns.needed, *texts], from_row=int(ours[0])):
+                at = ours[(ours >= start) & (ours < start + batch.num_rows)]
+                if len(at):
+                    papers |= zip((at + first_of_file).tolist(), _papers(batch.take(at - start), columns), strict=True)
+                if start + batch.num_rows > ours[-1]:
+                    break
+        first_of_file += file_rows
+    return papers
+
+
+def _papers(batch: pa.RecordBatch, columns: TruthColumns) -> list[Paper]:
+    frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in batch.schema.names})
+    texts = {
+        name: normalize(pl.col(column)) if column in frame.columns else pl.lit("")
+        for name, column in (("title", columns.title), ("abstract", columns.abstract))
+    }
+    shown = frame.select(
+        id=pl.col(columns.id).cast(pl.String),
+        categories=normalize(pl.col(columns.categories)),
+        **texts,
+    )
+    return [
+        Paper(
+            id=row["id"] or "",
+            title=_cut(row["title"], _TITLE_CHARS),
+            abstract=_cut(row["abstract"], _ABSTRACT_CHARS),
+            categories=tuple(row["categories"].split()),
+        )
+        for row in shown.iter_rows(named=True)
+    ]
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]} …"

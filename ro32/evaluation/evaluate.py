@@ -1,0 +1,144 @@
+"""All that is measured of one model."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.errors import InputDataError
+from ro32.evaluation.calibration import Calibration, calibrate
+from ro32.evaluation.intervals import Estimate, estimate_decisions
+from ro32.evaluation.ranking import (
+    TARGETS,
+    OperatingPoints,
+    Ranking,
+    operating_points,
+    threshold_of_precision,
+    threshold_of_recall,
+)
+from ro32.evaluation.scores import Scores
+from ro32.evaluation.slices import Dimension, Slice, group_papers, slice_by
+from ro32.evaluation.truth import Truth
+from ro32.metrics import Confusion, precision_recall
+
+CONFIDENT = 0.9
+"""Scores from which, or up to one minus which, a disagreement counts as confident."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreements:
+    """Papers whose label is not what arXiv lists.
+
+    Attributes:
+        candidates: Rows of papers that are called positive and not listed, the highest score first: each of them may
+            be one that ought to be listed.
+        missed: Rows of papers that are listed and not called so, the lowest score first.
+        confident_candidates: Candidates with a score of at least `CONFIDENT`.
+        confident_missed: Missed papers with a score of at most 1 - `CONFIDENT`.
+    """
+
+    candidates: NDArray[np.intp]
+    missed: NDArray[np.intp]
+    confident_candidates: int
+    confident_missed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How one model's scores compare with the truth.
+
+    Attributes:
+        scores: What was evaluated.
+        papers: Papers with a score; the measures speak of these.
+        listed: Papers among them that are listed in the category.
+        unscored: Papers without a score, which no measure counts.
+        confusion: Decisions at the model's threshold.
+        measures: Accuracy, precision, recall and F1 at the threshold, average precision and expected calibration error.
+        best_f1: The highest F1 that any threshold gives.
+        best_threshold: The threshold that gives it.
+        points: What other thresholds buy.
+        for_precision: By target, the threshold that finds the most papers at that precision; None where none does.
+        for_recall: By target, the highest threshold that finds that share of the listed papers.
+        calibration: Whether scores mean what they say.
+        histogram: Listed and other papers by score.
+        slices: Measures of groups of papers.
+        disagreements: Papers whose label is not what arXiv lists.
+    """
+
+    scores: Scores
+    papers: int
+    listed: int
+    unscored: int
+    confusion: Confusion
+    measures: dict[str, Estimate]
+    best_f1: float
+    best_threshold: float
+    points: OperatingPoints
+    for_precision: dict[float, float | None]
+    for_recall: dict[float, float]
+    calibration: Calibration
+    histogram: tuple[list[int], list[int]]
+    slices: dict[Dimension, list[Slice]]
+    disagreements: Disagreements
+
+
+def evaluate(truth: Truth, scores: Scores) -> Evaluation:
+    """Compare scores with the truth.
+
+    Raises:
+        InputDataError: No scored paper is listed in the category, or a score is no probability.
+    """
+    scored = np.isfinite(scores.values)
+    listed, values = truth.listed[scored], scores.values[scored].astype(np.float64)
+    if not listed.any():
+        raise InputDataError(f"{scores.name}: no scored paper is listed in the category; name another with --category")
+    if values.min() < 0 or values.max() > 1:
+        raise InputDataError(
+            f"{scores.source}: expected scores from 0 to 1, found {values.min():.4g} to {values.max():.4g}; "
+            "score these papers again"
+        )
+    ranking = Ranking.of(listed, values)
+    confusion = ranking.confusion_at(scores.threshold)
+    counts = np.array([[confusion.tp, confusion.fp, confusion.fn, confusion.tn]])
+    curve = precision_recall(listed, values)
+    best_threshold, best_f1 = curve.best_f1()
+    average_precision = replace(ranking.average_precision(), value=curve.average_precision)
+    del curve  # as large as the dump
+    calibration = calibrate(listed, values)
+    for_precision = {target: threshold_of_precision(ranking, target) for target in TARGETS}
+    for_recall = {target: threshold_of_recall(ranking, target) for target in TARGETS}
+    found = (value for value in (*for_precision.values(), *for_recall.values()) if value is not None)
+    return Evaluation(
+        scores=scores,
+        papers=len(listed),
+        listed=int(listed.sum()),
+        unscored=int((~scored).sum()),
+        confusion=confusion,
+        measures=estimate_decisions(counts)[0]
+        | {"average_precision": average_precision, "calibration_error": calibration.error},
+        best_f1=best_f1,
+        best_threshold=best_threshold,
+        points=operating_points(ranking, scores.threshold, best_threshold, *found),
+        for_precision=for_precision,
+        for_recall=for_recall,
+        calibration=calibration,
+        histogram=ranking.histogram(),
+        slices={
+            dimension: slice_by(names, groups[scored], listed=listed, scores=values, threshold=scores.threshold)
+            for dimension, (names, groups) in group_papers(truth).items()
+        },
+        disagreements=_disagree(truth, scores),
+    )
+
+
+def _disagree(truth: Truth, scores: Scores) -> Disagreements:
+    values = scores.values.astype(np.float64)
+    called = values >= scores.threshold  # NaN is not
+    candidates = np.flatnonzero(called & ~truth.listed)
+    missed = np.flatnonzero(~called & truth.listed & np.isfinite(values))
+    return Disagreements(
+        candidates=candidates[np.argsort(-values[candidates], kind="stable")],
+        missed=missed[np.argsort(values[missed], kind="stable")],
+        confident_candidates=int(np.sum(values[candidates] >= CONFIDENT)),
+        confident_missed=int(np.sum(values[missed] <= 1 - CONFIDENT)),
+    )

@@ -1,0 +1,113 @@
+"""Scores sorted once: what every threshold buys, and how scores are spread."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimate_average_precision
+from ro32.metrics import Confusion
+
+HISTOGRAM_BINS = 50
+TARGETS = (0.8, 0.9, 0.95, 0.99)
+"""Precisions and recalls that a threshold is looked up for."""
+_RECALL_STEPS = 200
+_THRESHOLD_STEPS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Scores of n papers by what the papers are.
+
+    Attributes:
+        positives: Shape (p,), float64, rising: scores of listed papers; at least one.
+        negatives: Shape (n - p,), float64, rising: those of all others.
+    """
+
+    positives: NDArray[np.float64]
+    negatives: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Self:
+        """Sort scores, shape (n,), all finite."""
+        values = scores.astype(np.float64)
+        return cls(positives=np.sort(values[listed]), negatives=np.sort(values[~listed]))
+
+    def counts_at(self, thresholds: NDArray[np.float64]) -> Counts:
+        """Count decisions at t thresholds, shape (t, 4): tp, fp, fn, tn. A paper is called at or above a threshold."""
+        missed, left = np.searchsorted(self.positives, thresholds), np.searchsorted(self.negatives, thresholds)
+        return np.stack([len(self.positives) - missed, len(self.negatives) - left, missed, left], axis=-1)
+
+    def confusion_at(self, threshold: float) -> Confusion:
+        """Count decisions at one threshold."""
+        tp, fp, fn, tn = self.counts_at(np.array([threshold]))[0].tolist()
+        return Confusion(tp=tp, fp=fp, fn=fn, tn=tn)
+
+    def average_precision(self) -> Estimate:
+        """Measure the ranking, with its interval."""
+        scores, counts = np.unique(self.positives, return_counts=True)
+        above = len(self.negatives) - np.searchsorted(self.negatives, scores[::-1])
+        return estimate_average_precision(
+            counts[::-1].astype(np.int64), np.diff(above, prepend=0), len(self.negatives) - int(above[-1])
+        )
+
+    def histogram(self) -> tuple[list[int], list[int]]:
+        """Count listed and other papers in `HISTOGRAM_BINS` bins of equal width from 0 to 1."""
+        edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+        listed, others = (np.histogram(scores, edges)[0].tolist() for scores in (self.positives, self.negatives))
+        return listed, others
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoints:
+    """What t thresholds buy, the lowest threshold first.
+
+    Attributes:
+        thresholds: Shape (t,), float64, rising.
+        counts: Shape (t, 4): tp, fp, fn, tn.
+        low: Shape (t, 4): lower ends of accuracy, precision, recall and F1.
+        high: Shape (t, 4): upper ends.
+    """
+
+    thresholds: NDArray[np.float64]
+    counts: Counts
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def operating_points(ranking: Ranking, *further: float) -> OperatingPoints:
+    """Choose thresholds that show all there is to choose: even steps of the threshold, and of recall.
+
+    Args:
+        ranking: The scores.
+        further: Thresholds that must be among them.
+    """
+    shares = np.linspace(0, 1, _RECALL_STEPS + 1)
+    by_recall = ranking.positives[np.rint(shares * (len(ranking.positives) - 1)).astype(np.intp)]
+    even = np.arange(1, _THRESHOLD_STEPS) / _THRESHOLD_STEPS
+    thresholds = np.unique(np.concatenate([by_recall, even, np.array(further)]))
+    counts = ranking.counts_at(thresholds)
+    _, low, high = decision_bounds(counts)
+    return OperatingPoints(thresholds=thresholds, counts=counts, low=low, high=high)
+
+
+def threshold_of_precision(ranking: Ranking, target: float) -> float | None:
+    """Return the threshold that finds the most papers at a precision of at least the target; None where none does."""
+    scores = np.unique(ranking.positives)
+    tp, fp, _, _ = ranking.counts_at(scores).T
+    fitting = np.flatnonzero(tp >= target * (tp + fp))
+    return _below(ranking, float(scores[fitting[0]])) if len(fitting) else None
+
+
+def threshold_of_recall(ranking: Ranking, target: float) -> float:
+    """Return the highest threshold that finds at least the target's share of the listed papers."""
+    wanted = int(np.ceil(target * len(ranking.positives)))
+    return _below(ranking, float(ranking.positives[len(ranking.positives) - wanted]))
+
+
+def _below(ranking: Ranking, score: float) -> float:
+    """Return the middle between a score and the next lower one, so that a last-bit change in a score flips no label."""
+    missed, left = np.searchsorted(ranking.positives, score), np.searchsorted(ranking.negatives, score)
+    lower = [scores[at - 1] for scores, at in ((ranking.positives, missed), (ranking.negatives, left)) if at]
+    return float((score + max(lower)) / 2) if lower else score

@@ -1,0 +1,110 @@
+"""The JSON that `ro32-eval --json` prints: docs/ro32-eval.schema.json describes it."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from ro32.evaluation.comparison import Comparison
+from ro32.evaluation.evaluate import Evaluation
+from ro32.evaluation.intervals import LEVEL, RESAMPLES, SEED
+from ro32.evaluation.results import Results
+from ro32.evaluation.slices import Slice
+
+FORMAT = "ro32-eval"
+VERSION = 1
+"""Raised whenever a reader of the document has to change: a field is gone, or means something else. One field more is
+no new version."""
+
+
+def document(results: Results) -> dict[str, Any]:
+    """Return what was found as JSON values."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "tool_version": results.tool_version,
+        "finished": results.finished.isoformat(timespec="seconds"),
+        "category": results.category,
+        "inputs": list(results.inputs),
+        "papers": len(results.truth),
+        "listed": int(results.truth.listed.sum()),
+        "intervals": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED},
+        "models": [_model(results, item) for item in results.evaluations],
+        "comparisons": [_comparison(results, item) for item in results.comparisons],
+    }
+
+
+def _model(results: Results, item: Evaluation) -> dict[str, Any]:
+    scores, points, disagreements = item.scores, item.points, item.disagreements
+    listed, others = item.histogram
+    return {
+        "name": scores.name,
+        "source": scores.source,
+        "digest": scores.digest,
+        "papers": item.papers,
+        "listed": item.listed,
+        "unscored": item.unscored,
+        "threshold": scores.threshold,
+        "confusion": asdict(item.confusion),
+        **{name: asdict(estimate) for name, estimate in item.measures.items()},
+        "best_f1": {"value": item.best_f1, "threshold": item.best_threshold},
+        "thresholds_for_precision": [{"target": key, "threshold": value} for key, value in item.for_precision.items()],
+        "thresholds_for_recall": [{"target": key, "threshold": value} for key, value in item.for_recall.items()],
+        "operating_points": {
+            "threshold": points.thresholds.tolist(),
+            **{name: points.counts[:, at].tolist() for at, name in enumerate(("tp", "fp", "fn", "tn"))},
+        },
+        "calibration": {
+            "mean_score": item.calibration.mean_score,
+            "bins": [asdict(part) for part in item.calibration.bins],
+        },
+        "histogram": {"listed": listed, "others": others},
+        "slices": {str(name): [_slice(group) for group in groups] for name, groups in item.slices.items()},
+        "disagreements": {
+            "candidates": len(disagreements.candidates),
+            "confident_candidates": disagreements.confident_candidates,
+            "missed": len(disagreements.missed),
+            "confident_missed": disagreements.confident_missed,
+            "told_candidates": _papers(results, disagreements.candidates.tolist(), [item]),
+            "told_missed": _papers(results, disagreements.missed.tolist(), [item]),
+        },
+    }
+
+
+def _slice(group: Slice) -> dict[str, Any]:
+    return {
+        "group": group.group,
+        "papers": group.papers,
+        "listed": group.listed,
+        "confusion": asdict(group.confusion),
+        "average_precision": group.average_precision,
+        **{name: asdict(estimate) for name, estimate in group.decisions.items()},
+    }
+
+
+def _comparison(results: Results, item: Comparison) -> dict[str, Any]:
+    models = [results.evaluation(name) for name in (item.first, item.second)]
+    return {
+        "first": item.first,
+        "second": item.second,
+        "papers": item.papers,
+        "flips": item.better + item.worse,
+        "better": item.better,
+        "worse": item.worse,
+        "differences": {name: asdict(estimate) for name, estimate in item.differences.items()},
+        "told_flips": _papers(results, item.flips.tolist(), models),
+    }
+
+
+def _papers(results: Results, rows: Iterable[int], models: Iterable[Evaluation]) -> list[dict[str, Any]]:
+    """Tell of papers, as many as are told; those whose details were not read are passed over."""
+    told = [row for row in list(rows)[: results.examples] if row in results.details]
+    return [
+        {
+            "id": results.details[row].id,
+            "title": results.details[row].title,
+            "categories": list(results.details[row].categories),
+            "listed": bool(results.truth.listed[row]),
+            "scores": {item.scores.name: float(item.scores.values[row]) for item in models},
+        }
+        for row in told
+    ]

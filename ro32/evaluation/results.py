@@ -1,0 +1,92 @@
+"""All that an evaluation found, of every model: what the table, the JSON and the page are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import chain
+
+from ro32.evaluation.comparison import Comparison, compare
+from ro32.evaluation.details import Paper, read_details
+from ro32.evaluation.evaluate import Evaluation, evaluate
+from ro32.evaluation.scores import Scores, with_distinct_names
+from ro32.evaluation.truth import Truth, TruthColumns
+
+EXAMPLES = 100
+"""Disagreements and flips of each kind that are shown by default: an evening's reading."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What was found.
+
+    Attributes:
+        category: What makes a paper positive.
+        inputs: The dump, as it was named.
+        truth: Of its n papers.
+        evaluations: One per model.
+        comparisons: Of each further model with the first.
+        examples: Disagreements and flips of each kind that are told, at most.
+        details: The papers that are told, by row.
+        finished: When, in UTC.
+        tool_version: Of ro32.
+    """
+
+    category: str
+    inputs: tuple[str, ...]
+    truth: Truth
+    evaluations: tuple[Evaluation, ...]
+    comparisons: tuple[Comparison, ...]
+    examples: int
+    details: Mapping[int, Paper] = field(default_factory=dict)
+    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
+    tool_version: str = field(default_factory=lambda: version("ro32"))
+
+    def evaluation(self, name: str) -> Evaluation:
+        """Return the evaluation of a model."""
+        return next(item for item in self.evaluations if item.scores.name == name)
+
+
+def measure(
+    inputs: Sequence[str], category: str, truth: Truth, scores: Sequence[Scores], *, examples: int = EXAMPLES
+) -> Results:
+    """Measure models and compare them.
+
+    Args:
+        inputs: The dump, as it was named.
+        category: What makes a paper positive.
+        truth: Of its n papers.
+        scores: Of the same papers, one per model, at least one.
+        examples: Disagreements and flips of each kind to tell, at most.
+
+    Raises:
+        InputDataError: No scored paper is listed in the category, or a score is no probability.
+    """
+    named = with_distinct_names(scores)
+    comparisons = (compare(truth.listed, named[0], other) for other in named[1:])
+    return Results(
+        category=category,
+        inputs=tuple(inputs),
+        truth=truth,
+        evaluations=tuple(evaluate(truth, item) for item in named),
+        comparisons=tuple(item for item in comparisons if item is not None),
+        examples=examples,
+    )
+
+
+def rows_to_tell(results: Results) -> set[int]:
+    """Return the rows of all papers that are told of singly."""
+    kinds = chain(
+        *((item.disagreements.candidates, item.disagreements.missed) for item in results.evaluations),
+        (item.flips for item in results.comparisons),
+    )
+    return {int(row) for rows in kinds for row in rows[: results.examples]}
+
+
+def read_papers_to_tell(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
+    """Read the papers that are told of singly, by row.
+
+    Raises:
+        InputDataError: A file is damaged.
+    """
+    return read_details(results.inputs, rows_to_tell(results), columns)

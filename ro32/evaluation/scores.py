@@ -1,0 +1,147 @@
+"""Where scores come from: a labels file, or a bundle that scores the papers now."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ro32 import parquet
+from ro32.classifier import Classifier
+from ro32.errors import InputDataError
+from ro32.evaluation.truth import Truth, check_columns
+from ro32.journal import Journal
+from ro32.labels import read_provenance
+from ro32.outcomes import OutcomeIndex
+from ro32.papers import Columns
+from ro32.plan import find_files, make_plan
+from ro32.score import Progress
+from ro32.threads import Known, score_parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What a model says of n papers.
+
+    Attributes:
+        name: What it is called in reports.
+        source: Where the scores are from: a path, or "ro32" for the bundle that comes with the package.
+        digest: SHA-256 in hex of the bundle or checkpoint; None where a labels file does not tell.
+        threshold: A paper is called positive when its score is at least this.
+        values: Shape (n,), float32, in the order of the papers; NaN where a paper has no score.
+    """
+
+    name: str
+    source: str
+    digest: str | None
+    threshold: float
+    values: NDArray[np.float32]
+
+
+def read_scores(labels: Path, truth: Truth) -> Scores:
+    """Read the scores of a labels file.
+
+    Raises:
+        InputMissingError: The file is not there.
+        InputDataError: It is no labels file, or not one of these papers in this order.
+    """
+    schema, _ = parquet.read_footer(labels)
+    check_columns(labels, schema, ("id", "score"))
+    digest, threshold = _provenance(labels)
+    ids: list[pa.Array] = []
+    values = [np.zeros(0, dtype=np.float32)]
+    for _, batch in parquet.read_batches(labels, ["id", "score"]):
+        ids.append(batch.column("id").cast(pa.string()))
+        values.append(batch.column("score").to_numpy(zero_copy_only=False).astype(np.float32))
+    _check_ids(labels, truth.ids, pa.chunked_array(ids, type=pa.string()))
+    return Scores(
+        name=labels.stem,
+        source=str(labels),
+        digest=digest,
+        threshold=threshold,
+        values=np.concatenate(values),
+    )
+
+
+def score_with_bundle(
+    inputs: Sequence[str],
+    classifier: Classifier,
+    source: str,
+    *,
+    columns: Columns,
+    threads: int,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Scores:
+    """Score the papers with a bundle, as `ro32-score` does.
+
+    Args:
+        inputs: The papers.
+        classifier: The model.
+        source: Where it was loaded from.
+        columns: Names of the input's columns.
+        threads: Calling threads.
+        on_progress: Called in this thread whenever rows are done.
+
+    Raises:
+        InputDataError: The papers are not what the input contract asks for.
+    """
+    plan = make_plan(find_files(inputs), columns)
+    known = Known(previous=OutcomeIndex(), current=OutcomeIndex())
+    values = [np.zeros(0, dtype=np.float32)]
+    rows_done = 0
+
+    def advance(rows: int) -> None:
+        nonlocal rows_done
+        rows_done += rows
+        on_progress(
+            Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=len(values) - 1)
+        )
+
+    parts = score_parts(plan, plan.parts, classifier, known, threads=threads, journal=Journal(), on_rows=advance)
+    for _, part in parts:
+        values.append(part.table.column("score").to_numpy())
+    plan.check_unchanged()
+    return Scores(
+        name=classifier.manifest.name,
+        source=source,
+        digest=classifier.digest,
+        threshold=classifier.manifest.threshold,
+        values=np.concatenate(values),
+    )
+
+
+def with_distinct_names(scores: Sequence[Scores]) -> list[Scores]:
+    """Give scores of the same name their sources for names, and a number where that does not help."""
+    names = [item.name for item in scores]
+    longer = [item.source if names.count(item.name) > 1 else item.name for item in scores]
+    return [
+        replace(item, name=name if longer.count(name) == 1 else f"{name} #{longer[: at + 1].count(name)}")
+        for at, (item, name) in enumerate(zip(scores, longer, strict=True))
+    ]
+
+
+def _provenance(labels: Path) -> tuple[str | None, float]:
+    """Return the digest of the bundle that made a labels file, and the threshold."""
+    try:
+        provenance = read_provenance(labels) or {}
+        return provenance.get("bundle_digest"), float(provenance["threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputDataError(
+            f"{labels}: not a labels file of ro32 (its footer tells no threshold); name what ro32-score wrote"
+        ) from error
+
+
+def _check_ids(labels: Path, expected: pa.ChunkedArray, found: pa.ChunkedArray) -> None:
+    if found.equals(expected):
+        return
+    if len(found) != len(expected):
+        where = f"it has {len(found):,} rows, there are {len(expected):,} papers"
+    else:
+        row = int(pc.index(pc.fill_null(pc.not_equal(found, expected), fill_value=True), value=True).as_py())
+        where = f"row {row:,} is {found[row]}, the paper there is {expected[row]}"
+    raise InputDataError(
+        f"{labels}: its ids are not those of the papers in their order ({where}); score these papers again"
+    )

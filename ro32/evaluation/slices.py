@@ -1,0 +1,114 @@
+"""Groups of papers that are measured apart: by year, by primary category, by length of the text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.evaluation.intervals import Estimate, estimate_decisions
+from ro32.evaluation.truth import UNKNOWN, Truth
+from ro32.metrics import Confusion, average_precision
+
+LENGTH_EDGES = (300, 600, 900, 1_200, 1_500)
+"""Characters of title and abstract at which groups begin; four in five arXiv papers have 600 to 1,500 of them."""
+UNKNOWN_NAME = "unknown"
+
+
+class Dimension(StrEnum):
+    """What papers are grouped by."""
+
+    YEAR = "year"
+    CATEGORY = "category"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """Measures of one group.
+
+    Attributes:
+        group: A year, a category, or a range of characters.
+        papers: Papers with a score.
+        listed: Papers among them that are listed in the category.
+        confusion: Decisions at the model's threshold.
+        average_precision: None where no paper is listed.
+        decisions: Estimates of accuracy, precision, recall and F1; without those that the group does not define:
+            precision where nothing was called, recall where nothing is listed, F1 where neither is.
+    """
+
+    group: str
+    papers: int
+    listed: int
+    confusion: Confusion
+    average_precision: float | None
+    decisions: dict[str, Estimate]
+
+
+def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.int16]]]:
+    """Return for each dimension the names of its groups, in order, and each paper's group, shape (n,).
+
+    Years and lengths rise; categories come by how many of their papers are listed, and then by how many they have.
+    """
+    years = np.unique(truth.year)
+    members, listed = (np.bincount(truth.primary[at], minlength=len(truth.categories)) for at in (..., truth.listed))
+    order = np.lexsort((-members, -listed))
+    lengths = np.searchsorted(LENGTH_EDGES, truth.characters, side="right").astype(np.int16)
+    lengths[truth.characters == UNKNOWN] = len(LENGTH_EDGES) + 1
+    starts = (0, *LENGTH_EDGES)
+    ranges = [f"{start:,} to {end - 1:,}" for start, end in zip(starts, LENGTH_EDGES, strict=False)]
+    return {
+        Dimension.YEAR: (
+            [UNKNOWN_NAME if year == UNKNOWN else str(year) for year in years.tolist()],
+            np.searchsorted(years, truth.year).astype(np.int16),
+        ),
+        Dimension.CATEGORY: (
+            [truth.categories[at] or UNKNOWN_NAME for at in order.tolist()],
+            np.argsort(order).astype(np.int16)[truth.primary],
+        ),
+        Dimension.LENGTH: ([*ranges, f"{starts[-1]:,} or more", UNKNOWN_NAME], lengths),
+    }
+
+
+def slice_by(
+    names: Sequence[str],
+    groups: NDArray[np.int16],
+    *,
+    listed: NDArray[np.bool_],
+    scores: NDArray[np.float64],
+    threshold: float,
+) -> list[Slice]:
+    """Measure each group of papers that occurs, in the order of the names.
+
+    Args:
+        names: Names of the groups.
+        groups: Shape (n,): positions in `names`.
+        listed: Shape (n,).
+        scores: Shape (n,), finite.
+        threshold: A paper is called positive when its score is at least this.
+    """
+    called = scores >= threshold
+    cells = groups.astype(np.int64) * 4 + np.where(called, np.where(listed, 0, 1), np.where(listed, 2, 3))
+    counts = np.bincount(cells, minlength=4 * len(names)).reshape(-1, 4)
+    occurring = np.flatnonzero(counts.sum(axis=1))
+    if not len(occurring):
+        return []
+    slices = []
+    for group, decisions in zip(occurring.tolist(), estimate_decisions(counts[occurring]), strict=True):
+        tp, fp, fn, tn = counts[group].tolist()
+        undefined = {
+            name for name, whole in (("precision", tp + fp), ("recall", tp + fn), ("f1", tp + fp + fn)) if not whole
+        }
+        at = np.flatnonzero(groups == group) if tp + fn else None
+        slices.append(
+            Slice(
+                group=names[group],
+                papers=tp + fp + fn + tn,
+                listed=tp + fn,
+                confusion=Confusion(tp=tp, fp=fp, fn=fn, tn=tn),
+                average_precision=None if at is None else average_precision(listed[at], scores[at]),
+                decisions={name: value for name, value in decisions.items() if name not in undefined},
+            )
+        )
+    return slices

@@ -1,0 +1,160 @@
+"""The truth to measure by: which papers are listed in a category, and what the papers are grouped by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ro32 import parquet
+from ro32.errors import InputDataError
+from ro32.plan import find_files
+
+DATES = ("created", "update_date")
+"""Columns that tell a year, where a dump has them: of the first version, and of the latest."""
+UNKNOWN = -1
+"""Stands for a year or a length that the dump does not tell."""
+
+_NEW_ID = r"^(\d{2})(?:0[1-9]|1[0-2])\.\d{4,5}(?:v\d+)?$"
+_OLD_ID = r"^[a-z-]+(?:\.[A-Z]{2})?/(\d{2})(?:0[1-9]|1[0-2])\d{3}(?:v\d+)?$"
+"""arXiv's ids since April 2007, and before. Source: https://info.arxiv.org/help/arxiv_identifier.html"""
+ARXIV_ID = rf"{_NEW_ID}|{_OLD_ID}"
+_FIRST_YEAR = 91
+"""arXiv began in 1991: two digits from here on are of the twentieth century."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthColumns:
+    """Names of a dump's columns. It needs the first two; what it lacks of the others is unknown."""
+
+    id: str = "id"
+    categories: str = "categories"
+    title: str = "title"
+    abstract: str = "abstract"
+
+    @property
+    def needed(self) -> tuple[str, str]:
+        """The columns that every dump must have."""
+        return self.id, self.categories
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The papers of a dump, n rows in input order. Holds no texts: 30 bytes a paper or so, most of them the id.
+
+    Attributes:
+        ids: n ids, as strings.
+        listed: Shape (n,): does the category stand anywhere among the paper's categories?
+        year: Shape (n,), int16: of the first version, by the column created, else by the id, else by update_date;
+            `UNKNOWN` where none of them tells.
+        primary: Shape (n,), int16: position of the first category in `categories`.
+        categories: All first categories that occur; "" stands for a paper without any.
+        characters: Shape (n,), int32: Unicode code points of title and abstract; `UNKNOWN` where either column is
+            missing.
+    """
+
+    ids: pa.ChunkedArray
+    listed: NDArray[np.bool_]
+    year: NDArray[np.int16]
+    primary: NDArray[np.int16]
+    categories: tuple[str, ...]
+    characters: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.listed)
+
+
+def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:
+    """Read which papers of a dump are listed in a category.
+
+    Args:
+        inputs: Parquet files, folders or patterns, as `ro32-score` takes them.
+        category: For example "cs.RO"; compared with whole tokens of the space-separated categories.
+        columns: Names of the columns.
+
+    Raises:
+        InputMissingError: An input is not there.
+        InputDataError: A file is damaged or lacks one of the columns.
+    """
+    collected = _Collected()
+    for path in find_files(inputs):
+        _collect(path, category, columns or TruthColumns(), collected)
+    return collected.truth()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Collected:
+    """What was read so far, batch by batch."""
+
+    ids: list[pa.Array] = field(default_factory=list)
+    listed: list[NDArray[np.bool_]] = field(default_factory=list)
+    year: list[NDArray[np.int16]] = field(default_factory=list)
+    primary: list[NDArray[np.int16]] = field(default_factory=list)
+    categories: dict[str, int] = field(default_factory=dict)
+    characters: list[NDArray[np.int32]] = field(default_factory=list)
+
+    def truth(self) -> Truth:
+        return Truth(
+            ids=pa.chunked_array(self.ids, type=pa.string()),
+            listed=np.concatenate([np.zeros(0, dtype=np.bool_), *self.listed]),
+            year=np.concatenate([np.zeros(0, dtype=np.int16), *self.year]),
+            primary=np.concatenate([np.zeros(0, dtype=np.int16), *self.primary]),
+            categories=tuple(self.categories),
+            characters=np.concatenate([np.zeros(0, dtype=np.int32), *self.characters]),
+        )
+
+
+def _collect(path: Path, category: str, columns: TruthColumns, collected: _Collected) -> None:
+    """Add the papers of one file."""
+    schema, _ = parquet.read_footer(path)
+    check_columns(path, schema, columns.needed)
+    dates = [name for name in DATES if schema.get_field_index(name) >= 0]
+    texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
+    texts = texts if len(texts) == 2 else []  # noqa: PLR2004 - half a text has no length to group by
+    for _, batch in parquet.read_batches(path, list(dict.fromkeys([*columns.needed, *dates, *texts]))):
+        frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in batch.schema.names})
+        categories = frame[columns.categories].cast(pl.String).fill_null("").str.strip_chars().str.split(" ")
+        primaries = categories.list.first().fill_null("")
+        numbers = {
+            name: collected.categories.setdefault(name, len(collected.categories))
+            for name in primaries.unique(maintain_order=True)
+        }
+        collected.ids.append(batch.column(columns.id).cast(pa.string()))
+        collected.listed.append(categories.list.contains(category).to_numpy())
+        collected.primary.append(primaries.replace_strict(numbers, return_dtype=pl.Int16).to_numpy())
+        collected.year.append(frame.select(_year(columns.id, dates)).to_series().to_numpy())
+        collected.characters.append(frame.select(_characters(texts)).to_series().to_numpy())
+
+
+def _year(id_column: str, dates: Sequence[str]) -> pl.Expr:
+    of_date = {name: pl.col(name).cast(pl.String).str.slice(0, 4).cast(pl.Int16, strict=False) for name in dates}
+    identifier = pl.col(id_column).cast(pl.String)
+    digits = pl.coalesce(identifier.str.extract(_NEW_ID), identifier.str.extract(_OLD_ID)).cast(pl.Int16)
+    of_id = pl.when(digits >= _FIRST_YEAR).then(digits + 1900).otherwise(digits + 2000)
+    created, updated = (of_date.get(name, pl.lit(None, pl.Int16)) for name in DATES)
+    return pl.coalesce(created, of_id, updated).fill_null(UNKNOWN).cast(pl.Int16)
+
+
+def _characters(texts: Sequence[str]) -> pl.Expr:
+    """Count characters; a length needs no more than the white space at both ends gone."""
+    if not texts:
+        return pl.repeat(UNKNOWN, pl.len(), dtype=pl.Int32)
+    return pl.sum_horizontal(
+        pl.col(name).cast(pl.String).fill_null("").str.strip_chars().str.len_chars() for name in texts
+    ).cast(pl.Int32)
+
+
+def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
+    """Check that a file has some columns.
+
+    Raises:
+        InputDataError: One is missing.
+    """
+    missing = [name for name in names if schema.get_field_index(name) < 0]
+    if missing:
+        raise InputDataError(
+            f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {', '.join(schema.names)}"
+        )

@@ -1,0 +1,246 @@
+"""The page in a real browser, without a network: it shows itself, moves, and can be read on a phone and in the dark."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ro32.evaluation.report.page import page
+from ro32.evaluation.results import Results
+from tests.evaluation.report.conftest import ATTACKS
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # no name leads anywhere
+)
+PHONE, DESKTOP = 360, 1280
+"""Widths in CSS pixels: a small phone, a small laptop."""
+CONTRAST = 4.5
+"""Of text with what is behind it. Source: https://www.w3.org/TR/WCAG22/#contrast-minimum"""
+
+pytestmark = pytest.mark.skipif(
+    BROWSER is None or DRIVER is None, reason="no Chromium with its driver here: install chromium and chromium-driver"
+)
+
+
+class Browser:
+    """Chromium, and what a test asks of it."""
+
+    def __init__(self, folder: Path) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = str(BROWSER)
+        for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self._folder = folder
+        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+
+    def open(self, results: Results, *, width: int = DESKTOP, dark: bool = False) -> None:
+        """Show a page as a device of this width would."""
+        path = self._folder / "report.html"
+        path.write_text(page(results), encoding="utf-8")
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width == PHONE}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get_log("browser")
+        self.driver.get(path.as_uri())
+
+    def complaints(self) -> list[str]:
+        """Return what the browser logged since the page was opened."""
+        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
+
+    def run(self, script: str) -> object:
+        """Run a script in the page and return what it returns."""
+        return self.driver.execute_script(script)
+
+    def text(self, name: str) -> str:
+        """Return the text of the element of this id."""
+        return str(self.driver.find_element(By.ID, name).text)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    found = Browser(tmp_path_factory.mktemp("browser"))
+    yield found
+    found.driver.quit()
+
+
+@pytest.mark.parametrize("which", ["one_model", "two_models", "hostile"])
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_it_shows_itself_without_network_complaint_or_sideways_scrolling(
+    browser: Browser, which: str, width: int, request: pytest.FixtureRequest
+) -> None:
+    browser.open(request.getfixturevalue(which), width=width)
+    assert browser.complaints() == []
+    assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    assert browser.run(f"return document.documentElement.scrollWidth <= {width}")
+    charts = browser.driver.find_elements(By.TAG_NAME, "svg")
+    assert len(charts) >= 6
+    sizes = {chart.get_attribute("id"): chart.size for chart in charts if chart.is_displayed()}
+    assert not {name: size for name, size in sizes.items() if size["width"] < 200 or size["height"] < 40}
+
+
+def test_the_slider_moves_the_numbers_and_the_marks(browser: Browser, one_model: Results) -> None:
+    browser.open(one_model)
+    item = one_model.evaluations[0]
+    assert browser.text("at-threshold") == f"{item.scores.threshold:.4f}"
+    assert browser.text("at-f1") == f"{item.confusion.f1:.3f}"
+    for name in ("f1", "precision", "recall"):
+        assert browser.text(f"range-{name}") == f"{item.measures[name].low:.3f} to {item.measures[name].high:.3f}"
+    marks = "return ['cx', 'cy'].map((name) => document.querySelector('[data-marker]').getAttribute(name))"
+    before = browser.run(marks)
+    slider = browser.driver.find_element(By.ID, "threshold")
+    slider.send_keys(Keys.ARROW_LEFT * 20)
+    at = int(slider.get_property("value") or 0)
+    tp, fp, fn, _ = item.points.counts[at].tolist()
+    assert item.points.thresholds[at] < item.scores.threshold
+    assert browser.text("at-threshold") == f"{item.points.thresholds[at]:.4f}"
+    assert browser.text("at-precision") == f"{tp / (tp + fp):.3f}"
+    assert browser.text("at-recall") == f"{tp / (tp + fn):.3f}"
+    assert f"{fp} are not" in browser.text("in-words")
+    assert browser.run(marks) != before
+    assert slider.get_attribute("aria-valuetext") == browser.text("at-threshold")
+
+
+def test_both_ends_of_the_slider_are_reached(browser: Browser, one_model: Results) -> None:
+    browser.open(one_model)
+    slider = browser.driver.find_element(By.ID, "threshold")
+    points = one_model.evaluations[0].points
+    for key, at in ((Keys.HOME, 0), (Keys.END, -1)):
+        slider.send_keys(key)
+        assert float(browser.text("at-threshold")) == pytest.approx(points.thresholds[at], rel=0.01, abs=1e-4)
+        assert "NaN" not in browser.text("thresholds")
+    assert browser.complaints() == []
+
+
+def test_presets_jump_to_what_they_promise(browser: Browser, one_model: Results) -> None:
+    browser.open(one_model)
+    for button in browser.driver.find_elements(By.CSS_SELECTOR, "#presets button"):
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        measure, _, share = button.text.partition(" ")
+        if share.endswith("%"):
+            assert float(browser.text(f"at-{measure}")) >= int(share[:-1]) / 100 - 0.0005
+
+
+def test_the_switch_chooses_the_model(browser: Browser, two_models: Results) -> None:
+    browser.open(two_models)
+    first = browser.text("at-precision")
+    browser.driver.find_elements(By.NAME, "model")[1].click()
+    stricter = two_models.evaluations[1]
+    assert browser.text("at-threshold") == "0.9000"
+    assert browser.text("at-precision") == f"{stricter.confusion.precision:.3f}" != first
+    shown = [
+        part.is_displayed() for part in browser.driver.find_elements(By.CSS_SELECTOR, "#disagreements [data-model]")
+    ]
+    assert shown == [False, True]
+
+
+def test_the_filter_finds_papers_among_the_hidden_ones_too(browser: Browser, one_model: Results) -> None:
+    browser.open(one_model)
+    rows = one_model.evaluations[0].disagreements.candidates[: one_model.examples].tolist()
+    wanted = one_model.details[rows[-1]]
+    field = browser.driver.find_element(By.CSS_SELECTOR, "#disagreements .filter")
+    field.send_keys(wanted.id)
+    shown = browser.driver.find_elements(By.CSS_SELECTOR, "#disagreements article:first-of-type .papers > li")
+    assert [wanted.id in row.text for row in shown if row.is_displayed()] == [True]
+    field.send_keys(" nothing-is-called-so")
+    assert not any(row.is_displayed() for row in shown)
+    field.clear()
+    field.send_keys(" ")
+    assert sum(row.is_displayed() for row in shown) == min(10, len(rows))
+
+
+def test_hostile_texts_do_nothing_but_stand_there(browser: Browser, hostile: Results) -> None:
+    browser.open(hostile)
+    assert browser.driver.title == "cs.RO: ro32 evaluation"
+    titles = {part.get_attribute("textContent") for part in browser.driver.find_elements(By.CSS_SELECTOR, ".title")}
+    assert titles == {" ".join(attack.split()) for attack in ATTACKS}
+    assert browser.run("return document.querySelectorAll('script').length") == 2
+    assert browser.run("return document.querySelectorAll('img, base, iframe').length") == 0
+
+
+def test_even_markup_of_a_paper_could_not_run_or_fetch(browser: Browser, one_model: Results, tmp_path: Path) -> None:
+    """Were escaping to fail, the page's policy would still forbid scripts and pictures that are not its own."""
+    text = page(one_model).replace(
+        "<main>", "<main><script>document.title = 'owned'</script><img src='https://example.org/x.png'>"
+    )
+    (tmp_path / "broken.html").write_text(text, encoding="utf-8")
+    browser.driver.get_log("browser")
+    browser.driver.get((tmp_path / "broken.html").as_uri())
+    assert browser.driver.title == "cs.RO: ro32 evaluation"
+    assert sum("Content Security Policy" in message for message in browser.complaints()) == 2
+
+
+CONTRASTS = """
+const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const luminance = (colour) => {
+  const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const [r, g, b] = numbers(colour).map((v) => linear(v / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (part) => {
+  for (let at = part; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    if ((numbers(colour)[3] ?? 1) > 0) return colour;
+  }
+  return "rgb(255, 255, 255)";
+};
+for (const part of document.querySelectorAll("details")) part.open = true;
+const found = {};
+for (const part of document.querySelectorAll("body *:not(script):not(style):not(title):not(desc)")) {
+  const own = Array.from(part.childNodes).some((node) => node.nodeType === 3 && node.data.trim());
+  if (!own || !part.getClientRects().length) continue;
+  const style = getComputedStyle(part);
+  const text = luminance(part instanceof SVGElement ? style.fill : style.color), back = luminance(behind(part));
+  const ratio = (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
+  const name = `${part.tagName}.${part.getAttribute("class") ?? ""}`;
+  found[name] = Math.min(found[name] ?? 21, ratio);
+}
+return found;
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_all_text_can_be_read_against_what_is_behind_it(browser: Browser, two_models: Results, *, dark: bool) -> None:
+    browser.open(two_models, dark=dark)
+    found = browser.run(CONTRASTS)
+    assert isinstance(found, dict)
+    assert len(found) > 20
+    assert {name: ratio for name, ratio in found.items() if ratio < CONTRAST} == {}
+
+
+def test_light_and_dark_are_two(browser: Browser, one_model: Results) -> None:
+    backgrounds = []
+    for dark in (False, True):
+        browser.open(one_model, dark=dark)
+        backgrounds.append(browser.run("return getComputedStyle(document.body).backgroundColor"))
+    assert len(set(backgrounds)) == 2
+
+
+def test_without_scripts_everything_is_there(browser: Browser, two_models: Results) -> None:
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.open(replace(two_models, examples=5))
+        models = browser.driver.find_elements(By.CSS_SELECTOR, "[data-model]")
+        assert len(models) > 4
+        assert all(part.is_displayed() for part in models)
+        assert not browser.driver.find_element(By.CSS_SELECTOR, ".chooser").is_displayed()
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -1,0 +1,193 @@
+"""`ro32-eval` as a whole."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from shutil import copy, copytree
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ro32.cli.evaluate import command
+from tests.command_line import Invoke, Score
+
+
+def test_table_has_intervals_and_counts(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels])
+    assert outcome.code == 0, outcome.stderr
+    rows = {line[:18].strip(): line[18:].split() for line in outcome.stdout.splitlines()}
+    assert len(rows["F1"]) == 3
+    assert rows["papers scored"] == ["2,000"]
+    counts = [int(rows[f"{kind}s"][0].replace(",", "")) for kind in ("true positive", "false negative")]
+    assert sum(counts) == int(rows["listed in cs.RO"][0])
+    assert outcome.stderr == ""
+
+
+def test_json_and_table_tell_the_same(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
+    found = json.loads(invoke(command, [papers_path, "--labels", tiny_labels, "--json"]).stdout)
+    (model,) = found["models"]
+    printed = invoke(command, [papers_path, "--labels", tiny_labels]).stdout
+    for name in ("f1", "average_precision", "calibration_error"):
+        assert f"{model[name]['value']:.4f} [{model[name]['low']:.4f}, {model[name]['high']:.4f}]" in printed
+
+
+def test_labels_and_bundle_side_by_side_agree(
+    invoke: Invoke, score: Score, papers: pl.DataFrame, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path, labels = tmp_path / "papers.parquet", tmp_path / "labels.parquet"
+    papers.write_parquet(path)
+    assert score(path, "-o", labels).code == 0
+    outcome = invoke(command, [path, "--labels", labels, "--bundle", tiny_bundle, "--json", "-q"])
+    assert outcome.code == 0, outcome.stderr
+    found = json.loads(outcome.stdout)
+    first, second = found["models"]
+    own = ("name", "source", "disagreements")
+    assert {key: value for key, value in first.items() if key not in own} == {
+        key: value for key, value in second.items() if key not in own
+    }
+    assert (second["name"], second["source"]) == ("tiny", str(tiny_bundle))
+    assert found["comparisons"][0]["flips"] == 0
+
+
+def test_groups_are_printed_when_asked_for(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--by", "year", "--by", "length"])
+    assert "labels, by year" in outcome.stdout
+    assert "labels, by length" in outcome.stdout
+    assert "by category" not in outcome.stdout
+
+
+def test_threshold_overrules_the_models_own(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
+    arguments: list[str | Path] = [papers_path, "--labels", tiny_labels, "--json", "--examples", "0"]
+    own, other = (
+        json.loads(invoke(command, [*arguments, *more]).stdout)["models"][0] for more in ([], ["--threshold", "0.9"])
+    )
+    assert other["threshold"] == 0.9
+    assert other["confusion"]["tp"] < own["confusion"]["tp"]
+    assert other["average_precision"] == own["average_precision"]
+    assert other["disagreements"]["told_missed"] == []
+
+
+def test_page_is_written_whole_beside_the_table(
+    invoke: Invoke, tiny_labels: Path, papers_path: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("an older report")
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--html", target])
+    assert outcome.code == 0, outcome.stderr
+    assert "average precision" in outcome.stdout
+    text = target.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.endswith("</html>\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("none/report.html", "no folder"),
+        (".", "is a folder"),
+        ("papers.parquet", "which is to be read"),
+        ("link.html", "which is to be read"),
+        ("labels.parquet", "which is to be read"),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused_before_anything_is_scored(
+    invoke: Invoke, papers: pl.DataFrame, tiny_labels: Path, tmp_path: Path, target: str, complaint: str
+) -> None:
+    papers.write_parquet(tmp_path / "papers.parquet")
+    copy(tiny_labels, tmp_path / "labels.parquet")
+    (tmp_path / "link.html").symlink_to(tmp_path / "papers.parquet")
+    before = (tmp_path / "papers.parquet").read_bytes(), (tmp_path / "labels.parquet").read_bytes()
+    outcome = invoke(
+        command, [tmp_path / "papers.parquet", "--labels", tmp_path / "labels.parquet", "--html", tmp_path / target]
+    )
+    assert outcome.code == 73
+    assert complaint in outcome.stderr
+    assert ((tmp_path / "papers.parquet").read_bytes(), (tmp_path / "labels.parquet").read_bytes()) == before
+
+
+def test_a_failing_disk_leaves_the_older_page(
+    invoke: Invoke, tiny_labels: Path, papers_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("an older report")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--html", target])
+    assert outcome.code == 74
+    assert "No space left" in outcome.stderr
+    assert target.read_text() == "an older report"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_folder_whose_name_is_no_utf_8_has_a_page_too(
+    invoke: Invoke, tiny_bundle: Path, papers: pl.DataFrame, tmp_path: Path
+) -> None:
+    odd = copytree(tiny_bundle, Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")))
+    listed = pl.col("categories").str.contains("cs.RO", literal=True)
+    papers.filter(listed).head(5).write_parquet(tmp_path / "papers.parquet")
+    outcome = invoke(
+        command, [tmp_path / "papers.parquet", "--bundle", odd, "--quiet", "--html", tmp_path / "report.html"]
+    )
+    assert outcome.code == 0, outcome.stderr
+    assert "\\udcff" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_unscored_rows_are_counted_apart(invoke: Invoke, score: Score, papers: pl.DataFrame, tmp_path: Path) -> None:
+    path, labels = tmp_path / "papers.parquet", tmp_path / "labels.parquet"
+    holes = pl.int_range(pl.len()) % 10 == 0
+    blank = [pl.when(holes).then(None).otherwise(pl.col(name)).alias(name) for name in ("title", "abstract")]
+    papers.with_columns(blank).write_parquet(path)
+    assert score(path, "-o", labels, "--max-unscored", "0.1").code == 0
+    (model,) = json.loads(invoke(command, [path, "--labels", labels, "--json"]).stdout)["models"]
+    assert (model["papers"], model["unscored"]) == (270, 30)
+
+
+def test_columns_can_be_renamed(invoke: Invoke, papers: pl.DataFrame, tiny_bundle: Path, tmp_path: Path) -> None:
+    plain, renamed = tmp_path / "plain.parquet", tmp_path / "renamed.parquet"
+    few = pl.concat([papers.head(30), papers.filter(pl.col("categories").str.contains("cs.RO", literal=True)).head(5)])
+    few.write_parquet(plain)
+    names = {name: name.upper() for name in ("id", "title", "abstract", "categories")}
+    few.rename(names).write_parquet(renamed)
+    options = [word for name, other in names.items() for word in (f"--{name}-column", other)]
+    first, second = (
+        json.loads(invoke(command, [path, "--bundle", tiny_bundle, "--json", "-q", *more]).stdout)["models"]
+        for path, more in ((plain, []), (renamed, options))
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("footer", [None, "{}", '{"threshold": "high"}', '{"threshold": null}', "damaged", "[]"])
+def test_a_file_that_is_no_labels_file_is_refused(
+    invoke: Invoke, papers_path: Path, tmp_path: Path, footer: str | None
+) -> None:
+    table = pa.table({"id": ["a"], "score": [0.5]})
+    pq.write_table(table.replace_schema_metadata({"ro32": footer} if footer else {}), tmp_path / "labels.parquet")
+    outcome = invoke(command, [papers_path, "--labels", tmp_path / "labels.parquet"])
+    assert outcome.code == 65
+    assert "not a labels file" in outcome.stderr
+
+
+def test_a_category_nobody_is_in_is_refused(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--category", "cs.XX"])
+    assert outcome.code == 65
+    assert "--category" in outcome.stderr
+
+
+def test_categories_of_no_paper_is_no_crash(invoke: Invoke, tmp_path: Path, tiny_bundle: Path) -> None:
+    schema = dict.fromkeys(("id", "title", "abstract", "categories"), pl.String)
+    pl.DataFrame(schema=schema).write_parquet(tmp_path / "papers.parquet")
+    outcome = invoke(command, [tmp_path / "papers.parquet", "--bundle", tiny_bundle, "-q"])
+    assert outcome.code == 65
+    assert "no scored paper" in outcome.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "1.5", "x"])
+def test_a_threshold_that_is_none_is_wrong_usage(invoke: Invoke, papers_path: Path, value: str) -> None:
+    assert invoke(command, [papers_path, "--threshold", value]).code == 2
