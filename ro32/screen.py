@@ -48,7 +48,7 @@ class Screen:
         """
         found = linear < self.cascade.cut
         for row in np.flatnonzero(found).tolist():
-            found[row] = any(_TOKEN.search(text, 0, MAX_CHARS) for text in (titles[row], abstracts[row]))
+            found[row] = surely_has_token(titles[row], abstracts[row])
         return found
 
     def audited(self, hashes: Hashes) -> NDArray[np.bool_]:
@@ -59,6 +59,11 @@ class Screen:
         """
         leading = np.ascontiguousarray(hashes).view(">u8").reshape(len(hashes), 2)[:, 0]
         return np.asarray((leading >> np.uint64(64 - 53)) < self.audit_share * 2.0**53)  # float64 holds 53 bits
+
+
+def surely_has_token(title: str, abstract: str) -> bool:
+    """Tell whether a paper of normalized text has a token by any tokenizer; if not, it is left to full scoring."""
+    return _TOKEN.search(title, 0, MAX_CHARS) is not None or _TOKEN.search(abstract, 0, MAX_CHARS) is not None
 
 
 def choose_screen(manifest: Manifest, mode: CascadeMode, audit_share: float) -> Screen | None:
