@@ -123,9 +123,8 @@ def make_cascade(measured: Measured, *, view: str, max_share: float, confidence:
             )
             cascade = Cascade(cut=cut, intercept=intercept, linear=weight, certificate=certificate)
             found = quality(measured, cascade)
-            if all(
-                found[f"full_{name}"] - found[f"cascade_{name}"] <= bound for name, bound in MAX_LOSS.items() if found
-            ):
+            losses = {name: found[f"full_{name}"] - found[f"cascade_{name}"] for name in MAX_LOSS if found}
+            if all(loss <= MAX_LOSS[name] for name, loss in losses.items()):
                 return replace(cascade, certificate=replace(certificate, quality=found))
         cut -= 1 / STEPS
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from ro32.cascade import CascadeMode
 from ro32.cli.config import read_config
 from ro32.cli.log import LogFormat
+from ro32.cli.version import show_version
 from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.job import OnError
 from ro32.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
@@ -156,7 +157,14 @@ _OPTIONS: tuple[Decorator, ...] = (
         help='Take options from a TOML file, as in: output = "labels.parquet". The command line overrides the '
         "environment, and that the file.",
     ),
-    click.version_option(package_name="ro32", prog_name="ro32", allow_from_autoenv=False),
+    _only_here(
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show_version,
+        help="Show the version and what the model is certified for, and exit.",
+    ),
 )
 
 
