@@ -96,7 +96,10 @@ def measure(
                 for mode, spread in modes.items()
             },
             "small, on, wall_s": dataclasses.asdict(seconds),
-            "small, on, peak_rss_bytes": max(child.peak_rss_bytes for child in found["small"]["on"]),
+            **{
+                f"small, {mode}, peak_rss_bytes": max(child.peak_rss_bytes for child in children)
+                for mode, children in found["small"].items()
+            },
             "small, on, papers": found["small"]["on"][0].result["papers"],
             "certificate": certificate,
             "labels": labels,
