@@ -91,6 +91,29 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 
 
 @main.command()
+@papers_option
+@click.option("--every", metavar="N", default=8, show_default=True, help="Full scoring labels every Nth paper.")
+@click.option("--large-every", metavar="N", default=64, show_default=True, help="The large encoder every Nth.")
+@click.option("--repeats", metavar="N", default=2, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    default=results.FOLDER.parent / "cascade.png",
+    help="Picture of speed against changed labels.  [default: bench/cascade.png]",
+)
+@click.pass_obj
+def cascade(folder: Path, *, papers: Path, every: int, large_every: int, repeats: int, plot: Path) -> None:
+    """Measure the cascade beside full scoring, with the shipped encoder and one of BERT-base's size."""
+    from bench.cascade import measure  # noqa: PLC0415 - each benchmark needs packages of its own
+
+    def run() -> Section:
+        return measure(papers, every=every, large_every=large_every, repeats=repeats, plot=plot, say=_say)
+
+    _finish(*results.record("cascade", run, folder))
+
+
+@main.command()
 @click.pass_obj
 def report(folder: Path) -> None:
     """Write REPORT.md from the results files."""

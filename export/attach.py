@@ -143,6 +143,7 @@ def add_views(
         threshold=threshold,
         views=views,
         view=str(ViewName.COMBINED),
+        cascade=None,
         quality={
             "papers": len(scores),
             "positives": int(scores.positive.sum()),

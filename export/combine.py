@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,17 +181,30 @@ def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fit(scores: Scores, name: ViewName, rows: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Fit a logistic regression by Newton's method on some rows; a model that is not asked gets the weight 0."""
-    columns, truth = _columns(scores, name)[rows], scores.positive[rows]
-    weights = np.zeros(3)
+    """Fit a view's weights on some rows; a model that is not asked gets the weight 0."""
+    weights = fit_logistic(_columns(scores, name)[rows], scores.positive[rows])
+    asked_encoder, asked_linear = ASKED[name]
+    return float(weights[0]), float(weights[1]) * asked_encoder, float(weights[2]) * asked_linear
+
+
+def fit_logistic(columns: NDArray[np.float64], target: NDArray[Any]) -> NDArray[np.float64]:
+    """Fit a logistic regression by Newton's method.
+
+    Args:
+        columns: Shape (n, k), one of them constant where an intercept is wanted.
+        target: Shape (n,): truth values, or probabilities.
+
+    Returns:
+        Shape (k,), the weights.
+    """
+    weights = np.zeros(columns.shape[1])
     for _ in range(_NEWTON_STEPS):
         expected = _sigmoid(columns @ weights)
-        gradient = columns.T @ (truth - expected) - _RIDGE * weights
-        curvature = (columns.T * (expected * (1 - expected))) @ columns + _RIDGE * np.eye(3)
+        gradient = columns.T @ (target - expected) - _RIDGE * weights
+        curvature = (columns.T * (expected * (1 - expected))) @ columns + _RIDGE * np.eye(len(weights))
         step = np.linalg.solve(curvature, gradient)
         step *= min(1.0, 2.0 / float(np.abs(step).max() + 1e-12))  # a longer step overshoots where both kinds separate
         weights = weights + step
         if np.abs(step).max() < 1e-10:  # noqa: PLR2004 - below what float64 tells apart in a sum over 1e5 papers
             break
-    asked_encoder, asked_linear = ASKED[name]
-    return float(weights[0]), float(weights[1]) * asked_encoder, float(weights[2]) * asked_linear
+    return weights

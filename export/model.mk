@@ -1,4 +1,4 @@
-# The model that ships, from papers to bundle, in four steps: linear view, encoder, export, combination.
+# The model that ships, from papers to bundle, in five steps: linear view, encoder, export, combination, certificate.
 # A step that is done is not done again, and training goes on where it was stopped; remove $(WORK) to start anew.
 # Every step is seeded and writes its log into $(WORK).
 
@@ -9,6 +9,7 @@ OUTPUT ?= ro32/models/cs.RO
 LINEAR_FLAGS ?=
 TRAIN_FLAGS ?= --preset small
 EXPORT_FLAGS ?= --name ro32-small
+CERTIFY_FLAGS ?=
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -26,6 +27,8 @@ bundle: $(WORK)/encoder/bundle.json $(WORK)/linear.safetensors
 		--scores $(WORK)/scores.parquet -o $(OUTPUT) --overwrite \
 		--made-by "\`make model\` at commit $(COMMIT), the encoder's training at commit $$(cat $(WORK)/trained)." \
 		2>&1 | tee $(WORK)/views.log
+	$(PYTHON) -m export.certify $(OUTPUT) --papers $(validation) --scores $(WORK)/scores.parquet $(CERTIFY_FLAGS) \
+		2>&1 | tee $(WORK)/certify.log
 
 $(WORK)/linear.safetensors:
 	mkdir -p $(WORK)

@@ -5,6 +5,7 @@
     tokenizer.json       a Hugging Face fast tokenizer
     linear.safetensors   the linear view (`ro32.linear`), where the bundle has one
     curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
+    cascade.csv          what the cascade changes, where the bundle has one: by,value,papers,screened,lost,gained
     bundle.json          what this module reads: settings, measured quality, and the digest of each other file
     README.md            the model card, and beside it the pictures that it shows, *.png
 
@@ -20,6 +21,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Self
 
+from ro32.cascade import Cascade, Certificate
 from ro32.errors import BundleError, UsageError
 from ro32.views import View, ViewName
 
@@ -29,12 +31,13 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 LINEAR = "linear.safetensors"
 CURVES = "curves.csv"
+CASCADE = "cascade.csv"
 CARD = "README.md"
 SHIPPED = "cs.RO"
 
 
-_NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view"})
-"""Fields of a manifest that change no score by themselves; of the views, the weights of the one that scores do."""
+_NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view", "cascade"})
+"""Fields of a manifest that change no full score by themselves; of the views, the weights of the one that scores do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Manifest:
         files: SHA-256 in hex of each other file in the folder, by name.
         views: Ways to score a paper, by name. Without any, the score is the softmax of the encoder's logits as it is.
         view: The one of them that scores; `threshold` is its threshold.
+        cascade: Which papers the linear view alone may decide; none where that was not certified.
         format_version: Version of this layout.
     """
 
@@ -71,6 +75,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
     view: str | None = None
+    cascade: Cascade | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -81,6 +86,8 @@ class Manifest:
         if not 0 < self.threshold < 1:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
         if not self.views and self.view is None:
+            if self.cascade is not None:
+                raise BundleError("a cascade screens by the linear view, but the bundle has no views")
             return
         if self.view is None or self.view not in self.views:
             raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
@@ -124,6 +131,7 @@ class Manifest:
         """Return the fields as JSON values, without those that older bundles do not have where they say nothing."""
         unsaid = set() if self.views else {"views", "view"}
         unsaid |= set() if self.inputs else {"inputs"}
+        unsaid |= set() if self.cascade else {"cascade"}
         return {name: value for name, value in asdict(self).items() if name not in unsaid}
 
     def to_bytes(self) -> bytes:
@@ -144,7 +152,7 @@ class Manifest:
             body.pop("digest")
             views = {name: View(**view) for name, view in body.pop("views", {}).items()}
             lists = {name: tuple(body.get(name, ())) for name in ("labels", "inputs")}
-            manifest = cls(**body | lists | {"views": views})
+            manifest = cls(**body | lists | {"views": views, "cascade": _cascade(body.get("cascade"))})
         except BundleError as error:
             raise BundleError(f"{MANIFEST}: {error}; or it was altered: install the bundle again") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -212,6 +220,10 @@ class Bundle:
         """
         with as_file(files("ro32") / "models" / SHIPPED) as folder:
             return cls.load(folder)
+
+
+def _cascade(told: Mapping[str, Any] | None) -> Cascade | None:
+    return None if told is None else Cascade(**{**told, "certificate": Certificate(**told["certificate"])})
 
 
 def sha256(data: bytes) -> str:

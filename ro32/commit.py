@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from ro32.audit import Audit
 from ro32.drift import Drift, Share
 from ro32.errors import InputDataError, ReadWriteError
 from ro32.job import Job
@@ -26,13 +27,14 @@ def commit(job: Job, store: PartStore, journal: Journal) -> None:
         journal: Told how the scores are distributed, and how the share of positives has changed.
 
     Raises:
-        InputDataError: More rows than allowed have no score.
+        InputDataError: More rows than allowed have no score, or a sample contradicts the cascade's certificate and
+            the settings are strict about that.
         ReadWriteError: The parts do not add up to the input.
         TryAgainError: The input changed meanwhile.
         OSError: The disk is full or failed.
     """
     plan, target = job.plan, job.target
-    counts, digest = Counts(), RowsDigest()
+    counts, digest, screened = Counts(), RowsDigest(), 0
     with LabelsFile(target, plan.id_type) as labels:
         for part, ids in read_ids(plan.parts, plan.columns, plan.id_type):
             finished = store.load(part)
@@ -44,6 +46,7 @@ def commit(job: Job, store: PartStore, journal: Journal) -> None:
                 hashes, outcomes = outcomes_of(batch)
                 digest.update(hashes, outcomes)
                 journal.count_scores(outcomes.scores)
+                screened += int(outcomes.screened.sum())
             labels.append(finished.table)
             counts += finished.counts
         unscored = sum(counts.unscored.values())
@@ -54,7 +57,8 @@ def commit(job: Job, store: PartStore, journal: Journal) -> None:
             )
         plan.check_unchanged()
         _measure_drift(job, counts, journal)
-        labels.commit(plan.rows, _provenance(job, counts, digest, journal))
+        _audit(job, counts, journal)
+        labels.commit(plan.rows, _provenance(job, counts, digest, screened, journal))
         journal.published = True
 
 
@@ -74,12 +78,38 @@ def _measure_drift(job: Job, counts: Counts, journal: Journal) -> None:
         )
 
 
+def _audit(job: Job, counts: Counts, journal: Journal) -> None:
+    """Compare what the sample of papers below the cut says with the bundle's certificate."""
+    if job.screen is None:
+        return
+    certificate = job.screen.cascade.certificate
+    journal.audit = audit = Audit(
+        papers=counts.audited,
+        disagreements=counts.disagreements,
+        confidence=certificate.confidence,
+        allowed=certificate.screened_bound,
+    )
+    if not audit.exceeded:
+        return
+    found = (
+        f"{audit.disagreements:,} of {audit.papers:,} papers below the cascade's cut that were scored in full all the "
+        f"same have another label, more than the {audit.allowed:.4%} that the bundle's certificate allows, and not by "
+        f"chance (p = {audit.p_value:.1g})"
+    )
+    if job.settings.strict_cascade:
+        raise InputDataError(
+            f"{job.target}: {found}; nothing was published; these papers are unlike those of the certificate: "
+            "score with --cascade off, or certify a cascade on papers like these"
+        )
+    journal.warn("cascade", f"{found}; score with --cascade off until you know why")
+
+
 def _listed(counts: Counts) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))
 
 
-def _provenance(job: Job, counts: Counts, digest: RowsDigest, journal: Journal) -> dict[str, Any]:
-    """Tell what made this labels file: JSON values for its footer."""
+def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
+    """Tell what made this labels file, of whose rows so many were screened: JSON values for its footer."""
     manifest, settings = job.classifier.manifest, job.settings
     return {
         "run_id": journal.run_id,
@@ -92,6 +122,7 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest, journal: Journal) 
         "view": manifest.view,
         "threshold": manifest.threshold,
         "max_length": manifest.max_length,
+        "cascade": None if job.screen is None else {"digest": job.screen.digest, "screened_rows": screened},
         "input_digest": job.plan.digest,
         "input_files": [{"name": source.path.name, "rows": source.rows} for source in job.plan.sources],
         "skipped_files": [asdict(file) for file in journal.skipped],

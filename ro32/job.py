@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ro32.bundle import sha256
+from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.drift import DEFAULT_MAX_DRIFT
 from ro32.errors import UsageError
@@ -12,6 +13,7 @@ from ro32.papers import Columns
 from ro32.parquet import DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS, Plan
 from ro32.processor import available_cores
+from ro32.screen import DEFAULT_AUDIT_SHARE, Screen
 
 
 class OnError(StrEnum):
@@ -35,6 +37,9 @@ class Settings:
         max_expansion: Uncompressed bytes that an input file may announce for each byte it has, at least 1.
         max_drift: Change of the share of positives, either way, above which a warning is due, 0 to 1.
         on_error: Whether a damaged file among several ends the run.
+        cascade: Whether papers that the linear view is sure of are scored by it alone.
+        audit_share: Share of these papers that are scored in full all the same, 0 to 1.
+        strict_cascade: Publish nothing where that sample contradicts the bundle's certificate.
     """
 
     threads: int = field(default_factory=available_cores)
@@ -46,6 +51,9 @@ class Settings:
     max_expansion: float = DEFAULT_MAX_EXPANSION
     max_drift: float = DEFAULT_MAX_DRIFT
     on_error: OnError = OnError.STOP
+    cascade: CascadeMode = CascadeMode.AUTO
+    audit_share: float = DEFAULT_AUDIT_SHARE
+    strict_cascade: bool = False
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -58,6 +66,8 @@ class Settings:
             raise UsageError(f"expected a file to expand at least 1 time, found {self.max_expansion}")
         if not 0 <= self.max_drift <= 1:
             raise UsageError(f"expected a change of share between 0 and 1, found {self.max_drift}")
+        if not 0 <= self.audit_share <= 1:
+            raise UsageError(f"expected a share of papers to audit between 0 and 1, found {self.audit_share}")
         if self.reuse is not None and self.no_reuse:
             raise UsageError("labels to reuse were named, and reuse was switched off; do one of the two")
 
@@ -71,12 +81,14 @@ class Job:
         target: Where the labels are to appear, links resolved.
         classifier: The model.
         settings: How to score.
+        screen: Decides which papers need no encoder; none where all are scored in full.
     """
 
     plan: Plan
     target: Path
     classifier: Classifier
     settings: Settings
+    screen: Screen | None
 
     @property
     def fingerprint(self) -> str:
@@ -85,4 +97,5 @@ class Job:
         sources = [(str(source.path.resolve()), source.rows, source.identity) for source in plan.sources]
         model = self.classifier.scoring_digest, self.classifier.digest  # the latter for the threshold and the labels
         settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones
-        return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model)).encode())
+        screen = None if self.screen is None else (self.screen.digest, self.screen.audit_share)
+        return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model, screen)).encode())

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ro32.audit import Audit
 from ro32.drift import Drift, Share
 from ro32.job import Job
 from ro32.parts import Counts
@@ -51,7 +52,7 @@ class Warned:
     """Something that an operator should know although the run went on.
 
     Attributes:
-        kind: "not_reused", "skipped_file", "drift" or "unknown_variable".
+        kind: "not_reused", "skipped_file", "drift", "cascade" or "unknown_variable".
         message: One sentence.
     """
 
@@ -94,6 +95,7 @@ class Journal:
         histogram: Shape (HISTOGRAM_BINS,): papers by score, filled by the commit.
         share: The share of positives, measured by the commit.
         drift: The same against the labels before, where there were any.
+        audit: What the sample of papers below the screen's cut said, where there is a screen.
         skipped: Input files that were left out.
         warnings: All warnings in their order.
         published: Whether the labels are in place.
@@ -111,6 +113,7 @@ class Journal:
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(HISTOGRAM_BINS, dtype=np.int64))
     share: Share | None = None
     drift: Drift | None = None
+    audit: Audit | None = None
     skipped: list[SkippedFile] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
     published: bool = False

@@ -21,6 +21,8 @@ from ro32.parquet import read_batches
 
 FOOTER_KEY = "ro32"
 """Key of the Parquet footer under which the provenance stands, as JSON."""
+SCREENED = "screened"
+"""Column that tells whether the screen of a cascade scored a paper, without the encoder."""
 
 
 def schema(id_type: pa.DataType) -> pa.Schema:
@@ -32,6 +34,7 @@ def schema(id_type: pa.DataType) -> pa.Schema:
             ("score", pa.float32()),
             ("error", pa.string()),
             ("content_hash", pa.binary(16)),
+            (SCREENED, pa.bool_()),
         ]
     )
 
@@ -58,6 +61,7 @@ def label_table(papers: Papers, outcomes: Outcomes, manifest: Manifest) -> pa.Ta
             pa.array(outcomes.scores, pa.float32(), mask=unscored),
             pa.array(np.array(REASONS, dtype=object)[outcomes.errors], pa.string()),
             hashes,
+            pa.array(outcomes.screened, pa.bool_()),
         ],
         schema=schema(papers.ids.type),
     )
@@ -67,11 +71,12 @@ def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
     """Read hashes and outcomes back from rows of a labels file, as many as there are rows.
 
     Args:
-        batch: With the columns content_hash, score and error.
+        batch: With the columns content_hash, score and error, and screened, which labels of older versions lack: they
+            know scoring in full alone.
 
     Raises:
-        ValueError: A column is of another type, a reason is not known to this version, or a row has neither score nor
-            error.
+        ValueError: A column is of another type, a reason is not known to this version, a row has neither score nor
+            error, or a row was screened and has no score.
     """
     hashes = batch.column("content_hash")
     if hashes.type != pa.binary(16) or hashes.null_count:
@@ -83,12 +88,17 @@ def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
         errors = np.array([REASONS.index(reason) for reason in reasons.to_pylist()], dtype=np.uint8)
     if not np.array_equal(np.isnan(scores), errors > 0):
         raise ValueError("a row has neither score nor error, or both")
+    screened = np.zeros(len(batch), dtype=np.bool_)
+    if SCREENED in batch.schema.names:
+        screened = batch.column(SCREENED).to_numpy(zero_copy_only=False).astype(np.bool_)
+    if (screened & (errors > 0)).any():
+        raise ValueError("a row was screened and has no score")
     values = np.frombuffer(hashes.buffers()[1], dtype="S16") if len(batch) else np.zeros(0, dtype="S16")
-    return values[hashes.offset : hashes.offset + len(batch)], Outcomes(scores=scores, errors=errors)
+    return values[hashes.offset : hashes.offset + len(batch)], Outcomes(scores=scores, errors=errors, screened=screened)
 
 
 class RowsDigest:
-    """SHA-256 over hash, score and error of every row: what later runs take over."""
+    """SHA-256 over hash, score, error and stage of every row: what later runs take over."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -195,5 +205,8 @@ def read_outcomes(path: Path) -> Iterator[tuple[Hashes, Outcomes]]:
         InputDataError: The file is damaged.
         ValueError: It is no labels file of ours.
     """
-    for _, batch in read_batches(path, ["content_hash", "score", "error"]):
+    names = ["content_hash", "score", "error"]
+    if SCREENED in pq.read_schema(path).names:
+        names.append(SCREENED)
+    for _, batch in read_batches(path, names):
         yield outcomes_of(batch)

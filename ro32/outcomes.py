@@ -26,34 +26,46 @@ class Outcomes:
     Attributes:
         scores: Shape (n,), float32: probability of the positive label; NaN where a paper was not scored.
         errors: Shape (n,), uint8: positions in `REASONS`.
+        screened: Shape (n,), bool: was the paper scored by the screen of a cascade alone?
     """
 
     scores: NDArray[np.float32]
     errors: NDArray[np.uint8]
+    screened: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[float, int]]) -> Self:
-        """Collect n pairs of score and error code."""
-        scores, errors = zip(*pairs, strict=True) if pairs else ((), ())
-        return cls(scores=np.array(scores, dtype=np.float32), errors=np.array(errors, dtype=np.uint8))
+    def of(cls, triples: Sequence[tuple[float, int, bool]]) -> Self:
+        """Collect n times score, error code, and whether the screen alone scored."""
+        scores, errors, screened = zip(*triples, strict=True) if triples else ((), (), ())
+        return cls(
+            scores=np.array(scores, dtype=np.float32),
+            errors=np.array(errors, dtype=np.uint8),
+            screened=np.array(screened, dtype=np.bool_),
+        )
+
+    def take(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the outcomes of the rows that are true."""
+        return type(self)(scores=self.scores[rows], errors=self.errors[rows], screened=self.screened[rows])
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
+_SCREENED = np.uint8(0x80)
+"""Added to the error code in a record, so that records of papers that were scored in full are what they always were."""
 _RECORD = np.dtype([("hash", "S16"), ("score", "<f4"), ("error", "u1")])
 _KEY = np.dtype(("S", _RECORD.itemsize))
 """A whole record seen as bytes: records sort by hash, in place, without a second array."""
 
 
 def pack(hashes: Hashes, outcomes: Outcomes) -> NDArray[np.void]:
-    """Put n papers into records of 21 bytes: hash, score (float32, little-endian), error code.
+    """Put n papers into records of 21 bytes: hash, score (float32, little-endian), error code and `_SCREENED`.
 
     Returns:
         Shape (n,). The bytes are the same on every platform; the score of an unscored paper is one and the same NaN.
     """
     records = np.zeros(len(hashes), dtype=_RECORD)
-    records["hash"], records["error"] = hashes, outcomes.errors
+    records["hash"], records["error"] = hashes, outcomes.errors | outcomes.screened * _SCREENED
     records["score"] = np.where(outcomes.errors > 0, np.float32(np.nan), outcomes.scores)
     return records
 
@@ -113,7 +125,7 @@ class OutcomeIndex:
             hashes: Shape (n,), dtype S16.
 
         Returns:
-            Which of them are in the index, shape (n,), and their outcomes: NaN and 0 where they are not.
+            Which of them are in the index, shape (n,), and their outcomes: NaN, 0 and false where they are not.
         """
         found = np.zeros(len(hashes), dtype=np.bool_)
         scores = np.full(len(hashes), np.nan, dtype=np.float32)
@@ -125,4 +137,4 @@ class OutcomeIndex:
             found |= here
             scores[here] = records["score"][here]
             errors[here] = records["error"][here]
-        return found, Outcomes(scores=scores, errors=errors)
+        return found, Outcomes(scores=scores, errors=errors & ~_SCREENED, screened=errors >= _SCREENED)

@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
@@ -27,12 +27,15 @@ class Counts:
 
     Attributes:
         rows: Rows of the input.
-        scored: Rows whose text was tokenized and, where it held a token, went through the model.
+        scored: Rows whose text was scored, by the screen alone or in full; those without a token are among them.
         reused: Rows whose outcome an earlier labels file held.
         duplicates: Rows with the same text as an earlier row of this run.
         positives: Rows with the positive label.
         unscored: Rows without a score, by reason; they are among the above.
-        tokens: Tokens that the model saw, special tokens included.
+        tokens: Tokens that the encoder saw, special tokens included.
+        screened: Rows among `scored` that the screen alone scored.
+        audited: Rows among `scored` below the screen's cut that were scored in full all the same, as a sample.
+        disagreements: Rows among `audited` that have another label than the screen would have given them.
     """
 
     rows: int = 0
@@ -42,9 +45,12 @@ class Counts:
     positives: int = 0
     unscored: Mapping[str, int] = field(default_factory=dict)
     tokens: int = 0
+    screened: int = 0
+    audited: int = 0
+    disagreements: int = 0
 
     def __add__(self, other: Self) -> Self:
-        numbers = ("rows", "scored", "reused", "duplicates", "positives", "tokens")
+        numbers = [item.name for item in fields(self) if item.name != "unscored"]
         return type(self)(
             **{name: getattr(self, name) + getattr(other, name) for name in numbers},
             unscored=dict(Counter(self.unscored) + Counter(other.unscored)),

@@ -8,6 +8,7 @@ from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
 from ro32.job import Job, OnError, Settings
 from ro32.journal import Journal, Stage
 from ro32.plan import find_files, make_plan
+from ro32.screen import choose_screen
 from ro32.skip import leave_out_damaged
 
 
@@ -24,12 +25,14 @@ def prepare(
         journal: Told of the job, and of files that are left out.
 
     Raises:
+        UsageError: A cascade is asked for that the bundle does not have.
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for.
         OutputError: The target cannot be created, or is one of the input files.
         ReadWriteError: The disk failed.
     """
     journal.enter(Stage.PLAN)
+    screen = choose_screen(classifier.manifest, settings.cascade, settings.audit_share)
     files = find_files(inputs)
     target = resolve_output(target, files)
     if settings.on_error is OnError.SKIP_FILE:
@@ -40,7 +43,7 @@ def prepare(
             journal.warn("skipped_file", f"{file.path} is left out: {file.reason}")
         journal.enter(Stage.PLAN)
     plan = make_plan(files, settings.columns, settings.part_rows, settings.max_expansion)
-    journal.job = Job(plan=plan, target=target, classifier=classifier, settings=settings)
+    journal.job = Job(plan=plan, target=target, classifier=classifier, settings=settings, screen=screen)
     return journal.job
 
 

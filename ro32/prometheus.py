@@ -51,6 +51,7 @@ def write_metrics(report: Mapping[str, Any], path: Path) -> None:
 
 def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     papers, speed, positives, model = report["papers"], report["speed"], report["positives"], report["model"]
+    cascade = report["cascade"]
     yield Sample("exit_code", "Exit code of the last run; 0 if it published labels.", report["exit_code"])
     yield Sample("started_timestamp_seconds", "When the last run began.", _timestamp(report["started"]))
     yield Sample("finished_timestamp_seconds", "When the last run ended.", _timestamp(report["finished"]))
@@ -64,6 +65,14 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
         yield Sample("stage_seconds", "How long its stages took.", seconds, {"stage": stage})
     for origin in ("scored", "reused", "duplicates"):
         yield Sample("papers", "Papers, by where their score came from.", papers[origin], {"origin": origin})
+    yield Sample("papers_screened", "Papers that the screen alone scored.", papers["screened"])
+    yield Sample("papers_audited", "Papers below its cut that were scored in full.", papers["audited"])
+    yield Sample("audit_disagreements", "Those with another label than the screen gives.", papers["disagreements"])
+    yield Sample(
+        "cascade_contradicted",
+        "1 if the audited papers contradict the bundle's certificate.",
+        0 if cascade["screens"] is False else cascade["contradicted"],
+    )
     yield Sample("papers_unscored", "Papers without a score.", sum(papers["unscored"].values()))
     yield Sample("papers_positive", "Papers with the positive label.", papers["positives"])
     yield Sample("positive_share", "Share of positive papers among those with a score.", positives["share"])

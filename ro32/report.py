@@ -53,6 +53,7 @@ def make_report(journal: Journal, target: Path, *, exit_code: int, error: str | 
         "peak_rss_bytes": peak_rss_bytes(),
         "score_histogram": journal.histogram.tolist() if journal.published else None,
         "positives": _positives(journal),
+        "cascade": _cascade(journal),
         "warnings": [asdict(warned) for warned in journal.warnings],
         "input": _input(journal),
         "labels": _labels(target),
@@ -85,6 +86,21 @@ def _positives(journal: Journal) -> dict[str, Any]:
         "change": drift.change if drift else None,
         "p_value": drift.p_value if drift else None,
         "drift": drift.exceeded if drift else None,
+    }
+
+
+def _cascade(journal: Journal) -> dict[str, Any]:
+    screen, audit = journal.job.screen if journal.job else None, journal.audit
+    certificate = screen.cascade.certificate if screen else None
+    return {
+        "screens": None if journal.job is None else screen is not None,
+        "cut": screen.cascade.cut if screen else None,
+        "certified_bound": certificate.bound if certificate else None,
+        "certified_papers": certificate.papers if certificate else None,
+        "audit_bound": audit.bound if audit else None,
+        "audit_allowed": audit.allowed if audit else None,
+        "audit_p_value": audit.p_value if audit else None,
+        "contradicted": audit.exceeded if audit else None,
     }
 
 

@@ -27,7 +27,7 @@ def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
     if job.settings.no_reuse or (named is None and not source.exists()):
         return OutcomeIndex()
     try:
-        return load_outcomes(source, job.classifier.scoring_digest)
+        return load_outcomes(source, job.classifier.scoring_digest, None if job.screen is None else job.screen.digest)
     except NotReusableError as error:
         if named is not None:
             raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
@@ -39,12 +39,14 @@ class NotReusableError(Exception):
     """An earlier labels file says nothing about this run's papers; the message says why."""
 
 
-def load_outcomes(path: Path, scoring_digest: str) -> OutcomeIndex:
+def load_outcomes(path: Path, scoring_digest: str, screen_digest: str | None) -> OutcomeIndex:
     """Read the outcomes of an earlier run.
 
     Args:
         path: Its labels file.
-        scoring_digest: What scores depend on besides the text; the file must name the same.
+        scoring_digest: What full scores depend on besides the text; the file must name the same.
+        screen_digest: The same of scores that a screen gives. Where the file names another, or there is no screen now,
+            only what was scored in full is taken.
 
     Returns:
         The outcomes by content hash.
@@ -59,13 +61,16 @@ def load_outcomes(path: Path, scoring_digest: str) -> OutcomeIndex:
         if provenance.get("scoring_digest") != scoring_digest:
             raise NotReusableError("it was scored with another model or another version of the scoring")
         rows, digest, index = pq.read_metadata(path).num_rows, RowsDigest(), OutcomeIndex()
+        told = provenance.get("cascade") or {}
+        same_screen = screen_digest is not None and told.get("digest") == screen_digest
 
         def checked() -> Iterator[tuple[Hashes, Outcomes]]:
             for hashes, outcomes in read_outcomes(path):
                 digest.update(hashes, outcomes)
-                yield hashes, outcomes
+                kept = ~outcomes.screened | same_screen
+                yield hashes[kept], outcomes.take(kept)
 
-        index.add_all(rows, checked())
+        index.add_all(rows - (0 if same_screen else int(told.get("screened_rows", 0))), checked())
     except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
         raise NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
     if digest.hexdigest() != provenance.get("rows_digest"):

@@ -67,8 +67,10 @@ def score_file(
         on_progress: Called in this thread whenever rows are done.
 
     Raises:
+        UsageError: A cascade is asked for that the bundle does not have.
         InputMissingError: An input is not there.
-        InputDataError: An input is not what the contract asks for, or too many of its rows have no text.
+        InputDataError: An input is not what the contract asks for, too many of its rows have no text, or a sample of
+            them contradicts the cascade's certificate.
         OutputError: The target cannot be created, or is one of the input files.
         ReadWriteError: The disk failed half-way.
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
@@ -114,7 +116,14 @@ def _finish_parts(
 
     advance(0)
     parts = score_parts(
-        plan, todo, job.classifier, known, threads=job.settings.threads, journal=journal, on_rows=advance
+        plan,
+        todo,
+        job.classifier,
+        known,
+        threads=job.settings.threads,
+        journal=journal,
+        on_rows=advance,
+        screen=job.screen,
     )
     for part, finished in parts:
         journal.enter(Stage.KEEP)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from ro32.journal import Journal, Stage
 from ro32.processor import processor_name
+from ro32.screen import Screen
 
 MIN_PAPERS = 500
 """Papers that a rate must rest on: fewer say more about the start of a run than about its speed."""
@@ -19,7 +20,7 @@ class Speed:
     """Two rates of one processor.
 
     Attributes:
-        papers_per_thread_s: Papers a second that one thread scored; None where too few were.
+        papers_per_thread_s: Papers a second that one thread scored, screened ones among them; None where too few were.
         rows_per_s: Rows a second that one thread read, looked up, labelled and wrote; None where too few were.
     """
 
@@ -31,25 +32,28 @@ class Speed:
         """Take the rates of a run, and those that it was too small to measure from the labels before it."""
         seconds, done = journal.seconds(), journal.done
         beside = sum(seconds[stage] for stage in _BESIDE_THE_MODEL)
-        known = cls.told_by(journal.previous, journal.job.classifier.scoring_digest) if journal.job else cls()
+        job = journal.job
+        known = cls.told_by(journal.previous, job.classifier.scoring_digest, job.screen) if job else cls()
         return cls(
             papers_per_thread_s=_rate(done.scored, journal.thread_seconds) or known.papers_per_thread_s,
             rows_per_s=_rate(done.rows, beside) or known.rows_per_s,
         )
 
     @classmethod
-    def told_by(cls, provenance: Mapping[str, Any] | None, scoring_digest: str) -> Self:
+    def told_by(cls, provenance: Mapping[str, Any] | None, scoring_digest: str, screen: Screen | None = None) -> Self:
         """Read the rates from the footer of a labels file.
 
         Args:
             provenance: The footer, if there is any. Rates of another processor are no use.
             scoring_digest: The model that is to be as fast.
+            screen: Its screen, if it is to have one.
         """
         told = provenance or {}
         rates = told.get("speed")
         if told.get("processor") != processor_name() or not isinstance(rates, Mapping):
             return cls()
-        same_model = told.get("scoring_digest") == scoring_digest
+        same_screen = (told.get("cascade") or {}).get("digest") == (None if screen is None else screen.digest)
+        same_model = told.get("scoring_digest") == scoring_digest and same_screen
         return cls(
             papers_per_thread_s=_number(rates.get("papers_per_thread_s")) if same_model else None,
             rows_per_s=_number(rates.get("rows_per_s")),

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from ro32.classifier import Classifier
@@ -119,7 +118,7 @@ def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]
         reused, to_score, rows = reused + work.reused, to_score + len(work.todo), rows + part.rows
         on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=number + 1))
     plan.check_unchanged()
-    speed = Speed.told_by(journal.previous, job.classifier.scoring_digest)
+    speed = Speed.told_by(journal.previous, job.classifier.scoring_digest, job.screen)
     return Status(
         target=str(job.target),
         running=holder(job.target),
@@ -140,7 +139,7 @@ def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]
 
 
 def _unknown(papers: int) -> Outcomes:
-    return Outcomes(scores=np.zeros(papers, dtype=np.float32), errors=np.zeros(papers, dtype=np.uint8))
+    return Outcomes.of([(0.0, 0, False)] * papers)
 
 
 def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:

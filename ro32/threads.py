@@ -1,13 +1,11 @@
 """The local engine: calling threads around one classifier, reading ahead by one part so that no core waits."""
 
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +13,17 @@ from numpy.typing import NDArray
 from ro32.classifier import Classifier
 from ro32.journal import Journal, Stage
 from ro32.labels import label_table
-from ro32.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, OutcomeIndex, Outcomes
+from ro32.outcomes import REASONS, OutcomeIndex, Outcomes
 from ro32.papers import Papers, Part, read_parts
 from ro32.parts import Counts, FinishedPart
 from ro32.plan import Plan
+from ro32.rows import Scored, score_rows
+from ro32.screen import Screen
 
 _CHUNK_PAPERS = 16
 """Papers a thread takes at once: few enough that the threads end their last part together."""
+_SCREENED_CHUNK_PAPERS = 256
+"""The same where a screen leaves a few of them to the encoder: as many as `ro32.ngrams` hashes at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,46 +72,6 @@ def sort_out(papers: Papers, known: Known, ahead: set[bytes]) -> Work:
     return Work(papers=papers, todo=todo, reused=int(in_previous.sum()))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """What one call of `score_rows` found out.
-
-    Attributes:
-        results: Score and error code of each row.
-        tokens: Tokens that the model saw.
-        seconds: Wall-clock time that it took its thread.
-    """
-
-    results: Sequence[tuple[float, int]]
-    tokens: int
-    seconds: float
-
-
-def score_rows(classifier: Classifier, papers: Papers, rows: Sequence[int], stop: threading.Event) -> Scored:
-    """Score some rows of a part, one paper at a time.
-
-    Args:
-        classifier: The model.
-        papers: The part.
-        rows: The rows to score.
-        stop: When set, the work ends after the current paper; the result is short then and of no use.
-    """
-    started = time.monotonic()
-    results: list[tuple[float, int]] = []
-    tokens = 0
-    titles, abstracts = [papers.titles[row] for row in rows], [papers.abstracts[row] for row in rows]
-    linear = classifier.linear_scores(titles, abstracts)
-    for row, by_words in zip(rows, linear.tolist(), strict=True):
-        if stop.is_set():
-            break
-        input_ids = classifier.encode(papers.titles[row], papers.abstracts[row])
-        tokens += len(input_ids)
-        score = classifier.score(input_ids, by_words) if input_ids else float("nan")
-        error = None if isfinite(score) else NON_FINITE if input_ids else EMPTY_TEXT
-        results.append((score, REASONS.index(error)))
-    return Scored(results=results, tokens=tokens, seconds=time.monotonic() - started)
-
-
 def score_parts(
     plan: Plan,
     parts: Sequence[Part],
@@ -119,6 +81,7 @@ def score_parts(
     threads: int,
     journal: Journal,
     on_rows: Callable[[int], None],
+    screen: Screen | None = None,
 ) -> Iterator[tuple[Part, FinishedPart]]:
     """Label parts of a plan, in order.
 
@@ -130,11 +93,13 @@ def score_parts(
         threads: Calling threads.
         journal: Told where the time goes.
         on_rows: Called in this thread with the number of rows done since the last call.
+        screen: Decides which papers need no encoder; without one, all are scored in full.
 
     Yields:
         Each part, finished.
     """
     stop = threading.Event()
+    chunk_papers = _CHUNK_PAPERS if screen is None else _SCREENED_CHUNK_PAPERS
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
     in_flight: deque[tuple[Part, Work, list[Future[Scored]]]] = deque()
 
@@ -142,8 +107,9 @@ def score_parts(
         journal.enter(Stage.LOOK_UP)
         ahead = {digest for _, earlier, _ in in_flight for digest in earlier.papers.hashes[earlier.todo]}
         work = sort_out(papers, known, ahead)
-        chunks = [work.todo[at : at + _CHUNK_PAPERS].tolist() for at in range(0, len(work.todo), _CHUNK_PAPERS)]
-        in_flight.append((part, work, [pool.submit(score_rows, classifier, papers, rows, stop) for rows in chunks]))
+        chunks = [work.todo[at : at + chunk_papers].tolist() for at in range(0, len(work.todo), chunk_papers)]
+        futures = [pool.submit(score_rows, classifier, screen, papers, rows, stop) for rows in chunks]
+        in_flight.append((part, work, futures))
 
     def finish() -> tuple[Part, FinishedPart]:
         journal.enter(Stage.SCORE)
@@ -155,9 +121,19 @@ def score_parts(
             on_rows(len(chunks[-1].results))
         journal.enter(Stage.LABEL)
         journal.thread_seconds += sum(chunk.seconds for chunk in chunks)
-        results = list(chain.from_iterable(chunk.results for chunk in chunks))
-        known.current.add(work.papers.hashes[work.todo], Outcomes.of(results))
-        return part, _finished(work, known, classifier, sum(chunk.tokens for chunk in chunks))
+        outcomes = Outcomes.of(list(chain.from_iterable(chunk.results for chunk in chunks)))
+        known.current.add(work.papers.hashes[work.todo], outcomes)
+        counts = Counts(
+            rows=len(work.papers),
+            scored=len(work.todo),
+            reused=work.reused,
+            duplicates=len(work.papers) - len(work.todo) - work.reused,
+            tokens=sum(chunk.tokens for chunk in chunks),
+            screened=int(outcomes.screened.sum()),
+            audited=sum(chunk.audited for chunk in chunks),
+            disagreements=sum(chunk.disagreements for chunk in chunks),
+        )
+        return part, _finished(work, known, classifier, counts)
 
     try:
         journal.enter(Stage.READ)
@@ -173,25 +149,22 @@ def score_parts(
         pool.shutdown(cancel_futures=True)
 
 
-def _finished(work: Work, known: Known, classifier: Classifier, tokens: int) -> FinishedPart:
-    """Assemble a part whose texts are all known by now."""
+def _finished(work: Work, known: Known, classifier: Classifier, counts: Counts) -> FinishedPart:
+    """Assemble a part whose texts are all known by now, and complete what is counted of it."""
     papers = work.papers
     in_current, current = known.current.find(papers.hashes)
     _, previous = known.previous.find(papers.hashes)
     outcomes = Outcomes(
         scores=np.where(in_current, current.scores, previous.scores),
         errors=np.where(in_current, current.errors, previous.errors),
+        screened=np.where(in_current, current.screened, previous.screened),
     )
     unscored = Counter(str(REASONS[code]) for code in outcomes.errors[outcomes.errors > 0])
     return FinishedPart(
         table=label_table(papers, outcomes, classifier.manifest),
-        counts=Counts(
-            rows=len(papers),
-            scored=len(work.todo),
-            reused=work.reused,
-            duplicates=len(papers) - len(work.todo) - work.reused,
+        counts=replace(
+            counts,
             positives=int(np.sum(outcomes.scores.astype(np.float64) >= classifier.manifest.threshold)),
             unscored=dict(unscored),
-            tokens=tokens,
         ),
     )

@@ -1,16 +1,20 @@
 """What tests share: the sample of real papers, a small real bundle, and the command line in one process."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import polars as pl
 import pytest
 
+from ro32.bundle import LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.cascade import Cascade, Certificate
 from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command as score_command
 from ro32.score import score_file
+from ro32.views import View
 from tests.command_line import Invoke, Outcome, Run, Score
 
 DATA = Path(__file__).parent / "data"
@@ -38,6 +42,47 @@ def tiny_bundle() -> Path:
 def classifier(tiny_bundle: Path) -> Classifier:
     """The tiny bundle, loaded."""
     return Classifier.load(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def cascade_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder with the shipped linear view, and a cascade that screens half of the sample.
+
+    Its certificate is made up, and says that no label may change; so papers that it loses contradict it.
+    """
+    plain, shipped = Bundle.load(tiny_bundle), Bundle.shipped()
+    assert shipped.linear is not None
+    views = {
+        "combined": View(intercept=-0.5, encoder=0.6, linear=0.4, threshold=0.3),
+        "encoder": View(intercept=-0.5, encoder=0.9, linear=0.0, threshold=0.3),
+    }
+    certificate = Certificate(
+        papers=100_000,
+        screened=90_000,
+        lost=0,
+        gained=0,
+        max_share=0.0001,
+        bound=0.00003,
+        confidence=0.95,
+        view="combined",
+        threshold=0.3,
+        papers_sha256="00",
+    )
+    files = {MODEL: plain.model, TOKENIZER: plain.tokenizer, LINEAR: shipped.linear}
+    files[MANIFEST] = replace(
+        plain.manifest,
+        name="tiny-cascade",
+        views=views,
+        view="combined",
+        threshold=0.3,
+        cascade=Cascade(cut=-11.0, intercept=0.0, linear=0.7, certificate=certificate),
+        files={name: sha256(content) for name, content in files.items()},
+    ).to_bytes()
+    folder = tmp_path_factory.mktemp("cascade") / "bundle"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,16 @@ def test_labels_keep_the_rows_and_their_order(papers: pl.DataFrame, tmp_path: Pa
     labels = labels_of(papers, tmp_path, classifier)
     assert labels["id"].equals(papers["id"])
     assert labels.schema == pl.Schema(
-        {"id": pl.String, "label": pl.String, "score": pl.Float32, "error": pl.String, "content_hash": pl.Binary}
+        {
+            "id": pl.String,
+            "label": pl.String,
+            "score": pl.Float32,
+            "error": pl.String,
+            "content_hash": pl.Binary,
+            "screened": pl.Boolean,
+        }
     )
+    assert not labels["screened"].any()
     assert labels["score"].is_between(0, 1).all()
     assert labels["error"].null_count() == labels.height
     above = labels["score"].cast(pl.Float64) >= classifier.manifest.threshold
@@ -117,7 +125,7 @@ def test_a_ten_megabyte_abstract_is_a_paper(papers: pl.DataFrame, tmp_path: Path
 def test_the_smallest_inputs(papers: pl.DataFrame, tmp_path: Path, classifier: Classifier, rows: int) -> None:
     labels = labels_of(papers.head(rows), tmp_path, classifier)
     assert labels.height == rows
-    assert labels.columns == ["id", "label", "score", "error", "content_hash"]
+    assert labels.columns == ["id", "label", "score", "error", "content_hash", "screened"]
 
 
 def test_duplicate_ids_are_kept(papers: pl.DataFrame, tmp_path: Path, classifier: Classifier) -> None:
@@ -191,6 +199,9 @@ def test_the_footer_tells_what_made_the_file(papers: pl.DataFrame, tmp_path: Pat
         "duplicates": 0,
         "positives": (labels["label"] == "cs.RO").sum(),
         "unscored": {},
+        "screened": 0,
+        "audited": 0,
+        "disagreements": 0,
     }
     assert told["started"] <= told["finished"]
 

@@ -8,12 +8,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ro32.cascade import CascadeMode
 from ro32.cli.config import read_config
 from ro32.cli.log import LogFormat
+from ro32.cli.version import show_version
 from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.job import OnError
 from ro32.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS
+from ro32.screen import DEFAULT_AUDIT_SHARE
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -55,6 +58,24 @@ _OPTIONS: tuple[Decorator, ...] = (
         is_flag=True,
         show_default="all views of the bundle together",
         help="Score by the encoder alone, and label by its own threshold.",
+    ),
+    _with_default(
+        "--cascade",
+        type=click.Choice([item.value for item in CascadeMode]),
+        default=CascadeMode.AUTO.value,
+        help="Score papers that the linear view is sure of by it alone: always, never, or if the model has a "
+        "certificate of how few labels that changes.",
+    ),
+    _with_default(
+        "--audit-share",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1),
+        default=DEFAULT_AUDIT_SHARE,
+        help="Share of the papers that the linear view is sure of that are scored in full all the same, to see whether "
+        "the certificate holds for them.",
+    ),
+    _option(
+        "--strict-cascade", is_flag=True, help="Publish nothing when it does not hold, where else a warning tells."
     ),
     _with_default("--id-column", metavar="NAME", default="id", help="Column of the papers' ids."),
     _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
@@ -136,7 +157,14 @@ _OPTIONS: tuple[Decorator, ...] = (
         help='Take options from a TOML file, as in: output = "labels.parquet". The command line overrides the '
         "environment, and that the file.",
     ),
-    click.version_option(package_name="ro32", prog_name="ro32", allow_from_autoenv=False),
+    _only_here(
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show_version,
+        help="Show the version and what the model is certified for, and exit.",
+    ),
 )
 
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.cli.config import mistyped_variables
 from ro32.cli.log import Log, LogFormat
@@ -42,6 +43,9 @@ def command(
     output: Path,
     bundle: Path | None,
     encoder_only: bool,
+    cascade: str,
+    audit_share: float,
+    strict_cascade: bool,
     id_column: str,
     title_column: str,
     abstract_column: str,
@@ -86,6 +90,9 @@ def command(
             max_expansion=max_expansion,
             max_drift=max_drift,
             on_error=OnError(on_error),
+            cascade=CascadeMode(cascade),
+            audit_share=audit_share,
+            strict_cascade=strict_cascade,
         )
         view = ViewName.ENCODER if encoder_only else None
         display = ProgressDisplay(quiet=quiet, on_line=log.on_progress)

@@ -10,11 +10,17 @@ from ro32.status import Status
 def summary_line(summary: Summary, output: Path, positive_label: str) -> str:
     """Say in one line what a run did."""
     counts = summary.counts
-    origins = {"scored": counts.scored, "reused": counts.reused, "duplicates": counts.duplicates}
+    origins = {
+        "screened": counts.screened,
+        "scored": counts.scored - counts.screened,
+        "reused": counts.reused,
+        "duplicates": counts.duplicates,
+    }
+    audited = f", audit: {counts.disagreements:,} of {counts.audited:,} disagree" if counts.audited else ""
     left_out = f", {_count(len(summary.skipped), 'file')} left out" if summary.skipped else ""
     return (
         f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
-        f"{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{left_out}; "
+        f"{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{audited}{left_out}; "
         f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
         f"{summary.seconds:,.1f} s"
     )

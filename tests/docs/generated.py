@@ -1,7 +1,8 @@
-"""The parts of README.md that are made from the code, so that they cannot drift from it. `make docs` writes them anew.
+"""The parts of pages that are made from the code, so that they cannot drift from it. `make docs` writes them anew.
 
-They are the fenced blocks that begin with "$ ro32-... --help", and the table between "<!-- quality -->" and
-"<!-- /quality -->", which comes from the manifest of the bundle that ships.
+In README.md they are the fenced blocks that begin with "$ ro32-... --help", and the table between "<!-- quality -->"
+and "<!-- /quality -->", in docs/cascade.md the table between "<!-- certificate -->" and "<!-- /certificate -->"; both
+tables come from the manifest of the bundle that ships.
 """
 
 import re
@@ -15,6 +16,7 @@ from ro32.bundle import Bundle
 from ro32.views import ViewName
 
 README = Path(__file__).parents[2] / "README.md"
+CASCADE = README.parent / "docs" / "cascade.md"
 HELP_WIDTH = 100
 """Columns that help texts are laid out for: as many as a code block on a project's page shows without scrolling."""
 
@@ -34,6 +36,34 @@ def refresh(text: str) -> str:
         flags=re.DOTALL,
     )
     return re.sub(r"(?<=<!-- quality -->\n).*?(?=<!-- /quality -->)", lambda _: quality_table(), text, flags=re.DOTALL)
+
+
+def refresh_cascade(text: str) -> str:
+    """Return docs/cascade.md's text with the certificate of the bundle that ships."""
+    return re.sub(
+        r"(?<=<!-- certificate -->\n).*?(?=<!-- /certificate -->)", lambda _: certificate_table(), text, flags=re.DOTALL
+    )
+
+
+def certificate_table() -> str:
+    """Return what the shipped bundle's manifest says of its cascade."""
+    cascade = Bundle.shipped().manifest.cascade
+    if cascade is None:
+        return "The bundle that ships has none now.\n"
+    told, quality = cascade.certificate, cascade.certificate.quality
+    rows = [
+        ("papers that no model was trained on", f"{told.papers:,}"),
+        (f"of them below the cut, {cascade.cut:g}", f"{told.screened:,} ({told.screened / told.papers:.2%})"),
+        ("labels that change", f"{told.lost} from positive to negative, {told.gained} the other way"),
+        ("share that may change, and confidence", f"{told.max_share:.2%}, {told.confidence:.0%}"),
+        ("upper bound at that count", f"{told.bound:.4%}"),
+    ]
+    for name, measure in (("F1", "f1"), ("average precision", "average_precision")):
+        both = f"{quality[f'full_{measure}']:.4f} / {quality[f'cascade_{measure}']:.4f}"
+        rows.append((f"{name}, full scoring / cascade", both))
+    below = f"{quality['screened_share_listed']:.3%} / {quality['screened_mean_score']:.3%}"
+    rows.append(("papers below the cut: listed / mean score", below))
+    return "".join(f"| {what} | {found} |\n" for what, found in [("", ""), ("---", "---"), *rows])
 
 
 def quality_table() -> str:
@@ -65,8 +95,9 @@ def help_text(name: str) -> str:
 
 
 def main() -> None:
-    """Write README.md anew."""
-    README.write_text(refresh(README.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the pages anew."""
+    for page, refreshed in ((README, refresh), (CASCADE, refresh_cascade)):
+        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

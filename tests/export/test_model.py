@@ -36,6 +36,7 @@ def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> No
         *(f"DATA={tmp_path}", f"WORK={tmp_path / 'work'}", f"OUTPUT={output}", "LINEAR_FLAGS=--features 20000"),
         f"TRAIN_FLAGS={train_flags} --cache {tmp_path / 'cache'} -q",
         "EXPORT_FLAGS=--verify-papers 1000",
+        "CERTIFY_FLAGS=--max-share 0.01",  # a thousand papers cannot show less
     ]
     run(command)
 
@@ -45,6 +46,7 @@ def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> No
     assert robotics > galaxies
     assert both.scoring_digest != encoder.scoring_digest
     assert set(both.manifest.quality["views"]) == {"combined", "encoder", "linear"}
+    assert both.manifest.cascade is not None
 
     again = run(command)
     assert "ro32.cli.train" not in again  # what is done is not done again

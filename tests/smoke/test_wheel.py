@@ -136,7 +136,7 @@ def labels_path(host: Host) -> Path:
 def test_host_scores_the_sample(labels_path: Path) -> None:
     """Every paper has its row, its place and its score."""
     papers, labels = pl.read_parquet(PAPERS), pl.read_parquet(labels_path)
-    assert labels.columns == ["id", "label", "score", "error", "content_hash"]
+    assert labels.columns == ["id", "label", "score", "error", "content_hash", "screened"]
     assert labels["id"].equals(papers["id"])
     assert labels["error"].null_count() == len(papers)
     assert labels["score"].is_between(0, 1).all()

@@ -1,0 +1,127 @@
+"""Papers to certify a cascade on: read, scored by the linear view and in full, and grouped."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from export.certificate import Measured
+from export.combine import Scores, log_odds, probabilities
+from export.measure import score_all
+from export.papers import COLUMNS, LabelledPapers
+from export.views import read_scores
+from ro32 import parquet
+from ro32.classifier import Classifier
+from ro32.cli.progress import ProgressDisplay
+from ro32.errors import InputDataError
+from ro32.evaluation.truth import UNKNOWN, read_truth
+from ro32.labels import SCREENED, read_provenance
+from ro32.score import Progress
+from ro32.screen import surely_has_token
+from ro32.text import normalize
+
+_NEAR = 0.05
+"""Log-odds from the threshold within which a score that was put together from written ones is computed anew: float32
+keeps log-odds to 2e-4, and no weight of a view is as large as 100."""
+
+
+def read_measured(
+    classifier: Classifier, path: Path, *, scores: Path | None, labels: Path | None, threads: int
+) -> tuple[Measured, str]:
+    """Read papers and score them in full.
+
+    Args:
+        classifier: The bundle.
+        path: Parquet file of papers; with a column of categories they are grouped, and quality is measured.
+        scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any.
+        labels: Labels that this bundle gave them in full, if there are any.
+        threads: Calling threads.
+
+    Returns:
+        The papers that have a score, and the digest of the file.
+    """
+    schema, _ = parquet.read_footer(path)
+    missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
+    if missing:
+        raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
+    batches = [pl.DataFrame(batch).cast(pl.String) for _, batch in parquet.read_batches(path, COLUMNS)]
+    frame = pl.concat(batches).with_columns(normalize(pl.col("title", "abstract")))
+    truth = None
+    if schema.get_field_index("categories") >= 0:
+        truth = read_truth([str(path)], classifier.manifest.positive_label)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    papers = LabelledPapers(
+        ids=frame["id"].to_list(),
+        titles=frame["title"].to_list(),
+        abstracts=frame["abstract"].to_list(),
+        positive=np.zeros(len(frame), dtype=np.bool_) if truth is None else truth.listed,
+        digest=digest,
+    )
+    linear = classifier.linear_scores(papers.titles, papers.abstracts)
+    full = _full_scores(classifier, papers, linear, scores=scores, labels=labels, threads=threads)
+    sure = np.array([surely_has_token(*text) for text in zip(papers.titles, papers.abstracts, strict=True)])
+    kept = np.flatnonzero(np.isfinite(full))
+    groups: dict[str, list[str]] = {}
+    if truth is not None:
+        groups["year"] = ["unknown" if year == UNKNOWN else str(year) for year in truth.year[kept].tolist()]
+        groups["category"] = [truth.categories[at] for at in truth.primary[kept].tolist()]
+    measured = Measured(
+        ids=[papers.ids[row] for row in kept.tolist()],
+        linear=np.where(sure, linear, np.inf)[kept],
+        full=full[kept],
+        threshold=classifier.manifest.threshold,
+        listed=None if truth is None else truth.listed[kept],
+        groups=dict(groups),
+    )
+    return measured, digest
+
+
+def _full_scores(
+    classifier: Classifier,
+    papers: LabelledPapers,
+    linear: NDArray[np.float64],
+    *,
+    scores: Path | None,
+    labels: Path | None,
+    threads: int,
+) -> NDArray[np.float32]:
+    """Score papers in full, or take over what is written; NaN where a paper has no token."""
+    if labels is not None:
+        return _read_labels(labels, papers, classifier)
+    found = np.full(len(papers), np.nan, dtype=np.float32)
+    todo = np.arange(len(papers))
+    manifest = classifier.manifest
+    if scores is not None:
+        written = read_scores(scores, papers)
+        found = probabilities(
+            Scores(positive=papers.positive, encoder=log_odds(written), linear=linear),
+            manifest.views[str(manifest.view)],
+        )
+        threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
+        todo = np.flatnonzero(np.abs(log_odds(found) - threshold) < _NEAR)
+    with ProgressDisplay() as display:
+
+        def show(progress: Progress) -> None:
+            display.update(**asdict(progress))
+
+        found[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=show)
+    return found
+
+
+def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> NDArray[np.float32]:
+    """Read full scores from labels.
+
+    Raises:
+        InputDataError: They are of other papers, of another model, or not all in full.
+    """
+    told = read_provenance(path) or {}
+    frame = pl.read_parquet(path)
+    if told.get("scoring_digest") != classifier.scoring_digest or frame["id"].cast(pl.String).to_list() != papers.ids:
+        raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --cascade off")
+    if SCREENED in frame.columns and frame[SCREENED].any():
+        raise InputDataError(f"{path}: not all of its papers were scored in full; score them with --cascade off")
+    return frame["score"].fill_null(float("nan")).to_numpy()
