@@ -1,6 +1,7 @@
 """The commit: join the finished parts, reconcile them with the input, publish."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from ro32.errors import InputDataError, ReadWriteError
 from ro32.job import Job
 from ro32.journal import Journal
 from ro32.labels import LabelsFile, RowsDigest, outcomes_of
+from ro32.operating_point import Decision
 from ro32.papers import read_ids
 from ro32.parts import Counts, PartStore
 from ro32.processor import processor_name
@@ -61,8 +63,9 @@ def commit(job: Job, store: PartStore, journal: Journal) -> None:
 def _measure_drift(job: Job, counts: Counts, journal: Journal) -> None:
     """Compare the share of positives with that of the labels before."""
     journal.share = now = Share(positives=counts.positives, papers=counts.rows - sum(counts.unscored.values()))
-    before = Share.told_by(journal.previous or {})
-    if before is None:
+    previous = journal.previous or {}
+    before = Share.told_by(previous)
+    if before is None or _same_model_decides_otherwise(job, previous):
         return
     journal.drift = drift = Drift(now=now, before=before, bound=job.settings.max_drift)
     if drift.exceeded:
@@ -74,13 +77,32 @@ def _measure_drift(job: Job, counts: Counts, journal: Journal) -> None:
         )
 
 
+def _same_model_decides_otherwise(job: Job, previous: Mapping[str, Any]) -> bool:
+    """Tell whether somebody chose another operating point: a share that moves is what they wanted."""
+    decision = job.classifier.decision
+    return previous.get("scoring_digest") == job.classifier.scoring_digest and (
+        previous.get("threshold"),
+        (previous.get("operating_point") or {}).get("abstain"),
+    ) != (decision.threshold, _operating_point(decision)["abstain"])
+
+
+def _operating_point(decision: Decision) -> dict[str, Any]:
+    """Tell how the threshold was chosen: JSON values."""
+    return {
+        "chosen_by": decision.chosen_by,
+        "target": decision.target,
+        "validated": asdict(decision.validated) if decision.validated else None,
+        "abstain": list(decision.abstain) if decision.abstain else None,
+    }
+
+
 def _listed(counts: Counts) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))
 
 
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, journal: Journal) -> dict[str, Any]:
     """Tell what made this labels file: JSON values for its footer."""
-    manifest, settings = job.classifier.manifest, job.settings
+    manifest, decision, settings = job.classifier.manifest, job.classifier.decision, job.settings
     return {
         "run_id": journal.run_id,
         "tool_version": version("ro32"),
@@ -90,7 +112,8 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest, journal: Journal) 
         "labels": list(manifest.labels),
         "positive_label": manifest.positive_label,
         "view": manifest.view,
-        "threshold": manifest.threshold,
+        "threshold": decision.threshold,
+        "operating_point": _operating_point(decision),
         "max_length": manifest.max_length,
         "input_digest": job.plan.digest,
         "input_files": [{"name": source.path.name, "rows": source.rows} for source in job.plan.sources],

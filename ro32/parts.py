@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from ro32 import durable
 from ro32.errors import DISK_ERRNOS, OutputError
-from ro32.labels import FOOTER_KEY, WRITER_OPTIONS
 from ro32.papers import Part
+from ro32.writers import FOOTER_KEY, WRITER_OPTIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ class Counts:
         reused: Rows whose outcome an earlier labels file held.
         duplicates: Rows with the same text as an earlier row of this run.
         positives: Rows with the positive label.
+        uncertain: Rows with a score and no label, since a person is to decide.
         unscored: Rows without a score, by reason; they are among the above.
         tokens: Tokens that the model saw, special tokens included.
     """
@@ -40,11 +41,12 @@ class Counts:
     reused: int = 0
     duplicates: int = 0
     positives: int = 0
+    uncertain: int = 0
     unscored: Mapping[str, int] = field(default_factory=dict)
     tokens: int = 0
 
     def __add__(self, other: Self) -> Self:
-        numbers = ("rows", "scored", "reused", "duplicates", "positives", "tokens")
+        numbers = ("rows", "scored", "reused", "duplicates", "positives", "uncertain", "tokens")
         return type(self)(
             **{name: getattr(self, name) + getattr(other, name) for name in numbers},
             unscored=dict(Counter(self.unscored) + Counter(other.unscored)),

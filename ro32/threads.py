@@ -183,14 +183,16 @@ def _finished(work: Work, known: Known, classifier: Classifier, tokens: int) -> 
         errors=np.where(in_current, current.errors, previous.errors),
     )
     unscored = Counter(str(REASONS[code]) for code in outcomes.errors[outcomes.errors > 0])
+    decision, scored = classifier.decision, outcomes.errors == 0
     return FinishedPart(
-        table=label_table(papers, outcomes, classifier.manifest),
+        table=label_table(papers, outcomes, classifier.manifest, decision),
         counts=Counts(
             rows=len(papers),
             scored=len(work.todo),
             reused=work.reused,
             duplicates=len(papers) - len(work.todo) - work.reused,
-            positives=int(np.sum(outcomes.scores.astype(np.float64) >= classifier.manifest.threshold)),
+            positives=int(np.sum(decision.positive(outcomes.scores))),
+            uncertain=int(np.sum(scored & decision.uncertain(outcomes.scores))),
             unscored=dict(unscored),
             tokens=tokens,
         ),

@@ -10,7 +10,7 @@ import pytest
 from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command as score_command
-from ro32.score import score_file
+from ro32.walk import score_file
 from tests.command_line import Invoke, Outcome, Run, Score
 
 DATA = Path(__file__).parent / "data"

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from ro32.cli.config import read_config
 from ro32.cli.log import LogFormat
+from ro32.cli.version import version_option
 from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.job import OnError
 from ro32.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
@@ -42,19 +43,51 @@ _only_here = partial(click.option, allow_from_autoenv=False)
 
 _OPTIONS: tuple[Decorator, ...] = (
     click.argument("papers", nargs=-1, required=True, metavar="PAPERS..."),
-    _option("-o", "--output", required=True, metavar="FILE", type=_PATH, help="Labels file to write."),
+    _option(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        type=_PATH,
+        help="Labels file to write: CSV or JSON lines if its name ends in .csv or .jsonl, else Parquet; - for stdout.",
+    ),
     _option(
         "--bundle",
-        metavar="FOLDER",
+        metavar="BUNDLE",
         type=_PATH,
         show_default="the one that comes with ro32",
-        help="Model to score with.",
+        help="Model to score with: a folder, or the name of one that ro32-bundle installed.",
     ),
     _option(
         "--encoder-only",
         is_flag=True,
         show_default="all views of the bundle together",
         help="Score by the encoder alone, and label by its own threshold.",
+    ),
+    _option(
+        "--threshold",
+        metavar="SCORE",
+        type=click.FloatRange(0, 1, min_open=True),
+        show_default="the bundle's, where F1 is best",
+        help="Score from which a paper gets the label. Another one needs no scoring anew.",
+    ),
+    _option(
+        "--target-precision",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Choose the threshold that reached this precision when the bundle was validated, with the most recall.",
+    ),
+    _option(
+        "--target-recall",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Choose the threshold that reached this recall then, with the most precision.",
+    ),
+    _option(
+        "--abstain",
+        metavar="LOW:HIGH",
+        show_default="every score gets a label",
+        help='Give papers with a score from LOW up to HIGH no label but the error "uncertain": a person is to decide.',
     ),
     _with_default("--id-column", metavar="NAME", default="id", help="Column of the papers' ids."),
     _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
@@ -136,7 +169,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         help='Take options from a TOML file, as in: output = "labels.parquet". The command line overrides the '
         "environment, and that the file.",
     ),
-    click.version_option(package_name="ro32", prog_name="ro32", allow_from_autoenv=False),
+    version_option(),
 )
 
 

@@ -3,21 +3,32 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ro32.score import Summary
+from ro32.operating_point import Decision
 from ro32.status import Status
+from ro32.walk import Summary
 
 
-def summary_line(summary: Summary, output: Path, positive_label: str) -> str:
+def summary_line(summary: Summary, output: Path, positive_label: str, decision: Decision) -> str:
     """Say in one line what a run did."""
     counts = summary.counts
     origins = {"scored": counts.scored, "reused": counts.reused, "duplicates": counts.duplicates}
     left_out = f", {_count(len(summary.skipped), 'file')} left out" if summary.skipped else ""
+    uncertain = f"{counts.uncertain:,} uncertain, " if decision.abstain else ""
     return (
         f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
-        f"{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{left_out}; "
+        f"{uncertain}{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{left_out}; "
         f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
-        f"{summary.seconds:,.1f} s"
+        f"{summary.seconds:,.1f} s{_operating_point(decision)}"
     )
+
+
+def _operating_point(decision: Decision) -> str:
+    """Say at which threshold papers were labelled, where that is not the bundle's own."""
+    if decision.chosen_by == "bundle":
+        return ""
+    found = decision.validated
+    worth = f" (validated: precision {found.precision:.3f}, recall {found.recall:.3f})" if found else ""
+    return f"; threshold {decision.threshold:.4f}{worth}"
 
 
 def status_text(status: Status, output: Path) -> str:

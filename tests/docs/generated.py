@@ -5,8 +5,8 @@ They are the fenced blocks that begin with "$ ro32-... --help", and the table be
 """
 
 import re
+import tomllib
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -15,6 +15,8 @@ from ro32.bundle import Bundle
 from ro32.views import ViewName
 
 README = Path(__file__).parents[2] / "README.md"
+SCRIPTS: dict[str, str] = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]["scripts"]
+"""Module and function of each command, by its name."""
 HELP_WIDTH = 100
 """Columns that help texts are laid out for: as many as a code block on a project's page shows without scrolling."""
 
@@ -56,8 +58,7 @@ def quality_table() -> str:
 
 def help_text(name: str) -> str:
     """Return what a command prints for --help on a terminal of HELP_WIDTH columns."""
-    (script,) = entry_points(group="console_scripts", name=name)
-    command: click.Command = import_module(script.module).command
+    command: click.Command = import_module(SCRIPTS[name].partition(":")[0]).command
     with click.Context(
         command, info_name=name, **{**command.context_settings, "terminal_width": HELP_WIDTH}
     ) as context:
