@@ -158,7 +158,13 @@ _OPTIONS: tuple[Decorator, ...] = (
     ),
     _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
     _only_here("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
-    _only_here("--json", "as_json", is_flag=True, help="Print --status as JSON."),
+    _only_here(
+        "--explain",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Say on stdout which words moved the scores of the first N papers, and do nothing.",
+    ),
+    _only_here("--json", "as_json", is_flag=True, help="Print --status or --explain as JSON."),
     _option(
         "--config",
         metavar="FILE",

@@ -16,12 +16,14 @@ from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
-from ro32.cli.words import status_text, summary_line
+from ro32.cli.words import explanations_text, status_text, summary_line
 from ro32.errors import UsageError
+from ro32.explain import explain_papers
 from ro32.job import OnError, Settings
 from ro32.journal import Journal
 from ro32.operating_point import OperatingPoint
 from ro32.papers import Columns
+from ro32.plan import find_files, make_plan
 from ro32.processor import available_cores
 from ro32.status import survey
 from ro32.views import ViewName
@@ -65,6 +67,7 @@ def command(
     log_format: str,
     quiet: bool,
     status: bool,
+    explain: int | None,
     as_json: bool,
 ) -> None:
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
@@ -107,8 +110,14 @@ def command(
         def on_progress(progress: Progress) -> None:
             display.update(**asdict(progress))
 
-        if as_json and not status:
-            raise UsageError("--json prints what --status finds out; give both, or --report FILE")
+        if as_json and not (status or explain):
+            raise UsageError("--json prints what --status or --explain finds out; give both, or --report FILE")
+        if explain:
+            classifier = Classifier.load(bundle_folder(bundle), view, point)
+            plan = make_plan(find_files(files), settings.columns, settings.part_rows, settings.max_expansion)
+            explained = explain_papers(classifier, plan, explain, threads=settings.threads)
+            click.echo(explanations_text(explained, classifier.manifest.positive_label, as_json=as_json))
+            return
         if status and str(output) == DASH:
             raise UsageError("--status tells of a labels file; name one with -o")
         if status:
