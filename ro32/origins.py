@@ -17,8 +17,9 @@ from ro32.bundle import MANIFEST, Manifest
 from ro32.errors import BundleError, InputMissingError, UsageError
 
 HUB = "hf:"
-HUB_FOLDER = "bundle"
-"""Where a repository keeps a bundle that is not at its root."""
+HUB_ARCHIVE = "bundle.tar"
+"""Where a repository keeps a bundle that is not at its root: packed, since other programs take a model.onnx that they
+see for theirs."""
 _HUB_ORIGIN = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
 MAX_FILE_BYTES = 2 << 30
 """No ONNX file can have more; of an archive, what a file unpacks to."""
@@ -133,19 +134,15 @@ def _from_hub(origin: str) -> dict[str, bytes]:
     from huggingface_hub import hf_hub_download  # noqa: PLC0415
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError  # noqa: PLC0415
 
-    def fetch(name: str) -> bytes:
-        return Path(hf_hub_download(found["repository"], name, revision=found["revision"])).read_bytes()
+    def fetch(name: str) -> Path:
+        return Path(hf_hub_download(found["repository"], name, revision=found["revision"]))
 
-    def read(name: str, _limit: int) -> bytes:
-        return fetch(f"{folder}{name}")
-
-    folder = ""
     try:
         try:
             fetch(MANIFEST)
         except EntryNotFoundError:
-            folder = f"{HUB_FOLDER}/"
-        return _collect(origin, read)
+            return _from_archive(fetch(HUB_ARCHIVE))
+        return _collect(origin, lambda name, _limit: fetch(name).read_bytes())
     except EntryNotFoundError as error:
         raise BundleError(f"{origin}: holds no bundle: {_first_line(error)}") from error
     except (HfHubHTTPError, OSError, ValueError) as error:  # unreachable, unknown, not allowed
