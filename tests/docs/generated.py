@@ -5,20 +5,13 @@ They are the fenced blocks that begin with "$ ro32-... --help", and the table be
 """
 
 import re
-import tomllib
-from importlib import import_module
-from pathlib import Path
-
-import click
 
 from ro32.bundle import Bundle
 from ro32.views import ViewName
+from tests.docs.commands import ROOT, command_named, context_of
+from tests.docs.manual import MANUAL, pages
 
-README = Path(__file__).parents[2] / "README.md"
-SCRIPTS: dict[str, str] = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]["scripts"]
-"""Module and function of each command, by its name."""
-HELP_WIDTH = 100
-"""Columns that help texts are laid out for: as many as a code block on a project's page shows without scrolling."""
+README = ROOT / "README.md"
 
 VIEWS = {
     ViewName.COMBINED: "both together: what `ro32-score` does",
@@ -58,16 +51,19 @@ def quality_table() -> str:
 
 def help_text(name: str) -> str:
     """Return what a command prints for --help on a terminal of HELP_WIDTH columns."""
-    command: click.Command = import_module(SCRIPTS[name].partition(":")[0]).command
-    with click.Context(
-        command, info_name=name, **{**command.context_settings, "terminal_width": HELP_WIDTH}
-    ) as context:
+    command = command_named(name)
+    with context_of(command, name) as context:
         return command.get_help(context)
 
 
 def main() -> None:
-    """Write README.md anew."""
+    """Write README.md and the manual pages anew."""
     README.write_text(refresh(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for stale in MANUAL.glob("*.1"):
+        stale.unlink()
+    MANUAL.mkdir(exist_ok=True)
+    for path, text in pages():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
