@@ -87,9 +87,10 @@ def check_schema(path: Path, schema: pa.Schema, columns: Columns) -> None:
     """
     missing = [name for name in columns.names if schema.get_field_index(name) < 0]
     if missing:
+        meant = nearest(missing[0], set(schema.names) - {missing[0]})  # one that is there twice is missing too
         raise InputDataError(
             f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {', '.join(schema.names)}"
-            f"{nearest(missing[0], schema.names)}; name your columns with --id-column, --title-column, "
+            f"{meant}; name your columns with --id-column, --title-column, "
             "--abstract-column"
         )
     for name, allowed, expected in (

@@ -25,7 +25,7 @@ def default_store() -> Path:
 
     Source: https://specifications.freedesktop.org/basedir-spec/latest/
     """
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - Path raises where a user has no home, as in a container
     return Path(data) / "ro32" / "bundles"
 
 

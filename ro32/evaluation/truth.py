@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ro32 import sources
 from ro32.errors import InputDataError
+from ro32.nearest import nearest
 from ro32.plan import find_files
 
 DATES = ("created", "update_date")
@@ -157,4 +158,5 @@ def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
     if missing:
         raise InputDataError(
             f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {', '.join(schema.names)}"
+            f"{nearest(missing[0], set(schema.names) - {missing[0]})}"
         )
