@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,8 +34,8 @@ def session(folder: Path) -> list[str]:
     shortest.head(1).write_ndjson(folder / "paper.jsonl")
     commands = [
         "ro32-score papers.parquet -o labels.parquet",
-        "ro32-score papers.parquet -o labels.parquet --target-precision 0.95",
         "ro32-eval papers.parquet --labels labels.parquet --html report.html",
+        "ro32-score papers.parquet -o labels.parquet --target-precision 0.95",
         "ro32-score paper.jsonl -o labels.parquet --explain 1",
     ]
     lines: list[str] = []
@@ -54,8 +56,13 @@ def session(folder: Path) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Cut lines where a terminal would."""
-    return [line[at : at + COLUMNS] for line in text.splitlines() for at in range(0, max(len(line), 1), COLUMNS)]
+    """Break lines that are longer than the terminal is wide."""
+    wrap = partial(textwrap.wrap, width=COLUMNS, drop_whitespace=True)
+    return [part for line in text.splitlines() for part in wrap(line, subsequent_indent=_indent(line)) or [""]]
+
+
+def _indent(line: str) -> str:
+    return " " * (len(line) - len(line.lstrip()))
 
 
 def draw(lines: list[str]) -> str:
