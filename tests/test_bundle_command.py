@@ -48,8 +48,8 @@ def pack(bundle: Path, path: Path, prefix: str = "bundle/") -> Path:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for file in files:
             archive.add(file, f"{prefix}{file.name}")
-    compress = {".gz": gzip.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
-    path.write_bytes(compress(buffer.getvalue()))
+    compressors: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
+    path.write_bytes(compressors.get(path.suffix, bytes)(buffer.getvalue()))
     return path
 
 
