@@ -55,8 +55,9 @@ train-tpu: $(tpu_env) ## on a TPU VM: train the original recipe: DUMP=papers.par
 	PJRT_DEVICE=TPU .venv/tpu/bin/ro32-train --data $(DUMP) --device tpu --output $(CHECKPOINT)
 
 .PHONY: docs
-docs: $(dev_env) ## write the parts of README.md that are made from the code
+docs: $(dev_env) ## write what is made from the code (parts of README.md, manual pages), and build the site in build/site
 	.venv/dev/bin/python -m tests.docs.generated
+	NO_MKDOCS_2_WARNING=1 .venv/dev/bin/python -m mkdocs build --quiet
 
 .PHONY: docs-check
 docs-check: $(dev_env) ## check the documentation alone: links, help texts, figures
@@ -64,7 +65,7 @@ docs-check: $(dev_env) ## check the documentation alone: links, help texts, figu
 
 .PHONY: smoke
 smoke: $(dev_env) ## build the wheel, install it alone into a fresh environment, score the sample with it
-	.venv/dev/bin/python -m pytest -m smoke
+	.venv/dev/bin/python -m pytest -m "smoke and not full"
 
 .PHONY: bench
 bench: $(dev_env) ## measure everything on this machine, and write bench/REPORT.md

@@ -30,7 +30,7 @@ from ro32.cli.score import command
 from ro32.job import Settings
 from ro32.journal import Journal
 from ro32.metrics import Confusion
-from ro32.score import score_file
+from ro32.walk import score_file
 
 LEAST_FASTER = {"small": 10.0, "base": 12.0}
 MOST_CHANGED = 0.0001

@@ -12,10 +12,10 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from export.convert import convert_model, input_names
-from export.publish import publish
 from export.quantize import quantize
 from export.simplify import simplify
 from ro32.bundle import MANIFEST, MODEL, Bundle, sha256
+from ro32.publish import publish
 
 SEED = 1
 

@@ -9,7 +9,6 @@ verify.py       what must hold between PyTorch, fp32 and int8, and by which boun
 measure.py      quality on all papers, and the threshold that it yields
 card.py         the model card, with what was measured
 flips.py        labels that quantizing changes, on the same papers
-publish.py      the folder, complete or not at all
 build.py        all of it in order
 
 What `simplify` is made of:
@@ -28,5 +27,9 @@ combine.py      encoder and linear view -> one calibrated probability
 slices.py       where labels are right and wrong
 attach.py       the views in manifest, curves and card
 views.py        the command
+
+and lays it out for others: `python -m export.push checkpoint/ --bundle bundle/ -o hub/`.
+
+push.py         a repository of the Hugging Face hub
 model.mk        `make model`: every step from papers to the bundle that ships
 """

@@ -19,10 +19,10 @@ from export.combine import (
     reliability,
 )
 from export.plots import RELIABILITY, plot_reliability
-from export.publish import publish
 from export.slices import judge, report
 from ro32.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
 from ro32.errors import BundleError
+from ro32.publish import publish
 from ro32.views import ViewName
 
 MAX_LOSS = 0.005

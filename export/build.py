@@ -17,7 +17,6 @@ from export.convert import convert, input_names
 from export.flips import Flips, check_flips, reach
 from export.measure import Quality, measure, score_all, write_scores
 from export.papers import pick_hard, pick_random, read_papers
-from export.publish import check_target, publish
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
@@ -25,7 +24,8 @@ from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha2
 from ro32.classifier import Classifier
 from ro32.errors import UsageError
 from ro32.processor import processor_name
-from ro32.score import Progress
+from ro32.publish import check_target, publish
+from ro32.walk import Progress
 
 TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")
 POSITIVE_INDEX = 1

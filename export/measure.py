@@ -14,7 +14,7 @@ from export.verify import Mismatch, MismatchError
 from ro32.classifier import Classifier
 from ro32.errors import InputDataError, OutputError
 from ro32.metrics import Confusion, precision_recall
-from ro32.score import Progress
+from ro32.walk import Progress
 
 CHUNK_PAPERS = 256
 """Papers between two signs of progress: a few seconds' work."""
@@ -80,7 +80,9 @@ def score_all(
     starts = range(0, len(papers), CHUNK_PAPERS)
     for chunk, start in enumerate(starts):
         rows = slice(start, start + CHUNK_PAPERS)
-        probabilities = classifier.predict_proba(papers.titles[rows], papers.abstracts[rows], threads=threads)
+        probabilities = classifier.predict_proba(
+            titles=papers.titles[rows], abstracts=papers.abstracts[rows], threads=threads
+        )
         scores[rows] = probabilities[:, classifier.manifest.positive_index]
         on_progress(
             Progress(

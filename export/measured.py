@@ -19,9 +19,9 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import UNKNOWN, read_truth
 from ro32.labels import SCREENED, read_provenance
-from ro32.score import Progress
 from ro32.screen import surely_has_token
 from ro32.text import normalize
+from ro32.walk import Progress
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed anew: float32

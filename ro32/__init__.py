@@ -1,1 +1,41 @@
-"""ro32 tells which arXiv papers belong in cs.RO (Robotics), and how sure it is."""
+"""ro32 tells which arXiv papers belong in cs.RO (Robotics), and how sure it is.
+
+As a library: `Classifier`, `score_file`, `Settings` and `score`, and the version. docs/library.md shows each at work.
+What is named here is loaded when it is first asked for, so that `import ro32` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ro32.classifier import Classifier as Classifier
+    from ro32.expression import score as score
+    from ro32.job import Settings as Settings
+    from ro32.walk import score_file as score_file
+
+    __version__: str
+
+_HOMES = {
+    "Classifier": "ro32.classifier",
+    "Settings": "ro32.job",
+    "score": "ro32.expression",
+    "score_file": "ro32.walk",
+}
+
+__all__ = ["Classifier", "Settings", "__version__", "score", "score_file"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has that name
+    """Load what the package offers when it is first asked for."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - it takes longer than all the rest of this module
+
+        return version("ro32")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ro32' has no attribute {name!r}")
+    return globals().setdefault(name, getattr(import_module(_HOMES[name]), name))
+
+
+def __dir__() -> list[str]:
+    """List what the package offers, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -17,7 +17,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Self
 
@@ -172,6 +171,7 @@ class Bundle:
         model: The ONNX graph, the very bytes that were verified.
         tokenizer: The tokenizer's JSON, likewise.
         linear: The linear view, serialized, likewise; none where the bundle has none.
+        curves: What each threshold is worth, as CSV, likewise.
     """
 
     manifest: Manifest
@@ -179,6 +179,7 @@ class Bundle:
     model: bytes
     tokenizer: bytes
     linear: bytes | None = None
+    curves: bytes | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -209,6 +210,7 @@ class Bundle:
             model=contents[MODEL],
             tokenizer=contents[TOKENIZER],
             linear=contents.get(LINEAR),
+            curves=contents.get(CURVES),
         )
 
     @classmethod
@@ -218,8 +220,12 @@ class Bundle:
         Raises:
             BundleError: The installation is incomplete or was altered.
         """
-        with as_file(files("ro32") / "models" / SHIPPED) as folder:
-            return cls.load(folder)
+        return cls.load(shipped_folder())
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the bundle that comes with the package."""
+    return Path(__file__).parent / "models" / SHIPPED
 
 
 def _cascade(told: Mapping[str, Any] | None) -> Cascade | None:
@@ -242,5 +248,6 @@ def _read(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except OSError as error:
         raise BundleError(
-            f"bundle {folder}: cannot read {name} ({error.strerror}); name a bundle folder with --bundle"
+            f"bundle {folder}: cannot read {name} ({error.strerror}); name a bundle folder with --bundle, "
+            "or an installed one: ro32-bundle list"
         ) from error

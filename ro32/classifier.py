@@ -15,11 +15,12 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ro32.bundle import Bundle, Manifest, sha256
-from ro32.errors import BundleError
+from ro32.errors import BundleError, UsageError
 from ro32.external import has_external_data
 from ro32.linear import LinearModel
+from ro32.operating_point import Decision, OperatingPoint
 from ro32.processor import available_cores
-from ro32.text import PaperTokenizer
+from ro32.text import PaperTokenizer, normalize_texts
 from ro32.views import View, ViewName
 
 SCORING_VERSION = 2
@@ -38,17 +39,19 @@ class Classifier:
     Args:
         bundle: A loaded bundle.
         view: Which of the bundle's views scores; the one that its manifest names by default.
+        point: How scores become labels; by the view's own threshold by default.
 
     Raises:
         BundleError: onnxruntime or tokenizers cannot use what is in the bundle.
-        UsageError: The bundle does not have the view.
+        UsageError: The bundle does not have the view, or never reaches what the operating point asks for.
     """
 
-    def __init__(self, bundle: Bundle, view: ViewName | None = None) -> None:
+    def __init__(self, bundle: Bundle, view: ViewName | None = None, point: OperatingPoint | None = None) -> None:
         manifest = bundle.manifest if view is None else bundle.manifest.choose(view)
         self.digest = bundle.digest
         self.scoring_digest = sha256(f"{SCORING_VERSION} {manifest.scoring_digest}".encode())
         self.manifest: Manifest = manifest
+        self.decision: Decision = (point or OperatingPoint()).resolve(bundle, manifest)
         self._view: View | None = None if manifest.view is None else manifest.views[manifest.view]
         self._linear = None if bundle.linear is None else LinearModel.from_bytes(bundle.linear)
         try:
@@ -67,14 +70,16 @@ class Classifier:
             )
 
     @classmethod
-    def load(cls, folder: Path | None = None, view: ViewName | None = None) -> Self:
+    def load(
+        cls, folder: Path | str | None = None, view: ViewName | None = None, point: OperatingPoint | None = None
+    ) -> Self:
         """Load a bundle folder, or the bundle that comes with the package.
 
         Raises:
             BundleError: The bundle is missing, tampered with or unusable.
-            UsageError: The bundle does not have the view.
+            UsageError: The bundle does not have the view, or never reaches what the operating point asks for.
         """
-        return cls(Bundle.shipped() if folder is None else Bundle.load(folder), view)
+        return cls(Bundle.shipped() if folder is None else Bundle.load(Path(folder)), view, point)
 
     def encode(self, title: str, abstract: str) -> list[int]:
         """Return the token ids of one paper of normalized text; none where there is nothing to score."""
@@ -129,18 +134,28 @@ class Classifier:
         return both
 
     def predict_proba(
-        self, titles: Sequence[str], abstracts: Sequence[str], *, threads: int | None = None
+        self,
+        texts: Sequence[str | None] | None = None,
+        *,
+        titles: Sequence[str | None] | None = None,
+        abstracts: Sequence[str | None] | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.float32]:
-        """Score n papers of normalized text.
+        """Score n papers, given as texts or as titles and abstracts.
 
         Args:
-            titles: n titles.
-            abstracts: n abstracts.
+            texts: n papers of one string each: its first line is the title, what follows the abstract.
+            titles: n titles, of however many lines.
+            abstracts: n abstracts, likewise.
             threads: Calling threads; one per available core by default.
 
         Returns:
             Shape (n, k), float32: probabilities in the order of the bundle's labels; NaN where a paper has no text.
+
+        Raises:
+            UsageError: Neither or both forms were given, or not as many titles as abstracts.
         """
+        titles, abstracts = _papers(texts, titles, abstracts)
         probabilities = np.full((len(titles), len(self.manifest.labels)), np.nan, dtype=np.float32)
         linear = self.linear_scores(titles, abstracts)
 
@@ -154,11 +169,50 @@ class Classifier:
                 pass
         return probabilities
 
+    def predict(
+        self,
+        texts: Sequence[str | None] | None = None,
+        *,
+        titles: Sequence[str | None] | None = None,
+        abstracts: Sequence[str | None] | None = None,
+        threads: int | None = None,
+    ) -> list[str | None]:
+        """Label n papers. Takes what `predict_proba` takes.
+
+        Returns:
+            n labels, as `ro32-score` gives them; None where a paper has no score, or one in the band of doubt.
+
+        Raises:
+            UsageError: As of `predict_proba`.
+        """
+        probabilities = self.predict_proba(texts, titles=titles, abstracts=abstracts, threads=threads)
+        scores = probabilities[:, self.manifest.positive_index]
+        names = np.array([self.manifest.negative_label, self.manifest.positive_label], dtype=object)
+        labels = names[self.decision.positive(scores).astype(np.intp)]
+        labels[np.isnan(scores) | self.decision.uncertain(scores)] = None
+        return list(labels)
+
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn logits of shape (k,) into probabilities, float32, of the same shape."""
     shifted = np.exp(logits - logits.max())
     return np.asarray(shifted / shifted.sum(), dtype=np.float32)
+
+
+def _papers(
+    texts: Sequence[str | None] | None, titles: Sequence[str | None] | None, abstracts: Sequence[str | None] | None
+) -> tuple[list[str], list[str]]:
+    """Return normalized titles and abstracts of papers in either form."""
+    one_form = (texts is None) != (titles is None) and (titles is None) == (abstracts is None)
+    if not one_form or any(isinstance(given, str) for given in (texts, titles, abstracts)):
+        raise UsageError("expected texts, or titles and abstracts; give one of the two forms, each a list of strings")
+    if texts is not None:
+        lines = [(text or "").strip().partition("\n") for text in texts]
+        titles, abstracts = [first for first, _, _ in lines], [rest for _, _, rest in lines]
+    titles, abstracts = titles or [], abstracts or []
+    if len(titles) != len(abstracts):
+        raise UsageError(f"expected as many titles as abstracts, found {len(titles)} and {len(abstracts)}")
+    return normalize_texts(titles), normalize_texts(abstracts)
 
 
 def _filled(inputs: set[str], manifest: Manifest) -> dict[str, int]:

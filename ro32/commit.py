@@ -1,6 +1,7 @@
 """The commit: join the finished parts, reconcile them with the input, publish."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from ro32.errors import InputDataError, ReadWriteError
 from ro32.job import Job
 from ro32.journal import Journal
 from ro32.labels import LabelsFile, RowsDigest, outcomes_of
+from ro32.operating_point import Decision
 from ro32.papers import read_ids
 from ro32.parts import Counts, PartStore
 from ro32.processor import processor_name
@@ -65,8 +67,9 @@ def commit(job: Job, store: PartStore, journal: Journal) -> None:
 def _measure_drift(job: Job, counts: Counts, journal: Journal) -> None:
     """Compare the share of positives with that of the labels before."""
     journal.share = now = Share(positives=counts.positives, papers=counts.rows - sum(counts.unscored.values()))
-    before = Share.told_by(journal.previous or {})
-    if before is None:
+    previous = journal.previous or {}
+    before = Share.told_by(previous)
+    if before is None or _same_model_decides_otherwise(job, previous):
         return
     journal.drift = drift = Drift(now=now, before=before, bound=job.settings.max_drift)
     if drift.exceeded:
@@ -104,13 +107,32 @@ def _audit(job: Job, counts: Counts, journal: Journal) -> None:
     journal.warn("cascade", f"{found}; score with --cascade off until you know why")
 
 
+def _same_model_decides_otherwise(job: Job, previous: Mapping[str, Any]) -> bool:
+    """Tell whether somebody chose another operating point: a share that moves is what they wanted."""
+    decision = job.classifier.decision
+    return previous.get("scoring_digest") == job.classifier.scoring_digest and (
+        previous.get("threshold"),
+        (previous.get("operating_point") or {}).get("abstain"),
+    ) != (decision.threshold, _operating_point(decision)["abstain"])
+
+
+def _operating_point(decision: Decision) -> dict[str, Any]:
+    """Tell how the threshold was chosen: JSON values."""
+    return {
+        "chosen_by": decision.chosen_by,
+        "target": decision.target,
+        "validated": asdict(decision.validated) if decision.validated else None,
+        "abstain": list(decision.abstain) if decision.abstain else None,
+    }
+
+
 def _listed(counts: Counts) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))
 
 
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
     """Tell what made this labels file, of whose rows so many were screened: JSON values for its footer."""
-    manifest, settings = job.classifier.manifest, job.settings
+    manifest, decision, settings = job.classifier.manifest, job.classifier.decision, job.settings
     return {
         "run_id": journal.run_id,
         "tool_version": version("ro32"),
@@ -120,7 +142,8 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, jou
         "labels": list(manifest.labels),
         "positive_label": manifest.positive_label,
         "view": manifest.view,
-        "threshold": manifest.threshold,
+        "threshold": decision.threshold,
+        "operating_point": _operating_point(decision),
         "max_length": manifest.max_length,
         "cascade": None if job.screen is None else {"digest": job.screen.digest, "screened_rows": screened},
         "input_digest": job.plan.digest,

@@ -95,7 +95,8 @@ class Job:
         """SHA-256 in hex of all that the parts depend on: runs of equal fingerprint may share finished parts."""
         plan = self.plan
         sources = [(str(source.path.resolve()), source.rows, source.identity) for source in plan.sources]
-        model = self.classifier.scoring_digest, self.classifier.digest  # the latter for the threshold and the labels
+        classifier = self.classifier
+        model = classifier.scoring_digest, classifier.digest, classifier.decision  # the latter two for the labels
         settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones
         screen = None if self.screen is None else (self.screen.digest, self.screen.audit_share)
         return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model, screen)).encode())

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from ro32 import durable
 from ro32.bundle import Manifest
 from ro32.errors import ReadWriteError
-from ro32.outcomes import REASONS, Hashes, Outcomes, pack
+from ro32.operating_point import Decision
+from ro32.outcomes import REASONS, UNCERTAIN, Hashes, Outcomes, pack
 from ro32.papers import Papers
 from ro32.parquet import read_batches
+from ro32.writers import FOOTER_KEY, count_rows, form_of, open_writer
 
-FOOTER_KEY = "ro32"
-"""Key of the Parquet footer under which the provenance stands, as JSON."""
 SCREENED = "screened"
 """Column that tells whether the screen of a cascade scored a paper, without the encoder."""
 
@@ -39,27 +39,30 @@ def schema(id_type: pa.DataType) -> pa.Schema:
     )
 
 
-def label_table(papers: Papers, outcomes: Outcomes, manifest: Manifest) -> pa.Table:
+def label_table(papers: Papers, outcomes: Outcomes, manifest: Manifest, decision: Decision) -> pa.Table:
     """Assemble the labels of one part.
 
     Args:
         papers: n papers.
         outcomes: Of the same papers.
-        manifest: Names the labels and the threshold.
+        manifest: Names the labels.
+        decision: How scores become labels.
 
     Returns:
         n rows in the papers' order, with `schema(papers.ids.type)`.
     """
     unscored = outcomes.errors > 0
-    positive = outcomes.scores.astype(np.float64) >= manifest.threshold
+    uncertain = ~unscored & decision.uncertain(outcomes.scores)
+    reasons = np.array([*REASONS, UNCERTAIN], dtype=object)[np.where(uncertain, len(REASONS), outcomes.errors)]
+    positive = decision.positive(outcomes.scores)
     names = np.array([manifest.negative_label, manifest.positive_label], dtype=object)
     hashes = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(papers), [None, pa.py_buffer(papers.hashes)])
     return pa.table(
         [
             papers.ids,
-            pa.array(names[positive.astype(np.intp)], pa.string(), mask=unscored),
+            pa.array(names[positive.astype(np.intp)], pa.string(), mask=unscored | uncertain),
             pa.array(outcomes.scores, pa.float32(), mask=unscored),
-            pa.array(np.array(REASONS, dtype=object)[outcomes.errors], pa.string()),
+            pa.array(reasons, pa.string()),
             hashes,
             pa.array(outcomes.screened, pa.bool_()),
         ],
@@ -85,7 +88,8 @@ def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
     reasons = batch.column("error")
     errors = np.zeros(len(batch), dtype=np.uint8)
     if reasons.null_count < len(batch):
-        errors = np.array([REASONS.index(reason) for reason in reasons.to_pylist()], dtype=np.uint8)
+        codes = [0 if reason == UNCERTAIN else REASONS.index(reason) for reason in reasons.to_pylist()]
+        errors = np.array(codes, dtype=np.uint8)
     if not np.array_equal(np.isnan(scores), errors > 0):
         raise ValueError("a row has neither score nor error, or both")
     screened = np.zeros(len(batch), dtype=np.bool_)
@@ -118,7 +122,7 @@ class LabelsFile:
     Used as a context manager: what is not committed when the block ends is removed, and the target is untouched.
 
     Args:
-        target: Where the file is to appear; a symbolic link is followed.
+        target: Where the file is to appear; a symbolic link is followed. Its suffix says what it is to be.
         id_type: Type of the ids.
 
     Raises:
@@ -129,7 +133,8 @@ class LabelsFile:
         self._target = target
         self._rows = 0
         self._temporary, self._file = durable.create_beside(target)
-        self._writer = pq.ParquetWriter(self._file, schema(id_type), **WRITER_OPTIONS)
+        self._form = form_of(target)
+        self._writer = open_writer(self._file, schema(id_type), self._form)
 
     def __enter__(self) -> Self:
         return self
@@ -140,9 +145,7 @@ class LabelsFile:
         with suppress(OSError):  # nothing left to remove after a commit; what stays, a run that ends well removes
             self._temporary.unlink()
         if not self._file.closed:  # not committed: what cannot be written any more is not wanted any more
-            with suppress(OSError, pa.ArrowException):
-                self._writer.close()
-            self._writer.is_open = False  # else its destructor tries again, and complains
+            self._writer.abandon()
             with suppress(OSError):
                 self._file.close()
 
@@ -152,7 +155,7 @@ class LabelsFile:
         Raises:
             OSError: The disk is full or failed.
         """
-        self._writer.write_table(table)
+        self._writer.write(table)
         self._rows += table.num_rows
 
     def commit(self, rows: int, provenance: Mapping[str, Any]) -> None:
@@ -166,19 +169,14 @@ class LabelsFile:
             OSError: The disk is full or failed; the target is as it was.
             ReadWriteError: The file does not read back as it was written, or is in place but not for sure on the disk.
         """
-        self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(provenance)})
-        self._writer.close()
+        self._writer.finish(json.dumps(provenance))
         self._file.flush()
-        written = pq.read_metadata(self._temporary).num_rows
+        written = count_rows(self._temporary, self._form)
         if not rows == self._rows == written:
             raise ReadWriteError(
                 f"{self._target}: expected {rows} rows, labelled {self._rows}, wrote {written}; nothing was published"
             )
         durable.publish(self._temporary, self._file, self._target)
-
-
-WRITER_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
-"""How every Parquet file of ours is written; a reader that checks checksums notices a flipped bit."""
 
 
 def read_provenance(path: Path) -> dict[str, Any] | None:

@@ -12,6 +12,9 @@ EMPTY_TEXT = "empty_text"
 NON_FINITE = "non_finite"
 """The model returned infinity or NaN for this paper."""
 
+UNCERTAIN = "uncertain"
+"""The score lies in the band in which a person decides: an error without a label, but with a score."""
+
 REASONS: tuple[str | None, ...] = (None, EMPTY_TEXT, NON_FINITE)
 """Why a paper was not scored, by error code; 0 is a scored paper."""
 

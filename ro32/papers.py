@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ro32 import parquet
+from ro32 import sources
 from ro32.errors import InputDataError, UsageError
+from ro32.nearest import nearest
 from ro32.outcomes import Hashes
 from ro32.text import content_hash, normalize
 
@@ -86,9 +87,11 @@ def check_schema(path: Path, schema: pa.Schema, columns: Columns) -> None:
     """
     missing = [name for name in columns.names if schema.get_field_index(name) < 0]
     if missing:
+        meant = nearest(missing[0], set(schema.names) - {missing[0]})  # one that is there twice is missing too
         raise InputDataError(
-            f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {', '.join(schema.names)}; "
-            "name your columns with --id-column, --title-column, --abstract-column"
+            f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {', '.join(schema.names)}"
+            f"{meant}; name your columns with --id-column, --title-column, "
+            "--abstract-column"
         )
     for name, allowed, expected in (
         (columns.id, _is_id, "strings or integers"),
@@ -129,7 +132,7 @@ def _cut(parts: Sequence[Part], names: Sequence[str]) -> Iterator[tuple[Part, Se
     for path, group in groupby(parts, key=attrgetter("path")):
         wanted = list(group)
         held: list[pa.RecordBatch] = []
-        for start, batch in parquet.read_batches(path, names, from_row=wanted[0].start):
+        for start, batch in sources.read_batches(path, names, from_row=wanted[0].start):
             end = start + batch.num_rows
             while wanted and wanted[0].start < end:
                 part = wanted[0]

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from ro32 import durable
 from ro32.errors import DISK_ERRNOS, OutputError
-from ro32.labels import FOOTER_KEY, WRITER_OPTIONS
 from ro32.papers import Part
+from ro32.writers import FOOTER_KEY, WRITER_OPTIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ class Counts:
         reused: Rows whose outcome an earlier labels file held.
         duplicates: Rows with the same text as an earlier row of this run.
         positives: Rows with the positive label.
+        uncertain: Rows with a score and no label, since a person is to decide.
         unscored: Rows without a score, by reason; they are among the above.
         tokens: Tokens that the encoder saw, special tokens included.
         screened: Rows among `scored` that the screen alone scored.
@@ -43,6 +44,7 @@ class Counts:
     reused: int = 0
     duplicates: int = 0
     positives: int = 0
+    uncertain: int = 0
     unscored: Mapping[str, int] = field(default_factory=dict)
     tokens: int = 0
     screened: int = 0

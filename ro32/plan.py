@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pyarrow as pa
 
-from ro32 import parquet
+from ro32 import parquet, sources
 from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
 from ro32.papers import Columns, Part, check_schema, is_text
 
@@ -25,7 +25,7 @@ class Source:
 
     Attributes:
         path: The file.
-        rows: Rows that its footer announces.
+        rows: Rows that it announces.
         id_type: Type of its ids.
         identity: Device, inode, size in bytes and time of modification in ns.
     """
@@ -95,7 +95,7 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
         except OSError as error:
             raise parquet.unreadable(Path(error.filename or text), error) from error
         if not files:
-            raise InputMissingError(f"{wanted}; name a Parquet file, a folder or a pattern")
+            raise InputMissingError(f"{wanted}; name a file, a folder or a pattern")
         found.update(files)
     return sorted(found)
 
@@ -133,7 +133,7 @@ def make_plan(
     part_rows: int = DEFAULT_PART_ROWS,
     max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
 ) -> Plan:
-    """Read the footers of the input files and cut them into parts.
+    """Read what the input files announce and cut them into parts.
 
     Args:
         files: Input files in order.
@@ -143,8 +143,8 @@ def make_plan(
 
     Raises:
         InputMissingError: A file does not exist or may not be read.
-        InputDataError: A file is not Parquet, or lacks a column, or a column is of the wrong type, or it announces too
-            many bytes.
+        InputDataError: A file has none of the forms that are known, or lacks a column, or a column is of the wrong
+            type, or it announces too many bytes.
         ReadWriteError: The disk failed.
     """
     if part_rows < 1:
@@ -167,7 +167,7 @@ def _describe(path: Path, columns: Columns, max_expansion: float) -> Source:
         identity = _identity(path)  # before the first byte is read, so that no later change goes unnoticed
     except OSError as error:
         raise parquet.unreadable(path, error) from error
-    schema, rows = parquet.read_footer(path, max_expansion)
+    schema, rows = sources.read_schema(path, max_expansion)
     check_schema(path, schema, columns)
     return Source(path=path, rows=rows, id_type=schema.field(columns.id).type, identity=identity)
 

@@ -32,7 +32,7 @@ def prepare(
         ReadWriteError: The disk failed.
     """
     journal.enter(Stage.PLAN)
-    screen = choose_screen(classifier.manifest, settings.cascade, settings.audit_share)
+    screen = choose_screen(classifier.manifest, classifier.decision, settings.cascade, settings.audit_share)
     files = find_files(inputs)
     target = resolve_output(target, files)
     if settings.on_error is OnError.SKIP_FILE:

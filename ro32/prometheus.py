@@ -74,6 +74,7 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
         0 if cascade["screens"] is False else cascade["contradicted"],
     )
     yield Sample("papers_unscored", "Papers without a score.", sum(papers["unscored"].values()))
+    yield Sample("papers_uncertain", "Papers with a score and no label.", papers["uncertain"])
     yield Sample("papers_positive", "Papers with the positive label.", papers["positives"])
     yield Sample("positive_share", "Share of positive papers among those with a score.", positives["share"])
     yield Sample("positive_share_change", "Its change against the labels before.", positives["change"])

@@ -124,13 +124,16 @@ def _labels(target: Path) -> dict[str, Any]:
 
 def _model(job: Job | None) -> dict[str, Any]:
     manifest = job.classifier.manifest if job else None
+    decision = job.classifier.decision if job else None
     return {
         "bundle": manifest.name if manifest else None,
         "bundle_digest": job.classifier.digest if job else None,
         "scoring_digest": job.classifier.scoring_digest if job else None,
         "positive_label": manifest.positive_label if manifest else None,
         "view": manifest.view if manifest else None,
-        "threshold": manifest.threshold if manifest else None,
+        "threshold": decision.threshold if decision else None,
+        "threshold_chosen_by": decision.chosen_by if decision else None,
+        "abstain": list(decision.abstain) if decision and decision.abstain else None,
     }
 
 

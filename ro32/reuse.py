@@ -13,6 +13,7 @@ from ro32.job import Job
 from ro32.journal import Journal
 from ro32.labels import RowsDigest, read_outcomes, read_provenance
 from ro32.outcomes import Hashes, OutcomeIndex, Outcomes
+from ro32.writers import Form, form_of
 
 
 def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
@@ -24,7 +25,8 @@ def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
     named = job.settings.reuse
     journal.previous = _provenance(job.target) or (named and _provenance(named)) or None
     source = named or job.target
-    if job.settings.no_reuse or (named is None and not source.exists()):
+    nothing_there = form_of(source) is not Form.PARQUET or not source.exists()  # the other forms tell no provenance
+    if job.settings.no_reuse or (named is None and nothing_there):
         return OutcomeIndex()
     try:
         return load_outcomes(source, job.classifier.scoring_digest, None if job.screen is None else job.screen.digest)

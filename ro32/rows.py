@@ -64,7 +64,7 @@ def score_rows(
         tokens += len(input_ids)
         score = classifier.score(input_ids, by_words) if input_ids else float("nan")
         error = None if isfinite(score) else NON_FINITE if input_ids else EMPTY_TEXT
-        disagreements += asked and score >= classifier.manifest.threshold
+        disagreements += asked and score >= classifier.decision.lowest
         results.append((score, REASONS.index(error), False))
     return Scored(
         results=results,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ro32.bundle import Manifest, sha256
 from ro32.cascade import Cascade, CascadeMode
 from ro32.errors import UsageError
+from ro32.operating_point import Decision
 from ro32.outcomes import Hashes
 from ro32.text import MAX_CHARS
 
@@ -66,11 +67,12 @@ def surely_has_token(title: str, abstract: str) -> bool:
     return _TOKEN.search(title, 0, MAX_CHARS) is not None or _TOKEN.search(abstract, 0, MAX_CHARS) is not None
 
 
-def choose_screen(manifest: Manifest, mode: CascadeMode, audit_share: float) -> Screen | None:
+def choose_screen(manifest: Manifest, decision: Decision, mode: CascadeMode, audit_share: float) -> Screen | None:
     """Return the screen of a bundle, or none where every paper is to be scored in full.
 
     Args:
         manifest: Of the bundle as it scores.
+        decision: How its scores become labels.
         mode: With AUTO, the screen is used if the bundle has one whose certificate speaks of this way to score.
         audit_share: Share of the papers below the cut that the encoder scores all the same.
 
@@ -80,7 +82,7 @@ def choose_screen(manifest: Manifest, mode: CascadeMode, audit_share: float) -> 
     if mode is CascadeMode.OFF:
         return None
     cascade = manifest.cascade
-    if cascade is not None and cascade.certificate.allows(manifest.view, manifest.threshold):
+    if cascade is not None and cascade.certificate.allows(manifest.view, decision.lowest):
         return Screen(cascade, audit_share)
     if mode is CascadeMode.AUTO:
         return None
@@ -92,6 +94,6 @@ def choose_screen(manifest: Manifest, mode: CascadeMode, audit_share: float) -> 
     certificate = cascade.certificate
     raise UsageError(
         f"bundle {manifest.name}: its cascade is certified for the view '{certificate.view}' and thresholds from "
-        f"{certificate.threshold:.4f} on, not for '{manifest.view}' and {manifest.threshold:.4f}; score in full with "
+        f"{certificate.threshold:.4f} on, not for '{manifest.view}' and {decision.lowest:.4f}; score in full with "
         "--cascade off"
     )

@@ -7,7 +7,7 @@ same files from the first paper to the last, and no file is in the labels in par
 from collections.abc import Sequence
 from pathlib import Path
 
-from ro32 import parquet
+from ro32 import sources
 from ro32.errors import InputDataError
 from ro32.journal import SkippedFile
 from ro32.papers import Columns, check_schema
@@ -48,9 +48,9 @@ def leave_out_damaged(
 
 
 def _verify(path: Path, columns: Columns, max_expansion: float) -> None:
-    schema, announced = parquet.read_footer(path, max_expansion)
+    schema, announced = sources.read_schema(path, max_expansion)
     check_schema(path, schema, columns)
-    rows = sum(batch.num_rows for _, batch in parquet.read_batches(path, columns.names))
+    rows = sum(batch.num_rows for _, batch in sources.read_batches(path, columns.names))
     if rows != announced:
         raise InputDataError(
             f"{path}: damaged: its footer announces {announced} rows, found {rows}; get the file again"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ro32 import sources
 from ro32.classifier import Classifier
 from ro32.errors import TryAgainError
 from ro32.job import Job, Settings
@@ -18,9 +19,9 @@ from ro32.parts import PartStore, leftovers, parts_folder
 from ro32.prepare import prepare
 from ro32.resume import take_over
 from ro32.reuse import outcomes_before
-from ro32.score import Progress
 from ro32.speed import Speed
 from ro32.threads import Known, sort_out
+from ro32.walk import Progress
 
 STATUS_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields leave it as it is."""
@@ -28,6 +29,8 @@ _PART_BYTES = 4_096
 """What a file of a finished part takes besides its rows: footer and page headers, 3.3 kB."""
 _ROW_BYTES = 24
 """What a row takes besides its id: hash 16, score 4, and label, error and headers."""
+_ID_BYTES = 14
+"""What an id takes where no footer tells: 10 characters and their length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,9 @@ def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:
     """Return the bytes of the parts to come and of the labels, which lie beside each other when they are joined."""
     ids = 0
     for source in job.plan.sources:
+        if sources.format_of(source.path) is not sources.Format.PARQUET:
+            ids += _ID_BYTES * source.rows
+            continue
         footer = pq.read_metadata(source.path)
         for group in range(footer.num_row_groups):
             chunks = (footer.row_group(group).column(index) for index in range(footer.num_columns))

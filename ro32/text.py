@@ -31,6 +31,11 @@ def normalize(column: pl.Expr) -> pl.Expr:
     return column.cast(pl.String).fill_null("").str.replace_all(r"\s+", " ").str.strip_chars()
 
 
+def normalize_texts(texts: Sequence[str | None]) -> list[str]:
+    """Normalize n strings, as `normalize` does a column."""
+    return pl.Series(texts, dtype=pl.String).to_frame("text").select(normalize(pl.all()))["text"].to_list()
+
+
 def content_hash(title: str, abstract: str) -> bytes:
     """Digest a paper's normalized text: 16 bytes of BLAKE2b over title, line feed, abstract.
 

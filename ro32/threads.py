@@ -160,11 +160,13 @@ def _finished(work: Work, known: Known, classifier: Classifier, counts: Counts) 
         screened=np.where(in_current, current.screened, previous.screened),
     )
     unscored = Counter(str(REASONS[code]) for code in outcomes.errors[outcomes.errors > 0])
+    decision, scored = classifier.decision, outcomes.errors == 0
     return FinishedPart(
-        table=label_table(papers, outcomes, classifier.manifest),
+        table=label_table(papers, outcomes, classifier.manifest, decision),
         counts=replace(
             counts,
-            positives=int(np.sum(outcomes.scores.astype(np.float64) >= classifier.manifest.threshold)),
+            positives=int(np.sum(decision.positive(outcomes.scores))),
+            uncertain=int(np.sum(scored & decision.uncertain(outcomes.scores))),
             unscored=dict(unscored),
         ),
     )

@@ -19,11 +19,12 @@ from ro32.errors import BundleError, InputDataError, Interrupted, UsageError
 from ro32.job import Settings
 from ro32.journal import Journal
 from ro32.labels import read_provenance
-from ro32.score import Progress, Summary, score_file
+from ro32.operating_point import Decision
 from ro32.screen import Screen, choose_screen
 from ro32.status import survey
 from ro32.text import normalize
 from ro32.views import ViewName
+from ro32.walk import Progress, Summary, score_file
 from tests.command_line import Score
 from tests.docs.tables import check_documented
 
@@ -304,17 +305,21 @@ def test_cascades_that_make_no_sense_are_refused(cascade_bundle: Path) -> None:
 
 def test_a_certificate_speaks_of_its_view_and_threshold(cascade_bundle: Path, tiny_bundle: Path) -> None:
     manifest = Bundle.load(cascade_bundle).manifest
-    views = {name: replace(view, threshold=0.2) for name, view in manifest.views.items()}
-    lower = replace(manifest, views=views, threshold=0.2)
-    higher = replace(manifest, views={n: replace(v, threshold=0.6) for n, v in manifest.views.items()}, threshold=0.6)
+    own, lower, higher = (Decision(threshold=threshold) for threshold in (manifest.threshold, 0.2, 0.6))
     for mode in (CascadeMode.ON, CascadeMode.AUTO):
-        assert choose_screen(manifest, mode, 0.0) is not None
-        assert choose_screen(higher, mode, 0.0) is not None
-    for other in (lower, manifest.choose(ViewName.ENCODER), Bundle.load(tiny_bundle).manifest):
-        assert choose_screen(other, CascadeMode.AUTO, 0.0) is None
+        assert choose_screen(manifest, own, mode, 0.0) is not None
+        assert choose_screen(manifest, higher, mode, 0.0) is not None
+        assert choose_screen(manifest, replace(higher, abstain=(0.4, 0.7)), mode, 0.0) is not None
+    for other, decision in (
+        (manifest, lower),
+        (manifest, replace(higher, abstain=(0.2, 0.7))),  # papers between have no label, so they are not negative
+        (manifest.choose(ViewName.ENCODER), own),
+        (Bundle.load(tiny_bundle).manifest, own),
+    ):
+        assert choose_screen(other, decision, CascadeMode.AUTO, 0.0) is None
         with pytest.raises(UsageError, match="--cascade off"):
-            choose_screen(other, CascadeMode.ON, 0.0)
-    assert choose_screen(manifest, CascadeMode.OFF, 0.0) is None
+            choose_screen(other, decision, CascadeMode.ON, 0.0)
+    assert choose_screen(manifest, own, CascadeMode.OFF, 0.0) is None
 
 
 def test_the_command_reports_the_cascade(score: Score, papers_path: Path, tmp_path: Path, cascade_bundle: Path) -> None:

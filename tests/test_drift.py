@@ -13,7 +13,7 @@ from ro32.classifier import Classifier
 from ro32.drift import Drift, Share, fisher_exact
 from ro32.job import Settings
 from ro32.journal import Journal
-from ro32.score import score_file
+from ro32.walk import score_file
 
 
 @st.composite

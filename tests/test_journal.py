@@ -15,8 +15,8 @@ from ro32.job import Settings
 from ro32.journal import Journal, Stage, new_run_id
 from ro32.labels import read_provenance
 from ro32.processor import processor_name
-from ro32.score import Progress, score_file
 from ro32.speed import Speed
+from ro32.walk import Progress, score_file
 
 
 def test_every_moment_belongs_to_one_stage(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from ro32.job import Settings
 from ro32.labels import read_provenance
 from ro32.lock import only_run
 from ro32.parts import Counts, leftovers
-from ro32.score import Progress, Summary, score_file
+from ro32.walk import Progress, Summary, score_file
 
 Run = Callable[..., Summary]
 

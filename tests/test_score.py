@@ -14,7 +14,7 @@ from ro32.classifier import Classifier
 from ro32.errors import Interrupted
 from ro32.job import Settings
 from ro32.labels import read_provenance
-from ro32.score import Progress, score_file
+from ro32.walk import Progress, score_file
 
 
 def labels_of(
@@ -198,6 +198,7 @@ def test_the_footer_tells_what_made_the_file(papers: pl.DataFrame, tmp_path: Pat
         "reused": 0,
         "duplicates": 0,
         "positives": (labels["label"] == "cs.RO").sum(),
+        "uncertain": 0,
         "unscored": {},
         "screened": 0,
         "audited": 0,

@@ -44,7 +44,7 @@ def refused(outcome: Outcome, labels: Path, code: int, *words: str) -> None:
 
 def test_missing_file(score: Score, labels: Path, tmp_path: Path) -> None:
     missing = tmp_path / "no.parquet"
-    refused(score(missing, "-o", labels), labels, 66, str(missing), "does not exist", "name a Parquet file")
+    refused(score(missing, "-o", labels), labels, 66, str(missing), "does not exist", "name a file")
 
 
 def test_pattern_that_matches_nothing(score: Score, labels: Path, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_output_is_a_link_to_itself(score: Score, labels: Path, tmp_path: Path, 
     refused(score(papers_path, "-o", tmp_path / "loop.parquet"), labels, 73, "cannot be created")
 
 
-@pytest.mark.parametrize("content", [b"", b"id,title,abstract\n1,a,b\n", b"PAR1" + bytes(100) + b"PAR1"])
+@pytest.mark.parametrize("content", [b"", b"id,title,abstract 1,a,b", b"PAR1" + bytes(100) + b"PAR1"])
 def test_not_parquet(score: Score, labels: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "papers.parquet").write_bytes(content)
     refused(score(tmp_path / "papers.parquet", "-o", labels), labels, 65, "papers.parquet", "get the file again")

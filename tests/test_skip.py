@@ -14,7 +14,7 @@ from ro32.errors import InputDataError, Interrupted
 from ro32.job import OnError, Settings
 from ro32.labels import read_provenance
 from ro32.parts import leftovers
-from ro32.score import Progress, Summary, score_file
+from ro32.walk import Progress, Summary, score_file
 from tests.command_line import Score
 
 Skip = Callable[..., Summary]

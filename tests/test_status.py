@@ -20,8 +20,8 @@ from ro32.journal import Journal
 from ro32.labels import read_provenance
 from ro32.lock import holder, lock_path, only_run
 from ro32.parts import parts_folder
-from ro32.score import Progress, Summary, score_file
 from ro32.status import Status, survey
+from ro32.walk import Progress, Summary, score_file
 from tests.command_line import Score
 from tests.docs.tables import check_documented
 

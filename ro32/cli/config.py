@@ -3,11 +3,12 @@
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
+
+from ro32.nearest import nearest
 
 _LIKELY_TYPO = 0.8
 """Similarity, 0 to 1, above which a variable that names no option was surely meant to name one."""
@@ -81,9 +82,3 @@ def mistyped_variables(context: click.Context, environment: Mapping[str, str] = 
     for name in sorted(environment):
         if name.startswith(prefix) and name not in options and (hint := nearest(name, options, _LIKELY_TYPO)):
             yield f"the variable {name} sets no option{hint}"
-
-
-def nearest(word: str, known: Iterable[str], similarity: float = 0.6) -> str:
-    """Return a question that names the known word most like one that is not; nothing where none is like it."""
-    matches = get_close_matches(word, list(known), n=1, cutoff=similarity)
-    return f"; did you mean {matches[0]!r}?" if matches else ""

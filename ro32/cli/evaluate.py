@@ -11,8 +11,10 @@ import click
 
 from ro32 import durable
 from ro32.classifier import Classifier
+from ro32.cli.bundles import bundle_folder
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
+from ro32.cli.version import version_option
 from ro32.errors import BundleError, OutputError, ReadWriteError
 from ro32.evaluation.report import table
 from ro32.evaluation.report.document import document
@@ -24,7 +26,7 @@ from ro32.evaluation.truth import TruthColumns, read_truth
 from ro32.papers import Columns
 from ro32.plan import find_files
 from ro32.processor import available_cores
-from ro32.score import Progress
+from ro32.walk import Progress
 
 _SHIPPED = "ro32"
 """Source of the bundle that comes with the package."""
@@ -46,9 +48,9 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     "--bundle",
     "bundles",
     multiple=True,
-    metavar="FOLDER",
+    metavar="BUNDLE",
     type=click.Path(path_type=Path),
-    help="Bundle to score the papers with. Can be given several times.",
+    help="Bundle to score the papers with, a folder or a name. Can be given several times.",
 )
 @click.option(
     "--checkpoint",
@@ -103,7 +105,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
 )
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
-@click.version_option(package_name="ro32", prog_name="ro32")
+@version_option()
 def command(
     *,
     inputs: tuple[str, ...],
@@ -164,7 +166,7 @@ def _with_progress(scorer: Scorer, *, quiet: bool) -> Scores:
 
 
 def _bundle_scorer(inputs: Sequence[str], folder: Path | None, columns: Columns, threads: int) -> Scorer:
-    classifier = Classifier.load(folder)
+    classifier = Classifier.load(bundle_folder(folder))
     source = _SHIPPED if folder is None else str(folder)
     return lambda on_progress: score_with_bundle(
         inputs, classifier, source, columns=columns, threads=threads, on_progress=on_progress

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from ro32.cascade import CascadeMode
 from ro32.cli.config import read_config
 from ro32.cli.log import LogFormat
-from ro32.cli.version import show_version
+from ro32.cli.version import version_option
 from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.job import OnError
 from ro32.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
@@ -45,13 +45,20 @@ _only_here = partial(click.option, allow_from_autoenv=False)
 
 _OPTIONS: tuple[Decorator, ...] = (
     click.argument("papers", nargs=-1, required=True, metavar="PAPERS..."),
-    _option("-o", "--output", required=True, metavar="FILE", type=_PATH, help="Labels file to write."),
+    _option(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        type=_PATH,
+        help="Labels file to write: CSV or JSON lines if its name ends in .csv or .jsonl, else Parquet; - for stdout.",
+    ),
     _option(
         "--bundle",
-        metavar="FOLDER",
+        metavar="BUNDLE",
         type=_PATH,
         show_default="the one that comes with ro32",
-        help="Model to score with.",
+        help="Model to score with: a folder, or the name of one that ro32-bundle installed.",
     ),
     _option(
         "--encoder-only",
@@ -76,6 +83,31 @@ _OPTIONS: tuple[Decorator, ...] = (
     ),
     _option(
         "--strict-cascade", is_flag=True, help="Publish nothing when it does not hold, where else a warning tells."
+    ),
+    _option(
+        "--threshold",
+        metavar="SCORE",
+        type=click.FloatRange(0, 1, min_open=True),
+        show_default="the bundle's, where F1 is best",
+        help="Score from which a paper gets the label. Another one needs no scoring anew.",
+    ),
+    _option(
+        "--target-precision",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Choose the threshold that reached this precision when the bundle was validated, with the most recall.",
+    ),
+    _option(
+        "--target-recall",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Choose the threshold that reached this recall then, with the most precision.",
+    ),
+    _option(
+        "--abstain",
+        metavar="LOW:HIGH",
+        show_default="every score gets a label",
+        help='Give papers with a score from LOW up to HIGH no label but the error "uncertain": a person is to decide.',
     ),
     _with_default("--id-column", metavar="NAME", default="id", help="Column of the papers' ids."),
     _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
@@ -146,7 +178,13 @@ _OPTIONS: tuple[Decorator, ...] = (
     ),
     _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
     _only_here("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
-    _only_here("--json", "as_json", is_flag=True, help="Print --status as JSON."),
+    _only_here(
+        "--explain",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Say on stdout which words moved the scores of the first N papers, and do nothing.",
+    ),
+    _only_here("--json", "as_json", is_flag=True, help="Print --status or --explain as JSON."),
     _option(
         "--config",
         metavar="FILE",
@@ -157,14 +195,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         help='Take options from a TOML file, as in: output = "labels.parquet". The command line overrides the '
         "environment, and that the file.",
     ),
-    _only_here(
-        "--version",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=show_version,
-        help="Show the version and what the model is certified for, and exit.",
-    ),
+    version_option(),
 )
 
 

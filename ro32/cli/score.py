@@ -9,21 +9,26 @@ import click
 
 from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
+from ro32.cli.bundles import bundle_folder
 from ro32.cli.config import mistyped_variables
 from ro32.cli.log import Log, LogFormat
 from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
+from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
-from ro32.cli.words import status_text, summary_line
+from ro32.cli.words import explanations_text, status_text, summary_line
 from ro32.errors import UsageError
+from ro32.explain import explain_papers
 from ro32.job import OnError, Settings
 from ro32.journal import Journal
+from ro32.operating_point import OperatingPoint
 from ro32.papers import Columns
+from ro32.plan import find_files, make_plan
 from ro32.processor import available_cores
-from ro32.score import Progress, score_file
 from ro32.status import survey
 from ro32.views import ViewName
+from ro32.walk import Progress, score_file
 
 NAME = "ro32-score"
 CONTEXT = {
@@ -46,6 +51,10 @@ def command(
     cascade: str,
     audit_share: float,
     strict_cascade: bool,
+    threshold: float | None,
+    target_precision: float | None,
+    target_recall: float | None,
+    abstain: str | None,
     id_column: str,
     title_column: str,
     abstract_column: str,
@@ -62,22 +71,24 @@ def command(
     log_format: str,
     quiet: bool,
     status: bool,
+    explain: int | None,
     as_json: bool,
 ) -> None:
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
 
-    PAPERS are Parquet files with the columns id, title and abstract; a folder or a quoted pattern stands
-    for the files in it. The labels file has one row per paper, in the same order, and appears only when it
-    is complete. Labels that are there already are used again for every paper whose text has not changed, and
-    a run that was killed goes on where it was.
+    PAPERS are Parquet, JSON lines or CSV files with the columns id, title and abstract, told apart by content; a
+    folder stands for the Parquet files in it, a quoted pattern for the files it matches, - for stdin. The labels
+    file has one row per paper, in the same order, and appears only when it is complete. Labels that are there
+    already are used again for every paper whose text has not changed, and a run that was killed goes on where it
+    was.
 
     Example: ro32-score papers.parquet -o labels.parquet
     """
     journal = Journal()
     log = Log(NAME, journal.run_id, LogFormat(log_format), quiet=quiet)
     journal.on_warning = log.warn
-    reports = Reports(target=output, report=report, metrics_file=metrics_file)
-    with log.errors():
+    with log.errors(), spooled(papers, output) as (files, target):
+        reports = Reports(target=target, report=report, metrics_file=metrics_file)
         for sentence in mistyped_variables(context):
             journal.warn("unknown_variable", sentence)
         settings = Settings(
@@ -95,28 +106,42 @@ def command(
             strict_cascade=strict_cascade,
         )
         view = ViewName.ENCODER if encoder_only else None
+        point = OperatingPoint(
+            threshold=threshold,
+            target_precision=target_precision,
+            target_recall=target_recall,
+            abstain=None if abstain is None else OperatingPoint.parse_band(abstain),
+        )
         display = ProgressDisplay(quiet=quiet, on_line=log.on_progress)
 
         def on_progress(progress: Progress) -> None:
             display.update(**asdict(progress))
 
-        if as_json and not status:
-            raise UsageError("--json prints what --status finds out; give both, or --report FILE")
+        if as_json and not (status or explain):
+            raise UsageError("--json prints what --status or --explain finds out; give both, or --report FILE")
+        if explain:
+            classifier = Classifier.load(bundle_folder(bundle), view, point)
+            plan = make_plan(find_files(files), settings.columns, settings.part_rows, settings.max_expansion)
+            explained = explain_papers(classifier, plan, explain, threads=settings.threads)
+            click.echo(explanations_text(explained, classifier.manifest.positive_label, as_json=as_json))
+            return
+        if status and str(output) == DASH:
+            raise UsageError("--status tells of a labels file; name one with -o")
         if status:
-            classifier = Classifier.load(bundle, view)
+            classifier = Classifier.load(bundle_folder(bundle), view, point)
             with display:
                 found = survey(
-                    papers, output, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
+                    files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
                 )
             click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, output))
             return
-        reports.check(papers, [reuse])
+        reports.check(files, [reuse])
         with reports.written(journal), display:
-            classifier = Classifier.load(bundle, view)
+            classifier = Classifier.load(bundle_folder(bundle), view, point)
             summary = score_file(
-                papers, output, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
+                files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
             )
-        line = summary_line(summary, output, classifier.manifest.positive_label)
+        line = summary_line(summary, output, classifier.manifest.positive_label, classifier.decision)
         log.info("summary", line, **asdict(summary))
 
 

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from ro32.cli.process import run
+from ro32.cli.version import version_option
 
 FOLDER = click.Path(path_type=Path)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -81,7 +82,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Go on with the run that the folder holds.")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
-@click.version_option(package_name="ro32", prog_name="ro32")
+@version_option()
 def command(
     *,
     data: Path,

@@ -1,35 +1,57 @@
-"""`ro32-score --version`: which version this is, and what the model that comes with it is certified for."""
+"""`--version`: which ro32 this is, which model comes with it, and what that is certified for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import click
 
-from ro32.bundle import Bundle, Manifest
+from ro32.bundle import SHIPPED, shipped_folder
 from ro32.errors import BundleError
+from ro32.store import Installed, look_at
 
 
-def show_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - Click calls it so
-    """Print the version and leave. A Click callback."""
-    if not asked or context.resilient_parsing:
-        return
-    click.echo(f"ro32, version {version('ro32')}")
+def version_text() -> str:
+    """Name the version, the shipped bundle by name and digest, and the certificate of its cascade."""
     try:
-        lines = list(_of_model(Bundle.shipped().manifest))
+        lines = _of_bundle(look_at(shipped_folder(), SHIPPED))
     except BundleError as error:  # what a version is asked for is often a broken installation
-        lines = [f"model: {error}"]
-    for line in lines:
-        click.echo(line)
-    context.exit()
+        lines = [f"bundle unusable: {error}"]
+    return "\n".join([f"ro32, version {version('ro32')}", *lines])
 
 
-def _of_model(manifest: Manifest) -> Iterator[str]:
-    yield f"model {manifest.name}, {manifest.positive_label} from a score of {manifest.threshold:.4f} on"
+def _of_bundle(bundle: Installed) -> list[str]:
+    manifest = bundle.manifest
+    name = (
+        f"bundle {manifest.name}, {manifest.positive_label} from a score of {manifest.threshold:.4f} on, "
+        f"{bundle.digest[:12]}"
+    )
     if manifest.cascade is None:
-        yield "no certificate of a cascade: every paper is scored in full"
-        return
+        return [name, "no certificate of a cascade: every paper is scored in full"]
     told = manifest.cascade.certificate
-    yield (
-        f"cascade: of {told.papers:,} papers {told.screened / told.papers:.1%} need no encoder and {told.changed} get "
-        f"another label; at most {told.bound:.4%} do, with {told.confidence:.0%} confidence"
+    return [
+        name,
+        (
+            f"cascade: of {told.papers:,} papers {told.screened / told.papers:.1%} need no encoder and {told.changed} get "
+            f"another label; at most {told.bound:.4%} do, with {told.confidence:.0%} confidence"
+        ),
+    ]
+
+
+def _show(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - Click's form of a callback
+    if value and not context.resilient_parsing:
+        click.echo(version_text())
+        context.exit()
+
+
+def version_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the option --version."""
+    return click.option(
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        allow_from_autoenv=False,
+        callback=_show,
+        help="Show the version and the bundle that comes with it, and exit.",
     )

@@ -1,13 +1,27 @@
 """What a run did, or would do, in words."""
 
-from collections.abc import Iterator, Mapping
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from ro32.score import Summary
+import click
+
+from ro32.explain import WORD, Explanation
+from ro32.operating_point import Decision
 from ro32.status import Status
+from ro32.walk import Summary
+
+SHOWN_WORDS = 8
+"""As many as one reads; --json has all of them."""
+SHOWN_LOG_ODDS = 0.05
+"""A word that moves the log-odds by less moves no score by more than 0.0125."""
 
 
-def summary_line(summary: Summary, output: Path, positive_label: str) -> str:
+def summary_line(summary: Summary, output: Path, positive_label: str, decision: Decision) -> str:
     """Say in one line what a run did."""
     counts = summary.counts
     origins = {
@@ -18,12 +32,22 @@ def summary_line(summary: Summary, output: Path, positive_label: str) -> str:
     }
     audited = f", audit: {counts.disagreements:,} of {counts.audited:,} disagree" if counts.audited else ""
     left_out = f", {_count(len(summary.skipped), 'file')} left out" if summary.skipped else ""
+    uncertain = f"{counts.uncertain:,} uncertain, " if decision.abstain else ""
     return (
         f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
-        f"{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{audited}{left_out}; "
+        f"{uncertain}{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{audited}{left_out}; "
         f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
-        f"{summary.seconds:,.1f} s"
+        f"{summary.seconds:,.1f} s{_operating_point(decision)}"
     )
+
+
+def _operating_point(decision: Decision) -> str:
+    """Say at which threshold papers were labelled, where that is not the bundle's own."""
+    if decision.chosen_by == "bundle":
+        return ""
+    found = decision.validated
+    worth = f" (validated: precision {found.precision:.3f}, recall {found.recall:.3f})" if found else ""
+    return f"; threshold {decision.threshold:.4f}{worth}"
 
 
 def status_text(status: Status, output: Path) -> str:
@@ -68,3 +92,46 @@ def _count(count: int, noun: str) -> str:
 def _listed(counts: Mapping[str, int]) -> str:
     listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     return f" ({listed})" if listed else ""
+
+
+def explanations_text(explanations: Sequence[Explanation], positive_label: str, *, as_json: bool) -> str:
+    """Say which words moved the scores of papers, in words or as JSON; in colour on a terminal."""
+    if as_json:
+        values = json.loads(json.dumps([asdict(item) for item in explanations]), parse_constant=lambda _: None)
+        return json.dumps(values, indent=2, ensure_ascii=False)
+    colour = sys.stdout.isatty()
+    return "\n\n".join(_explanation_text(item, positive_label, colour=colour) for item in explanations)
+
+
+def _explanation_text(explanation: Explanation, positive_label: str, *, colour: bool) -> str:
+    """Say which words moved a paper's score: a line of figures, the text with them marked, and the strongest as a list.
+
+    Args:
+        explanation: Of one paper.
+        positive_label: What the score is the probability of.
+        colour: Mark by colour, for a terminal, and not by brackets.
+    """
+    if not explanation.words:
+        return f"{explanation.id}: no score, since there is no text"
+    strongest = [effect for effect in explanation.words if not abs(effect.log_odds) < SHOWN_LOG_ODDS][:SHOWN_WORDS]
+    raised = {effect.word: not effect.log_odds < 0 for effect in strongest}  # NaN: there is no score without it
+
+    def mark(match: re.Match[str]) -> str:
+        if match[0].lower() not in raised:
+            return match[0]
+        up = raised[match[0].lower()]
+        if colour:
+            return click.style(match[0], fg="green" if up else "red", bold=True)
+        return f"[{'+' if up else '-'}{match[0]}]"
+
+    lines = [
+        f"{explanation.id}: {explanation.label or 'no label'}, score {explanation.score:.4f} for {positive_label}",
+        *(f"    {WORD.sub(mark, text)}" for text in (explanation.title, explanation.abstract) if text),
+    ]
+    for effect in strongest:
+        times = f", {effect.places} times" if effect.places > 1 else ""
+        needed = math.isnan(effect.score_without)
+        without = "no score" if needed else f"{effect.score_without:.4f}"
+        moved = "" if needed else f"{effect.log_odds:+.2f}"
+        lines.append(f"    {moved:>7}  {effect.word}{times}; without it {without}")
+    return "\n".join(lines)

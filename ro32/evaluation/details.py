@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ro32 import parquet
+from ro32 import sources
 from ro32.evaluation.truth import ARXIV_ID, TruthColumns
 from ro32.plan import find_files
 from ro32.text import normalize
@@ -59,11 +59,11 @@ def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColum
     papers: dict[int, Paper] = {}
     first_of_file = 0
     for path in find_files(inputs):
-        schema, file_rows = parquet.read_footer(path)
+        schema, file_rows = sources.read_schema(path)
         texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
         ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + file_rows)] - first_of_file
         if len(ours):
-            for start, batch in parquet.read_batches(path, [*columns.needed, *texts], from_row=int(ours[0])):
+            for start, batch in sources.read_batches(path, [*columns.needed, *texts], from_row=int(ours[0])):
                 at = ours[(ours >= start) & (ours < start + batch.num_rows)]
                 if len(at):
                     papers |= zip((at + first_of_file).tolist(), _papers(batch.take(at - start), columns), strict=True)

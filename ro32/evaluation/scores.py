@@ -18,8 +18,8 @@ from ro32.labels import read_provenance
 from ro32.outcomes import OutcomeIndex
 from ro32.papers import Columns
 from ro32.plan import find_files, make_plan
-from ro32.score import Progress
 from ro32.threads import Known, score_parts
+from ro32.walk import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def score_with_bundle(
         name=classifier.manifest.name,
         source=source,
         digest=classifier.digest,
-        threshold=classifier.manifest.threshold,
+        threshold=classifier.decision.threshold,
         values=np.concatenate(values),
     )
 

@@ -9,8 +9,9 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ro32 import parquet
+from ro32 import sources
 from ro32.errors import InputDataError
+from ro32.nearest import nearest
 from ro32.plan import find_files
 
 DATES = ("created", "update_date")
@@ -109,12 +110,12 @@ class _Collected:
 
 def _collect(path: Path, category: str, columns: TruthColumns, collected: _Collected) -> None:
     """Add the papers of one file."""
-    schema, _ = parquet.read_footer(path)
+    schema, _ = sources.read_schema(path)
     check_columns(path, schema, columns.needed)
     dates = [name for name in DATES if schema.get_field_index(name) >= 0]
     texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
     texts = texts if len(texts) == 2 else []  # noqa: PLR2004 - half a text has no length to group by
-    for _, batch in parquet.read_batches(path, list(dict.fromkeys([*columns.needed, *dates, *texts]))):
+    for _, batch in sources.read_batches(path, list(dict.fromkeys([*columns.needed, *dates, *texts]))):
         frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in batch.schema.names})
         categories = frame[columns.categories].cast(pl.String).fill_null("").str.strip_chars().str.split(" ")
         primaries = categories.list.first().fill_null("")
@@ -157,4 +158,5 @@ def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
     if missing:
         raise InputDataError(
             f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {', '.join(schema.names)}"
+            f"{nearest(missing[0], set(schema.names) - {missing[0]})}"
         )

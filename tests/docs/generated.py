@@ -6,19 +6,14 @@ tables come from the manifest of the bundle that ships.
 """
 
 import re
-from importlib import import_module
-from importlib.metadata import entry_points
-from pathlib import Path
-
-import click
 
 from ro32.bundle import Bundle
 from ro32.views import ViewName
+from tests.docs.commands import ROOT, command_named, context_of
+from tests.docs.manual import MANUAL, pages
 
-README = Path(__file__).parents[2] / "README.md"
-CASCADE = README.parent / "docs" / "cascade.md"
-HELP_WIDTH = 100
-"""Columns that help texts are laid out for: as many as a code block on a project's page shows without scrolling."""
+README = ROOT / "README.md"
+CASCADE = ROOT / "docs" / "cascade.md"
 
 VIEWS = {
     ViewName.COMBINED: "both together: what `ro32-score` does",
@@ -86,18 +81,20 @@ def quality_table() -> str:
 
 def help_text(name: str) -> str:
     """Return what a command prints for --help on a terminal of HELP_WIDTH columns."""
-    (script,) = entry_points(group="console_scripts", name=name)
-    command: click.Command = import_module(script.module).command
-    with click.Context(
-        command, info_name=name, **{**command.context_settings, "terminal_width": HELP_WIDTH}
-    ) as context:
+    command = command_named(name)
+    with context_of(command, name) as context:
         return command.get_help(context)
 
 
 def main() -> None:
-    """Write the pages anew."""
+    """Write README.md, the certificate's page and the manual pages anew."""
     for page, refreshed in ((README, refresh), (CASCADE, refresh_cascade)):
         page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for stale in MANUAL.glob("*.1"):
+        stale.unlink()
+    MANUAL.mkdir(exist_ok=True)
+    for path, text in pages():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

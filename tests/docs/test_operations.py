@@ -104,7 +104,7 @@ def test_the_file_of_options_holds_options(tmp_path: Path) -> None:
     (text,) = blocks("toml")
     assert set(tomllib.loads(text)) > {"papers", "output"}
     (tmp_path / "ro32.toml").write_text(text)
-    with click.Context(command) as context:
+    with click.Context(command, **command.context_settings) as context:
         command.parse_args(context, ["--config", str(tmp_path / "ro32.toml")])
     assert context.params["output"] == Path("/srv/arxiv/labels.parquet")
     assert context.params["max_unscored"] == 0.02

@@ -35,7 +35,7 @@ from ro32.classifier import Classifier
 from ro32.errors import BundleError, InputDataError
 from ro32.job import Settings
 from ro32.linear import LinearModel
-from ro32.score import score_file
+from ro32.walk import score_file
 from tests.command_line import Invoke
 
 THRESHOLD = 0.5
@@ -217,7 +217,7 @@ def test_written_scores_give_the_same_certificate(bundle: Path, papers_path: Pat
     frame = pl.read_parquet(papers_path).head(400)
     frame.write_parquet(tmp_path / "papers.parquet")
     papers = read_papers(tmp_path / "papers.parquet", "cs.RO")
-    scores = encoder.predict_proba(papers.titles, papers.abstracts)[:, encoder.manifest.positive_index]
+    scores = encoder.predict_proba(titles=papers.titles, abstracts=papers.abstracts)[:, encoder.manifest.positive_index]
     pl.DataFrame({"id": papers.ids, "score": scores}).write_parquet(tmp_path / "scores.parquet")
     classifier, path = Classifier(loaded), tmp_path / "papers.parquet"
     exact, _ = read_measured(classifier, path, scores=None, labels=None, threads=2)
@@ -297,7 +297,9 @@ def test_the_certificate_of_the_shipped_bundle_is_found_again_on_the_sample(pape
     assert p_value(drawn_papers - screened, drawn_papers, 1 - share) > 0.001
     # Those below the cut that are most like robotics: if any of the sample changes its label, it is among them.
     rows = np.flatnonzero(below)[np.argsort(-linear[below])][:250]
-    found = classifier.predict_proba([sample.titles[row] for row in rows], [sample.abstracts[row] for row in rows])
+    found = classifier.predict_proba(
+        titles=[sample.titles[row] for row in rows], abstracts=[sample.abstracts[row] for row in rows]
+    )
     called = found[:, classifier.manifest.positive_index].astype(np.float64) >= classifier.manifest.threshold
     assert {sample.ids[row] for row in rows[called]} == named & {sample.ids[row] for row in rows}
 

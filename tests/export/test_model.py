@@ -42,7 +42,7 @@ def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> No
 
     both, encoder = Classifier.load(output), Classifier.load(output, ViewName.ENCODER)
     titles, abstracts = ["A grasping robot arm", "Galaxies"], ["We control a manipulator.", "We observe galaxies."]
-    robotics, galaxies = both.predict_proba(titles, abstracts)[:, both.manifest.positive_index]
+    robotics, galaxies = both.predict_proba(titles=titles, abstracts=abstracts)[:, both.manifest.positive_index]
     assert robotics > galaxies
     assert both.scoring_digest != encoder.scoring_digest
     assert set(both.manifest.quality["views"]) == {"combined", "encoder", "linear"}

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from export import publish as module
 from export.build import Report
 from export.checkpoint import Checkpoint
 from export.convert import convert
-from export.publish import publish
+from ro32 import publish as module
 from ro32.bundle import Bundle
 from ro32.errors import BundleError, OutputError
+from ro32.publish import publish
 
 
 @pytest.fixture

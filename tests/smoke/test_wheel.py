@@ -101,7 +101,8 @@ def test_wheel_holds_the_package_and_its_licence_alone(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     info = next(name.split("/")[0] for name in names if ".dist-info/" in name)
-    assert {name.split("/")[0] for name in names} == {"ro32", info}
+    data = info.replace(".dist-info", ".data")  # the manual pages
+    assert {name.split("/")[0] for name in names} == {"ro32", info, data}
     assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= set(names)
 
 
@@ -118,7 +119,7 @@ def test_host_has_no_training_packages(host: Host) -> None:
     assert found.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["ro32-score", "ro32-eval", "ro32-train"])
+@pytest.mark.parametrize("command", ["ro32-score", "ro32-eval", "ro32-bundle", "ro32-train"])
 def test_commands_answer_without_training_packages(host: Host, command: str) -> None:
     """Help and version must not need what the work itself needs."""
     assert host.run(command, "--help").startswith(f"Usage: {command}")

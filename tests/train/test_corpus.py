@@ -133,9 +133,10 @@ def test_split_depends_on_the_seed(papers: pl.DataFrame, tokenizer_json: bytes, 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"id,title\n1,a\n", "neither Parquet nor JSON lines"),
-        (b"", "neither Parquet nor JSON lines"),
-        (b"PAR1 cut off", "damaged Parquet"),
+        (b"id,title\n1,a\n", "no column abstract, categories"),
+        (b"", "is empty"),
+        (b"a letter\n", "is none of Parquet, JSON lines and CSV"),
+        (b"PAR1 cut off", "not a Parquet file"),
     ],
 )
 def test_what_is_no_dump_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_damaged_line_is_named(papers: pl.DataFrame, tmp_path: Path) -> None:
     write_snapshot(papers.head(3), tmp_path / "dump")
     with (tmp_path / "dump").open("a") as file:
         file.write('{"id": "0704.0001", "title": \n')
-    with pytest.raises(InputDataError, match="lines 1 to 4: not one JSON object a line"):
+    with pytest.raises(InputDataError, match="lines 1 to 4: expected one JSON object a line"):
         list(Dump.open(tmp_path / "dump").frames())
 
 

@@ -48,10 +48,10 @@ class Summary:
 
 
 def score_file(
-    inputs: Sequence[str],
-    target: Path,
+    inputs: str | Path | Sequence[str | Path],
+    target: str | Path,
     *,
-    classifier: Classifier,
+    classifier: Classifier | None = None,
     settings: Settings | None = None,
     journal: Journal | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -59,9 +59,9 @@ def score_file(
     """Label every paper of the input.
 
     Args:
-        inputs: Parquet files, folders or glob patterns; together they are one input, sorted by name.
+        inputs: A Parquet file, a folder or a glob pattern, or several; together they are one input, sorted by name.
         target: The labels file. It appears whole or not at all; one that is there is replaced.
-        classifier: The model.
+        classifier: The model; the bundle that comes with ro32 by default.
         settings: How to score.
         journal: Told what the run does, for reports; also of use when it fails.
         on_progress: Called in this thread whenever rows are done.
@@ -75,8 +75,14 @@ def score_file(
         ReadWriteError: The disk failed half-way.
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
     """
-    journal = journal or Journal()
-    job = prepare(inputs, target, classifier=classifier, settings=settings or Settings(), journal=journal)
+    journal, target = journal or Journal(), Path(target)
+    job = prepare(
+        [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
+        target,
+        classifier=classifier or Classifier.load(),
+        settings=settings or Settings(),
+        journal=journal,
+    )
     try:
         with only_run(job.target):
             journal.enter(Stage.REUSE)

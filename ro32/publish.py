@@ -1,13 +1,16 @@
-"""The bundle folder: complete, or not there at all."""
+"""Folders that are complete, or not there at all: bundles above all."""
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ro32.bundle import MANIFEST, Bundle
 from ro32.durable import sync_folder
 from ro32.errors import OutputError
+
+Found = TypeVar("Found")
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -45,13 +48,30 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bun
         BundleError: What was read back is no bundle.
     """
     check_target(target, overwrite=overwrite)
+    return appear(target, files, check=Bundle.load)
+
+
+def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], Found]) -> Found:
+    """Write a folder beside its target, check it there, and move it into place, aside what is there.
+
+    Args:
+        target: The folder to appear.
+        files: Content by path within it.
+        check: Reads what was written, and raises what it finds wrong.
+
+    Returns:
+        What `check` did.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     aside = target.with_name(f".{target.name}.{os.getpid()}.old")
     try:
         beside.mkdir()
         for name, content in files.items():
             _write(beside / name, content)
-        bundle = Bundle.load(beside)
+        found = check(beside)
         sync_folder(beside)
         if target.exists():
             target.rename(aside)
@@ -63,14 +83,15 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bun
             raise
         sync_folder(target.parent)
     except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror}; the bundle was not published") from error
+        raise OutputError(f"{target}: cannot be written: {error.strerror}; nothing was published") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
-    return bundle
+    return found
 
 
 def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(content)
         file.flush()

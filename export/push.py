@@ -1,0 +1,149 @@
+"""`python -m export.push`: lay a model out as a repository of the Hugging Face hub, and upload it where that is asked.
+
+config.json, model.safetensors, tokenizer.json, ...   the checkpoint: what transformers' pipeline loads
+onnx/model.onnx, onnx/model_quantized.onnx            fp32 and int8 for padded batches: what Optimum's ORTModel loads
+bundle.tar                                            what ro32-bundle installs
+README.md                                             the bundle's card, with its pictures
+"""
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+from export.build import Form, Variant
+from export.checkpoint import CONFIG, DIGESTED, Checkpoint
+from export.convert import input_names
+from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle
+from ro32.cli.process import run
+from ro32.errors import BundleError, ReadWriteError
+from ro32.origins import HUB_ARCHIVE, read_files
+from ro32.publish import appear, check_target
+
+ONNX_NAMES = {Variant.FP32: "model.onnx", Variant.INT8: "model_quantized.onnx"}
+"""As Optimum names what it exports and quantizes."""
+CHECKPOINT_FILES = (*DIGESTED, CONFIG, TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+
+
+def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[Path]) -> dict[str, bytes]:
+    """Return a repository's files by path.
+
+    Args:
+        checkpoint: What all of it was made of.
+        bundle_folder: The bundle to publish.
+        onnx_folders: Bundles of the form for batches, one a variant, whose models go into the folder onnx/.
+
+    Raises:
+        BundleError: A bundle was made of another checkpoint, or is not of the form that its place needs.
+    """
+    bundle = Bundle.load(bundle_folder)
+    _check_made_of(checkpoint, bundle, bundle_folder)
+    names = {path.name for pattern in CHECKPOINT_FILES for path in checkpoint.folder.glob(pattern)}
+    files = {name: (checkpoint.folder / name).read_bytes() for name in sorted(names)}
+    packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(bundle.manifest.files))}
+    shown = {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
+    return files | shown | {HUB_ARCHIVE: _pack(packed)} | dict(_onnx_files(checkpoint, onnx_folders))
+
+
+def _pack(files: Mapping[str, bytes]) -> bytes:
+    """Pack files without times and owners, so that one bundle always makes one archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _onnx_files(checkpoint: Checkpoint, folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    for folder in folders:
+        exported = Bundle.load(folder)
+        _check_made_of(checkpoint, exported, folder)
+        inputs = input_names(folder / MODEL)
+        if "attention_mask" not in inputs:
+            raise BundleError(
+                f"bundle {folder}: expected a model of padded batches, found one that takes {', '.join(inputs)} alone; "
+                f"export it with --form {Form.BATCHES}"
+            )
+        yield f"onnx/{ONNX_NAMES[Variant(exported.manifest.source['variant'])]}", exported.model
+
+
+def _check_made_of(checkpoint: Checkpoint, bundle: Bundle, folder: Path) -> None:
+    found = bundle.manifest.source.get("checkpoint_sha256")
+    if found != checkpoint.digest:
+        raise BundleError(
+            f"bundle {folder}: expected one that was exported from {checkpoint.folder} ({checkpoint.digest[:12]}…), "
+            f"found one from another checkpoint ({str(found)[:12]}…); export it again"
+        )
+
+
+def upload(folder: Path, repository: str) -> str:
+    """Upload a laid-out folder as one commit, and return that commit.
+
+    Args:
+        folder: What `lay_out` describes.
+        repository: "owner/name"; created if need be.
+
+    Raises:
+        ReadWriteError: The hub did not take it.
+    """
+    api = HfApi()
+    try:
+        api.create_repo(repository, exist_ok=True)
+        commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Publish what ro32 exported")
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ReadWriteError(f"{repository}: the hub refused it: {reason}; {folder} is complete, try again") from error
+    return str(commit.oid)
+
+
+@click.command(name="export.push", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CHECKPOINT")
+@click.option(
+    "--bundle",
+    "bundle_folder",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Bundle that was exported from it.",
+)
+@click.option(
+    "--onnx",
+    "onnx_folders",
+    multiple=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Bundle of the form for batches, for other programs than ro32. Once for each variant.",
+)
+@click.option(
+    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Folder to write."
+)
+@click.option("--repository", metavar="OWNER/NAME", help="Repository of the hub to upload it to.  [default: none]")
+def command(
+    *, checkpoint: Path, bundle_folder: Path, onnx_folders: tuple[Path, ...], output: Path, repository: str | None
+) -> None:
+    """Lay checkpoint, ONNX files, bundle and card out as a repository of the Hugging Face hub.
+
+    Example: python -m export.push checkpoint/ --bundle bundle/ --onnx fp32/ --onnx int8/ -o hub/
+    """
+    check_target(output, overwrite=False)
+    files = lay_out(Checkpoint.open(checkpoint), bundle_folder, onnx_folders)
+    appear(output, files, check=lambda folder: read_files(str(folder / HUB_ARCHIVE)))
+    click.echo(f"{output}: {len(files)} files", err=True)
+    if repository is not None:
+        click.echo(f"hf:{repository}@{upload(output, repository)}")
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

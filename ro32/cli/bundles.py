@@ -1,0 +1,182 @@
+"""`ro32-bundle`: which models are at hand, what they are worth, whether they are whole; and to install another."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from ro32.bundle import CARD, Bundle
+from ro32.classifier import Classifier
+from ro32.cli.process import run
+from ro32.cli.version import version_option
+from ro32.errors import Ro32Error
+from ro32.origins import read_files
+from ro32.store import Installed, find, install, list_bundles, look_at
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def default_store() -> Path:
+    """Return the user's folder of bundles.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - Path raises where a user has no home, as in a container
+    return Path(data) / "ro32" / "bundles"
+
+
+def bundle_folder(bundle: Path | None) -> Path:
+    """Return the folder that `--bundle` means: a folder, or the name of an installed bundle."""
+    return find(bundle, default_store())
+
+
+@click.group(name="ro32-bundle", context_settings=_CONTEXT)
+@version_option()
+def command() -> None:
+    """List, show, verify and install bundles: the models that ro32-score scores with.
+
+    A bundle is a folder, or the name of an installed one.
+
+    Example: ro32-bundle show cs.RO
+    """
+
+
+_store = click.option(
+    "--store",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    default=default_store,
+    show_default="~/.local/share/ro32/bundles",
+    help="Folder of installed bundles.",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_bundle = click.argument("bundle", type=click.Path(path_type=Path), metavar="BUNDLE", default=None, required=False)
+
+
+@command.command(name="list", context_settings=_CONTEXT)
+@_store
+@_as_json
+def list_command(*, store: Path, as_json: bool) -> None:
+    """List the bundle that comes with ro32, and those that were installed.
+
+    Example: ro32-bundle list
+    """
+    found = list_bundles(store)
+    if as_json:
+        click.echo(json.dumps([_facts(bundle) for bundle in found], indent=2))
+        return
+    rows = [("name", "label", "threshold", "size", "digest", "folder")]
+    rows += [
+        (
+            item.name,
+            item.manifest.positive_label,
+            f"{item.manifest.threshold:.4f}",
+            f"{item.size_bytes / 1e6:.1f} MB",
+            item.digest[:12],
+            str(item.folder),
+        )
+        for item in found
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@command.command(name="show", context_settings=_CONTEXT)
+@_bundle
+@_store
+@_as_json
+def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
+    """Print what a bundle says of itself: settings, measured quality, origin, and its card.
+
+    Without BUNDLE, the one that comes with ro32.
+
+    Example: ro32-bundle show cs.RO
+    """
+    found = look_at(find(bundle, store))
+    Bundle.load(found.folder)  # what is shown is what was verified
+    if as_json:
+        click.echo(json.dumps(_facts(found), indent=2))
+        return
+    for name, value in _flat(_facts(found)):
+        click.echo(f"{name:<44}{value}")
+    click.echo()
+    click.echo((found.folder / CARD).read_text(encoding="utf-8").rstrip())
+
+
+@command.command(name="verify", context_settings=_CONTEXT)
+@click.argument("bundles", nargs=-1, type=click.Path(path_type=Path), metavar="[BUNDLE]...")
+@_store
+def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
+    """Check every file of bundles against its digest, and that the model scores.
+
+    Without BUNDLE, all that are at hand. The exit code is 78 if any is not what it should be.
+
+    Example: ro32-bundle verify
+    """
+    failed: Ro32Error | None = None
+    for folder in [find(bundle, store) for bundle in bundles] or [item.folder for item in list_bundles(store)]:
+        try:
+            classifier = Classifier.load(folder)
+            classifier.predict_proba(["A robot arm"])
+        except Ro32Error as error:
+            click.echo(f"{folder}: not usable: {error}")
+            failed = error
+        else:
+            click.echo(f"{folder}: {classifier.manifest.name}, {classifier.digest}: whole and usable")
+    if failed is not None:
+        raise failed
+
+
+@command.command(name="install", context_settings=_CONTEXT)
+@click.argument("origin", metavar="ORIGIN")
+@click.option("--name", metavar="NAME", help="What to call it.  [default: as the bundle calls itself]")
+@click.option("--digest", metavar="SHA256", help="Digest that the bundle must have, as show prints it.")
+@click.option("--overwrite", is_flag=True, help="Replace an installed bundle of that name.")
+@_store
+def install_command(*, origin: str, name: str | None, digest: str | None, overwrite: bool, store: Path) -> None:
+    """Install a bundle, every file checked against its digest.
+
+    ORIGIN is a folder, a .tar or .zip archive of one, or hf:owner/name@ and a commit of 40 hex digits: a repository of
+    the Hugging Face hub, which needs ro32[hub].
+
+    Example: ro32-bundle install bundle.tar.gz --name cs.RO-large
+    """
+    folder, bundle = install(read_files(origin), store, name=name, digest=digest, overwrite=overwrite)
+    click.echo(f"{folder}: {bundle.manifest.name}, {bundle.digest}")
+    click.echo(f"ro32-score --bundle {folder.name} scores with it", err=True)
+
+
+def _facts(bundle: Installed) -> dict[str, Any]:
+    """Return what a manifest tells, as JSON values."""
+    manifest = asdict(bundle.manifest)
+    return {
+        "name": bundle.name,
+        "folder": str(bundle.folder),
+        "digest": bundle.digest,
+        "size_bytes": bundle.size_bytes,
+        "bundle": manifest.pop("name"),
+        **manifest,
+    }
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the leaves of nested objects, each with the way to it."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""JSON lines in, one object a line, in bounded memory: the form of Kaggle's snapshot of arXiv."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from ro32.errors import InputDataError
+from ro32.parquet import unreadable
+
+_BYTES_PER_READ = 16 << 20
+_ROWS_PER_BATCH = 2_048
+"""As of Parquet: what a part is cut from."""
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_schema(path: Path) -> tuple[pa.Schema, int]:
+    """Return the columns that the first object has, all of strings, and the number of objects.
+
+    Raises:
+        InputMissingError: The file may not be read.
+        InputDataError: A line is no JSON object.
+        ReadWriteError: The disk failed.
+    """
+    names: list[str] = []
+    for _, lines in _blocks(path):
+        first = next((line for line in lines if line.strip()), None)
+        if first is not None:
+            try:
+                names = list(json.loads(first))
+            except ValueError as error:
+                raise _damaged(path, 1, len(lines), error) from error
+            break
+    if not names:
+        raise InputDataError(f"{path}: expected one JSON object a line, found none with a field; get the file again")
+    rows = sum(batch.num_rows for _, batch in read_batches(path, names[:1]))
+    return pa.schema([(name, pa.string()) for name in names]), rows
+
+
+def read_batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield some fields of the objects, as strings: null where an object lacks one.
+
+    Args:
+        path: The file.
+        columns: Names of the fields.
+
+    Yields:
+        The row at which a batch starts, and the batch.
+
+    Raises:
+        InputMissingError: The file may not be read.
+        InputDataError: A line is no JSON object; says among which lines.
+        ReadWriteError: The disk failed.
+    """
+    schema = {name: pl.String() for name in columns}
+    strings = pa.schema([(name, pa.string()) for name in columns])
+    row = 0
+    for first_line, lines in _blocks(path):
+        try:
+            frame = pl.read_ndjson(b"".join(lines), schema=schema)
+        except pl.exceptions.PolarsError as error:
+            raise _damaged(path, first_line, len(lines), error) from error
+        for part in frame.select(columns).iter_slices(_ROWS_PER_BATCH):
+            for batch in part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(strings).to_batches():
+                yield row, batch
+                row += batch.num_rows
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield some thousand lines at a time, with the number of the first."""
+    number = 1
+    try:
+        with path.open("rb") as file:
+            while lines := file.readlines(_BYTES_PER_READ):
+                if number == 1:
+                    lines[0] = lines[0].removeprefix(_BOM)
+                yield number, lines
+                number += len(lines)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _damaged(path: Path, first: int, count: int, error: Exception) -> InputDataError:
+    where = f"lines {first} to {first + count - 1}"
+    return InputDataError(f"{path}, {where}: expected one JSON object a line: {' '.join(str(error).split())}")
