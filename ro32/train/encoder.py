@@ -109,7 +109,10 @@ class Encoder:
             ignore_mismatched_sizes=True,  # of a head for other outputs
             output_loading_info=True,
         )
-        wrong = [name for name, *_ in loaded["mismatched_keys"] if name.startswith(f"{model.base_model_prefix}.")]
+        head = {name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
+        # Releases of transformers differ in whether the shapes stand beside the name.
+        found = [name if isinstance(name, str) else name[0] for name in loaded["mismatched_keys"]]
+        wrong = [name for name in found if name not in head]
         if wrong:
             raise InputDataError(
                 f"base model {self._place}: {', '.join(wrong)}: of another shape than its configuration says; get the "
