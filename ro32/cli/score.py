@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,12 +15,14 @@ from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
+from ro32.cli.tuning import tune, with_remembered_threads
 from ro32.cli.words import status_text, summary_line
 from ro32.errors import UsageError
 from ro32.job import OnError, Settings
 from ro32.journal import Journal
 from ro32.papers import Columns
 from ro32.processor import available_cores
+from ro32.providers import Provider, check_provider
 from ro32.score import Progress, score_file
 from ro32.status import survey
 from ro32.views import ViewName
@@ -46,6 +49,7 @@ def command(
     title_column: str,
     abstract_column: str,
     threads: int | None,
+    provider: str,
     part_rows: int,
     reuse: Path | None,
     no_reuse: bool,
@@ -58,6 +62,7 @@ def command(
     log_format: str,
     quiet: bool,
     status: bool,
+    autotune: bool,
     as_json: bool,
 ) -> None:
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
@@ -76,6 +81,7 @@ def command(
     with log.errors():
         for sentence in mistyped_variables(context):
             journal.warn("unknown_variable", sentence)
+        check_provider(Provider(provider))
         settings = Settings(
             threads=threads or available_cores(),
             part_rows=part_rows,
@@ -95,8 +101,14 @@ def command(
 
         if as_json and not status:
             raise UsageError("--json prints what --status finds out; give both, or --report FILE")
+        if status and autotune:
+            raise UsageError("--status and --autotune are asked of one call each; give one of them")
+        if autotune:
+            tune(papers, Classifier.load(bundle, view), settings, partial(log.info, "autotune"))
+            return
         if status:
             classifier = Classifier.load(bundle, view)
+            settings = with_remembered_threads(settings, classifier, threads)
             with display:
                 found = survey(
                     papers, output, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
@@ -106,6 +118,7 @@ def command(
         reports.check(papers, [reuse])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle, view)
+            settings = with_remembered_threads(settings, classifier, threads)
             summary = score_file(
                 papers, output, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
             )
