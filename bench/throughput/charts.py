@@ -55,7 +55,7 @@ def front_chart(name: str, points: Sequence[tuple[str, float, float]]) -> Markup
     margin = max((top - low) * 0.25, 0.002)
     frame = Frame(
         height=300,
-        left=62,
+        left=82,
         right=20,
         x=(0, max(point[1] for point in points) * 1.12),
         y=(low - margin, top + margin),
