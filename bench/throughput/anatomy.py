@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.throughput.roofline import useful_operations
 from ro32.bundle import Bundle
-from ro32.classifier import INPUT, SLOWER, Classifier
+from ro32.classifier import FILLED, INPUT, SLOWER, Classifier
 from ro32.job import Settings
 from ro32.journal import Journal
 from ro32.score import score_file
@@ -156,8 +156,10 @@ def operators(settings: dict[str, Any]) -> dict[str, Any]:
         session = ort.InferenceSession(
             bundle.model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
         )
+        filled = {item.name: FILLED[item.name] for item in session.get_inputs() if item.name in FILLED}
         for input_ids in _token_ids(classifier, settings["papers"])[:PROFILED_PAPERS]:
-            session.run(None, {INPUT: np.asarray([input_ids], dtype=np.int64)})
+            ids = np.asarray([input_ids], dtype=np.int64)
+            session.run(None, {INPUT: ids} | {name: np.full_like(ids, number) for name, number in filled.items()})
         events = json.loads(Path(session.end_profiling()).read_text())
     spent: Counter[str] = Counter()
     for event in events:
