@@ -128,7 +128,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     say("tokenizing")
     sample = tokenize(checkpoint, papers.take(pick_hard(papers, settings.verify_papers, settings.seed)))
     truth = sample.papers.positive
-    files = {TOKENIZER: checkpoint.tokenizer_json}
+    files = {**checkpoint.pictures, TOKENIZER: checkpoint.tokenizer_json}
     with TemporaryDirectory(prefix="ro32-export-") as work:
         say("converting to ONNX")
         path = convert(checkpoint, Path(work) / Variant.FP32)

@@ -30,6 +30,12 @@ Compared on {compared:,} papers, among them more positives, short and long ones 
 | {variant} against fp32, loss of average precision | {ap_loss:+.4f} | {max_ap_loss} |
 | {variant} against fp32, loss of F1 | {f1_loss:+.4f} | {max_f1_loss} |
 
+Papers of those {papers:,} with another label, by characters of title and abstract:
+
+| from | papers | another label | share |
+|---|---|---|---|
+{by_length}
+
 The weights are derived from {base_model}; they were fine-tuned, converted to ONNX and {numbers}, so they differ from
 the original. Licence: {licence}.
 """
@@ -82,6 +88,10 @@ def write_card(
         max_flip_share=MAX_FLIP_SHARE,
         flips_of_all=flips.share,
         max_flips_of_all=MAX_SHARE,
+        by_length="\n".join(
+            f"| {group.characters} | {group.papers:,} | {group.flips} | {group.flips / group.papers:.3%} |"
+            for group in flips.by_length
+        ),
         ap_loss=agreement.ap_loss,
         max_ap_loss=MAX_AP_LOSS,
         f1_loss=agreement.f1_loss,

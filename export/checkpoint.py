@@ -1,6 +1,7 @@
 """The checkpoint: a Hugging Face folder that training wrote, opened as data only: safetensors, no code."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -88,6 +89,12 @@ class Checkpoint:
     def tokenizer_json(self) -> bytes:
         """The fast tokenizer, serialized."""
         return (self.folder / TOKENIZER).read_bytes()
+
+    @property
+    def pictures(self) -> dict[str, bytes]:
+        """The PNG files beside the card that it shows, by name."""
+        shown = re.findall(r"\]\(([\w-]+\.png)\)", self.card)
+        return {name: (self.folder / name).read_bytes() for name in shown if (self.folder / name).is_file()}
 
     def load_tokenizer(self) -> PreTrainedTokenizerBase:
         """Load the tokenizer as transformers has it."""

@@ -20,6 +20,8 @@ CATEGORIES = 12
 LENGTH_STEP = 300
 LONGEST = 1500
 """Papers are grouped by characters of title and abstract, in steps up to the longest, which has no upper bound."""
+CHARACTERS = pl.col("title").str.len_chars() + pl.col("abstract").str.len_chars()
+"""Characters of a paper, its text being normalized."""
 
 
 def read_labelled(papers: Path, labels: Path, category: str) -> pl.DataFrame:
@@ -72,8 +74,13 @@ def judge(scored: pl.DataFrame, *, threshold: float, category: str) -> pl.DataFr
         called=pl.col("score").cast(pl.Float64) >= threshold,
         year=pl.col("created").str.slice(0, 4),
         primary=categories.list.first(),
-        characters=pl.col("title").str.len_chars() + pl.col("abstract").str.len_chars(),
+        characters=CHARACTERS,
     )
+
+
+def length_group(characters: pl.Expr) -> pl.Expr:
+    """Return the least number of characters that papers of the same group have."""
+    return pl.min_horizontal(characters // LENGTH_STEP * LENGTH_STEP, pl.lit(LONGEST))
 
 
 def table(papers: pl.DataFrame, by: str) -> str:
@@ -113,8 +120,7 @@ def errors(papers: pl.DataFrame, *, called: bool) -> str:
 
 def report(papers: pl.DataFrame, category: str) -> str:
     """Write all of it as Markdown sections."""
-    steps = pl.col("characters") // LENGTH_STEP * LENGTH_STEP
-    grouped = papers.with_columns(pl.min_horizontal(steps, pl.lit(LONGEST)).alias("from"))
+    grouped = papers.with_columns(length_group(pl.col("characters")).alias("from"))
     frequent = (
         papers.group_by("primary")
         .agg(count=(pl.col("truth") | pl.col("called")).sum())

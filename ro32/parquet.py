@@ -3,8 +3,11 @@
 pyarrow opens, checks and decodes: it verifies page checksums and survives malformed files that abort other readers.
 """
 
+import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,6 +48,7 @@ def read_footer(path: Path, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tup
             groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:  # pyarrow believes the one or the other
                 raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
+            _check_columns(path, footer)
             _check_expansion(path, footer, max_expansion)
             return file.schema_arrow, footer.num_rows
     except _DAMAGED as error:
@@ -59,6 +63,48 @@ def unreadable(path: Path, error: OSError) -> Ro32Error:
     if error.errno in DISK_ERRNOS:
         return ReadWriteError(f"{path}: reading failed: {error.strerror}; run again")
     return InputMissingError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions")
+
+
+class _NothingReadError(Exception):
+    """Ends a read before its first byte."""
+
+
+class _NoBytes(io.RawIOBase):
+    """Stands for a file of some size, of which no byte is to be read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._at = size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, _size: int = -1, /) -> NoReturn:
+        raise _NothingReadError
+
+
+def _check_columns(path: Path, footer: pq.FileMetaData) -> None:
+    """Let pyarrow look at what the footer says of each column, in a way that it survives.
+
+    Asked for a column's metadata directly, pyarrow 26 ends the process if they contradict themselves ("terminate called
+    after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises instead.
+
+    Raises:
+        OSError: They do.
+    """
+    file = pq.ParquetFile(_NoBytes(path.stat().st_size), metadata=footer)
+    for group in range(footer.num_row_groups):
+        with suppress(_NothingReadError):
+            next(file.iter_batches(batch_size=1, row_groups=[group], use_threads=False), None)
 
 
 def _check_expansion(path: Path, footer: pq.FileMetaData, limit: float) -> None:
@@ -115,6 +161,8 @@ def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Itera
                 batches = file.iter_batches(batch_size=_READ_ROWS, row_groups=[group], columns=list(columns))
                 for batch in batches:
                     for name in columns:
+                        if name not in batch.schema.names:  # the schema is told twice in a file
+                            raise pa.ArrowInvalid(f"it has no column {name}")
                         where = f"{path}, row group {group}, column {name}"
                         batch.column(name).validate(full=True)
                     where = f"{path}, row group {group}"

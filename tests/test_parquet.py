@@ -1,5 +1,7 @@
 """Reading: a file that would become far larger than it is, is refused before it is decoded."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -36,7 +38,14 @@ def nothing_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise AssertionError("a value was decoded")
 
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
+    opened = parquet._open
+
+    def open_undecodable(path: Path) -> pq.ParquetFile:
+        file = opened(path)
+        monkeypatch.setattr(file, "iter_batches", fail)
+        return file
+
+    monkeypatch.setattr(parquet, "_open", open_undecodable)
 
 
 @pytest.mark.usefixtures("small_files_count", "nothing_is_decoded")
@@ -97,3 +106,39 @@ def test_negative_sizes_are_damage(malformed: Path) -> None:
 def test_no_other_malformed_file_is_taken_for_a_bomb(malformed: Path) -> None:
     bombs = [name for name, words in announced(malformed) if "more than" in words]
     assert bombs == ["large_string_map.brotli.parquet"]
+
+
+EVERY_FLIP = """
+import sys
+from pathlib import Path
+from ro32.errors import InputDataError
+from ro32.parquet import read_footer
+path = Path(sys.argv[1])
+whole = path.read_bytes()
+footer = int.from_bytes(whole[-8:-4], "little")
+refused = 0
+for bit in range(8 * footer):
+    flipped = bytearray(whole)
+    flipped[len(whole) - 8 - footer + bit // 8] ^= 1 << bit % 8
+    path.write_bytes(flipped)
+    try:
+        read_footer(path)
+    except InputDataError:
+        refused += 1
+print(refused)
+"""
+
+
+def test_no_flipped_bit_of_a_footer_ends_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "papers.parquet"
+    pq.write_table(pa.table({"id": ["a", "b", None]}), path, store_schema=False)
+    done = subprocess.run([sys.executable, "-c", EVERY_FLIP, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
+
+
+def test_a_column_that_only_the_stored_schema_has_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "papers.parquet"
+    pq.write_table(pa.table({"id": ["a"]}), path)
+    with pytest.raises(InputDataError, match="it has no column title"):
+        list(parquet.read_batches(path, ["id", "title"]))

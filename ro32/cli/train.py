@@ -50,6 +50,11 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--validation-papers", metavar="N", type=int, help="Measure on about N papers that speak for all.")
 @click.option("--seed", metavar="N", type=int, help="Of the split, the order, the head and dropout.")
+@click.option(
+    "--average/--no-average",
+    default=None,
+    help="Also measure the mean of the weights after the first and the last epoch, and keep it if it is best.",
+)
 @click.option("--keep", type=click.Choice(["ap", "f1"]), help="Measure by which the best epoch is kept.")
 @click.option(
     "--device",

@@ -1,10 +1,11 @@
 """The model card, README.md of the checkpoint: the original's sections, every one filled in from the run's record."""
 
+from dataclasses import asdict
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ro32.train.config import PUBLISHED_NAMES
+from ro32.train.config import ORIGINAL, PUBLISHED_NAMES
 from ro32.train.plots import CURVE, LOSS
 
 CARD_METRICS = {
@@ -29,7 +30,7 @@ def write_card(record: dict[str, Any], *, name: str, license_id: str | None) -> 
     Returns:
         Markdown with a YAML header.
     """
-    best = record["results"][record["best_epoch"] - 1]
+    best = record["results"][record["best_result"] - 1]
     recipe = record["recipe"]
     base = PUBLISHED_NAMES.get(recipe["base"], recipe["base"])
     data = ModelCardData(
@@ -142,7 +143,7 @@ def _counts(part: dict[str, Any]) -> str:
 
 
 def _procedure(record: dict[str, Any]) -> str:
-    recipe = record["recipe"]
+    recipe, kept = record["recipe"], record["results"][record["best_result"] - 1]
     decay = f", weight decay {recipe['weight_decay']}" if recipe["optimizer"] == "adamw" else ""
     warmup = f" after a warm-up over {recipe['warmup_share']:.0%} of the steps" if recipe["warmup_share"] else ""
     return f"""## Training procedure
@@ -155,18 +156,18 @@ It took {record["seconds"] / 60:.0f} minutes on {record["device"]}, matrix produ
 
 The following hyperparameters were used during training:
 
-- learning_rate: {recipe["learning_rate"]:g}
+- learning_rate: {recipe["learning_rate"]:g}{_more(recipe)}
 - train_batch_size: {recipe["batch_size"]}, of papers of similar length
 - max_length: {recipe["max_length"]}
 - seed: {recipe["seed"]}
 - optimizer: {"AdamW" if recipe["optimizer"] == "adamw" else "Adam"} with betas=(0.9,0.999) and epsilon=1e-08{decay}
 - gradient clipping: norm of {recipe["max_gradient_norm"]:g}
 - lr_scheduler_type: linear{warmup}
-- num_epochs: {recipe["epochs"]}; kept: epoch {record["best_epoch"]}, the best by {recipe["keep"].upper()}"""
+- num_epochs: {recipe["epochs"]}; kept: {_name_epoch(kept)}, the best by {recipe["keep"].upper()}"""
 
 
 def _results(record: dict[str, Any]) -> str:
-    rows = "\n".join("| " + " | ".join(_cell(name, row[name]) for name in TABLE) + " |" for row in record["results"])
+    rows = "\n".join("| " + " | ".join(_cell(name, row) for name in TABLE) + " |" for row in record["results"])
     return f"""### Training results
 
 | {" | ".join(TABLE_HEADS)} |
@@ -177,8 +178,30 @@ def _results(record: dict[str, Any]) -> str:
 ![precision against recall on validation]({CURVE})"""
 
 
-def _cell(name: str, value: float) -> str:
-    return str(int(value)) if name in ("epoch", "step") else f"{value:.4f}"
+def _cell(name: str, row: dict[str, float]) -> str:
+    if name == "epoch" and "averaged_with_epoch" in row:
+        return f"mean of {row['averaged_with_epoch']} and {row['epoch']}"
+    return str(int(row[name])) if name in ("epoch", "step") else f"{row[name]:.4f}"
+
+
+def _name_epoch(row: dict[str, float]) -> str:
+    if "averaged_with_epoch" in row:
+        return f"the mean of the weights after epochs {row['averaged_with_epoch']} and {row['epoch']}"
+    return f"epoch {row['epoch']}"
+
+
+def _more(recipe: dict[str, Any]) -> str:
+    """Say what a recipe has that the original's does not, each a line of the list."""
+    said = {
+        "head_learning_rate": "head_learning_rate: {:g}",
+        "positive_repeats": "each positive paper {} times an epoch",
+        "distillation": "targets: {:.0%} a linear model's probability, fitted on other papers, the rest the label",
+        "auxiliary_weight": "second task of weight {:g}, while training only: to name all categories of a paper",
+        "dropout": "dropout of hidden states: {:g}",
+        "attention_dropout": "dropout of attention weights: {:g}",
+    }
+    plain = asdict(ORIGINAL)
+    return "".join(f"\n- {text.format(recipe[name])}" for name, text in said.items() if recipe[name] != plain[name])
 
 
 def _versions(record: dict[str, Any]) -> str:

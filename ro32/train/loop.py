@@ -57,7 +57,7 @@ class Loop:
         self._stepper = Stepper(task.model, task.recipe, task.device, total_steps=total)
 
         # Resuming, in this order: weights and moments; the sums. The position follows from the number of steps.
-        progress = Progress(step=0, loss_sum=0.0, pending_loss_sum=0.0, seconds=0.0, results=[], best_epoch=0)
+        progress = Progress(step=0, loss_sum=0.0, pending_loss_sum=0.0, seconds=0.0, results=[], best_result=0)
         snapshot = folder.load()
         if snapshot is not None:
             progress = snapshot.progress
@@ -65,25 +65,29 @@ class Loop:
             self._stepper.loss_sum = progress.pending_loss_sum
             watch.say(f"going on after step {progress.step:,} of {total:,}")
         self._step, self._loss_sum = progress.step, progress.loss_sum
-        self._results, self._best_epoch = progress.results, progress.best_epoch
+        self._results, self._best_result = progress.results, progress.best_result
         self._started = time.monotonic() - progress.seconds
 
     def run(self) -> Progress:
         """Train to the end.
 
         Returns:
-            The progress then: all results, and which epoch is the best.
+            The progress then: all results, and which is the best.
 
         Raises:
             Interrupted: A signal came; the state is saved.
             DivergedError: The loss is not finite; the last snapshot remains.
         """
-        self._watch.open_metrics(self._folder.output, step=self._step)
+        self._watch.open_metrics(self._folder.output, step=self._step, results=len(self._results))
         self._task.model.train()
         with StopRequest() as stop:
             for epoch in range(len(self._results), self._task.recipe.epochs):
                 self._take_steps(epoch, stop)
-                self._evaluate(epoch, stop)
+                self._evaluate({"epoch": epoch + 1, "training_loss": self._loss_sum / self._per_epoch}, stop)
+                self._keep_end(epoch)
+                self._save()
+            if self._averages and len(self._results) == self._task.recipe.epochs:
+                self._evaluate_mean(stop)
                 self._save()
         return self._progress()
 
@@ -113,7 +117,32 @@ class Loop:
         self._watch.record({"step": self._step, "epoch": epoch + 1, "loss": mean})
         return f"loss {mean:.4f}"
 
-    def _evaluate(self, epoch: int, stop: StopRequest) -> None:
+    @property
+    def _averages(self) -> bool:
+        return self._task.recipe.average and self._task.recipe.epochs > 1
+
+    def _keep_end(self, epoch: int) -> None:
+        """Keep the weights after an epoch that will be averaged."""
+        if self._averages and epoch in (0, self._task.recipe.epochs - 1):
+            self._folder.save_epoch(_weights(self._task.model), epoch=epoch + 1)
+
+    def _evaluate_mean(self, stop: StopRequest) -> None:
+        """Measure the mean of the weights after the first and the last epoch; the model has these weights then."""
+        last = self._task.recipe.epochs
+        first_end, last_end = (self._folder.load_epoch(epoch=epoch) for epoch in (1, last))
+        self._stepper.put_weights(
+            {name: ((tensor.double() + last_end[name]) / 2).to(tensor.dtype) for name, tensor in first_end.items()}
+        )
+        before = {"epoch": last, "training_loss": self._results[-1]["training_loss"]}
+        self._evaluate(before | {"averaged_with_epoch": 1}, stop)
+
+    def _evaluate(self, about: dict[str, float], stop: StopRequest) -> None:
+        """Measure the model as it is, and keep it if it is the best so far.
+
+        Args:
+            about: The part of the result that is known before: of which epoch it is, and the training loss there.
+            stop: Asked between batches.
+        """
         task = self._task
 
         def on_papers(papers: int) -> None:
@@ -125,16 +154,11 @@ class Loop:
         self._watch.begin("validation", len(task.validation))
         measured = evaluate(task.model, task.validation, task.device, self._shaper, on_papers=on_papers)
         self._watch.end()
-        row = {
-            "epoch": epoch + 1,
-            "step": self._step,
-            "training_loss": self._loss_sum / self._per_epoch,
-            **measured.row(),
-        }
-        best = self._results[self._best_epoch - 1] if self._best_epoch else None
+        row = {**about, "step": self._step, **measured.row()}
+        best = self._results[self._best_result - 1] if self._best_result else None
         if best is None or _worth(row, task.recipe.keep) > _worth(best, task.recipe.keep):
-            self._best_epoch = epoch + 1
-            self._folder.save_best(_best(task.model, measured, task.validation), epoch=self._best_epoch)
+            self._best_result = len(self._results) + 1
+            self._folder.save_best(_best(task.model, measured, task.validation), result=self._best_result)
         self._results = [*self._results, row]
         self._loss_sum = 0.0
         self._watch.record(row)
@@ -147,7 +171,7 @@ class Loop:
             pending_loss_sum=self._stepper.loss_sum,
             seconds=time.monotonic() - self._started,
             results=self._results,
-            best_epoch=self._best_epoch,
+            best_result=self._best_result,
         )
 
     def _save(self) -> None:
@@ -201,8 +225,9 @@ def _best(model: PreTrainedModel, measured: Evaluation, validation: PaperSet) ->
 
 
 def _describe(row: dict[str, float]) -> str:
+    mean = f", averaged with epoch {row['averaged_with_epoch']}" if "averaged_with_epoch" in row else ""
     return (
-        f"epoch {row['epoch']}, step {row['step']:,}: training loss {row['training_loss']:.4f}, validation loss"
+        f"epoch {row['epoch']}{mean}, step {row['step']:,}: training loss {row['training_loss']:.4f}, validation loss"
         f" {row['loss']:.4f}, AP {row['average_precision']:.4f}, F1 {row['f1']:.4f} (precision {row['precision']:.4f},"
         f" recall {row['recall']:.4f}), best F1 {row['best_f1']:.4f} at {row['best_threshold']:.3f}"
     )

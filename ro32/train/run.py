@@ -124,7 +124,7 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
         "arithmetic": _arithmetic(device),
         "versions": _versions(),
         "seconds": progress.seconds,
-        "best_epoch": progress.best_epoch,
+        "best_result": progress.best_result,
         "results": progress.results,
     }
     publish(encoder, recipe, folder, progress, record)
@@ -134,7 +134,7 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
 def publish(encoder: Encoder, recipe: Recipe, folder: RunFolder, progress: Progress, record: dict[str, Any]) -> None:
     """Make the run's folder a checkpoint: best weights, tokenizer, pictures, card, and last the record."""
     output = folder.output
-    best = folder.load_best(epoch=progress.best_epoch)
+    best = folder.load_best(result=progress.best_result)
     weights = {name.removeprefix("weights."): best[name] for name in best if name.startswith("weights.")}
     model = encoder.build_published(recipe, weights)
     staged = output / FOLDER / "publishing"
@@ -145,7 +145,7 @@ def publish(encoder: Encoder, recipe: Recipe, folder: RunFolder, progress: Progr
     lines = (output / METRICS).read_text().splitlines()
     plot_loss([json.loads(line) for line in lines], staged / LOSS)
     curve = precision_recall(best["positive"].numpy(), best["scores"].numpy(), best["weights_of_papers"].numpy())
-    plot_curve(curve, progress.results[progress.best_epoch - 1]["best_threshold"], staged / CURVE)
+    plot_curve(curve, progress.results[progress.best_result - 1]["best_threshold"], staged / CURVE)
     card = write_card(record, name=output.resolve().name, license_id=encoder.license_id())
     (staged / "README.md").write_text(card, encoding="utf-8")
     for path in sorted(staged.iterdir()):

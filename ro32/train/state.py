@@ -2,7 +2,8 @@
 
     RUN/.run/identity.json            what is learned from what: a run with another identity does not go on from here
     RUN/.run/step-00000400/           state.json and state.safetensors; appears whole, by a rename; the last two stay
-    RUN/.run/best/                    the weights of the best epoch so far, with its scores
+    RUN/.run/best-2/                  the weights of the best result so far, with its scores
+    RUN/.run/epoch-1/                 the weights after an epoch, where the mean over epochs is asked for
 
 The order of random numbers needs no file: a step's are drawn from the seed and its number (see `step`).
 """
@@ -36,8 +37,8 @@ class Progress:
         loss_sum: Sum of the losses of this epoch's steps, up to the last report.
         pending_loss_sum: The sum since; apart, so that a run that goes on adds in the same order.
         seconds: Time spent, over all of the run's processes.
-        results: A row of the card's table for each epoch that was evaluated.
-        best_epoch: The epoch whose weights are kept, from 1; 0 before the first.
+        results: A row of the card's table for each epoch that was evaluated, and for the mean over epochs.
+        best_result: The one of them whose weights are kept, from 1; 0 before the first.
     """
 
     step: int
@@ -45,7 +46,7 @@ class Progress:
     pending_loss_sum: float
     seconds: float
     results: list[dict[str, float]]
-    best_epoch: int
+    best_result: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +111,24 @@ class RunFolder:
             )
         return None
 
-    def save_best(self, tensors: dict[str, torch.Tensor], *, epoch: int) -> None:
-        """Keep the weights and scores of the best epoch so far; the ones before are removed."""
-        _write_folder(self._folder / f"{BEST}-{epoch}", tensors, {})
+    def save_best(self, tensors: dict[str, torch.Tensor], *, result: int) -> None:
+        """Keep the weights and scores of the best result so far; the ones before are removed."""
+        _write_folder(self._folder / f"{BEST}-{result}", tensors, {})
         for old in self._folder.glob(f"{BEST}-*"):
-            if old.name != f"{BEST}-{epoch}":
+            if old.name != f"{BEST}-{result}":
                 shutil.rmtree(old)
 
-    def load_best(self, *, epoch: int) -> dict[str, torch.Tensor]:
-        """Return what `save_best` was given for that epoch."""
-        return _read_folder(self._folder / f"{BEST}-{epoch}")[0]
+    def load_best(self, *, result: int) -> dict[str, torch.Tensor]:
+        """Return what `save_best` was given for that result."""
+        return _read_folder(self._folder / f"{BEST}-{result}")[0]
+
+    def save_epoch(self, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
+        """Keep the weights after an epoch."""
+        _write_folder(self._folder / f"epoch-{epoch}", weights, {})
+
+    def load_epoch(self, *, epoch: int) -> dict[str, torch.Tensor]:
+        """Return what `save_epoch` was given for that epoch."""
+        return _read_folder(self._folder / f"epoch-{epoch}")[0]
 
     def finish(self) -> None:
         """Remove the state: the run is complete and published."""

@@ -81,12 +81,17 @@ class Stepper:
     def restore(self, weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor], *, step: int) -> None:
         """Put back what `optimizer_state` and the model's `state_dict` gave after `step` steps."""
         target = self._device.torch_device
-        self.model.load_state_dict(weights)
+        self.put_weights(weights)
         for name, parameter in self.model.named_parameters():
             state = self._optimizer.state[parameter]
             state["step"] = _step_count(step, self._device)
             for state_name in STATE_NAMES:
                 state[state_name] = moments[f"{state_name}.{name}"].to(target)
+        self._hold_whole()
+
+    def put_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Put weights into the model, named as in its `state_dict`; the moments stay as they are."""
+        self.model.load_state_dict(weights)
         self._hold_whole()
 
     def _hold_whole(self) -> None:

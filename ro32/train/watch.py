@@ -79,12 +79,20 @@ class Watch:
         tqdm.write(text, file=self._stream)
         self._stream.flush()
 
-    def open_metrics(self, folder: Path, *, step: int) -> None:
-        """Write measures to metrics.jsonl from here on; lines of later steps, of a run that broke, are dropped."""
+    def open_metrics(self, folder: Path, *, step: int, results: int) -> None:
+        """Write measures to metrics.jsonl from here on; what a run that broke wrote after its last save is dropped.
+
+        Args:
+            folder: Where the file is.
+            step: Steps taken up to the last save.
+            results: Evaluations up to then.
+        """
         self._metrics = folder / METRICS
-        lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        self._metrics.write_text("".join(f"{line}\n" for line in kept))
+        text = self._metrics.read_text() if self._metrics.exists() else ""
+        kept = [line for line in map(json.loads, text.splitlines()) if line["step"] <= step]
+        evaluated = [line for line in kept if "training_loss" in line][:results]
+        kept = [line for line in kept if "training_loss" not in line or line in evaluated]
+        self._metrics.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
 
     def record(self, measures: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl."""

@@ -25,10 +25,14 @@ def checkpoint() -> Checkpoint:
 def exported(
     checkpoint: Checkpoint, papers_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Report]:
-    """Its int8 bundle, and what was found on the way; scores.parquet lies beside the bundle."""
+    """Its int8 bundle, with a picture, and what was found on the way; scores.parquet lies beside the bundle."""
     folder = tmp_path_factory.mktemp("exported")
+    shutil.copytree(checkpoint.folder, folder / "checkpoint")
+    (folder / "checkpoint" / "loss.png").write_bytes(b"a picture")
+    (folder / "checkpoint" / "unseen.png").write_bytes(b"a picture that the card does not show")
+    (folder / "checkpoint" / "README.md").write_text(f"{checkpoint.card}\n![loss](loss.png)\n", encoding="utf-8")
     settings = Settings(
-        checkpoint=checkpoint.folder,
+        checkpoint=folder / "checkpoint",
         output=folder / "bundle",
         papers=papers_path,
         verify_papers=VERIFY_PAPERS,

@@ -16,7 +16,7 @@ from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, t
 from export.convert import convert
 from export.papers import pick_hard, read_papers
 from export.verify import check_logits
-from ro32.bundle import Bundle, sha256
+from ro32.bundle import CARD, Bundle, sha256
 from ro32.classifier import Classifier
 from ro32.errors import BundleError, OutputError
 from ro32.evaluation.evaluate import evaluate
@@ -68,7 +68,7 @@ def test_manifest_tells_what_is_in_the_folder(checkpoint: Checkpoint, exported: 
     files = {path.name: sha256(path.read_bytes()) for path in folder.iterdir()}
     assert files.pop("bundle.json") == report.bundle.digest
     assert manifest.files == files
-    assert set(files) == {"model.onnx", "tokenizer.json", "README.md"}
+    assert set(files) == {"model.onnx", "tokenizer.json", "README.md", "loss.png"}
     assert manifest.labels == ("other", "cs.RO")
     assert (manifest.positive_label, manifest.max_length, manifest.separator) == ("cs.RO", 512, "[SEP]")
     assert manifest.inputs == ("input_ids",)
@@ -189,3 +189,17 @@ def test_a_bundle_that_is_there_is_replaced_only_on_request(
     export_bundle(replace(settings, overwrite=True), say=lambda _: None, on_progress=lambda _: None)
     assert Bundle.load(target).manifest.name == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_the_pictures_of_the_card_come_along(exported: tuple[Path, Report]) -> None:
+    folder, report = exported
+    assert (folder / "loss.png").read_bytes() == b"a picture"
+    assert "loss.png" in report.bundle.manifest.files
+    assert not (folder / "unseen.png").exists()
+
+
+def test_the_card_lists_changed_labels_by_length(exported: tuple[Path, Report]) -> None:
+    folder, report = exported
+    card = (folder / CARD).read_text(encoding="utf-8")
+    for group in report.flips.by_length:
+        assert f"| {group.characters} | {group.papers:,} | {group.flips} | " in card

@@ -5,19 +5,24 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ro32.cli.train import command
 from ro32.errors import InputDataError, InputMissingError, Interrupted, OutputError, UsageError
+from ro32.train import loop
 from ro32.train.config import ORIGINAL, SMALL, Keep, Optimizer, Recipe
+from ro32.train.evaluate import Evaluation, evaluate
 from ro32.train.loop import DivergedError
 from ro32.train.run import run
+from ro32.train.state import RunFolder
 from ro32.train.step import Stepper
 from ro32.train.watch import Watch
 from tests.command_line import Invoke
@@ -47,7 +52,7 @@ def test_run_writes_a_complete_checkpoint(recipe: Recipe, options: MakeOptions) 
     assert "More information needed" not in card
     results = ModelCard.load(chosen.output / "README.md").data.eval_results
     record = json.loads((chosen.output / "training.json").read_text())
-    best = record["results"][record["best_epoch"] - 1]
+    best = record["results"][record["best_result"] - 1]
     assert {result.metric_type: result.metric_value for result in results} == {
         name: best[name] for name in ("accuracy", "f1", "precision", "recall", "average_precision")
     }
@@ -106,6 +111,67 @@ def test_damaged_snapshot_is_passed_over_for_the_one_before(
     run(broken, recipe, QUIET)
     a, b = ((folder.output / "model.safetensors").read_bytes() for folder in (whole, broken))
     assert a == b
+
+
+def test_the_mean_over_epochs_is_measured_and_kept_if_best(
+    recipe: Recipe, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: dict[int, dict[str, torch.Tensor]] = {}
+    save_epoch = RunFolder.save_epoch
+
+    def keep(self: RunFolder, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
+        ends[epoch] = weights
+        save_epoch(self, weights, epoch=epoch)
+
+    monkeypatch.setattr(RunFolder, "save_epoch", keep)
+    monkeypatch.setattr(loop, "_worth", lambda row, _keep: float("averaged_with_epoch" in row))
+    run(options(), dataclasses.replace(recipe, epochs=3, average=True), QUIET)
+
+    record = json.loads((options().output / "training.json").read_text())
+    assert [row["epoch"] for row in record["results"]] == [1, 2, 3, 3]
+    assert record["best_result"] == 4
+    assert ends.keys() == {1, 3}
+    published = load_file(options().output / "model.safetensors")
+    for name, weights in published.items():
+        np.testing.assert_allclose(weights, (ends[1][name] + ends[3][name]) / 2, rtol=0, atol=1e-7, err_msg=name)
+    card = (options().output / "README.md").read_text()
+    assert "kept: the mean of the weights after epochs 1 and 3" in card
+    assert "| mean of 1 and 3 |" in card
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_run_broken_while_the_mean_is_measured_goes_on(
+    how: str, recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = options(output=tmp_path / "whole"), options(output=tmp_path / "broken")
+    averaged = dataclasses.replace(recipe, average=True)
+    run(whole, averaged, QUIET)
+
+    results = 0
+
+    def evaluate_and_break(*args: Any, **names: Any) -> Evaluation:
+        nonlocal results
+        results += 1
+        if results == 3 and how == "SIGTERM":
+            signal.raise_signal(signal.SIGTERM)
+        elif results == 3:
+            raise _Vanished
+        return evaluate(*args, **names)
+
+    monkeypatch.setattr(loop, "evaluate", evaluate_and_break)
+    with pytest.raises(Interrupted if how == "SIGTERM" else _Vanished):
+        run(broken, averaged, QUIET)
+    monkeypatch.undo()
+    run(broken, averaged, QUIET)
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (whole.output / name).read_bytes() == (broken.output / name).read_bytes()
+
+
+def test_metrics_after_the_last_save_are_dropped(tmp_path: Path) -> None:
+    lines = [{"step": 5, "loss": 1.0}, {"step": 5, "training_loss": 1.0}, {"step": 6, "loss": 1.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    Watch(quiet=True).open_metrics(tmp_path, step=5, results=0)
+    assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == lines[:1]
 
 
 def test_resume_with_another_recipe_is_refused(
