@@ -4,8 +4,8 @@
     machine     processor, cores, flags, memory_bytes, system, python, versions
     sections    by benchmark: before and after (at, load_1min, commit), settings, figures, checks
 
-Figures carry their unit in their name. A section is measured in one go; figures of two sections are not compared. What was
-measured several times is an object of median, q1 and q3. The figures of the section `throughput`:
+Figures carry their unit in their name. A section is measured in one go; figures of two sections are not compared. What
+was measured several times is an object of median, q1 and q3. The figures of the section `throughput`:
 
     contest        by subject ("small", "base") and contestant: title, setting (batch size), papers_per_s, tokens_per_s,
                    cold_start_s, peak_rss_bytes, sweep_papers_per_s by setting, papers, average_precision; against fp32

@@ -55,7 +55,7 @@ def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
         "contest": contests,
         "bundles": {name: _bundle(path).digest for name, (path, _) in models.items()},
         "shipped_export": _told_by_export(_bundle(None)),
-        **_anatomy(models, folder, repeats=repeats, times=times, say=say),
+        **anatomy(models, folder, repeats=repeats, times=times, say=say),
     }
     return Section(
         settings={
@@ -72,9 +72,18 @@ def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
     )
 
 
-def _anatomy(
+def anatomy(
     models: Mapping[str, tuple[Path | None, Subject]], folder: Path, *, repeats: int, times: int, say: Say
 ) -> dict[str, Any]:
+    """Take ro32 apart: threads, stages, operators, lengths, and all but the model.
+
+    Args:
+        models: By name, a bundle (None: the one that ships) and the subject whose shape it has.
+        folder: Where the papers' halves are, or are made.
+        repeats: How often everything is measured, in turns; but for operators and lengths, which stand alone.
+        times: How many times the usual number of papers.
+        say: Is told what is being done.
+    """
     cores = available_cores()
     counts = sorted({1, 2, cores}) if cores > 1 else [1]
     _, papers = halves(folder)

@@ -13,14 +13,16 @@ from transformers import BertForSequenceClassification
 
 from bench.measure import BenchError
 from bench.report import headline, render, write_page, write_report
-from bench.throughput import anatomy, roofline
+from bench.throughput import anatomy, roofline, section
 from bench.throughput.contest import draw
 from bench.throughput.grow import grow
 from bench.throughput.peers import load_transformers, texts_of
 from bench.throughput.roofline import useful_operations
 from bench.throughput.section import checks
+from bench.throughput.subjects import Subject
 from bench.throughput.worker import Worker
 from export.compare import pytorch_logits, scores_of
+from ro32.processor import available_cores
 from ro32.score import score_file
 from ro32.text import PaperTokenizer
 from tests.bench.results_of_a_day import FIGURES, content
@@ -202,3 +204,23 @@ def test_sections_of_other_benchmarks_stand_beside_it() -> None:
     text = render({"nightly": (machine, other), "throughput": (machine, section)})
     assert "| wall_s | 2 (1 to 3) |" in text
     assert "### BERT-base size" in text
+
+
+def test_anatomy_of_every_model_is_put_together(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(section, "FREE_PAPERS", 50)
+    monkeypatch.setattr(section, "PAPERS", {"small": 20, "base": 10})
+    subjects = {
+        name: Subject(name=subject, folder=tmp_path / subject, **SHAPE)
+        for name, subject in (("shipped", "small"), ("base", "base"))
+    }
+    models = {name: (tiny_bundle, subject) for name, subject in subjects.items()}
+    found = section.anatomy(models, tmp_path, repeats=2, times=1, say=lambda _: None)
+    assert set(found) == set(FIGURES) - {"contest", "bundles", "shipped_export"}
+    for name in ("threads", "stages_s", "operators", "length_s"):
+        assert set(found[name]) == set(subjects)
+    assert found["threads"]["base"]["1"].keys() == FIGURES["threads"]["base"]["1"].keys()
+    assert found["without_model"].keys() == FIGURES["without_model"].keys()
+    contest = FIGURES["contest"]
+    assert checks({**FIGURES, **found, "contest": contest}, available_cores())
