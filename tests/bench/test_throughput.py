@@ -22,6 +22,7 @@ from bench.throughput.section import checks
 from bench.throughput.subjects import Subject
 from bench.throughput.worker import Worker
 from export.compare import pytorch_logits, scores_of
+from ro32.classifier import Classifier
 from ro32.processor import available_cores
 from ro32.score import score_file
 from ro32.text import PaperTokenizer
@@ -126,7 +127,7 @@ def test_time_is_taken_apart(source: Path, tiny_bundle: Path) -> None:
 
 
 def test_measuring_changes_no_score(source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
-    plain, timed = (kind.load(tiny_bundle) for kind in (anatomy.Classifier, anatomy.Timed))
+    plain, timed = (kind.load(tiny_bundle) for kind in (Classifier, anatomy.Timed))
     for name, classifier in (("plain", plain), ("timed", timed)):
         score_file([str(source)], tmp_path / name, classifier=classifier)
     assert pl.read_parquet(tmp_path / "plain").equals(pl.read_parquet(tmp_path / "timed"))
