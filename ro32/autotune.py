@@ -136,7 +136,7 @@ def _rate(classifier: Classifier, papers: Sequence[tuple[str, str]], threads: in
 
     def work(first: int) -> int:
         done = 0
-        while time.perf_counter() < end:
+        while not done or time.perf_counter() < end:
             title, abstract = papers[(first + done * threads) % len(papers)]
             linear = classifier.linear_scores([title], [abstract])
             classifier.score(classifier.encode(title, abstract), float(linear[0]))
