@@ -1,11 +1,12 @@
 """`python -m bench`: measure, and write down what was found."""
 
+import json
 from pathlib import Path
 
 import click
 
 from bench import results
-from bench.report import REPORT, write_report
+from bench.report import PAGE, REPORT, headline, write_page, write_report
 from bench.results import Section
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
@@ -114,11 +115,56 @@ def cascade(folder: Path, *, papers: Path, every: int, large_every: int, repeats
 
 
 @main.command()
+@click.option(
+    "--subjects",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("build/bench"),
+    show_default=True,
+    help="Where the models to measure with are; made where they are missing.",
+)
+@click.option("--repeats", metavar="N", default=5, show_default=True, type=click.IntRange(min=2))
+@click.option("--full", is_flag=True, help="More papers, and more tries of each peer's settings.")
+@click.pass_obj
+def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> None:
+    """Compare scoring with what users would take instead, and with what the processor could do."""
+    from bench.throughput.section import measure  # noqa: PLC0415 - each benchmark needs packages of its own
+
+    def run() -> Section:
+        return measure(subjects.resolve(), repeats=repeats, full=full, say=_say)
+
+    _finish(*results.record("throughput", run, folder))
+
+
+@main.command()
+@click.argument("before", metavar="A.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("after", metavar="B.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def compare(before: Path, after: Path) -> None:
+    """Print what got slower from A to B beyond noise; the exit code is 1 when something did.
+
+    Both are results files of one machine.
+    """
+    from bench.compare import slower  # noqa: PLC0415 - as above
+
+    try:
+        found = slower(results.read(before), results.read(after))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    for line in found:
+        click.echo(line)
+    if found:
+        click.get_current_context().exit(1)
+    _say("nothing got slower beyond noise")
+
+
+@main.command()
 @click.pass_obj
 def report(folder: Path) -> None:
-    """Write REPORT.md from the results files."""
+    """Write REPORT.md and REPORT.html from the results files, and print the main figures as a line of JSON."""
     write_report(folder)
-    _say(f"written to {REPORT}")
+    written = write_page(folder)
+    _say(f"written to {REPORT}" + (f" and {PAGE}" if written else ""))
+    click.echo(json.dumps(headline(folder)))
 
 
 def _say(line: str) -> None:

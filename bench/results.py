@@ -4,7 +4,20 @@
     machine     processor, cores, flags, memory_bytes, system, python, versions
     sections    by benchmark: before and after (at, load_1min, commit), settings, figures, checks
 
-Figures carry their unit in their name. A section is measured in one go; figures of two sections are not compared.
+Figures carry their unit in their name. A section is measured in one go; figures of two sections are not compared. What
+was measured several times is an object of median, q1 and q3. The figures of the section `throughput`:
+
+    contest        by subject ("small", "base") and contestant: title, setting (batch size), papers_per_s, tokens_per_s,
+                   cold_start_s, peak_rss_bytes, sweep_papers_per_s by setting, papers, average_precision; against fp32
+                   PyTorch average_precision_loss, largest_score_difference, and flips of `drawn` papers' labels
+    bundles        by model ("shipped", "base"), the bundle's digest
+    shipped_export what the shipped bundle's manifest says of int8 against fp32
+    threads        by model and number of threads: papers_per_s, tokens_per_s, peak_operations_per_s,
+                   useful_operations_per_s, share_of_peak
+    stages_s       by model, seconds of each thread in a repeat
+    without_model  papers_per_s of one core if the model cost nothing, by the clock and by its own time; stages_s
+    operators      by model and operator, share of the model's time
+    length_s       by model and number of tokens, seconds of one thread
 """
 
 import json

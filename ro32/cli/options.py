@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ro32.autotune import SECONDS
 from ro32.cascade import CascadeMode
 from ro32.cli.config import read_config
 from ro32.cli.log import LogFormat
@@ -16,6 +17,7 @@ from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.job import OnError
 from ro32.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS
+from ro32.providers import Provider
 from ro32.screen import DEFAULT_AUDIT_SHARE
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -116,8 +118,14 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--threads",
         metavar="N",
         type=click.IntRange(min=1),
-        show_default="one per core available to this process",
+        show_default="as --autotune found, else one per core available to this process",
         help="Threads that score.",
+    ),
+    _with_default(
+        "--provider",
+        type=click.Choice([item.value for item in Provider]),
+        default=Provider.CPU.value,
+        help="What runs the model. Only cpu does so far; of the others it says why not.",
     ),
     _with_default(
         "--part-rows",
@@ -183,6 +191,12 @@ _OPTIONS: tuple[Decorator, ...] = (
         metavar="N",
         type=click.IntRange(min=1),
         help="Say on stdout which words moved the scores of the first N papers, and do nothing.",
+    ),
+    _only_here(
+        "--autotune",
+        is_flag=True,
+        help=f"Measure for {SECONDS:.0f} seconds on the first papers how many threads are the fastest, and remember "
+        "that for later runs of this model here.",
     ),
     _only_here("--json", "as_json", is_flag=True, help="Print --status or --explain as JSON."),
     _option(

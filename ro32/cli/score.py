@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
+from ro32.cli.tuning import tune, with_remembered_threads
 from ro32.cli.words import explanations_text, status_text, summary_line
 from ro32.errors import UsageError
 from ro32.explain import explain_papers
@@ -26,6 +28,7 @@ from ro32.operating_point import OperatingPoint
 from ro32.papers import Columns
 from ro32.plan import find_files, make_plan
 from ro32.processor import available_cores
+from ro32.providers import Provider, check_provider
 from ro32.status import survey
 from ro32.views import ViewName
 from ro32.walk import Progress, score_file
@@ -59,6 +62,7 @@ def command(
     title_column: str,
     abstract_column: str,
     threads: int | None,
+    provider: str,
     part_rows: int,
     reuse: Path | None,
     no_reuse: bool,
@@ -72,6 +76,7 @@ def command(
     quiet: bool,
     status: bool,
     explain: int | None,
+    autotune: bool,
     as_json: bool,
 ) -> None:
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
@@ -91,6 +96,7 @@ def command(
         reports = Reports(target=target, report=report, metrics_file=metrics_file)
         for sentence in mistyped_variables(context):
             journal.warn("unknown_variable", sentence)
+        check_provider(Provider(provider))
         settings = Settings(
             threads=threads or available_cores(),
             part_rows=part_rows,
@@ -119,16 +125,24 @@ def command(
 
         if as_json and not (status or explain):
             raise UsageError("--json prints what --status or --explain finds out; give both, or --report FILE")
+        asked = [name for name, given in (("status", status), ("explain", explain), ("autotune", autotune)) if given]
+        if len(asked) > 1:
+            raise UsageError(f"--{' and --'.join(asked)} are asked of one call each; give one of them")
         if explain:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
             plan = make_plan(find_files(files), settings.columns, settings.part_rows, settings.max_expansion)
             explained = explain_papers(classifier, plan, explain, threads=settings.threads)
             click.echo(explanations_text(explained, classifier.manifest.positive_label, as_json=as_json))
             return
+        if autotune:
+            classifier = Classifier.load(bundle_folder(bundle), view, point)
+            tune(files, classifier, settings, partial(log.info, "autotune"))
+            return
         if status and str(output) == DASH:
             raise UsageError("--status tells of a labels file; name one with -o")
         if status:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
+            settings = with_remembered_threads(settings, classifier, threads)
             with display:
                 found = survey(
                     files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
@@ -138,6 +152,7 @@ def command(
         reports.check(files, [reuse])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
+            settings = with_remembered_threads(settings, classifier, threads)
             summary = score_file(
                 files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
             )

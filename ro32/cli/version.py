@@ -32,8 +32,8 @@ def _of_bundle(bundle: Installed) -> list[str]:
     return [
         name,
         (
-            f"cascade: of {told.papers:,} papers {told.screened / told.papers:.1%} need no encoder and {told.changed} get "
-            f"another label; at most {told.bound:.4%} do, with {told.confidence:.0%} confidence"
+            f"cascade: of {told.papers:,} papers {told.screened / told.papers:.1%} need no encoder and {told.changed} "
+            f"get another label; at most {told.bound:.4%} do, with {told.confidence:.0%} confidence"
         ),
     ]
 

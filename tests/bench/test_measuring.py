@@ -108,7 +108,7 @@ def test_sections_of_a_day_share_a_file(tmp_path: Path) -> None:
 
 def test_help_names_every_benchmark() -> None:
     done = subprocess.run([sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, check=True)
-    for name in ("training", "preparation", "nightly", "cascade", "report"):
+    for name in ("training", "preparation", "nightly", "cascade", "throughput", "compare", "report"):
         assert f"\n  {name} " in done.stdout
 
 

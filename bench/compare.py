@@ -1,0 +1,90 @@
+"""What got slower from one results file to another, on one machine."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SAME = ("processor", "cores", "flags", "memory_bytes")
+"""What makes two machines one."""
+RELATIVE = ("ratio", "share_of_peak")
+RATES = ("papers_per_s", "papers_per_processor_s", *RELATIVE)
+"""Figures of which more is better; of all others, less is."""
+PASSED_OVER = ("peak_operations_per_s", "useful_operations_per_s", "tokens_per_s")
+"""Of the machine, or said by another figure too."""
+OTHERS = ("trainer",)
+"""Figures of what ro32 is compared with, besides those of a contest."""
+LEAST_CHANGE = 0.05
+"""Below which nothing is called slower: as much as the median of five repeats moves between two quiet runs."""
+OURS = "ro32"
+
+
+def slower(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return a line for each figure that got worse by more than the spread of both runs and than the machine did.
+
+    A figure is compared where both files have it, measured with the same settings. How fast the machine itself was is
+    told by the peak of the processor, measured in turns with everything else; where it fell, as much is allowed.
+
+    Raises:
+        ValueError: The files are of two machines, or have no figure in common.
+    """
+    ours, theirs = ({name: content["machine"][name] for name in SAME} for content in (before, after))
+    if ours != theirs:
+        differing = ", ".join(f"{name} {ours[name]} and {theirs[name]}" for name in SAME if ours[name] != theirs[name])
+        raise ValueError(f"results of two machines are not to be compared: {differing}")
+    lines: list[str] = []
+    compared = 0
+    for name, section in before["sections"].items():
+        other = after["sections"].get(name)
+        if other is None or other["settings"] != section["settings"]:
+            continue
+        machine = _machine(other["figures"]) / _machine(section["figures"])
+        found = dict(_spreads(other["figures"]))
+        for path, old in _spreads(section["figures"]):
+            if path in found:
+                compared += 1
+                lines += _verdict((name, *path), old, found[path], machine)
+    if not compared:
+        raise ValueError("no section of one name and the same settings is in both files")
+    return lines
+
+
+def _verdict(
+    path: tuple[str, ...], old: Mapping[str, float], new: Mapping[str, float], machine: float
+) -> Iterator[str]:
+    """Yield a line if the figure got worse. What is compared are times: of a rate, what it takes for one."""
+    (_, before, latest), (earliest, after, _) = (_as_times(value, rate=path[-1] in RATES) for value in (old, new))
+    # Shares and ratios were divided by what the machine can do already.
+    excused = 1.0 if path[-1] in RELATIVE else max(1 / machine, 1.0)
+    if earliest > latest * excused and after > before * excused * (1 + LEAST_CHANGE):
+        text = f"{', '.join(path)}: {old['median']:.4g} ({old['q1']:.4g} to {old['q3']:.4g}) became "
+        yield f"{text}{new['median']:.4g} ({new['q1']:.4g} to {new['q3']:.4g}), {after / before - 1:.0%} slower"
+
+
+def _as_times(value: Mapping[str, float], *, rate: bool) -> tuple[float, float, float]:
+    """Return lower quartile, median and upper quartile of the times."""
+    if rate:
+        return 1 / value["q3"], 1 / value["median"], 1 / value["q1"]
+    return value["q1"], value["median"], value["q3"]
+
+
+def _machine(figures: Mapping[str, Any]) -> float:
+    """Return the processor's peak where it was measured; 1 where it was not."""
+    peaks = [spread["median"] for path, spread in _all_spreads(figures) if path[-1] == "peak_operations_per_s"]
+    return sum(peaks) / len(peaks) if peaks else 1.0
+
+
+def _spreads(figures: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, float]]]:
+    """Yield every spread of ours."""
+    for path, spread in _all_spreads(figures):
+        peer = path[0] in OTHERS or (path[0] == "contest" and not path[2].startswith(OURS))
+        if not peer and path[-1] not in PASSED_OVER:
+            yield path, spread
+
+
+def _all_spreads(
+    figures: Mapping[str, Any], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, float]]]:
+    for name, value in figures.items():
+        if isinstance(value, dict) and value.keys() == {"median", "q1", "q3"}:
+            yield (*prefix, name), value
+        elif isinstance(value, dict):
+            yield from _all_spreads(value, (*prefix, name))

@@ -1,0 +1,43 @@
+"""From Parquet to Parquet: what a contestant's process runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+Run = Callable[[Path, Path, str], None]
+"""(papers, output, setting): writes id and score of each paper."""
+
+
+def open_side(load: str, folder: Path) -> Run:
+    """Load a contestant.
+
+    Args:
+        load: "ro32", or a function of `bench.throughput.peers`.
+        folder: A bundle for ro32 (an empty name: the one that ships), a subject's folder for the others.
+    """
+    return _open_ours(folder) if load == "ro32" else _open_peer(load, folder)
+
+
+def _open_ours(folder: Path) -> Run:
+    from ro32.classifier import Classifier  # noqa: PLC0415 - each side imports what it needs: that is measured
+    from ro32.walk import score_file  # noqa: PLC0415
+
+    classifier = Classifier.load(folder if folder.name else None)
+
+    def run(papers: Path, output: Path, _setting: str) -> None:
+        score_file([str(papers)], output, classifier=classifier)
+
+    return run
+
+
+def _open_peer(load: str, folder: Path) -> Run:
+    import polars as pl  # noqa: PLC0415
+
+    from bench.throughput import peers  # noqa: PLC0415
+
+    scorer = getattr(peers, load)(folder)
+
+    def run(papers: Path, output: Path, setting: str) -> None:
+        scores = scorer(peers.texts_of(papers), setting)
+        pl.read_parquet(papers, columns=["id"]).with_columns(score=pl.Series(scores)).write_parquet(output)
+
+    return run

