@@ -149,7 +149,7 @@ def command(
 
     BUNDLE is a folder that python -m export.views wrote. The papers are scored both ways, and the fastest cut is taken
     that surely changes no more than the allowed share of the labels and, where the papers have categories, costs at
-    most 0.001 of F1 and 0.002 of average precision. Where there is none, the bundle stays as it is, and the exit code
+    most 0.001 of F1 and 0.0015 of average precision. Where there is none, the bundle stays as it is, and the exit code
     is 78.
     """
     bundle = Bundle.load(folder)
