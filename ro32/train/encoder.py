@@ -74,10 +74,15 @@ class Encoder:
     def build(self, recipe: Recipe, auxiliary: Mapping[str, float] | None = None) -> PreTrainedModel:
         """Load the encoder in float32, with a new head whose weights come from the recipe's seed.
 
+        A base that has a head for as many outputs keeps that one.
+
         Args:
             recipe: Names the two labels, the head's first two outputs.
             auxiliary: Categories of the auxiliary task, each with its share of the papers. They are the head's further
                 outputs, and start at the log-odds of their share.
+
+        Raises:
+            InputDataError: The base model's weights are not those that its configuration announces.
         """
         config = self.config
         auxiliary = auxiliary or {}
@@ -93,14 +98,26 @@ class Encoder:
                     setattr(config, name, share)
         torch.manual_seed(recipe.seed)
         # Eager attention: on a CPU in bfloat16 6 % faster than the fused kernel; XLA fuses it itself.
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+        model: PreTrainedModel
+        model, loaded = AutoModelForSequenceClassification.from_pretrained(
             self._place,
             config=config,
             dtype=torch.float32,
             attn_implementation="eager",
             use_safetensors=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # of a head for other outputs
+            output_loading_info=True,
         )
+        head = {name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
+        # Releases of transformers differ in whether the shapes stand beside the name.
+        found = [name if isinstance(name, str) else name[0] for name in loaded["mismatched_keys"]]
+        wrong = [name for name in found if name not in head]
+        if wrong:
+            raise InputDataError(
+                f"base model {self._place}: {', '.join(wrong)}: of another shape than its configuration says; get the "
+                "model again"
+            )
         if auxiliary:
             shares = torch.tensor(list(auxiliary.values()))
             with torch.no_grad():

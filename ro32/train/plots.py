@@ -28,8 +28,14 @@ def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     axes = figure.add_subplot()
     axes.plot(steps, losses, color="C0", alpha=0.3, linewidth=0.8)
-    axes.plot(steps, _smooth(losses), color="C0", label="training")
-    axes.plot([line["step"] for line in epochs], [line["loss"] for line in epochs], "o", color="C1", label="validation")
+    axes.plot(steps, _smooth(losses), color="C0", label="training: the papers shown, all tasks")
+    axes.plot(
+        [line["step"] for line in epochs],
+        [line["loss"] for line in epochs],
+        "o",
+        color="C1",
+        label="validation, weighted to speak for all papers",
+    )
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,13 @@ from ro32.classifier import Classifier
 from ro32.views import ViewName
 
 ROOT = Path(__file__).parents[2]
+
+
+def run(command: Sequence[str]) -> str:
+    """Run make, show what it said if it fails, and return what it printed."""
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.full
@@ -29,7 +37,7 @@ def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> No
         f"TRAIN_FLAGS={train_flags} --cache {tmp_path / 'cache'} -q",
         "EXPORT_FLAGS=--verify-papers 1000",
     ]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    run(command)
 
     both, encoder = Classifier.load(output), Classifier.load(output, ViewName.ENCODER)
     titles, abstracts = ["A grasping robot arm", "Galaxies"], ["We control a manipulator.", "We observe galaxies."]
@@ -38,6 +46,6 @@ def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> No
     assert both.scoring_digest != encoder.scoring_digest
     assert set(both.manifest.quality["views"]) == {"combined", "encoder", "linear"}
 
-    again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert "ro32.cli.train" not in again.stdout  # what is done is not done again
+    again = run(command)
+    assert "ro32.cli.train" not in again  # what is done is not done again
     assert Classifier.load(output).digest == both.digest

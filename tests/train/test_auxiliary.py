@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from transformers import AutoModelForSequenceClassification
 
+from ro32.errors import InputDataError
 from ro32.train.choose import choose_auxiliary, choose_training, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus, load_corpus
@@ -62,3 +65,22 @@ def test_positive_papers_are_repeated(corpus: Corpus, recipe: Recipe) -> None:
     assert int(chosen.positive.sum()) == 3 * positives
     assert len(chosen) == len(papers) + 2 * positives
     assert choose_auxiliary(chosen, recipe) == {}
+
+
+def test_a_base_with_a_head_for_other_outputs_gets_a_new_one(recipe: Recipe, options: MakeOptions) -> None:
+    run(options(), dataclasses.replace(recipe, epochs=1), Watch(quiet=True))
+    encoder = Encoder(str(options().output), max_length=64)
+    model = encoder.build(recipe, {"cs.AI": 0.25})
+    assert model.state_dict()["classifier.bias"].shape == (3,)
+    trained = load_file(options().output / "model.safetensors")
+    name = "bert.embeddings.word_embeddings.weight"
+    np.testing.assert_array_equal(model.state_dict()[name].numpy(), trained[name])
+
+
+def test_a_base_that_is_not_what_its_configuration_says_is_refused(base: Path, recipe: Recipe, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": config["intermediate_size"] + 1}))
+    with pytest.raises(InputDataError, match="of another shape than its configuration says"):
+        Encoder(str(folder), max_length=64).build(recipe)
