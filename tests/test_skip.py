@@ -87,7 +87,7 @@ def test_a_damaged_file_can_be_left_out(score: Score, folder: Path, tmp_path: Pa
 
 
 def no_parquet(path: Path) -> None:
-    path.write_text("id,title,abstract\n")
+    path.write_bytes(b"PAR0" + bytes(100))
 
 
 def cut_off(path: Path) -> None:

@@ -130,7 +130,7 @@ def test_what_is_wrong_with_a_text_is_told(content: bytes, told: str, score: Sco
 def test_a_head_line_alone_is_an_input_without_papers(score: Score, tmp_path: Path) -> None:
     (tmp_path / "papers.csv").write_text("id,title,abstract\n")
     assert score(tmp_path / "papers.csv", "-o", tmp_path / "labels.csv").code == 0
-    assert (tmp_path / "labels.csv").read_text() == "id,label,score,error,content_hash\n"
+    assert (tmp_path / "labels.csv").read_text() == "id,label,score,error,content_hash,screened\n"
 
 
 def test_forms_are_told_by_their_first_bytes() -> None:

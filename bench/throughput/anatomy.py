@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bench.throughput.roofline import useful_operations
 from ro32.bundle import Bundle
+from ro32.cascade import CascadeMode
 from ro32.classifier import FILLED, INPUT, SLOWER, Classifier
 from ro32.job import Settings
 from ro32.journal import Journal
@@ -92,7 +93,7 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
             [settings["papers"]],
             Path(folder) / "labels.parquet",
             classifier=classifier,
-            settings=Settings(threads=threads),
+            settings=Settings(threads=threads, cascade=CascadeMode.OFF),
         )
         wall = time.perf_counter() - started
     stages = {name: seconds / threads for name, seconds in classifier.spent().items()}
@@ -124,7 +125,7 @@ def without_model(settings: dict[str, Any]) -> dict[str, Any]:
             [settings["papers"]],
             Path(folder) / "labels.parquet",
             classifier=classifier,
-            settings=Settings(threads=1),
+            settings=Settings(threads=1, cascade=CascadeMode.OFF),
             journal=journal,
         )
         wall, spent = time.perf_counter() - started, time.process_time() - processor

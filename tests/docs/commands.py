@@ -1,5 +1,6 @@
 """The commands of the package, as its installation makes them, and the width that their help is laid out for."""
 
+import copy
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -20,5 +21,10 @@ def command_named(name: str) -> click.Command:
 
 
 def context_of(command: click.Command, name: str) -> click.Context:
-    """Return the context in which a command's help is laid out."""
-    return click.Context(command, info_name=name, **{**command.context_settings, "terminal_width": HELP_WIDTH})
+    """Return the context in which a command's help is laid out, that of a copy.
+
+    Click keeps the option --help that it made first, and other tests make it in other contexts.
+    """
+    fresh = copy.copy(command)
+    fresh._help_option = None
+    return click.Context(fresh, info_name=name, **{**command.context_settings, "terminal_width": HELP_WIDTH})

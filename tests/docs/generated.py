@@ -81,9 +81,8 @@ def quality_table() -> str:
 
 def help_text(name: str) -> str:
     """Return what a command prints for --help on a terminal of HELP_WIDTH columns."""
-    command = command_named(name)
-    with context_of(command, name) as context:
-        return command.get_help(context)
+    with context_of(command_named(name), name) as context:
+        return context.command.get_help(context)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ def _pages(command: click.Command, name: str) -> Iterator[tuple[Path, str]]:
 
 def _page(command: click.Command, name: str) -> Iterator[str]:
     with context_of(command, name) as context:
+        command = context.command
         title = name.replace(" ", "-")
         paragraphs = [" ".join(part.split()) for part in (command.help or "").split("\n\n")]
         examples = [part.removeprefix("Example: ") for part in paragraphs if part.startswith("Example: ")]

@@ -1,7 +1,9 @@
 """A disk that is really full: a small tmpfs, mounted where only our own processes see it."""
 
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +36,15 @@ class SmallDisk:
 
     def fill(self, pages_free: int) -> None:
         """Leave so many pages."""
-        free = shutil.disk_usage(self.seen).free
-        (self.seen / "filler").write_bytes(bytes(free - pages_free * PAGE_BYTES))
-        assert shutil.disk_usage(self.seen).free == pages_free * PAGE_BYTES
+        wanted = pages_free * PAGE_BYTES
+        with (self.seen / "filler").open("wb", buffering=0) as filler:
+            for _ in range(100):  # a tmpfs may still be giving back pages of files that are gone
+                surplus = shutil.disk_usage(self.seen).free - wanted
+                if surplus == 0:
+                    return
+                filler.write(bytes(surplus)) if surplus > 0 else filler.truncate(filler.seek(surplus, os.SEEK_END))
+                time.sleep(0.01)
+        pytest.fail(f"{surplus + wanted} bytes stay free, not {wanted}")
 
     def clear(self) -> None:
         """Remove all that is on it."""
