@@ -63,7 +63,8 @@ def _page(command: click.Command, name: str) -> Iterator[str]:
             yield ".fi"
         yield ".SH EXIT STATUS"
         yield ".TP\n.B 0\ndone"
-        errors: list[type[Ro32Error]] = [Ro32Error, *Ro32Error.__subclasses__()]
+        errors: list[type[Ro32Error]] = [Ro32Error]
+        errors += [error for error in Ro32Error.__subclasses__() if error.__module__ == Ro32Error.__module__]
         for error in errors:
             yield f".TP\n.B {error.exit_code}\n{_text(_meaning(error))}"
         yield ".TP\n.B 130, 143\nstopped by SIGINT, SIGTERM"
