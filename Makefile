@@ -50,7 +50,7 @@ test-all: $(dev_env) ## run the slow tests too
 
 .PHONY: test-xla
 test-xla: $(xla_env) ## run the training tests on a real XLA device, PJRT's CPU client (an environment of 7 GB)
-	HF_HUB_OFFLINE=1 PJRT_DEVICE=CPU .venv/xla/bin/python -m pytest -m xla
+	HF_HUB_OFFLINE=1 PJRT_DEVICE=CPU .venv/xla/bin/python -m pytest -m xla tests/train
 
 .PHONY: train-tpu
 train-tpu: $(tpu_env) ## on a TPU VM: train the original recipe: DUMP=papers.parquet CHECKPOINT=folder
