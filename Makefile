@@ -75,7 +75,7 @@ bench: $(dev_env) $(bench_env) ## measure scoring beside its peers, and write be
 	@export HF_HUB_OFFLINE=1; missed=0; \
 	.venv/bench/bin/python -m bench throughput $(if $(filter full,$(BENCH)),--full) >&2 || missed=$$?; \
 	for part in $(if $(filter full,$(BENCH)),nightly preparation training); do \
-		.venv/dev/bin/python -m bench $$part >&2 || missed=$$?; \
+		.venv/bench/bin/python -m bench $$part >&2 || missed=$$?; \
 	done; \
 	.venv/dev/bin/python -m bench report; exit $$missed
 
