@@ -1,6 +1,7 @@
 """Each thing that can be wrong with a call: its exit code, one sentence that says what to do, the target untouched."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -270,6 +271,24 @@ def test_a_signal_while_a_library_works_is_no_fault_of_the_library(
 
     monkeypatch.setattr("ro32.classifier.ort.InferenceSession", stopped)
     refused(score(papers_path, "-o", labels), labels, 143, "stopped by SIGTERM")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_library_that_trips_over_a_signal_while_cleaning_up(
+    score: Score, labels: Path, papers_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_format: str
+) -> None:
+    def tripped(*_args: object, **_options: object) -> None:
+        try:
+            raise Interrupted(signal.SIGTERM)
+        finally:
+            raise AttributeError("_lock")
+
+    monkeypatch.setattr("ro32.classifier.ort.InferenceSession", tripped)
+    report = tmp_path / "report.json"
+    outcome = score(papers_path, "-o", labels, "--log-format", log_format, "--report", report)
+    refused(outcome, labels, 143, "stopped by SIGTERM")
+    assert "bug" not in outcome.stderr
+    assert json.loads(report.read_text())["exit_code"] == 143
 
 
 def test_a_signal_while_an_error_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 
 from tqdm import tqdm
 
-from ro32.cli.process import BUG, ToldError, code_for
+from ro32.cli.process import BUG, ToldError, code_for, reason_of
 from ro32.errors import Interrupted
 from ro32.journal import Warned
 
@@ -68,15 +68,16 @@ class Log:
         """
         try:
             yield
-        except (Exception, Interrupted) as error:
+        except (Exception, Interrupted) as raised:
             if not self._json:
                 raise
+            error = reason_of(raised)
             code = code_for(error)
             fields: dict[str, object] = {"exit_code": code, "error": type(error).__name__}
             if code == BUG:
                 fields["traceback"] = traceback.format_exc()
             self._write("error", "error", str(error), "", fields)
-            raise ToldError(code) from error
+            raise ToldError(code) from raised
 
     def _write(self, level: str, event: str, message: str, text: str, fields: dict[str, object]) -> None:
         line = text

@@ -49,21 +49,36 @@ def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> i
     """Run a command, report on stderr what went wrong, and return the exit code."""
     try:
         command.main(args=None if args is None else list(args), prog_name=command.name, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return code_for(error)
+    except click.ClickException as misuse:
+        misuse.show()
+        return code_for(misuse)
     except click.exceptions.Exit as request:
         return request.exit_code
     except ToldError as told:
         return told.code
-    except (Ro32Error, Interrupted) as error:
-        click.echo(f"{command.name}: {error}", err=True)
-        return code_for(error)
-    except Exception as error:  # noqa: BLE001 - the last resort: whatever gets here is a bug, and its trace is what we need
-        traceback.print_exc()
-        click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
-        return code_for(error)
+    except (Exception, Interrupted) as raised:  # noqa: BLE001 - the last resort: whatever is not ours is a bug
+        error = reason_of(raised)
+        code = code_for(error)
+        if code == BUG:
+            traceback.print_exc()
+            click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
+        else:
+            click.echo(f"{command.name}: {error}", err=True)
+        return code
     return 0
+
+
+def reason_of(error: BaseException) -> BaseException:
+    """Return the interruption that an error followed from, or the error itself.
+
+    A signal may come at any instruction, in a library's too, whose cleaning up then trips over what was not yet set up.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, Interrupted):
+            return link
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def code_for(error: BaseException) -> int:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ro32 import durable
-from ro32.cli.process import code_for
+from ro32.cli.process import code_for, reason_of
 from ro32.errors import InputMissingError, OutputError, Ro32Error, UsageError
 from ro32.journal import Journal
 from ro32.plan import find_files
@@ -75,7 +75,8 @@ class Reports:
         """
         try:
             yield
-        except BaseException as error:
+        except BaseException as raised:
+            error = reason_of(raised)
             self._write(journal, code_for(error), str(error))
             raise
         self._write(journal, 0, None)
