@@ -16,6 +16,12 @@ from numpy.typing import NDArray
 
 from ro32.errors import UsageError
 
+CPU_TOKENS_PER_PASS = 32 * 512
+BYTES_PER_TOKEN = 1 << 20
+"""GPU memory that a token of a pass is given. MiniLM takes 0.2 MiB at 256 tokens a paper (measured on an H100);
+BERT-base has twice the layers and the width, and at 512 tokens twice the attention a token."""
+FEWEST_TOKENS = 512
+
 
 class Kind(StrEnum):
     """What to train on. Auto takes the first of TPU, CUDA and CPU that is there."""
@@ -94,10 +100,14 @@ def open_device(kind: Kind, dtype: DType) -> Device:
     if kind is Kind.CUDA and not torch.cuda.is_available():
         raise UsageError("--device cuda: no CUDA device found; use --device cpu, or install a CUDA build of torch")
     if kind is not Kind.CPU and torch.cuda.is_available():
-        return _local(Kind.CUDA, torch.cuda.get_device_name(), bfloat16=dtype is not DType.FLOAT32)
+        memory = torch.cuda.get_device_properties(0).total_memory
+        tokens = max(memory // BYTES_PER_TOKEN, FEWEST_TOKENS)
+        bfloat16 = dtype is not DType.FLOAT32
+        return _local(Kind.CUDA, torch.cuda.get_device_name(), bfloat16=bfloat16, tokens_per_pass=tokens)
     _keep_freed_memory()
     bfloat16 = dtype is DType.BFLOAT16 or (dtype is DType.AUTO and has_bfloat16_products())
-    return _local(Kind.CPU, f"CPU ({_processor_name()}, {torch.get_num_threads()} threads)", bfloat16=bfloat16)
+    name = f"CPU ({_processor_name()}, {torch.get_num_threads()} threads)"
+    return _local(Kind.CPU, name, bfloat16=bfloat16, tokens_per_pass=CPU_TOKENS_PER_PASS)
 
 
 def _open_tpu(dtype: DType, *, on_processor: bool) -> Device | None:
@@ -115,7 +125,7 @@ def _open_tpu(dtype: DType, *, on_processor: bool) -> Device | None:
         ) from error
 
 
-def _local(kind: Kind, name: str, *, bfloat16: bool) -> Device:
+def _local(kind: Kind, name: str, *, bfloat16: bool, tokens_per_pass: int) -> Device:
     torch_device = torch.device(kind.value)
 
     def put_rows(array: NDArray[np.generic]) -> torch.Tensor:
@@ -131,7 +141,7 @@ def _local(kind: Kind, name: str, *, bfloat16: bool) -> Device:
         name=name,
         devices=1,
         compiles=False,
-        tokens_per_pass=32 * 512,
+        tokens_per_pass=tokens_per_pass,
         put_rows=put_rows,
         hold_whole=lambda _tensor: None,
         seed=seed,
