@@ -21,7 +21,10 @@ from ro32.processor import available_cores
 
 SHIPPED = "shipped"
 PAPERS = {"small": 192, "base": 64}
-"""Of one repeat: seconds of ro32's time, so that what a run costs besides is small."""
+"""Of one repeat of the contest: seconds of ro32's time, minutes of its slowest peer's."""
+ALONE_TIMES = 5
+"""Times as many has a repeat of ro32 alone, in a process that has just started: what starting costs is small then."""
+MOST_PAPERS = 960
 FREE_PAPERS = 8_000
 """Of a dump that is scored by a model that costs nothing."""
 PEER_PACKAGES = ("sentence-transformers", "optimum-intel", "openvino", "nncf")
@@ -43,7 +46,7 @@ def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
     contests = {
         subject.name: contest(
             subject,
-            papers=min(times * PAPERS[subject.name], 960),
+            papers=_size(subject.name, times),
             repeats=repeats,
             sweeps=3 if full else 1,
             say=say,
@@ -60,7 +63,8 @@ def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
     return Section(
         settings={
             "sample": SAMPLE.name,
-            "papers": {name: min(times * count, 960) for name, count in PAPERS.items()},
+            "papers": {name: _size(name, times) for name in PAPERS},
+            "papers_alone": {name: _size(name, times * ALONE_TIMES) for name in PAPERS},
             "repeats": repeats,
             "full": full,
             "cores": available_cores(),
@@ -92,9 +96,9 @@ def anatomy(
         turns: dict[str, Callable[[int], Child]] = {}
         shared: dict[str, dict[str, Any]] = {}
         for model, (bundle, subject) in models.items():
-            size = times * PAPERS[subject.name]
             (place / model).mkdir()
-            files = draw(pl.read_parquet(papers), place / model, papers=min(size, 960), repeats=repeats)
+            size = _size(subject.name, times * ALONE_TIMES)
+            files = draw(pl.read_parquet(papers), place / model, papers=size, repeats=repeats)
             shape = {"layers": subject.layers, "hidden": subject.hidden, "feed_forward": subject.feed_forward}
             shared[model] = {"bundle": str(bundle or ""), "papers": str(files[0]), **shape}
             for threads in counts:
@@ -134,6 +138,11 @@ def anatomy(
                 for model, settings in shared.items()
             },
         }
+
+
+def _size(subject: str, times: int) -> int:
+    """Return the papers of a repeat; the half of the sample that is measured on has no more."""
+    return min(times * PAPERS[subject], MOST_PAPERS)
 
 
 def _score(settings: dict[str, Any], files: tuple[str, ...], repeat: int) -> Child:
