@@ -23,7 +23,7 @@ SHIPPED = "shipped"
 PAPERS = {"small": 192, "base": 64}
 """Of one repeat of the contest: seconds of ro32's time, minutes of its slowest peer's."""
 ALONE_TIMES = 5
-"""Times as many has a repeat of ro32 alone, in a process that has just started: what starting costs is small then."""
+"""Times as many has a repeat of ro32 alone, so that what a run costs besides its papers is small there too."""
 MOST_PAPERS = 960
 FREE_PAPERS = 8_000
 """Of a dump that is scored by a model that costs nothing."""
