@@ -71,7 +71,11 @@ def draw(front: Sequence[Point], chosen: Point, *, full: float, most_changed: fl
     axes.plot([0], [full], "s", color="C3")
     axes.annotate("full scoring", (0, full), xytext=(8, 4), textcoords="offset points")
     axes.axvline(1e6 * most_changed, color="0.6", linestyle="--")
+    axes.annotate("allowed", (1e6 * most_changed, 0), xytext=(5, 6), textcoords="offset points", color="0.4")
     axes.set(xlabel="changed labels in a million", ylabel="papers/s, Parquet to Parquet", ylim=(0, None))
     axes.set_xscale("symlog", linthresh=10)
+    widest = 1e6 * max(most_changed, *(point["changed_share"] for point in front))
+    axes.set_xlim(-2, 4 * widest)  # room for the names of the points; the scale is linear around 0
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(alpha=0.3)
     FigureCanvasAgg(figure).print_png(str(path), metadata={"Software": None})  # type: ignore[no-untyped-call]
