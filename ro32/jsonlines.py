@@ -10,7 +10,10 @@ import pyarrow as pa
 from ro32.errors import InputDataError
 from ro32.parquet import unreadable
 
-_BYTES_PER_READ = 16 << 20
+_BYTES_PER_BLOCK = 16 << 20
+"""Decoded at once."""
+_MAX_LINE_BYTES = 4 << 20
+"""The most that one line may have, its end included: as of a row of CSV, many times what a paper has."""
 _ROWS_PER_BATCH = 2_048
 """As of Parquet: what a part is cut from."""
 _BOM = b"\xef\xbb\xbf"
@@ -21,7 +24,7 @@ def read_schema(path: Path) -> tuple[pa.Schema, int]:
 
     Raises:
         InputMissingError: The file may not be read.
-        InputDataError: A line is no JSON object.
+        InputDataError: A line is no JSON object, or longer than one may be.
         ReadWriteError: The disk failed.
     """
     names: list[str] = []
@@ -51,7 +54,7 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.R
 
     Raises:
         InputMissingError: The file may not be read.
-        InputDataError: A line is no JSON object; says among which lines.
+        InputDataError: A line is no JSON object, or longer than one may be; says which, or among which lines.
         ReadWriteError: The disk failed.
     """
     schema = {name: pl.String() for name in columns}
@@ -69,15 +72,23 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.R
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield some thousand lines at a time, with the number of the first."""
-    number = 1
+    """Yield some thousand lines at a time, with the number of the first; none is read further than it may be long."""
+    first, lines, size = 1, list[bytes](), 0
     try:
         with path.open("rb") as file:
-            while lines := file.readlines(_BYTES_PER_READ):
-                if number == 1:
-                    lines[0] = lines[0].removeprefix(_BOM)
-                yield number, lines
-                number += len(lines)
+            while line := file.readline(_MAX_LINE_BYTES + 1):
+                if len(line) > _MAX_LINE_BYTES:
+                    raise InputDataError(
+                        f"{path}, line {first + len(lines):,}: longer than {_MAX_LINE_BYTES >> 20} MiB, which no paper "
+                        "is; mend the line, or remove it"
+                    )
+                lines.append(line if lines or first > 1 else line.removeprefix(_BOM))
+                size += len(line)
+                if size >= _BYTES_PER_BLOCK:
+                    yield first, lines
+                    first, lines, size = first + len(lines), [], 0
+            if lines:
+                yield first, lines
     except OSError as error:
         raise unreadable(path, error) from error
 

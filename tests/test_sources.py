@@ -1,6 +1,7 @@
 """Papers in other forms than Parquet: the same labels, in the same order, whatever the file is called."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,3 +173,27 @@ def test_a_row_longer_than_a_block_is_refused(tmp_path: Path) -> None:
     (tmp_path / "papers.csv").write_bytes(b'id,title,abstract\n1,"' + b"x" * (9 << 20) + b'",b\n')
     with pytest.raises(InputDataError, match="row"):
         sources.read_schema(tmp_path / "papers.csv")
+
+
+@pytest.mark.parametrize("before", [0, 2], ids=["first", "third"])
+def test_a_line_longer_than_a_row_of_csv_is_refused_unread(before: int, score: Score, tmp_path: Path) -> None:
+    """Of a line without an end, no more than the bound is read."""
+    path = tmp_path / "papers.jsonl"
+    line = b'{"id": "1", "title": "a", "abstract": "b"}\n'
+    path.write_bytes(line * before + b'{"id": "2", "title": "' + b"x" * (4 << 20) + b'", "abstract": "b"}\n' + line)
+    done = score(path, "-o", tmp_path / "labels.parquet")
+    assert done.code == 65
+    assert f"line {before + 1}: longer than 4 MiB" in done.stderr
+    with path.open("r+b") as file:
+        file.truncate(64 << 20)
+    tracemalloc.start()
+    with pytest.raises(InputDataError, match="longer than 4 MiB"):
+        sources.read_schema(path)
+    assert tracemalloc.get_traced_memory()[1] < 12 << 20
+    tracemalloc.stop()
+
+
+def test_a_line_as_long_as_may_be_is_read(tmp_path: Path) -> None:
+    head, tail = b'{"id": "1", "title": "', b'", "abstract": "b"}\n'
+    (tmp_path / "papers.jsonl").write_bytes(head + b"x" * ((4 << 20) - len(head) - len(tail)) + tail)
+    assert sources.read_schema(tmp_path / "papers.jsonl")[1] == 1
