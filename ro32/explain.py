@@ -24,6 +24,10 @@ from ro32.text import MAX_CHARS
 
 WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")
 """What counts as one word: letters and digits, hyphens and apostrophes within."""
+SHOWN_WORDS = 8
+"""As many as one reads; JSON has all of them."""
+SHOWN_LOG_ODDS = 0.05
+"""A word that moves the log-odds by less moves no score by more than 0.0125."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,11 @@ class Explanation:
     score: float
     label: str | None
     words: tuple[WordEffect, ...]
+
+    @property
+    def strongest(self) -> tuple[WordEffect, ...]:
+        """The words that are worth showing: those without which the score is another, or is none."""
+        return tuple(effect for effect in self.words if not abs(effect.log_odds) < SHOWN_LOG_ODDS)[:SHOWN_WORDS]
 
 
 def explain(classifier: Classifier, title: str, abstract: str, *, threads: int | None = None) -> tuple[WordEffect, ...]:
@@ -115,10 +124,19 @@ def explain_papers(classifier: Classifier, plan: Plan, papers: int, *, threads: 
         for _, part in read_parts(plan.parts, plan.columns, plan.id_type)
         for paper_id, title, abstract in zip(part.ids.to_pylist(), part.titles, part.abstracts, strict=True)
     )
-    return [_explain_one(classifier, *row, threads=threads) for row in islice(rows, papers)]
+    return [explain_paper(classifier, *row, threads=threads) for row in islice(rows, papers)]
 
 
-def _explain_one(classifier: Classifier, paper_id: str, title: str, abstract: str, *, threads: int) -> Explanation:
+def explain_paper(classifier: Classifier, paper_id: str, title: str, abstract: str, *, threads: int) -> Explanation:
+    """Explain one paper.
+
+    Args:
+        classifier: The model.
+        paper_id: What the explanation is to call it.
+        title: Normalized title.
+        abstract: Normalized abstract.
+        threads: Calling threads.
+    """
     given: dict[str, Sequence[str]] = {"titles": [title], "abstracts": [abstract]}
     score = classifier.predict_proba(**given, threads=1)[0, classifier.manifest.positive_index]
     return Explanation(

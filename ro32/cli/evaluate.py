@@ -11,21 +11,23 @@ import click
 
 from ro32 import durable
 from ro32.classifier import Classifier
-from ro32.cli.bundles import bundle_folder
+from ro32.cli.bundles import bundle_folder, default_store
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.version import version_option
-from ro32.errors import BundleError, OutputError, ReadWriteError
+from ro32.errors import BundleError, OutputError, ReadWriteError, UsageError
 from ro32.evaluation.report import table
 from ro32.evaluation.report.document import document
 from ro32.evaluation.report.page import page
-from ro32.evaluation.results import EXAMPLES, measure, read_papers_to_tell
+from ro32.evaluation.results import EXAMPLES, explain_disagreements, measure, read_papers_to_tell
 from ro32.evaluation.scores import Scores, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import TruthColumns, read_truth
 from ro32.papers import Columns
 from ro32.plan import find_files
 from ro32.processor import available_cores
+from ro32.store import list_bundles
+from ro32.views import ViewName
 from ro32.walk import Progress
 
 _SHIPPED = "ro32"
@@ -91,6 +93,14 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     show_default=True,
     help="Disagreements and flips of each kind in the report and the JSON.",
 )
+@click.option(
+    "--explain",
+    "explained",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Tell in them which words moved the scores of the N surest disagreements of each kind; needs the bundle that "
+    "scored.",
+)
 @click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")
 @click.option(
     "--categories-column",
@@ -118,6 +128,7 @@ def command(
     html: Path | None,
     as_json: bool,
     examples: int,
+    explained: int | None,
     id_column: str,
     categories_column: str,
     title_column: str,
@@ -135,13 +146,27 @@ def command(
     """
     if html is not None:
         _check_target(html, [*find_files(inputs), *labels])
+    elif explained and not as_json:
+        raise UsageError("--explain tells of single papers, which the table does not; give --html FILE or --json too")
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
     truth = read_truth(inputs, category, columns)
     scores = [read_scores(path, truth) for path in labels]
     folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
+    threads = threads or available_cores()
+    classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]
+    makers = [_maker_of(item) if explained else None for item in scores]
+    explaining = [*makers, *classifiers, *(None for _ in checkpoints)]
+    if explained and not any(explaining):
+        raise UsageError(
+            "--explain scores papers anew, and the bundle that made these labels is not at hand; "
+            "install it, or name one with --bundle"
+        )
     scorers = [
-        *(_bundle_scorer(inputs, folder, text_columns, threads or available_cores()) for folder in folders),
+        *(
+            _bundle_scorer(inputs, folder, classifier, text_columns, threads)
+            for folder, classifier in zip(folders, classifiers, strict=True)
+        ),
         *(_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints),
     ]
     scores += [_with_progress(scorer, quiet=quiet) for scorer in scorers]
@@ -150,6 +175,9 @@ def command(
     results = measure(inputs, category, truth, scores, examples=examples)
     if html is not None or as_json:
         results = replace(results, details=read_papers_to_tell(results, columns))
+    if explained:
+        found = explain_disagreements(results, explaining, explained, threads=threads)
+        results = replace(results, explanations=found)
     if html is not None:
         _write(html, page(results).encode(errors="backslashreplace"))  # a path need not be UTF-8
     if as_json:
@@ -165,8 +193,17 @@ def _with_progress(scorer: Scorer, *, quiet: bool) -> Scores:
         return scorer(lambda progress: display.update(**asdict(progress)))
 
 
-def _bundle_scorer(inputs: Sequence[str], folder: Path | None, columns: Columns, threads: int) -> Scorer:
-    classifier = Classifier.load(bundle_folder(folder))
+def _maker_of(labels: Scores) -> Classifier | None:
+    """Load the bundle that made labels, where it is the one that comes with ro32 or an installed one."""
+    folder = next((item.folder for item in list_bundles(default_store()) if item.digest == labels.digest), None)
+    if folder is None:
+        return None
+    return Classifier.load(folder, None if labels.view is None else ViewName(labels.view))
+
+
+def _bundle_scorer(
+    inputs: Sequence[str], folder: Path | None, classifier: Classifier, columns: Columns, threads: int
+) -> Scorer:
     source = _SHIPPED if folder is None else str(folder)
     return lambda on_progress: score_with_bundle(
         inputs, classifier, source, columns=columns, threads=threads, on_progress=on_progress

@@ -15,11 +15,6 @@ from ro32.operating_point import Decision
 from ro32.status import Status
 from ro32.walk import Summary
 
-SHOWN_WORDS = 8
-"""As many as one reads; --json has all of them."""
-SHOWN_LOG_ODDS = 0.05
-"""A word that moves the log-odds by less moves no score by more than 0.0125."""
-
 
 def summary_line(summary: Summary, output: Path, positive_label: str, decision: Decision) -> str:
     """Say in one line what a run did."""
@@ -113,8 +108,9 @@ def _explanation_text(explanation: Explanation, positive_label: str, *, colour: 
     """
     if not explanation.words:
         return f"{explanation.id}: no score, since there is no text"
-    strongest = [effect for effect in explanation.words if not abs(effect.log_odds) < SHOWN_LOG_ODDS][:SHOWN_WORDS]
-    raised = {effect.word: not effect.log_odds < 0 for effect in strongest}  # NaN: there is no score without it
+    raised = {
+        effect.word: not effect.log_odds < 0 for effect in explanation.strongest
+    }  # NaN: there is no score without it
 
     def mark(match: re.Match[str]) -> str:
         if match[0].lower() not in raised:
@@ -128,7 +124,7 @@ def _explanation_text(explanation: Explanation, positive_label: str, *, colour: 
         f"{explanation.id}: {explanation.label or 'no label'}, score {explanation.score:.4f} for {positive_label}",
         *(f"    {WORD.sub(mark, text)}" for text in (explanation.title, explanation.abstract) if text),
     ]
-    for effect in strongest:
+    for effect in explanation.strongest:
         times = f", {effect.places} times" if effect.places > 1 else ""
         needed = math.isnan(effect.score_without)
         without = "no score" if needed else f"{effect.score_without:.4f}"

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ro32 import sources
 from ro32.evaluation.truth import ARXIV_ID, TruthColumns
 from ro32.plan import find_files
-from ro32.text import normalize
+from ro32.text import MAX_CHARS, normalize
 
 _ABSTRACT_CHARS = 3_000
 """Characters of an abstract that are shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of
@@ -25,8 +25,8 @@ class Paper:
 
     Attributes:
         id: As in the dump.
-        title: White space collapsed; empty where there is none.
-        abstract: Likewise, cut if it is very long.
+        title: White space collapsed, no longer than what is scored; empty where there is none.
+        abstract: Likewise.
         categories: The primary one first.
     """
 
@@ -34,6 +34,16 @@ class Paper:
     title: str
     abstract: str
     categories: tuple[str, ...]
+
+    @property
+    def shown_title(self) -> str:
+        """The title, cut if it is very long."""
+        return _cut(self.title, _TITLE_CHARS)
+
+    @property
+    def shown_abstract(self) -> str:
+        """The abstract, cut if it is very long."""
+        return _cut(self.abstract, _ABSTRACT_CHARS)
 
     @property
     def url(self) -> str | None:
@@ -87,8 +97,8 @@ def _papers(batch: pa.RecordBatch, columns: TruthColumns) -> list[Paper]:
     return [
         Paper(
             id=row["id"] or "",
-            title=_cut(row["title"], _TITLE_CHARS),
-            abstract=_cut(row["abstract"], _ABSTRACT_CHARS),
+            title=row["title"][:MAX_CHARS],
+            abstract=row["abstract"][:MAX_CHARS],
             categories=tuple(row["categories"].split()),
         )
         for row in shown.iter_rows(named=True)

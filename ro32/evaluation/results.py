@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
 
+from ro32.classifier import Classifier
 from ro32.evaluation.comparison import Comparison, compare
 from ro32.evaluation.details import Paper, read_details
 from ro32.evaluation.evaluate import Evaluation, evaluate
 from ro32.evaluation.scores import Scores, with_distinct_names
 from ro32.evaluation.truth import Truth, TruthColumns
+from ro32.explain import Explanation, explain_paper
 
 EXAMPLES = 100
 """Disagreements and flips of each kind that are shown by default: an evening's reading."""
@@ -28,6 +30,7 @@ class Results:
         comparisons: Of each further model with the first.
         examples: Disagreements and flips of each kind that are told, at most.
         details: The papers that are told, by row.
+        explanations: Which words moved the scores of some of them, by the model's name and the row.
         finished: When, in UTC.
         tool_version: Of ro32.
     """
@@ -39,6 +42,7 @@ class Results:
     comparisons: tuple[Comparison, ...]
     examples: int
     details: Mapping[int, Paper] = field(default_factory=dict)
+    explanations: Mapping[tuple[str, int], Explanation] = field(default_factory=dict)
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
     tool_version: str = field(default_factory=lambda: version("ro32"))
 
@@ -90,3 +94,31 @@ def read_papers_to_tell(results: Results, columns: TruthColumns) -> Mapping[int,
         InputDataError: A file is damaged.
     """
     return read_details(results.inputs, rows_to_tell(results), columns)
+
+
+def explain_disagreements(
+    results: Results, classifiers: Sequence[Classifier | None], papers: int, *, threads: int
+) -> Mapping[tuple[str, int], Explanation]:
+    """Explain the surest disagreements that are told of, candidates and missed papers alike.
+
+    Args:
+        results: With the details of the papers to tell.
+        classifiers: By what each model scored, in the order of the evaluations; None where that is not at hand.
+        papers: How many of each kind and model, at most.
+        threads: Calling threads.
+
+    Returns:
+        The explanations, by the model's name and the paper's row.
+    """
+    told = min(papers, results.examples)
+    wanted = (
+        (item.scores.name, classifier, int(row))
+        for item, classifier in zip(results.evaluations, classifiers, strict=True)
+        if classifier is not None
+        for row in (*item.disagreements.candidates[:told], *item.disagreements.missed[:told])
+    )
+    return {
+        (name, row): explain_paper(classifier, paper.id, paper.title, paper.abstract, threads=threads)
+        for name, classifier, row in wanted
+        for paper in (results.details[row],)
+    }

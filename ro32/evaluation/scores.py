@@ -32,6 +32,7 @@ class Scores:
         digest: SHA-256 in hex of the bundle or checkpoint; None where a labels file does not tell.
         threshold: A paper is called positive when its score is at least this.
         values: Shape (n,), float32, in the order of the papers; NaN where a paper has no score.
+        view: Of the bundle, by which the papers were scored; None where a labels file or checkpoint tells of none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Scores:
     digest: str | None
     threshold: float
     values: NDArray[np.float32]
+    view: str | None = None
 
 
 def read_scores(labels: Path, truth: Truth) -> Scores:
@@ -50,7 +52,7 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
     """
     schema, _ = parquet.read_footer(labels)
     check_columns(labels, schema, ("id", "score"))
-    digest, threshold = _provenance(labels)
+    digest, threshold, view = _provenance(labels)
     ids: list[pa.Array] = []
     values = [np.zeros(0, dtype=np.float32)]
     for _, batch in parquet.read_batches(labels, ["id", "score"]):
@@ -63,6 +65,7 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
         digest=digest,
         threshold=threshold,
         values=np.concatenate(values),
+        view=view,
     )
 
 
@@ -110,6 +113,7 @@ def score_with_bundle(
         digest=classifier.digest,
         threshold=classifier.decision.threshold,
         values=np.concatenate(values),
+        view=classifier.manifest.view,
     )
 
 
@@ -123,11 +127,11 @@ def with_distinct_names(scores: Sequence[Scores]) -> list[Scores]:
     ]
 
 
-def _provenance(labels: Path) -> tuple[str | None, float]:
-    """Return the digest of the bundle that made a labels file, and the threshold."""
+def _provenance(labels: Path) -> tuple[str | None, float, str | None]:
+    """Return the digest of the bundle that made a labels file, the threshold, and the view that scored."""
     try:
         provenance = read_provenance(labels) or {}
-        return provenance.get("bundle_digest"), float(provenance["threshold"])
+        return provenance.get("bundle_digest"), float(provenance["threshold"]), provenance.get("view")
     except (KeyError, TypeError, ValueError) as error:
         raise InputDataError(
             f"{labels}: not a labels file of ro32 (its footer tells no threshold); name what ro32-score wrote"

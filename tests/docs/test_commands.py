@@ -19,7 +19,7 @@ RUN = {
     "forms.md": 4,
     "threshold.md": 3,
     "bundles.md": 6,
-    "evaluate.md": 5,
+    "evaluate.md": 6,
     "explain.md": 2,
     "install.md": 3,
     "another-category.md": 0,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ro32.cli.evaluate import command
-from tests.command_line import Invoke, Score
+from tests.command_line import Invoke, Outcome, Score
 
 
 def test_table_has_intervals_and_counts(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
@@ -191,3 +191,62 @@ def test_categories_of_no_paper_is_no_crash(invoke: Invoke, tmp_path: Path, tiny
 @pytest.mark.parametrize("value", ["0", "1.5", "x"])
 def test_a_threshold_that_is_none_is_wrong_usage(invoke: Invoke, papers_path: Path, value: str) -> None:
     assert invoke(command, [papers_path, "--threshold", value]).code == 2
+
+
+@pytest.fixture
+def few(papers: pl.DataFrame, tmp_path: Path) -> Path:
+    """Thirty papers, half of them listed."""
+    listed = pl.col("categories").str.split(" ").list.contains("cs.RO")
+    pl.concat([papers.filter(listed).head(15), papers.filter(~listed).head(15)]).write_parquet(tmp_path / "few.parquet")
+    return tmp_path / "few.parquet"
+
+
+def explained_in(outcome: Outcome) -> list[str]:
+    """Return the names of the models whose scores the JSON explains."""
+    assert outcome.code == 0, outcome.stderr
+    models = json.loads(outcome.stdout)["models"]
+    told = [model["disagreements"]["told_candidates"] + model["disagreements"]["told_missed"] for model in models]
+    return [name for papers in told for paper in papers for name in paper.get("explanations", {})]
+
+
+def test_disagreements_of_a_bundle_are_explained(invoke: Invoke, few: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    options = ["--threshold", "0.3", "--explain", "1", "--json", "-q"]
+    names = explained_in(invoke(command, [few, "--bundle", tiny_bundle, "--html", page, *options]))
+    assert set(names) == {"tiny"}
+    assert page.read_text(encoding="utf-8").count('class="words"') == len(names)
+
+
+def test_disagreements_of_labels_are_explained_where_the_bundle_is_installed(
+    invoke: Invoke, score: Score, few: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = tmp_path / "labels.parquet"
+    assert score(few, "-o", labels).code == 0
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    arguments: list[str | Path] = [few, "--labels", labels, "--threshold", "0.3", "--explain", "1", "--json"]
+    refused = invoke(command, arguments)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "install it, or name one with --bundle" in refused.stderr
+    copytree(tiny_bundle, tmp_path / "ro32" / "bundles" / "mine")
+    assert set(explained_in(invoke(command, arguments))) == {"labels"}
+
+
+def test_labels_of_one_view_are_explained_by_that_view(
+    invoke: Invoke, score: Score, few: Path, cascade_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    copytree(cascade_bundle, tmp_path / "ro32" / "bundles" / "mine")
+    labels = tmp_path / "labels.parquet"
+    assert score(few, "-o", labels, "--encoder-only", bundle=cascade_bundle).code == 0
+    found = invoke(command, [few, "--labels", labels, "--explain", "2", "--json"])
+    assert explained_in(found)
+    (model,) = json.loads(found.stdout)["models"]
+    for paper in model["disagreements"]["told_candidates"] + model["disagreements"]["told_missed"]:
+        for explanation in paper.get("explanations", {}).values():
+            assert explanation["score"] == paper["scores"]["labels"]
+
+
+def test_the_table_explains_nothing(invoke: Invoke, few: Path, tiny_bundle: Path) -> None:
+    outcome = invoke(command, [few, "--bundle", tiny_bundle, "--explain", "1"])
+    assert outcome.code == 2
+    assert "give --html FILE or --json too" in outcome.stderr

@@ -101,10 +101,28 @@ def _papers(results: Results, rows: Iterable[int], models: Iterable[Evaluation])
     return [
         {
             "id": results.details[row].id,
-            "title": results.details[row].title,
+            "title": results.details[row].shown_title,
             "categories": list(results.details[row].categories),
             "listed": bool(results.truth.listed[row]),
             "scores": {item.scores.name: float(item.scores.values[row]) for item in models},
+            **_explained(results, row, models),
         }
         for row in told
     ]
+
+
+def _explained(results: Results, row: int, models: Iterable[Evaluation]) -> dict[str, Any]:
+    """Tell which words moved a paper's scores, where that was asked for; a figure that there is not is null."""
+    found = {item.scores.name: results.explanations.get((item.scores.name, row)) for item in models}
+    explained = {
+        name: {
+            "score": item.score,
+            "words": [
+                {key: None if value != value else value for key, value in asdict(effect).items()}  # noqa: PLR0124 - NaN
+                for effect in item.words
+            ],
+        }
+        for name, item in found.items()
+        if item is not None
+    }
+    return {"explanations": explained} if explained else {}

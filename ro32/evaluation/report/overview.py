@@ -109,6 +109,11 @@ def notes(results: Results) -> Markup:
         "intervals": f"{RESAMPLES:,} bootstrap resamples. Of intervals made so, from as many papers of the same kind, "
         f"about {LEVEL:.0%} hold the true figure. They say nothing of papers of another kind, nor of wrong lists.",
     }
+    if results.explanations:
+        meanings["words"] = (
+            "A marked word moved the score: the paper was scored again without it, wherever it stands, by the whole "
+            "model, and the figure is by how much it raised the log-odds. Words that say the same show little each."
+        )
     return section(
         "notes",
         "How to read this",

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from ro32.evaluation.comparison import Comparison
 from ro32.evaluation.details import Paper
 from ro32.evaluation.evaluate import CONFIDENT, Evaluation
+from ro32.evaluation.report.explained import effects, marked, strongest_words
 from ro32.evaluation.report.frame import colour
 from ro32.evaluation.report.markup import Markup, element, join
 from ro32.evaluation.report.parts import details, estimate, of_model, section, table
 from ro32.evaluation.report.table import MEASURED, MEASURES
 from ro32.evaluation.results import Results
+from ro32.explain import Explanation
 
 _SHOWN = 10
 """Papers of a list that are shown at once; the others are when they are asked for."""
@@ -113,6 +115,7 @@ def _list(results: Results, rows: Sequence[int], models: Sequence[Evaluation]) -
 
 def _paper(results: Results, row: int, models: Sequence[Evaluation]) -> Markup:
     paper = results.details[row]
+    explanation = results.explanations.get((models[0].scores.name, row)) if len(models) == 1 else None
     chips = (
         element("span", name, class_="chip own" if name == results.category else "chip") for name in paper.categories
     )
@@ -121,15 +124,20 @@ def _paper(results: Results, row: int, models: Sequence[Evaluation]) -> Markup:
         element("div", *(_score(results, item, row) for item in models), class_="scores"),
         element(
             "div",
-            element("p", _title(paper), class_="title"),
+            element("p", _title(paper, explanation), class_="title"),
             element("p", element("span", paper.id, class_="id"), *chips, _verdict(results, row, models), class_="meta"),
-            details("Abstract", element("p", element("bdi", paper.abstract))) if paper.abstract else None,
+            None if explanation is None else strongest_words(explanation),
+            details("Abstract", element("p", element("bdi", marked(paper.shown_abstract, explanation))))
+            if paper.abstract
+            else None,
+            None if explanation is None else details("Words", effects(explanation)),
         ),
     )
 
 
-def _title(paper: Paper) -> Markup:
-    text = element("bdi", paper.title or "(no title)")  # bdi: a title's direction of writing ends with the title
+def _title(paper: Paper, explanation: Explanation | None) -> Markup:
+    shown = marked(paper.shown_title, explanation) if paper.title else "(no title)"
+    text = element("bdi", shown)  # a title's direction of writing ends with the title
     return text if paper.url is None else element("a", text, href=paper.url, rel="noopener noreferrer")
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.evaluation.results import Results, measure, read_papers_to_tell
+from ro32.classifier import Classifier
+from ro32.evaluation.results import Results, explain_disagreements, measure, read_papers_to_tell
 from ro32.evaluation.scores import Scores, read_scores
 from ro32.evaluation.truth import TruthColumns, read_truth
 
@@ -42,14 +43,22 @@ def one_model(scores: Scores, papers_path: Path) -> Results:
 
 
 @pytest.fixture(scope="session")
+def explained(one_model: Results, classifier: Classifier) -> Results:
+    """The same, with the words that moved the scores of three disagreements of each kind."""
+    return replace(one_model, explanations=explain_disagreements(one_model, [classifier], 3, threads=1))
+
+
+@pytest.fixture(scope="session")
 def two_models(scores: Scores, papers_path: Path) -> Results:
     """The sample by the tiny bundle, at its own threshold and at another one."""
     return results_of([str(papers_path)], [scores, replace(scores, name="stricter", threshold=0.9)])
 
 
 @pytest.fixture(scope="session")
-def hostile(scores: Scores, papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Papers whose ids, titles, abstracts and categories are markup, and a model and a file of such names."""
+def hostile(
+    scores: Scores, papers_path: Path, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory
+) -> Results:
+    """Papers whose ids, titles, abstracts and categories are markup, some explained; model and file of such names."""
     path = tmp_path_factory.mktemp("hostile") / "<b onmouseover='x'>.parquet"
     attack = pl.Series(ATTACKS).gather(pl.int_range(2_000, eager=True) % len(ATTACKS))
     papers = pl.read_parquet(papers_path)
@@ -60,4 +69,5 @@ def hostile(scores: Scores, papers_path: Path, tmp_path_factory: pytest.TempPath
         categories=pl.format("{} {}", pl.col("categories"), pl.lit("<i>x</i>")),
     ).write_parquet(path)
     model = replace(scores, name="<img src=x onerror=alert(1)>", source="</script>", threshold=0.02)
-    return results_of([str(path)], [model], examples=200)
+    results = results_of([str(path)], [model], examples=200)
+    return replace(results, explanations=explain_disagreements(results, [classifier], 20, threads=1))

@@ -81,7 +81,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     found.driver.quit()
 
 
-@pytest.mark.parametrize("which", ["one_model", "two_models", "hostile"])
+@pytest.mark.parametrize("which", ["one_model", "two_models", "explained", "hostile"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 def test_it_shows_itself_without_network_complaint_or_sideways_scrolling(
     browser: Browser, which: str, width: int, request: pytest.FixtureRequest
@@ -167,6 +167,23 @@ def test_the_filter_finds_papers_among_the_hidden_ones_too(browser: Browser, one
     assert sum(row.is_displayed() for row in shown) == min(10, len(rows))
 
 
+def test_words_are_shown_inline_and_marked_in_the_text(browser: Browser, explained: Results) -> None:
+    browser.open(explained, width=PHONE)
+    row = int(explained.evaluations[0].disagreements.candidates[0])
+    explanation = explained.explanations[explained.evaluations[0].scores.name, row]
+    paper = browser.driver.find_element(By.CSS_SELECTOR, "#disagreements .papers > li")
+    shown = [part.text for part in paper.find_elements(By.CSS_SELECTOR, ".words .word") if part.is_displayed()]
+    assert [text.split()[0] for text in shown] == [effect.word for effect in explanation.strongest]
+    assert shown
+    for summary in paper.find_elements(By.TAG_NAME, "summary"):
+        summary.click()
+    marks = {mark.text.lower() for mark in paper.find_elements(By.TAG_NAME, "mark") if mark.is_displayed()}
+    assert marks == {effect.word for effect in explanation.strongest}
+    assert f"{explanation.strongest[0].score_without:.4f}" in paper.text
+    assert browser.run(f"return document.documentElement.scrollWidth <= {PHONE}")
+    assert browser.complaints() == []
+
+
 def test_hostile_texts_do_nothing_but_stand_there(browser: Browser, hostile: Results) -> None:
     browser.open(hostile)
     assert browser.driver.title == "cs.RO: ro32 evaluation"
@@ -218,11 +235,15 @@ return found;
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_all_text_can_be_read_against_what_is_behind_it(browser: Browser, two_models: Results, *, dark: bool) -> None:
-    browser.open(two_models, dark=dark)
+@pytest.mark.parametrize("which", ["two_models", "explained"])
+def test_all_text_can_be_read_against_what_is_behind_it(
+    browser: Browser, which: str, request: pytest.FixtureRequest, *, dark: bool
+) -> None:
+    browser.open(request.getfixturevalue(which), dark=dark)
     found = browser.run(CONTRASTS)
     assert isinstance(found, dict)
     assert len(found) > 20
+    assert ("MARK.up" in found) is (which == "explained")
     assert {name: ratio for name, ratio in found.items() if ratio < CONTRAST} == {}
 
 

@@ -21,7 +21,7 @@ def strict(schema: Any) -> Any:
     return [strict(item) for item in schema] if isinstance(schema, list) else schema
 
 
-@pytest.mark.parametrize("which", ["one_model", "two_models", "hostile"])
+@pytest.mark.parametrize("which", ["one_model", "two_models", "explained", "hostile"])
 def test_document_is_as_described(which: str, request: pytest.FixtureRequest) -> None:
     found = document(request.getfixturevalue(which))
     validate = fastjsonschema.compile(strict(json.loads(SCHEMA.read_text(encoding="utf-8"))))
@@ -55,3 +55,15 @@ def test_flips_have_both_scores_and_sides(two_models: Results) -> None:
     assert comparison["flips"] == comparison["better"] + comparison["worse"] > 0
     names = {model["name"] for model in found["models"]}
     assert all(set(paper["scores"]) == names for paper in comparison["told_flips"])
+
+
+def test_explanations_have_every_word_and_no_number_that_json_lacks(explained: Results) -> None:
+    (model,) = document(explained)["models"]
+    kinds = [model["disagreements"][kind] for kind in ("told_candidates", "told_missed")]
+    assert [sum("explanations" in paper for paper in told) for told in kinds] == [3, 3]
+    for paper in (told[0] for told in kinds):
+        found = paper["explanations"][model["name"]]
+        assert found["score"] == paper["scores"][model["name"]]
+        assert len(found["words"]) > 20
+        effects = [abs(word["log_odds"] or 0) for word in found["words"]]
+        assert effects == sorted(effects, reverse=True)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,16 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ro32.evaluation.report.explained import marked
 from ro32.evaluation.report.markup import VOID
 from ro32.evaluation.report.page import page
 from ro32.evaluation.results import Results
 from ro32.evaluation.scores import Scores
+from ro32.explain import Explanation, WordEffect
 from tests.evaluation.report.conftest import ATTACKS, results_of
 
 OWN_TAGS = (
     "html head meta title style body a header p h1 b main section h2 h3 div table caption thead tbody tr th td small "
     "figure svg g line text circle polyline rect desc dl dt dd label input output span ol li bdi details summary "
-    "article footer ul script fieldset legend"
+    "article footer ul script fieldset legend mark"
 )
 """All elements that the page is made of."""
 
@@ -49,7 +52,7 @@ class Reader(HTMLParser):
         return [str(attributes[name]) for _, attributes in self.tags if name in attributes]
 
 
-@pytest.fixture(params=["one_model", "two_models", "hostile"])
+@pytest.fixture(params=["one_model", "two_models", "explained", "hostile"])
 def text(request: pytest.FixtureRequest) -> str:
     return page(request.getfixturevalue(request.param))
 
@@ -100,6 +103,35 @@ def test_one_model_has_no_switch_and_no_flips(one_model: Results, two_models: Re
     assert "data-model" not in {name for _, attributes in alone.tags for name in attributes}
     assert "flips" in both.attributes("id")
     assert both.attributes("data-marker") == ["0", "1"]
+
+
+def test_words_are_marked_where_a_paper_is_explained_and_nowhere_else(explained: Results, one_model: Results) -> None:
+    assert "<mark" not in page(one_model)
+    assert "A marked word" not in page(one_model)
+    text = page(explained)
+    assert text.count('<p class="words">') == len(explained.explanations) == 6
+    assert "A marked word" in text
+    for explanation in explained.explanations.values():
+        assert f"Scored in full: {explanation.score:.4f}" in text
+
+
+def test_marks_leave_a_text_as_it_is() -> None:
+    effects = [
+        WordEffect(word=word, places=1, score_without=0.5, log_odds=moved)
+        for word, moved in (("robot", 2.0), ("b", -1.0), ("lt", 0.5), ("arm", 0.01))
+    ]
+    explanation = Explanation(id="", title="", abstract="", score=0.9, label=None, words=tuple(effects))
+    text = "A <b>Robot</b> & a robot's arm; &lt; robot"
+    found = marked(text, explanation)
+    assert unescape(re.sub("</?mark[^>]*>", "", found)) == text
+    assert re.findall(r'<mark class="(\w+)">(.*?)</mark>', found) == [
+        ("down", "b"),
+        ("up", "Robot"),
+        ("down", "b"),
+        ("up", "lt"),
+        ("up", "robot"),
+    ]
+    assert marked(text, None) == escape(text)
 
 
 def test_without_examples_papers_are_counted_and_not_listed(one_model: Results) -> None:
