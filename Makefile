@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PAPERS ?= tests/data/papers.parquet
 LABELS ?= labels.parquet
+REPORT ?= report.html
 DUMP ?= papers.parquet
 CHECKPOINT ?= checkpoint
 BENCH ?= short
@@ -32,6 +33,10 @@ help: ## list the targets
 .PHONY: score
 score: $(score_env) ## label papers: PAPERS=dump.parquet LABELS=labels.parquet (default: the sample of 2,000)
 	.venv/score/bin/ro32-score $(PAPERS) -o $(LABELS)
+
+.PHONY: report
+report: $(score_env) ## measure labels by arXiv's categories: PAPERS and LABELS as above, REPORT=report.html
+	.venv/score/bin/ro32-eval $(PAPERS) --labels $(LABELS) --html $(REPORT)
 
 .PHONY: model
 model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folder of train.parquet and validation.parquet
