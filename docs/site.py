@@ -1,6 +1,7 @@
 """What the site has that docs/ has not: pages from the project's root, and links that lead there. A hook of MkDocs."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 
@@ -11,6 +12,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 FROM_ROOT = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
 """Pages of the site that are files of the root, by name there."""
+WORD_CHARS = 26
+"""Up to so many a word of code is kept on one line: as many as stand beside a bullet on a small phone."""
+_INLINE = re.compile(r"<code>([^<]*)</code>")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -21,8 +25,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
-    """Let links lead to pages of the site; what is not on the site keeps its words and loses its link."""
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let links lead to pages of the site; what is not on the site keeps its words and loses its link.
+
+    A link whose words are the file's name is called as the menu calls the page.
+    """
+    titles = dict(_titles(config.nav))
     in_root = {page: name for name, page in FROM_ROOT.items()}
     at = PurePosixPath(
         in_root.get(page.file.src_uri, f"docs/{page.file.src_uri}")
@@ -37,7 +45,32 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
         uri = FROM_ROOT.get(meant, meant.removeprefix("docs/"))
         if files.get_file_from_path(uri) is None:
             return words
+        words = titles.get(uri, words) if words.endswith(".md") else words
         found = relpath(uri, str(PurePosixPath(page.file.src_uri).parent))
         return f"{mark}[{words}]({found}{'#' + anchor if anchor else ''})"
 
     return _LINK.sub(lead, markdown)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Keep words of code within a line together: a browser would break them at any hyphen, and "--" is no option."""
+    parts = re.split(r"(<pre.*?</pre>)", html, flags=re.DOTALL)
+    return "".join(part if part.startswith("<pre") else _INLINE.sub(_together, part) for part in parts)
+
+
+def _together(match: re.Match[str]) -> str:
+    words = re.sub(rf"(?<!\S)(?=\S*-)\S{{1,{WORD_CHARS}}}(?!\S)", r'<span class="word">\g<0></span>', match[1])
+    return f"<code>{words}</code>"
+
+
+def _titles(nav: object) -> Iterator[tuple[str, str]]:
+    """Yield the pages of a menu, each with what it is called there."""
+    if isinstance(nav, list):
+        for item in nav:
+            yield from _titles(item)
+    elif isinstance(nav, dict):
+        for title, target in nav.items():
+            if isinstance(target, str):
+                yield target, title
+            else:
+                yield from _titles(target)

@@ -11,6 +11,7 @@ from ro32.bundle import Bundle
 from ro32.views import ViewName
 from tests.docs.commands import ROOT, command_named, context_of
 from tests.docs.manual import MANUAL, pages
+from tests.docs.reference import REFERENCE, reference
 
 README = ROOT / "README.md"
 CASCADE = ROOT / "docs" / "cascade.md"
@@ -86,7 +87,7 @@ def help_text(name: str) -> str:
 
 
 def main() -> None:
-    """Write README.md, the certificate's page and the manual pages anew."""
+    """Write README.md, the certificate's page, the manual pages and the reference anew."""
     for page, refreshed in ((README, refresh), (CASCADE, refresh_cascade)):
         page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
     for stale in MANUAL.glob("*.1"):
@@ -94,6 +95,7 @@ def main() -> None:
     MANUAL.mkdir(exist_ok=True)
     for path, text in pages():
         path.write_text(text, encoding="utf-8")
+    REFERENCE.write_text(reference(), encoding="utf-8")
 
 
 if __name__ == "__main__":

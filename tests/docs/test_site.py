@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import pytest
 
 from tests.docs.commands import ROOT, SCRIPTS, command_named
 from tests.docs.manual import MANUAL, pages
+from tests.docs.reference import REFERENCE, reference
 from tests.docs.tables import DOCS
 
 
@@ -37,11 +39,44 @@ def test_every_page_is_there_and_links_lead_to_it(site: Path) -> None:
     assert {"operations/", "threshold/", "model/"} <= set(re.findall(r'href="([\w-]+/)"', home))
 
 
+def test_the_reference_is_fresh() -> None:
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "run `make docs`"
+
+
 def test_the_reference_has_every_option(site: Path) -> None:
-    reference = (site / "reference" / "commands" / "index.html").read_text(encoding="utf-8")
+    page = (site / "reference" / "commands" / "index.html").read_text(encoding="utf-8")
+    shown = re.sub("<[^>]+>", "", page)
     for name in SCRIPTS:
         for option in options_of(command_named(name)):
-            assert f"{max(option.opts, key=len)}</code>" in reference, option.opts
+            assert re.search(rf"{max(option.opts, key=len)}(?![\w-]).*: \w", shown), option.opts
+    assert "0<x<=1" in unescape(shown)
+
+
+def test_the_site_is_dark_where_the_reader_wants_it(site: Path) -> None:
+    """The theme looks at the system's preference only if the page has its switch."""
+    home = (site / "index.html").read_text(encoding="utf-8")
+    media = re.findall(r'data-md-color-media="([^"]*)"[^>]*name="__palette"', re.sub(r"\s+", " ", home))
+    assert media == [f"(prefers-color-scheme{scheme})" for scheme in ("", ": light", ": dark")]
+
+
+def test_every_page_is_in_the_menu(site: Path) -> None:
+    """A page that only a link leads to is found by nobody."""
+    home = (site / "index.html").read_text(encoding="utf-8")
+    pages = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")} - {"."}
+    assert pages <= {target.rstrip("/") for target in re.findall(r'<a href="([\w/-]+/)" class="md-nav__link"', home)}
+
+
+def test_options_are_not_broken_at_their_hyphens(site: Path) -> None:
+    text = (site / "threshold" / "index.html").read_text(encoding="utf-8")
+    assert '<code><span class="word">--target-precision</span> 0.95</code>' in text
+    assert '<span class="word">' not in "".join(re.findall(r"<pre>.*?</pre>", text, re.DOTALL))
+
+
+def test_links_are_called_as_the_menu_calls_their_pages(site: Path) -> None:
+    text = (site / "operations" / "index.html").read_text(encoding="utf-8")
+    assert ">Report, metrics, log lines</a> describes" in text
+    for page in site.rglob("*.html"):
+        assert not re.search(r"<a href=[^>]*>[\w/]+\.md</a>", page.read_text(encoding="utf-8")), page
 
 
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
