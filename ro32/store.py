@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ro32.bundle import MANIFEST, SHIPPED, Bundle, Manifest, sha256, shipped_folder
 from ro32.errors import BundleError, OutputError, UsageError
+from ro32.nearest import nearest
 from ro32.publish import publish
 
 _NAME = re.compile(r"\w[\w.-]*")
@@ -65,14 +66,21 @@ def find(bundle: Path | None, store: Path) -> Path:
         bundle: A folder, or else the name of a bundle in the store or of the one that comes with ro32, which None
             means too.
         store: The folder of installed bundles.
+
+    Raises:
+        BundleError: It is a name, and no bundle has it.
     """
     if bundle is None:
         return shipped_folder()
     with suppress(OSError):  # what cannot be looked at is told when it is read
         if not bundle.exists() and bundle.name == str(bundle):
-            return next(
-                (path for path in (store / bundle, shipped_folder()) if path.is_dir() and path.name == bundle.name),
-                bundle,
+            for path in (store / bundle, shipped_folder()):
+                if path.is_dir() and path.name == bundle.name:
+                    return path
+            names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
+            raise BundleError(
+                f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "
+                "ro32-bundle list tells which there are"
             )
     return bundle
 

@@ -18,7 +18,7 @@ from ro32.bundle import Bundle
 from ro32.cli.bundles import command
 from ro32.cli.score import command as score_command
 from ro32.labels import read_provenance
-from tests.command_line import Invoke, Outcome
+from tests.command_line import Invoke, Outcome, Score
 
 Call = Callable[..., Outcome]
 
@@ -252,3 +252,13 @@ def test_version_names_the_bundle(invoke: Invoke) -> None:
         assert text.startswith("ro32, version ")
         assert f"bundle {shipped.manifest.name}, cs.RO from " in text
         assert shipped.digest[:12] in text
+
+
+def test_a_bundle_that_there_is_not_is_asked_after_by_the_nearest_name(
+    call: Call, tiny_bundle: Path, source: Path, score: Score
+) -> None:
+    assert call("install", tiny_bundle, "--name", "cs.CV-large").code == 0
+    for given, meant in (("cs.R0", "cs.RO"), ("cs.CV-lage", "cs.CV-large")):
+        done = score(source, "-o", source.with_name("labels.parquet"), bundle=Path(given))
+        assert done.code == 78
+        assert f"no installed bundle; did you mean '{meant}'?" in done.stderr

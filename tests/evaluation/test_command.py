@@ -250,3 +250,9 @@ def test_the_table_explains_nothing(invoke: Invoke, few: Path, tiny_bundle: Path
     outcome = invoke(command, [few, "--bundle", tiny_bundle, "--explain", "1"])
     assert outcome.code == 2
     assert "give --html FILE or --json too" in outcome.stderr
+
+
+def test_a_category_that_no_paper_has_is_asked_after(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
+    outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--category", "cs.R0"])
+    assert outcome.code == 65
+    assert "no paper is listed in cs.R0; did you mean 'cs.RO'?" in outcome.stderr
