@@ -46,7 +46,11 @@ def disagreements(results: Results) -> Markup:
         "disagreements",
         "Disagreements",
         element(
-            "p", "Where a model is sure and arXiv says otherwise, either may be right: read the abstract and decide."
+            "p",
+            "Where a model is sure and arXiv says otherwise, either may be right: read the abstract and decide.",
+            " Where words stand below a title, they raised (+) or lowered (\N{MINUS SIGN}) the score."
+            if results.explanations
+            else None,
         ),
         *(
             of_model(results, model, _candidates(results, item), _missed(results, item))
