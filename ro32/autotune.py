@@ -20,7 +20,7 @@ from ro32.classifier import Classifier
 from ro32.errors import InputDataError
 from ro32.job import Settings
 from ro32.papers import read_parts
-from ro32.plan import find_files, make_plan
+from ro32.plan import find_inputs, make_plan
 from ro32.processor import available_cores, processor_name
 
 SECONDS = 30.0
@@ -119,7 +119,7 @@ def remembered_threads(classifier: Classifier, cache: Path | None = None) -> int
 
 
 def _first_papers(inputs: Sequence[str], classifier: Classifier, settings: Settings) -> list[tuple[str, str]]:
-    plan = make_plan(find_files(inputs), settings.columns, MOST_PAPERS, settings.max_expansion)
+    plan = make_plan(find_inputs(inputs, settings.stores), settings.columns, MOST_PAPERS, settings.max_expansion)
     texts = chain.from_iterable(
         zip(papers.titles, papers.abstracts, strict=True)
         for _, papers in read_parts(plan.parts, plan.columns, plan.id_type)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow.csv import ConvertOptions, CSVStreamingReader, ParseOptions, ReadOptions, open_csv
 
 from ro32.errors import DISK_ERRNOS, InputDataError, ReadWriteError
+from ro32.files import InputFile
 
 DELIMITERS = ",\t;"
 _BLOCK_BYTES = 4 << 20
@@ -35,7 +36,7 @@ def delimiter_of(head: bytes) -> str | None:
     return found if found in text else None
 
 
-def read_schema(path: Path) -> tuple[pa.Schema, int]:
+def read_schema(path: InputFile) -> tuple[pa.Schema, int]:
     """Return the columns, all of strings, and the number of rows.
 
     Raises:
@@ -47,7 +48,7 @@ def read_schema(path: Path) -> tuple[pa.Schema, int]:
     return pa.schema([(name, pa.string()) for name in names]), rows
 
 
-def read_batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def read_batches(path: InputFile, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some columns in small batches, as strings.
 
     Args:
@@ -82,7 +83,7 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.R
         ) from error
 
 
-def _open(path: Path, columns: Sequence[str]) -> CSVStreamingReader | None:
+def _open(path: InputFile, columns: Sequence[str]) -> CSVStreamingReader | None:
     """Open a file for reading; None where it has a head line and nothing else, which pyarrow takes for an error."""
     names, delimiter = _names(path), _delimiter(path)
     with path.open("rb") as file:
@@ -90,7 +91,7 @@ def _open(path: Path, columns: Sequence[str]) -> CSVStreamingReader | None:
         if head.count(b"\n") == 1 and head.endswith(b"\n"):
             return None
     return open_csv(
-        path,
+        path if isinstance(path, Path) else path.open("rb"),
         read_options=ReadOptions(block_size=_BLOCK_BYTES, use_threads=False, encoding="utf8"),
         parse_options=ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=ConvertOptions(
@@ -102,15 +103,15 @@ def _open(path: Path, columns: Sequence[str]) -> CSVStreamingReader | None:
     )
 
 
-def _head(path: Path) -> bytes:
+def _head(path: InputFile) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEAD_BYTES)
 
 
-def _delimiter(path: Path) -> str:
+def _delimiter(path: InputFile) -> str:
     return delimiter_of(_head(path)) or DELIMITERS[0]
 
 
-def _names(path: Path) -> list[str]:
+def _names(path: InputFile) -> list[str]:
     head = _head(path).removeprefix(_BOM)
     return next(csv.reader(io.StringIO(head.decode(errors="replace")), delimiter=delimiter_of(head) or DELIMITERS[0]))

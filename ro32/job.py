@@ -9,10 +9,12 @@ from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.drift import DEFAULT_MAX_DRIFT
 from ro32.errors import UsageError
+from ro32.files import full_name
 from ro32.papers import Columns
 from ro32.parquet import DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS, Plan
 from ro32.processor import available_cores
+from ro32.remote.client import StoreSettings
 from ro32.screen import DEFAULT_AUDIT_SHARE, Screen
 
 
@@ -40,6 +42,7 @@ class Settings:
         cascade: Whether papers that the linear view is sure of are scored by it alone.
         audit_share: Share of these papers that are scored in full all the same, 0 to 1.
         strict_cascade: Publish nothing where that sample contradicts the bundle's certificate.
+        stores: How object stores are asked.
     """
 
     threads: int = field(default_factory=available_cores)
@@ -54,6 +57,7 @@ class Settings:
     cascade: CascadeMode = CascadeMode.AUTO
     audit_share: float = DEFAULT_AUDIT_SHARE
     strict_cascade: bool = False
+    stores: StoreSettings = field(default_factory=StoreSettings)
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -94,7 +98,7 @@ class Job:
     def fingerprint(self) -> str:
         """SHA-256 in hex of all that the parts depend on: runs of equal fingerprint may share finished parts."""
         plan = self.plan
-        sources = [(str(source.path.resolve()), source.rows, source.identity) for source in plan.sources]
+        sources = [(full_name(source.path), source.rows, source.identity) for source in plan.sources]
         classifier = self.classifier
         model = classifier.scoring_digest, classifier.digest, classifier.decision  # the latter two for the labels
         settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones

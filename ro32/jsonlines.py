@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
 from ro32.errors import InputDataError
+from ro32.files import InputFile
 from ro32.parquet import unreadable
 
 _BYTES_PER_BLOCK = 16 << 20
@@ -19,7 +19,7 @@ _ROWS_PER_BATCH = 2_048
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_schema(path: Path) -> tuple[pa.Schema, int]:
+def read_schema(path: InputFile) -> tuple[pa.Schema, int]:
     """Return the columns that the first object has, all of strings, and the number of objects.
 
     Raises:
@@ -42,7 +42,7 @@ def read_schema(path: Path) -> tuple[pa.Schema, int]:
     return pa.schema([(name, pa.string()) for name in names]), rows
 
 
-def read_batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def read_batches(path: InputFile, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some fields of the objects, as strings: null where an object lacks one.
 
     Args:
@@ -71,7 +71,7 @@ def read_batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.R
                 row += batch.num_rows
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+def _blocks(path: InputFile) -> Iterator[tuple[int, list[bytes]]]:
     """Yield some thousand lines at a time, with the number of the first; none is read further than it may be long."""
     first, lines, size = 1, list[bytes](), 0
     try:
@@ -93,6 +93,6 @@ def _blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
         raise unreadable(path, error) from error
 
 
-def _damaged(path: Path, first: int, count: int, error: Exception) -> InputDataError:
+def _damaged(path: InputFile, first: int, count: int, error: Exception) -> InputDataError:
     where = f"lines {first} to {first + count - 1}"
     return InputDataError(f"{path}, {where}: expected one JSON object a line: {' '.join(str(error).split())}")

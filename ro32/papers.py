@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from ro32 import sources
 from ro32.errors import InputDataError, UsageError
+from ro32.files import InputFile
 from ro32.nearest import nearest
 from ro32.outcomes import Hashes
 from ro32.text import content_hash, normalize
@@ -50,7 +50,7 @@ class Part:
     """
 
     index: int
-    path: Path
+    path: InputFile
     start: int
     rows: int
 
@@ -79,7 +79,7 @@ class Papers:
         return len(self.titles)
 
 
-def check_schema(path: Path, schema: pa.Schema, columns: Columns) -> None:
+def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
     """Check a file's columns against the input contract.
 
     Raises:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error
+from ro32.files import InputFile, for_arrow, size_of
 
 DEFAULT_MAX_EXPANSION = 100.0
 """Uncompressed bytes that a file may announce for each byte it has. Dumps of arXiv, compressed with zstd, have 3.5."""
@@ -22,11 +23,13 @@ ALWAYS_ALLOWED_BYTES = 64 << 20
 _READ_ROWS = 2_048
 """Rows decoded at once: what bounds memory when a file is one huge row group."""
 _READ_BUFFER_BYTES = 1 << 20
+_REQUEST_BYTES = 8 << 20
+"""Of one column at once, where each read is a request and waits for its answer."""
 _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What pyarrow raises for unreadable content, the last for a column's name. An OSError of the system has a number."""
 
 
-def read_footer(path: Path, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
+def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
     """Return a file's schema and the number of rows that its footer announces.
 
     Args:
@@ -58,7 +61,7 @@ def read_footer(path: Path, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tup
         raise InputDataError(f"{path}: {kind}; get the file again") from error
 
 
-def unreadable(path: Path, error: OSError) -> Ro32Error:
+def unreadable(path: InputFile, error: OSError) -> Ro32Error:
     """Return what to raise when the operating system refuses to open or read an input file."""
     if error.errno in DISK_ERRNOS:
         return ReadWriteError(f"{path}: reading failed: {error.strerror}; run again")
@@ -92,7 +95,7 @@ class _NoBytes(io.RawIOBase):
         raise _NothingReadError
 
 
-def _check_columns(path: Path, footer: pq.FileMetaData) -> None:
+def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
     """Let pyarrow look at what the footer says of each column, in a way that it survives.
 
     Asked for a column's metadata directly, pyarrow 26 ends the process if they contradict themselves ("terminate called
@@ -101,18 +104,18 @@ def _check_columns(path: Path, footer: pq.FileMetaData) -> None:
     Raises:
         OSError: They do.
     """
-    file = pq.ParquetFile(_NoBytes(path.stat().st_size), metadata=footer)
+    file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer)
     for group in range(footer.num_row_groups):
         with suppress(_NothingReadError):
             next(file.iter_batches(batch_size=1, row_groups=[group], use_threads=False), None)
 
 
-def _check_expansion(path: Path, footer: pq.FileMetaData, limit: float) -> None:
+def _check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> None:
     """Refuse, before anything is decoded, a file that would become far larger than it is.
 
     Every column counts, read or not, and each on its own too: else a large file could hide a small bomb.
     """
-    size, total = path.stat().st_size, 0
+    size, total = size_of(path), 0
     for group in range(footer.num_row_groups):
         for index in range(footer.num_columns):
             chunk = footer.row_group(group).column(index)
@@ -133,7 +136,7 @@ def _allow(where: str, announced: int, stored: int, limit: float) -> None:
         )
 
 
-def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
+def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some columns of a file in small batches, every value validated.
 
     Args:
@@ -158,7 +161,12 @@ def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Itera
                     row += rows
                     continue
                 where = f"{path}, row group {group}"
-                batches = file.iter_batches(batch_size=_READ_ROWS, row_groups=[group], columns=list(columns))
+                batches = file.iter_batches(
+                    batch_size=_READ_ROWS,
+                    row_groups=[group],
+                    columns=list(columns),
+                    use_threads=isinstance(path, Path),  # a thread of pyarrow's that waits for a store takes no signal
+                )
                 for batch in batches:
                     for name in columns:
                         if name not in batch.schema.names:  # the schema is told twice in a file
@@ -174,12 +182,12 @@ def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Itera
         raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _open(path: InputFile) -> pq.ParquetFile:
     return pq.ParquetFile(
-        path,
+        for_arrow(path),
         page_checksum_verification=True,
         pre_buffer=False,
-        buffer_size=_READ_BUFFER_BYTES,
+        buffer_size=_READ_BUFFER_BYTES if isinstance(path, Path) else _REQUEST_BYTES,
         memory_map=False,
     )
 

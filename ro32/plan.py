@@ -12,7 +12,11 @@ import pyarrow as pa
 
 from ro32 import parquet, sources
 from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
+from ro32.files import Identity, InputFile, identity_of
 from ro32.papers import Columns, Part, check_schema, is_text
+from ro32.remote.client import StoreSettings
+from ro32.remote.objects import find_objects
+from ro32.remote.urls import is_url
 
 DEFAULT_PART_ROWS = 10_000
 _HIDDEN = (".", "_")
@@ -27,13 +31,13 @@ class Source:
         path: The file.
         rows: Rows that it announces.
         id_type: Type of its ids.
-        identity: Device, inode, size in bytes and time of modification in ns.
+        identity: What tells it from what may come in its place.
     """
 
-    path: Path
+    path: InputFile
     rows: int
     id_type: pa.DataType
-    identity: tuple[int, int, int, int]
+    identity: Identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +67,22 @@ class Plan:
         sources = [(source.path.name, source.rows, *source.identity[2:]) for source in self.sources]
         return hashlib.sha256(repr(sources).encode()).hexdigest()
 
-    def check_unchanged(self) -> None:
+    def check_unchanged(self, after: Part | None = None) -> None:
         """Check that the input is still the one that was planned.
+
+        Args:
+            after: The part that was just read. Of objects in stores only its own is asked for then: whatever the others
+                are by now, no other version of them will be read.
 
         Raises:
             TryAgainError: A file was written to, replaced or removed.
+            UnreachableError: A store failed.
         """
         for source in self.sources:
+            if after is not None and not isinstance(source.path, Path) and source.path != after.path:
+                continue
             try:
-                unchanged = _identity(source.path) == source.identity
+                unchanged = _is_unchanged(source)
             except OSError:
                 unchanged = False
             if not unchanged:
@@ -127,8 +138,24 @@ def _give_up(error: OSError) -> NoReturn:
     raise error
 
 
+def find_inputs(inputs: Sequence[str], stores: StoreSettings) -> list[InputFile]:
+    """Resolve inputs as `find_files` does, and URLs to objects in stores, which come behind all local files.
+
+    Args:
+        inputs: Files, folders, patterns and URLs of any of these.
+        stores: How stores are asked.
+
+    Raises:
+        UsageError: The package for stores is missing, or a URL is none or not allowed.
+        InputMissingError: An input names nothing, or may not be looked at.
+        ReadWriteError: The disk or the store failed.
+    """
+    local = find_files([text for text in inputs if not is_url(text)])
+    return [*local, *find_objects([text for text in inputs if is_url(text)], stores)]
+
+
 def make_plan(
-    files: Sequence[Path],
+    files: Sequence[InputFile],
     columns: Columns,
     part_rows: int = DEFAULT_PART_ROWS,
     max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
@@ -162,9 +189,9 @@ def make_plan(
     )
 
 
-def _describe(path: Path, columns: Columns, max_expansion: float) -> Source:
+def _describe(path: InputFile, columns: Columns, max_expansion: float) -> Source:
     try:
-        identity = _identity(path)  # before the first byte is read, so that no later change goes unnoticed
+        identity = identity_of(path)  # before the first byte is read, so that no later change goes unnoticed
     except OSError as error:
         raise parquet.unreadable(path, error) from error
     schema, rows = sources.read_schema(path, max_expansion)
@@ -172,9 +199,10 @@ def _describe(path: Path, columns: Columns, max_expansion: float) -> Source:
     return Source(path=path, rows=rows, id_type=schema.field(columns.id).type, identity=identity)
 
 
-def _identity(path: Path) -> tuple[int, int, int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+def _is_unchanged(source: Source) -> bool:
+    if isinstance(source.path, Path):
+        return identity_of(source.path) == source.identity
+    return source.path.is_unchanged()
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:

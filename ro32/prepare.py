@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ro32.classifier import Classifier
 from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
+from ro32.files import InputFile
 from ro32.job import Job, OnError, Settings
 from ro32.journal import Journal, Stage
-from ro32.plan import find_files, make_plan
+from ro32.plan import find_inputs, make_plan
 from ro32.screen import choose_screen
 from ro32.skip import leave_out_damaged
 
@@ -18,7 +19,7 @@ def prepare(
     """Plan a run. Nothing is written.
 
     Args:
-        inputs: Parquet files, folders or glob patterns.
+        inputs: Files, folders, glob patterns, or URLs of these.
         target: The labels file.
         classifier: The model.
         settings: How to score.
@@ -33,7 +34,7 @@ def prepare(
     """
     journal.enter(Stage.PLAN)
     screen = choose_screen(classifier.manifest, classifier.decision, settings.cascade, settings.audit_share)
-    files = find_files(inputs)
+    files = find_inputs(inputs, settings.stores)
     target = resolve_output(target, files)
     if settings.on_error is OnError.SKIP_FILE:
         journal.enter(Stage.VERIFY)
@@ -47,7 +48,7 @@ def prepare(
     return journal.job
 
 
-def resolve_output(path: Path, inputs: Sequence[Path]) -> Path:
+def resolve_output(path: Path, inputs: Sequence[InputFile]) -> Path:
     """Follow an output's links; refuse one in no folder, one that is a folder, or one of the inputs under any name.
 
     Args:
@@ -67,7 +68,8 @@ def resolve_output(path: Path, inputs: Sequence[Path]) -> Path:
         if resolved.is_dir():
             raise OutputError(f"{path} is a folder; name a file in it")
         for file in inputs if resolved.exists() else ():
-            if file.exists() and file.samefile(resolved):  # by device and inode: sees through links of both kinds
+            # By device and inode, which see through links of both kinds.
+            if isinstance(file, Path) and file.exists() and file.samefile(resolved):
                 raise OutputError(f"{path} is the input file {file} itself; name another file")
     except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:

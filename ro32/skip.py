@@ -5,17 +5,17 @@ same files from the first paper to the last, and no file is in the labels in par
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ro32 import sources
 from ro32.errors import InputDataError
+from ro32.files import InputFile
 from ro32.journal import SkippedFile
 from ro32.papers import Columns, check_schema
 
 
 def leave_out_damaged(
-    files: Sequence[Path], columns: Columns, max_expansion: float
-) -> tuple[list[Path], list[SkippedFile]]:
+    files: Sequence[InputFile], columns: Columns, max_expansion: float
+) -> tuple[list[InputFile], list[SkippedFile]]:
     """Decode every file, and tell the sound ones from those that are not what an input should be.
 
     Args:
@@ -31,7 +31,7 @@ def leave_out_damaged(
         InputMissingError: A file does not exist or may not be read: that is no damage, and mended elsewhere.
         ReadWriteError: The disk failed.
     """
-    sound: list[Path] = []
+    sound: list[InputFile] = []
     skipped: list[SkippedFile] = []
     first: InputDataError | None = None
     for path in files:
@@ -47,7 +47,7 @@ def leave_out_damaged(
     return sound, skipped
 
 
-def _verify(path: Path, columns: Columns, max_expansion: float) -> None:
+def _verify(path: InputFile, columns: Columns, max_expansion: float) -> None:
     schema, announced = sources.read_schema(path, max_expansion)
     check_schema(path, schema, columns)
     rows = sum(batch.num_rows for _, batch in sources.read_batches(path, columns.names))

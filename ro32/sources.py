@@ -6,13 +6,13 @@ run is planned: its rows are counted, and its last line was read, before the fir
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from pathlib import Path
 
 import pyarrow as pa
 
 from ro32 import delimited, jsonlines, parquet
 from ro32.delimited import delimiter_of
 from ro32.errors import InputDataError
+from ro32.files import InputFile, size_of
 
 _HEAD_BYTES = 64 << 10
 """Enough for the names of columns; no more of a file is looked at to recognize it."""
@@ -36,7 +36,7 @@ def recognize(head: bytes) -> Format | None:
     return Format.DELIMITED if delimiter_of(head) else None
 
 
-def read_schema(path: Path, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
+def read_schema(path: InputFile, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
     """Return a file's columns and the number of its rows.
 
     Args:
@@ -56,11 +56,11 @@ def read_schema(path: Path, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION
         case Format.PARQUET:
             return parquet.read_footer(path, max_expansion)
         case None:
-            kind = "is none of Parquet, JSON lines and CSV, or is damaged" if path.stat().st_size else "is empty"
+            kind = "is none of Parquet, JSON lines and CSV, or is damaged" if size_of(path) else "is empty"
             raise InputDataError(f"{path}: {kind}; get the file again, or convert it")
 
 
-def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
+def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some columns of a file in small batches, every value validated.
 
     Args:
@@ -85,7 +85,7 @@ def read_batches(path: Path, columns: Sequence[str], from_row: int = 0) -> Itera
             yield from parquet.read_batches(path, columns, from_row)
 
 
-def format_of(path: Path) -> Format | None:
+def format_of(path: InputFile) -> Format | None:
     """Tell a file's form by its content; None where it has none that is known.
 
     Raises:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from ro32 import sources
 from ro32.classifier import Classifier
 from ro32.errors import TryAgainError
+from ro32.files import for_arrow
 from ro32.job import Job, Settings
 from ro32.journal import Journal, SkippedFile, Stage
 from ro32.lock import holder
@@ -152,7 +153,7 @@ def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:
         if sources.format_of(source.path) is not sources.Format.PARQUET:
             ids += _ID_BYTES * source.rows
             continue
-        footer = pq.read_metadata(source.path)
+        footer = pq.read_metadata(for_arrow(source.path))
         for group in range(footer.num_row_groups):
             chunks = (footer.row_group(group).column(index) for index in range(footer.num_columns))
             ids += sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == job.plan.columns.id)

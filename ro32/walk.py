@@ -133,7 +133,7 @@ def _finish_parts(
     )
     for part, finished in parts:
         journal.enter(Stage.KEEP)
-        plan.check_unchanged()
+        plan.check_unchanged(after=part)
         store.save(part, finished)
         journal.done += finished.counts
         parts_done += 1

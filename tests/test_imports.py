@@ -15,6 +15,8 @@ HEAVY = {
     "matplotlib",
     "huggingface_hub",
     "prometheus_client",
+    "obstore",
+    "boto3",
 }
 
 

@@ -1,6 +1,7 @@
 """Lines on stderr: sentences for people, or JSON objects for machines, each with the run's id."""
 
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from functools import partial
 
 from tqdm import tqdm
 
+import ro32.remote
 from ro32.cli.process import BUG, ToldError, code_for, reason_of
 from ro32.errors import Interrupted
 from ro32.journal import Warned
+from ro32.remote.urls import redact
 
 
 class LogFormat(StrEnum):
@@ -21,6 +24,17 @@ class LogFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class _Tries(logging.Handler):
+    """Hands messages on."""
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell("retry", record.getMessage())
 
 
 class Log:
@@ -48,7 +62,7 @@ class Log:
         """Tell what goes on.
 
         Args:
-            event: "progress" or "summary".
+            event: "progress", "retry" or "summary".
             message: The sentence.
             fields: JSON values, which only JSON lines hold.
         """
@@ -58,6 +72,21 @@ class Log:
     def warn(self, warned: Warned) -> None:
         """Tell what an operator should know."""
         self._write("warning", warned.kind, warned.message, f"{self._name}: warning: {warned.message}", {})
+
+    @contextmanager
+    def tries(self) -> Iterator[None]:
+        """Tell of every request to a store that is tried again."""
+        handler = _Tries(self.info)
+        logger = logging.getLogger(ro32.remote.__name__)
+        before = logger.level, logger.propagate
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.level, logger.propagate = before
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -80,7 +109,7 @@ class Log:
             raise ToldError(code) from raised
 
     def _write(self, level: str, event: str, message: str, text: str, fields: dict[str, object]) -> None:
-        line = text
+        line = redact(text)
         if self._json:
             head = {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -89,5 +118,5 @@ class Log:
                 "run_id": self._run_id,
                 "message": message,
             }
-            line = json.dumps(head | fields, ensure_ascii=False)
+            line = redact(json.dumps(head | fields, ensure_ascii=False))
         tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it anew below

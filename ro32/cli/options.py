@@ -171,6 +171,13 @@ _OPTIONS: tuple[Decorator, ...] = (
         default=OnError.STOP.value,
         help="What to do about a damaged file among several: publish nothing, or leave it out.",
     ),
+    _option(
+        "--endpoint-url",
+        metavar="URL",
+        show_default="AWS_ENDPOINT_URL, else Amazon's",
+        help="Where s3:// names are looked for: any store that speaks S3.",
+    ),
+    _option("--allow-http", is_flag=True, help="Read papers from web addresses, https:// and http://, too."),
     _option("--report", metavar="FILE", type=_PATH, help="Write what the run did as JSON, also when it fails."),
     _option(
         "--metrics-file",

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from ro32.errors import Interrupted, Ro32Error
+from ro32.remote.urls import redact
 
 BUG = 70
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -60,10 +61,10 @@ def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> i
         error = reason_of(raised)
         code = code_for(error)
         if code == BUG:
-            traceback.print_exc()
+            click.echo(redact(traceback.format_exc()), err=True, nl=False)
             click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
         else:
-            click.echo(f"{command.name}: {error}", err=True)
+            click.echo(redact(f"{command.name}: {error}"), err=True)
         return code
     return 0
 

@@ -26,9 +26,10 @@ from ro32.job import OnError, Settings
 from ro32.journal import Journal
 from ro32.operating_point import OperatingPoint
 from ro32.papers import Columns
-from ro32.plan import find_files, make_plan
+from ro32.plan import find_inputs, make_plan
 from ro32.processor import available_cores
 from ro32.providers import Provider, check_provider
+from ro32.remote.client import StoreSettings
 from ro32.status import survey
 from ro32.views import ViewName
 from ro32.walk import Progress, score_file
@@ -70,6 +71,8 @@ def command(
     max_drift: float,
     max_expansion: float,
     on_error: str,
+    endpoint_url: str | None,
+    allow_http: bool,
     report: Path | None,
     metrics_file: Path | None,
     log_format: str,
@@ -82,7 +85,8 @@ def command(
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
 
     PAPERS are Parquet, JSON lines or CSV files with the columns id, title and abstract, told apart by content; a
-    folder stands for the Parquet files in it, a quoted pattern for the files it matches, - for stdin. The labels
+    folder stands for the Parquet files in it, a quoted pattern for the files it matches, - for stdin. All may lie
+    in an object store: s3://bucket/key, gs:// or az://, with the package that ro32[cloud] installs. The labels
     file has one row per paper, in the same order, and appears only when it is complete. Labels that are there
     already are used again for every paper whose text has not changed, and a run that was killed goes on where it
     was.
@@ -92,7 +96,7 @@ def command(
     journal = Journal()
     log = Log(NAME, journal.run_id, LogFormat(log_format), quiet=quiet)
     journal.on_warning = log.warn
-    with log.errors(), spooled(papers, output) as (files, target):
+    with log.errors(), log.tries(), spooled(papers, output) as (files, target):
         reports = Reports(target=target, report=report, metrics_file=metrics_file)
         for sentence in mistyped_variables(context):
             journal.warn("unknown_variable", sentence)
@@ -110,6 +114,7 @@ def command(
             cascade=CascadeMode(cascade),
             audit_share=audit_share,
             strict_cascade=strict_cascade,
+            stores=StoreSettings(endpoint_url=endpoint_url, allow_http=allow_http),
         )
         view = ViewName.ENCODER if encoder_only else None
         point = OperatingPoint(
@@ -130,7 +135,9 @@ def command(
             raise UsageError(f"--{' and --'.join(asked)} are asked of one call each; give one of them")
         if explain:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
-            plan = make_plan(find_files(files), settings.columns, settings.part_rows, settings.max_expansion)
+            plan = make_plan(
+                find_inputs(files, settings.stores), settings.columns, settings.part_rows, settings.max_expansion
+            )
             explained = explain_papers(classifier, plan, explain, threads=settings.threads)
             click.echo(explanations_text(explained, classifier.manifest.positive_label, as_json=as_json))
             return

@@ -109,5 +109,6 @@ def test_every_page_of_how_to_is_run_or_has_a_test_of_its_own() -> None:
         "cascade.md",  # its commands are those of tests/export/test_certify.py and tests/test_cascade.py
         "performance.md",
         "decisions.md",
+        "scale.md",  # tests/remote/test_page.py has a store
     }
     assert {path.name for path in DOCS.glob("*.md")} == set(RUN) | own

@@ -1,0 +1,91 @@
+"""URLs of objects, and how they are shown: without what would let a reader of a log in."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from ro32.errors import UsageError
+
+WRITABLE = ("s3", "gs", "az")
+"""Schemes that can be listed and written to."""
+WEB = ("https", "http")
+"""Schemes of which one object can be read."""
+_URL = re.compile(rf"(?:{'|'.join((*WRITABLE, *WEB))})://", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"(?P<scheme>[A-Za-z][\w+.-]*://)(?:[^\s/?#@'\"]*@)?(?P<place>[^\s?#'\"]*)(?P<query>\?[^\s'\"=]*=[^\s'\"]*)?"
+)
+"""A question mark without an equal sign behind it is a letter of a pattern, and no secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectUrl:
+    """A parsed URL. As text it is redacted; only the client sees all of it.
+
+    Attributes:
+        scheme: One of `WRITABLE` or `WEB`.
+        host: Bucket or container; of a web address user, password, host and port.
+        key: Path within it, without a slash in front; of a folder it ends in one, and of a bucket it is empty.
+        query: What follows the question mark of a web address, where presigned addresses have their signature.
+    """
+
+    scheme: str
+    host: str = field(repr=False)
+    key: str
+    query: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "ObjectUrl":
+        """Take a URL apart.
+
+        Raises:
+            UsageError: It names no bucket, or holds what only web addresses may.
+        """
+        scheme, _, rest = text.partition("://")
+        scheme = scheme.lower()
+        if scheme in WEB:
+            try:
+                parts = urlsplit(text)
+            except ValueError as error:
+                raise UsageError(f"{redact(text)}: is no web address ({error}); mend it") from error
+            host, key, query = parts.netloc, unquote(parts.path.removeprefix("/")), parts.query
+        else:
+            (host, _, key), query = rest.partition("/"), ""
+            if "@" in host:
+                raise UsageError(
+                    f"{redact(text)}: credentials do not belong into a name; give them as docs/scale.md says"
+                )
+        if not host:
+            raise UsageError(
+                f"{redact(text)}: names no {'host' if scheme in WEB else 'bucket'}; write {scheme}://NAME/"
+            )
+        return cls(scheme=scheme, host=host, key=key, query=query)
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return PurePosixPath(self.key).name
+
+    def __str__(self) -> str:
+        return redact(f"{self.scheme}://{self.host}/{self.key}")
+
+
+def is_url(text: object) -> bool:
+    """Tell whether a text names an object, or something in a store."""
+    return isinstance(text, str) and _URL.match(text) is not None
+
+
+def place(given: str | Path | ObjectUrl) -> Path | ObjectUrl:
+    """Return what a user's text names: a local path, or something in a store.
+
+    Raises:
+        UsageError: It looks like a URL, and is none.
+    """
+    if isinstance(given, ObjectUrl):
+        return given
+    return ObjectUrl.parse(given) if isinstance(given, str) and is_url(given) else Path(given)
+
+
+def redact(text: str) -> str:
+    """Take user, password and query out of all URLs in a text."""
+    return _SECRETS.sub(lambda found: f"{found['scheme']}{found['place']}{'?...' if found['query'] else ''}", text)
