@@ -1,12 +1,16 @@
-"""Input files, on a disk or in a store: the few things that are asked of both."""
+"""Files on a disk and objects in a store: the few things that are asked of both."""
 
 import io
 from pathlib import Path
 
 from ro32.remote.objects import StoredObject
+from ro32.remote.target import ObjectTarget
 
 InputFile = Path | StoredObject
-"""Both have a name, open for reading, and are shown by `str`."""
+"""Both have a name and a suffix, open for reading, and are shown by `str`."""
+
+Target = Path | ObjectTarget
+"""Where labels are to appear; both have a name and a suffix, and are shown by `str`."""
 
 Identity = tuple[int | str, int | str, int, int]
 """Two marks of the file itself, size in bytes and time of modification in ns."""

@@ -9,12 +9,13 @@ from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.drift import DEFAULT_MAX_DRIFT
 from ro32.errors import UsageError
-from ro32.files import full_name
+from ro32.files import Target, full_name
 from ro32.papers import Columns
 from ro32.parquet import DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS, Plan
 from ro32.processor import available_cores
 from ro32.remote.client import StoreSettings
+from ro32.remote.urls import ObjectUrl
 from ro32.screen import DEFAULT_AUDIT_SHARE, Screen
 
 
@@ -48,7 +49,7 @@ class Settings:
     threads: int = field(default_factory=available_cores)
     part_rows: int = DEFAULT_PART_ROWS
     columns: Columns = field(default_factory=Columns)
-    reuse: Path | None = None
+    reuse: Path | ObjectUrl | None = None
     no_reuse: bool = False
     max_unscored: float = 0.01
     max_expansion: float = DEFAULT_MAX_EXPANSION
@@ -89,7 +90,7 @@ class Job:
     """
 
     plan: Plan
-    target: Path
+    target: Target
     classifier: Classifier
     settings: Settings
     screen: Screen | None

@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 from ro32 import durable
 from ro32.bundle import Manifest
 from ro32.errors import ReadWriteError
+from ro32.files import InputFile, Target, for_arrow
 from ro32.operating_point import Decision
 from ro32.outcomes import REASONS, UNCERTAIN, Hashes, Outcomes, pack
 from ro32.papers import Papers
 from ro32.parquet import read_batches
+from ro32.remote.target import create_spool, upload
 from ro32.writers import FOOTER_KEY, count_rows, form_of, open_writer
 
 SCREENED = "screened"
@@ -117,22 +119,24 @@ class RowsDigest:
 
 
 class LabelsFile:
-    """A labels file in the making, under a temporary name beside its target.
+    """A labels file in the making, under a temporary name beside its target; of one in a store, on the local disk.
 
     Used as a context manager: what is not committed when the block ends is removed, and the target is untouched.
 
     Args:
-        target: Where the file is to appear; a symbolic link is followed. Its suffix says what it is to be.
+        target: Where the file is to appear. Its suffix says what it is to be.
         id_type: Type of the ids.
 
     Raises:
         OutputError: The folder does not exist or cannot be written to.
     """
 
-    def __init__(self, target: Path, id_type: pa.DataType) -> None:
+    def __init__(self, target: Target, id_type: pa.DataType) -> None:
         self._target = target
         self._rows = 0
-        self._temporary, self._file = durable.create_beside(target)
+        self._temporary, self._file = (
+            durable.create_beside(target) if isinstance(target, Path) else create_spool(target)
+        )
         self._form = form_of(target)
         self._writer = open_writer(self._file, schema(id_type), self._form)
 
@@ -167,7 +171,9 @@ class LabelsFile:
 
         Raises:
             OSError: The disk is full or failed; the target is as it was.
-            ReadWriteError: The file does not read back as it was written, or is in place but not for sure on the disk.
+            ReadWriteError: The file does not read back as it was written, or is in place but not for sure on the disk,
+                or a store failed.
+            TryAgainError: Another run wrote it first, in a store.
         """
         self._writer.finish(json.dumps(provenance))
         self._file.flush()
@@ -176,10 +182,13 @@ class LabelsFile:
             raise ReadWriteError(
                 f"{self._target}: expected {rows} rows, labelled {self._rows}, wrote {written}; nothing was published"
             )
-        durable.publish(self._temporary, self._file, self._target)
+        if isinstance(self._target, Path):
+            durable.publish(self._temporary, self._file, self._target)
+        else:
+            upload(self._temporary, self._file, self._target)
 
 
-def read_provenance(path: Path) -> dict[str, Any] | None:
+def read_provenance(path: InputFile) -> dict[str, Any] | None:
     """Return what the footer of a labels file tells about the run that made it; None where it tells nothing.
 
     Raises:
@@ -187,7 +196,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
         pyarrow.ArrowException: It is not Parquet.
         ValueError: The footer's text is damaged.
     """
-    raw = (pq.read_metadata(path).metadata or {}).get(FOOTER_KEY.encode())
+    raw = (pq.read_metadata(for_arrow(path)).metadata or {}).get(FOOTER_KEY.encode())
     if raw is None:
         return None
     provenance = json.loads(raw)
@@ -196,7 +205,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
     return provenance
 
 
-def read_outcomes(path: Path) -> Iterator[tuple[Hashes, Outcomes]]:
+def read_outcomes(path: InputFile) -> Iterator[tuple[Hashes, Outcomes]]:
     """Yield hashes and outcomes of a labels file in small batches.
 
     Raises:
@@ -204,7 +213,7 @@ def read_outcomes(path: Path) -> Iterator[tuple[Hashes, Outcomes]]:
         ValueError: It is no labels file of ours.
     """
     names = ["content_hash", "score", "error"]
-    if SCREENED in pq.read_schema(path).names:
+    if SCREENED in pq.read_schema(for_arrow(path)).names:
         names.append(SCREENED)
     for _, batch in read_batches(path, names):
         yield outcomes_of(batch)

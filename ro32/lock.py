@@ -12,6 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
+from ro32.files import Target
+from ro32.remote import lock as remote_lock
 
 _GRACE_S = 0.2
 """How long a run waits for the lock: no run ends so soon, but `holder` asks for it and lets go at once."""
@@ -23,16 +25,21 @@ def lock_path(target: Path) -> Path:
 
 
 @contextmanager
-def only_run(target: Path) -> Iterator[None]:
+def only_run(target: Target) -> Iterator[None]:
     """Hold the lock of a target.
 
-    The kernel holds it for this process, so nothing that ends the process leaves it behind.
+    Of a file, the kernel holds it for this process, so nothing that ends the process leaves it behind.
 
     Raises:
         TryAgainError: Another run holds it; says which.
-        OutputError: The lock file cannot be created, or the file system knows no locks.
+        OutputError: The lock cannot be created, or the file system knows none.
+        UnreachableError: A store failed.
         OSError: The disk is full or failed.
     """
+    if not isinstance(target, Path):
+        with remote_lock.only_run(target):
+            yield
+        return
     path = lock_path(target)
     lock = FileLock(path, timeout=_GRACE_S, fallback_to_soft=False)  # a soft lock would outlive kill -9
     try:
@@ -55,8 +62,10 @@ def only_run(target: Path) -> Iterator[None]:
             lock.release()
 
 
-def holder(target: Path) -> str | None:
+def holder(target: Target) -> str | None:
     """Tell in words which run is writing a target; None where none is, or where the lock may not be looked at."""
+    if not isinstance(target, Path):
+        return remote_lock.holder(target)
     path = lock_path(target)
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -6,18 +6,20 @@ import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32 import durable
 from ro32.errors import DISK_ERRNOS, OutputError
+from ro32.files import Target
 from ro32.papers import Part
+from ro32.remote.parts import ObjectParts
 from ro32.writers import FOOTER_KEY, WRITER_OPTIONS
 
 
@@ -72,28 +74,45 @@ class FinishedPart:
     counts: Counts
 
 
-class PartStore:
-    """The folder of finished parts of one run.
+class PartFolder(Protocol):
+    """Where the finished parts of one run are, on a disk or in a store."""
 
-    A part appears by one rename, under a name that holds its number and its SHA-256, only after its rows were all
-    done; what does not match its name is not taken.
+    def names(self) -> Iterable[str]:
+        """Return the names of the parts that are there."""
+
+    def create(self) -> None:
+        """Make sure that parts can be written."""
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a part, or raise an OSError where it cannot be read."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Make a part appear, whole."""
+
+    def left_over(self) -> Iterator[tuple[str, int]]:
+        """Yield name and size in bytes of what other runs for the same target left."""
+
+    def clear(self) -> None:
+        """Remove the parts of this run and what other runs left, as far as it can be removed."""
+
+
+class LocalParts:
+    """The folder of one run's finished parts, beside the labels that they are for.
 
     Args:
-        target: The labels file that the parts are for.
-        fingerprint: Digest in hex of all that the parts depend on: input, model and settings.
+        target: The labels file.
+        fingerprint: What the folder is named after.
     """
 
     def __init__(self, target: Path, fingerprint: str) -> None:
         self._target = target
-        self._folder = parts_folder(target) / fingerprint[:32]
-        self._paths = {int(path.name.partition("-")[0]): path for path in self._folder.glob("*-*.parquet")}
+        self._folder = parts_folder(target) / fingerprint
 
-    @property
-    def folder(self) -> Path:
-        """Where the parts are."""
-        return self._folder
+    def names(self) -> Iterable[str]:
+        """Return the names of the parts that are there."""
+        return [path.name for path in self._folder.glob("*-*.parquet")]
 
-    def prepare(self) -> None:
+    def create(self) -> None:
         """Create the folder.
 
         Raises:
@@ -111,33 +130,95 @@ class PartStore:
         for folder in (self._folder.parent, self._target.parent):  # else a power cut takes the folder, parts and all
             durable.sync_folder(folder)
 
+    def read(self, name: str) -> bytes:
+        """Return the content of a part.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return (self._folder / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Make a part appear, whole.
+
+        Raises:
+            OSError: The disk is full or failed.
+        """
+        durable.write(self._folder / name, data)
+
+    def left_over(self) -> Iterator[tuple[str, int]]:
+        """Yield path and size in bytes of what other runs for the same target left."""
+        for path in leftovers(self._target):
+            children = path.iterdir() if path == parts_folder(self._target) else [path]
+            for child in children:
+                if child != self._folder:
+                    files = [file for file in child.rglob("*") if file.is_file()] if child.is_dir() else [child]
+                    yield str(child), sum(file.stat().st_size for file in files)
+
+    def clear(self) -> None:
+        """Remove the parts of this run and what other runs left; what cannot be removed stays."""
+        with suppress(OSError):
+            for path in leftovers(self._target):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+class PartStore:
+    """The finished parts of one run.
+
+    A part appears at once and whole, under a name that holds its number and its SHA-256, only after its rows were all
+    done; what does not match its name is not taken.
+
+    Args:
+        target: The labels that the parts are for.
+        fingerprint: Digest in hex of all that the parts depend on: input, model and settings.
+    """
+
+    def __init__(self, target: Target, fingerprint: str) -> None:
+        short = fingerprint[:32]
+        self.folder: PartFolder = LocalParts(target, short) if isinstance(target, Path) else ObjectParts(target, short)
+        self._names = {int(name.partition("-")[0]): name for name in self.folder.names()}
+
+    def prepare(self) -> None:
+        """Make sure that parts can be saved.
+
+        Raises:
+            OutputError: They cannot.
+            OSError: The disk is full or failed.
+        """
+        self.folder.create()
+
     def save(self, part: Part, finished: FinishedPart) -> None:
         """Keep a finished part.
 
         Raises:
             OSError: The disk is full or failed.
+            ReadWriteError: The store failed.
         """
         buffer = io.BytesIO()
         counts = {FOOTER_KEY: json.dumps(asdict(finished.counts))}
         pq.write_table(finished.table.replace_schema_metadata(counts), buffer, **WRITER_OPTIONS)
         data = buffer.getvalue()
-        path = self._folder / f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
-        durable.write(path, data)
-        self._paths[part.index] = path
+        name = f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
+        self.folder.write(name, data)
+        self._names[part.index] = name
 
     def load(self, part: Part) -> FinishedPart | None:
         """Return a part that is finished and undamaged, else None.
 
         One that cannot be read counts as damaged: it is done again and replaced, where another try might fail forever.
+
+        Raises:
+            UnreachableError: A store failed, which says nothing of the part.
         """
-        path = self._paths.get(part.index)
-        if path is None:
+        name = self._names.get(part.index)
+        if name is None:
             return None
         try:
-            data = path.read_bytes()
+            data = self.folder.read(name)
         except OSError:
             return None
-        if hashlib.sha256(data).hexdigest() != path.stem.partition("-")[2]:
+        if hashlib.sha256(data).hexdigest() != name.removesuffix(".parquet").partition("-")[2]:
             return None
         table = pq.read_table(pa.BufferReader(data))
         counts = Counts(**json.loads(table.schema.metadata[FOOTER_KEY.encode()]))
@@ -148,10 +229,7 @@ class PartStore:
 
         What cannot be removed stays: labels that are published are not put in doubt by a left-over.
         """
-        with suppress(OSError):
-            for path in leftovers(self._target):
-                with suppress(OSError):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.folder.clear()
 
 
 def parts_folder(target: Path) -> Path:

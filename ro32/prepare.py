@@ -9,12 +9,16 @@ from ro32.files import InputFile
 from ro32.job import Job, OnError, Settings
 from ro32.journal import Journal, Stage
 from ro32.plan import find_inputs, make_plan
+from ro32.remote.client import StoreSettings
+from ro32.remote.objects import StoredObject
+from ro32.remote.target import ObjectTarget
+from ro32.remote.urls import ObjectUrl
 from ro32.screen import choose_screen
 from ro32.skip import leave_out_damaged
 
 
 def prepare(
-    inputs: Sequence[str], target: Path, *, classifier: Classifier, settings: Settings, journal: Journal
+    inputs: Sequence[str], target: Path | ObjectUrl, *, classifier: Classifier, settings: Settings, journal: Journal
 ) -> Job:
     """Plan a run. Nothing is written.
 
@@ -35,7 +39,7 @@ def prepare(
     journal.enter(Stage.PLAN)
     screen = choose_screen(classifier.manifest, classifier.decision, settings.cascade, settings.audit_share)
     files = find_inputs(inputs, settings.stores)
-    target = resolve_output(target, files)
+    found = resolve_output(target, files) if isinstance(target, Path) else _look_at(target, files, settings.stores)
     if settings.on_error is OnError.SKIP_FILE:
         journal.enter(Stage.VERIFY)
         files, skipped = leave_out_damaged(files, settings.columns, settings.max_expansion)
@@ -44,8 +48,16 @@ def prepare(
             journal.warn("skipped_file", f"{file.path} is left out: {file.reason}")
         journal.enter(Stage.PLAN)
     plan = make_plan(files, settings.columns, settings.part_rows, settings.max_expansion)
-    journal.job = Job(plan=plan, target=target, classifier=classifier, settings=settings, screen=screen)
+    journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings, screen=screen)
     return journal.job
+
+
+def _look_at(url: ObjectUrl, inputs: Sequence[InputFile], stores: StoreSettings) -> ObjectTarget:
+    """Look at a target in a store; refuse one of the inputs."""
+    target = ObjectTarget.of(url, stores)
+    if any(isinstance(file, StoredObject) and (file.store, file.key) == (target.store, target.key) for file in inputs):
+        raise OutputError(f"{target} is an input itself; name another object")
+    return target
 
 
 def resolve_output(path: Path, inputs: Sequence[InputFile]) -> Path:

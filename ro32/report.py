@@ -4,7 +4,7 @@ import platform
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from ro32.errors import Ro32Error
 from ro32.job import Job
 from ro32.journal import Journal
 from ro32.labels import read_provenance
 from ro32.processor import available_cores, peak_rss_bytes, processor_name
+from ro32.remote.client import StoreSettings
+from ro32.remote.target import ObjectTarget
+from ro32.remote.urls import ObjectUrl
 
 REPORT_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields leave it as it is."""
@@ -23,7 +27,7 @@ REPORT_VERSION = 1
 _PACKAGES = ("ro32", "numpy", "onnxruntime", "polars", "pyarrow", "tokenizers")
 
 
-def make_report(journal: Journal, target: Path, *, exit_code: int, error: str | None) -> dict[str, Any]:
+def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, error: str | None) -> dict[str, Any]:
     """Describe a run that has ended.
 
     Args:
@@ -56,7 +60,7 @@ def make_report(journal: Journal, target: Path, *, exit_code: int, error: str | 
         "cascade": _cascade(journal),
         "warnings": [asdict(warned) for warned in journal.warnings],
         "input": _input(journal),
-        "labels": _labels(target),
+        "labels": _labels(target, journal.job.settings.stores if journal.job else StoreSettings()),
         "model": _model(journal.job),
         "settings": _settings(journal.job),
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
@@ -114,11 +118,12 @@ def _input(journal: Journal) -> dict[str, Any]:
     }
 
 
-def _labels(target: Path) -> dict[str, Any]:
+def _labels(target: Path | ObjectUrl, stores: StoreSettings) -> dict[str, Any]:
     """Tell what stands at the target now, whoever put it there."""
     told: Mapping[str, Any] = {}
-    with suppress(OSError, ValueError, pa.ArrowException):
-        told = read_provenance(target) or {}
+    with suppress(OSError, ValueError, pa.ArrowException, Ro32Error):
+        found = target if isinstance(target, Path) else ObjectTarget.of(target, stores).labels_before
+        told = (found and read_provenance(found)) or {}
     return {"path": str(target), "run_id": told.get("run_id"), "finished": told.get("finished")}
 
 
@@ -140,4 +145,6 @@ def _model(job: Job | None) -> dict[str, Any]:
 def _settings(job: Job | None) -> dict[str, Any] | None:
     if job is None:
         return None
-    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(job.settings).items()}
+    settings = asdict(replace(job.settings, reuse=None))
+    reuse = job.settings.reuse
+    return settings | {"reuse": None if reuse is None else str(reuse)}

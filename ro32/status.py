@@ -1,7 +1,8 @@
 """What a run would do, found out by doing all of it but scoring and writing."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,15 @@ import pyarrow.parquet as pq
 from ro32 import sources
 from ro32.classifier import Classifier
 from ro32.errors import TryAgainError
-from ro32.files import for_arrow
+from ro32.files import Target, for_arrow
 from ro32.job import Job, Settings
 from ro32.journal import Journal, SkippedFile, Stage
 from ro32.lock import holder
 from ro32.outcomes import OutcomeIndex, Outcomes
 from ro32.papers import read_parts
-from ro32.parts import PartStore, leftovers, parts_folder
+from ro32.parts import PartStore
 from ro32.prepare import prepare
+from ro32.remote.urls import ObjectUrl
 from ro32.resume import take_over
 from ro32.reuse import outcomes_before
 from ro32.speed import Speed
@@ -61,7 +63,7 @@ class Status:
         to_score: Rows that need the model.
         seconds: How long that takes; None where no labels before tell how fast this machine is.
         disk_needed_bytes: What parts and new labels take together until the parts are removed, about.
-        disk_free_bytes: What is free in the target's folder.
+        disk_free_bytes: What is free in the target's folder; for labels in a store, where temporary files are.
         left_over: What runs over another input, with another model or other settings left, and temporary files.
     """
 
@@ -85,7 +87,7 @@ class Status:
 
 def survey(
     inputs: Sequence[str],
-    target: Path,
+    target: Path | ObjectUrl,
     *,
     classifier: Classifier,
     settings: Settings,
@@ -137,8 +139,8 @@ def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]
         to_score=to_score,
         seconds=speed.seconds(rows=plan.rows - finished, to_score=to_score, threads=job.settings.threads),
         disk_needed_bytes=_disk_needed(job, rows_todo=plan.rows - finished, parts_todo=len(todo)),
-        disk_free_bytes=shutil.disk_usage(job.target.parent).free,
-        left_over=tuple(_left_over(job.target, store)),
+        disk_free_bytes=shutil.disk_usage(_disk_of(job.target)).free,
+        left_over=tuple(LeftOver(path=path, size_bytes=size) for path, size in store.folder.left_over()),
     )
 
 
@@ -162,10 +164,6 @@ def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:
     return labels + parts
 
 
-def _left_over(target: Path, store: PartStore) -> Iterator[LeftOver]:
-    for path in leftovers(target):
-        children = path.iterdir() if path == parts_folder(target) else [path]
-        for child in children:
-            if child != store.folder:
-                files = [file for file in child.rglob("*") if file.is_file()] if child.is_dir() else [child]
-                yield LeftOver(path=str(child), size_bytes=sum(file.stat().st_size for file in files))
+def _disk_of(target: Target) -> Path:
+    """Return a folder of the disk that labels are written to before they are published."""
+    return target.parent if isinstance(target, Path) else Path(tempfile.gettempdir())

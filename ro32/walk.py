@@ -13,6 +13,7 @@ from ro32.lock import only_run
 from ro32.outcomes import OutcomeIndex
 from ro32.parts import Counts, PartStore
 from ro32.prepare import prepare
+from ro32.remote.urls import ObjectUrl, place
 from ro32.resume import take_over
 from ro32.reuse import outcomes_before
 from ro32.threads import Known, score_parts
@@ -49,7 +50,7 @@ class Summary:
 
 def score_file(
     inputs: str | Path | Sequence[str | Path],
-    target: str | Path,
+    target: str | Path | ObjectUrl,
     *,
     classifier: Classifier | None = None,
     settings: Settings | None = None,
@@ -60,7 +61,8 @@ def score_file(
 
     Args:
         inputs: A Parquet file, a folder or a glob pattern, or several; together they are one input, sorted by name.
-        target: The labels file. It appears whole or not at all; one that is there is replaced.
+            Each may be a URL of an object store.
+        target: The labels file, or its URL. It appears whole or not at all; one that is there is replaced.
         classifier: The model; the bundle that comes with ro32 by default.
         settings: How to score.
         journal: Told what the run does, for reports; also of use when it fails.
@@ -75,7 +77,7 @@ def score_file(
         ReadWriteError: The disk failed half-way.
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
     """
-    journal, target = journal or Journal(), Path(target)
+    journal, target = journal or Journal(), place(target)
     job = prepare(
         [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
         target,

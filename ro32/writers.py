@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32 import delimited, jsonlines
+from ro32.files import InputFile, Target
 
 FOOTER_KEY = "ro32"
 """Key of the Parquet footer under which the provenance stands, as JSON."""
@@ -32,7 +33,7 @@ class Form(StrEnum):
 _SUFFIXES = {".csv": Form.CSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
 
 
-def form_of(target: Path) -> Form:
+def form_of(target: Target | InputFile) -> Form:
     """Return the form of a labels file: what its suffix says, and Parquet for every suffix that says nothing."""
     return _SUFFIXES.get(target.suffix.lower(), Form.PARQUET)
 

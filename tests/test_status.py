@@ -196,7 +196,7 @@ def test_a_run_that_ends_meanwhile_is_told(
         return real(folder)
 
     monkeypatch.setattr("ro32.status.shutil.disk_usage", disk_usage)
-    monkeypatch.setattr("ro32.status.leftovers", lambda path: [parts_folder(path)])
+    monkeypatch.setattr("ro32.parts.leftovers", lambda path: [parts_folder(path)])
     with pytest.raises(TryAgainError, match="ask again"):
         target.status()
 

@@ -18,6 +18,7 @@ from ro32.job import OnError
 from ro32.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
 from ro32.plan import DEFAULT_PART_ROWS
 from ro32.providers import Provider
+from ro32.remote.urls import ObjectUrl, is_url
 from ro32.screen import DEFAULT_AUDIT_SHARE
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -40,6 +41,17 @@ class _Option(click.Option):
 
 
 _PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told where it is needed
+
+
+class _Place(click.Path):
+    """A path, or the URL of an object."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as Click's own
+        """Take a URL apart, and leave paths to Click."""
+        return ObjectUrl.parse(value) if is_url(value) else super().convert(value, param, ctx)
+
+
+_PLACE = _Place(path_type=Path, readable=False)
 _option = partial(click.option, cls=_Option, show_envvar=True)
 _with_default = partial(_option, show_default=True)
 _only_here = partial(click.option, allow_from_autoenv=False)
@@ -52,8 +64,9 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--output",
         required=True,
         metavar="FILE",
-        type=_PATH,
-        help="Labels file to write: CSV or JSON lines if its name ends in .csv or .jsonl, else Parquet; - for stdout.",
+        type=_PLACE,
+        help="Labels file to write, local or s3://, gs:// or az://: CSV or JSON lines if its name ends in .csv or "
+        ".jsonl, else Parquet; - for stdout.",
     ),
     _option(
         "--bundle",
@@ -137,7 +150,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     _option(
         "--reuse",
         metavar="FILE",
-        type=_PATH,
+        type=_PLACE,
         show_default="those in FILE of -o",
         help="Earlier labels: papers whose text is in them are not scored again.",
     ),

@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 
 from ro32.errors import InputDataError, ReadWriteError, UsageError
 from ro32.labels import read_provenance
+from ro32.remote.urls import ObjectUrl
 from ro32.writers import FOOTER_KEY, Form, TextWriter
 
 DASH = "-"
+Place = Path | ObjectUrl
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 """How Arrow's IPC streams begin: the mark of a message.
 
@@ -30,7 +32,7 @@ _STDOUT = 1
 
 
 @contextmanager
-def spooled(papers: Sequence[str], output: Path) -> Iterator[tuple[Sequence[str], Path]]:
+def spooled(papers: Sequence[str], output: Place) -> Iterator[tuple[Sequence[str], Place]]:
     """Put files in the places of stdin and stdout.
 
     Args:

@@ -14,6 +14,7 @@ from ro32.errors import InputMissingError, OutputError, Ro32Error, UsageError
 from ro32.journal import Journal
 from ro32.plan import find_files
 from ro32.prepare import resolve_output
+from ro32.remote.urls import ObjectUrl
 from ro32.report import make_report
 
 METRICS_SUFFIX = ".prom"
@@ -30,16 +31,16 @@ class Reports:
         metrics_file: The metrics, if they are wanted.
     """
 
-    target: Path
+    target: Path | ObjectUrl
     report: Path | None
     metrics_file: Path | None
 
     @property
-    def _target(self) -> Path:
+    def _target(self) -> Path | ObjectUrl:
         """Where the labels really are. A link to itself, which `Path.resolve` does not bear, is told by the run."""
-        return Path(os.path.realpath(self.target))
+        return Path(os.path.realpath(self.target)) if isinstance(self.target, Path) else self.target
 
-    def check(self, papers: Sequence[str], others: Sequence[Path | None]) -> None:
+    def check(self, papers: Sequence[str], others: Sequence[Path | ObjectUrl | None]) -> None:
         """Refuse, before any work is done, what could not be written at its end or would destroy something.
 
         Args:
@@ -58,7 +59,7 @@ class Reports:
                 )
             if find_spec("prometheus_client") is None:
                 raise UsageError("--metrics-file needs the package prometheus-client; run: pip install 'ro32[metrics]'")
-        read = [*_files(papers), *(path for path in others if path is not None)]
+        read = [*_files(papers), *(path for path in others if isinstance(path, Path))]
         reports = [resolve_output(path, read) for path in (self.report, self.metrics_file) if path is not None]
         written = [*reports, self._target]
         if len(set(written)) < len(written):

@@ -30,6 +30,7 @@ from ro32.plan import find_inputs, make_plan
 from ro32.processor import available_cores
 from ro32.providers import Provider, check_provider
 from ro32.remote.client import StoreSettings
+from ro32.remote.urls import ObjectUrl
 from ro32.status import survey
 from ro32.views import ViewName
 from ro32.walk import Progress, score_file
@@ -49,7 +50,7 @@ def command(
     context: click.Context,
     *,
     papers: tuple[str, ...],
-    output: Path,
+    output: Path | ObjectUrl,
     bundle: Path | None,
     encoder_only: bool,
     cascade: str,
@@ -65,7 +66,7 @@ def command(
     threads: int | None,
     provider: str,
     part_rows: int,
-    reuse: Path | None,
+    reuse: Path | ObjectUrl | None,
     no_reuse: bool,
     max_unscored: float,
     max_drift: float,

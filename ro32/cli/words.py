@@ -12,11 +12,12 @@ import click
 
 from ro32.explain import WORD, Explanation
 from ro32.operating_point import Decision
+from ro32.remote.urls import ObjectUrl
 from ro32.status import Status
 from ro32.walk import Summary
 
 
-def summary_line(summary: Summary, output: Path, positive_label: str, decision: Decision) -> str:
+def summary_line(summary: Summary, output: Path | ObjectUrl, positive_label: str, decision: Decision) -> str:
     """Say in one line what a run did."""
     counts = summary.counts
     origins = {
@@ -45,12 +46,12 @@ def _operating_point(decision: Decision) -> str:
     return f"; threshold {decision.threshold:.4f}{worth}"
 
 
-def status_text(status: Status, output: Path) -> str:
+def status_text(status: Status, output: Path | ObjectUrl) -> str:
     """Say in a few lines what a run would do."""
     return "\n".join(f"{name:<11} {words}" for name, words in _status_lines(status, output))
 
 
-def _status_lines(status: Status, output: Path) -> Iterator[tuple[str, str]]:
+def _status_lines(status: Status, output: Path | ObjectUrl) -> Iterator[tuple[str, str]]:
     yield "labels", f"{output}, {'being written by ' + status.running if status.running else 'nobody is writing it'}"
     yield "papers", f"{status.rows:,} in {_count(status.files, 'file')}, {_count(status.parts, 'part')}"
     for file in status.skipped:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from ro32.errors import InputMissingError
@@ -37,6 +38,11 @@ class StoredObject:
     def name(self) -> str:
         """The last part of the key."""
         return self.key.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """What the name ends in, as of a path."""
+        return PurePosixPath(self.key).suffix
 
     def __str__(self) -> str:
         return self.store.show(self.key)
@@ -108,7 +114,7 @@ class _Reader(io.RawIOBase):
         return source.store.read(source.key, source.version, start, end)
 
 
-def find_objects(texts: Iterable[str], settings: StoreSettings) -> list[StoredObject]:
+def find_objects(urls: Iterable[str | ObjectUrl], settings: StoreSettings) -> list[StoredObject]:
     """Resolve URLs to objects: each is one, a folder (its *.parquet objects, at any depth) or a pattern.
 
     Returns:
@@ -120,8 +126,8 @@ def find_objects(texts: Iterable[str], settings: StoreSettings) -> list[StoredOb
         UnreachableError: The store failed.
     """
     found: dict[str, StoredObject] = {}
-    for text in texts:
-        url = ObjectUrl.parse(text)
+    for given in urls:
+        url = ObjectUrl.parse(given) if isinstance(given, str) else given
         store = Store.of(url, settings)
         objects = _objects_of(store, url.key)
         if not objects:

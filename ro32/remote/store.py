@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ro32.errors import InputMissingError, OutputError, ReadWriteError, TryAgainError, UsageError
+from ro32.errors import InputMissingError, OutputError, TryAgainError, UsageError
 from ro32.remote.client import (
     TIMEOUT_S,
     ConflictError,
@@ -23,7 +23,7 @@ from ro32.remote.urls import WEB, ObjectUrl
 if TYPE_CHECKING:
     from mmap import mmap
 
-    from obstore import GetOptions, ObjectMeta
+    from obstore import GetOptions, ObjectMeta, PutResult
     from obstore.store import ObjectStore
 
 UPLOAD_BYTES_PER_S = 1 << 20
@@ -171,7 +171,7 @@ class Store:
             over: What it replaces; None where there is to be none.
 
         Returns:
-            What it is now.
+            What it is then; without a time of modification where the store tells none.
 
         Raises:
             ConflictError: The object is not what it was to replace; it is as it was.
@@ -185,22 +185,21 @@ class Store:
         if over is not None:
             mode = {name: told for name, told in (("e_tag", over.e_tag), ("version", over.generation)) if told}
 
-        async def request() -> object:
+        async def request() -> "PutResult":
             return await obstore.put_async(
                 self.client, key, data, mode=mode, attributes={MARK: mark}, use_multipart=False
             )
 
         try:
-            ask(what, request, refused=OutputError, timeout_s=TIMEOUT_S + len(data) / UPLOAD_BYTES_PER_S)
+            told = ask(what, request, refused=OutputError, timeout_s=TIMEOUT_S + len(data) / UPLOAD_BYTES_PER_S)
         except FileNotFoundError as error:
             raise OutputError(f"{what}: cannot be created: there is no such bucket; create it") from error
         except (ConflictError, UnreachableError):
-            if not self._holds(key, mark):  # else it was the answer that was lost
+            found = self.look(key) if self._holds(key, mark) else None
+            if found is None:
                 raise
-        now = self.look(key)
-        if now is None or now.size != len(data) or not self._holds(key, mark):
-            raise ReadWriteError(f"{what}: does not hold the {len(data):,} bytes that were written; run again")
-        return now
+            return found  # it was the answer that was lost
+        return Version(e_tag=told["e_tag"], generation=told["version"], size=len(data), modified_ns=0)
 
     def _holds(self, key: str, mark: str) -> bool:
         """Tell whether an object is what was written with a mark."""

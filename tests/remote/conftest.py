@@ -63,5 +63,5 @@ def proxy(bucket: Bucket, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> It
     with proxy_of(s3_server) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.001)
-        monkeypatch.setattr(client, "TIMEOUT_S", 1.0)
+        monkeypatch.setattr(client, "TIMEOUT_S", 5.0)
         yield proxy

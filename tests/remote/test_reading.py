@@ -104,13 +104,21 @@ def test_an_object_that_changes_while_it_is_read_ends_the_run(
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.CUT_REQUEST])
 def test_a_store_that_fails_now_and_then_is_asked_again(
-    score: Score, papers: pl.DataFrame, bucket: Bucket, proxy: Proxy, tmp_path: Path, fault: Fault
+    score: Score,
+    papers: pl.DataFrame,
+    bucket: Bucket,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    fault: Fault,
 ) -> None:
     papers.head(20).write_parquet(tmp_path / "papers.parquet")
     bucket.put("papers.parquet", tmp_path / "papers.parquet")
     assert score(tmp_path / "papers.parquet", "-o", tmp_path / "expected.parquet").code == 0
-    proxy.fault = lambda request: fault if request.number % 3 == 0 else None
-    proxy.delay_s = 1.2
+    every = 100 if fault is Fault.LATE else 3  # each costs the time that is waited for an answer
+    proxy.fault = lambda request: fault if request.number % every == 0 else None
+    proxy.delay_s = 1.5
+    monkeypatch.setattr(client, "TIMEOUT_S", 1.0)
     store._read_small.cache_clear()
     done = score(bucket.url("papers.parquet"), "-o", tmp_path / "labels.parquet")
     assert done.code == 0, done.stderr
