@@ -62,7 +62,7 @@ def scene(score: Score, papers: pl.DataFrame, bucket: Bucket, proxy: Proxy, tmp_
 
 
 @pytest.mark.parametrize(
-    "step", [pytest.param(4, id="every fourth"), pytest.param(1, id="every", marks=pytest.mark.full)]
+    "step", [pytest.param(6, id="every sixth"), pytest.param(1, id="every", marks=pytest.mark.full)]
 )
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.DROPPED, Fault.UNANSWERED], ids=lambda fault: fault.name)
 def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, step: int) -> None:
