@@ -188,7 +188,7 @@ class LabelsFile:
             upload(self._temporary, self._file, self._target)
 
 
-def read_provenance(path: InputFile) -> dict[str, Any] | None:
+def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
     """Return what the footer of a labels file tells about the run that made it; None where it tells nothing.
 
     Raises:
@@ -196,7 +196,8 @@ def read_provenance(path: InputFile) -> dict[str, Any] | None:
         pyarrow.ArrowException: It is not Parquet.
         ValueError: The footer's text is damaged.
     """
-    raw = (pq.read_metadata(for_arrow(path)).metadata or {}).get(FOOTER_KEY.encode())
+    file = Path(path) if isinstance(path, str) else path
+    raw = (pq.read_metadata(for_arrow(file)).metadata or {}).get(FOOTER_KEY.encode())
     if raw is None:
         return None
     provenance = json.loads(raw)
