@@ -68,7 +68,7 @@ def measure(
     Raises:
         InputDataError: No paper, or no scored paper, is listed in the category, or a score is no probability.
     """
-    if not truth.listed.any():
+    if truth.listed.size and not truth.listed.any():
         meant = nearest(category, filter(None, truth.categories))
         raise InputDataError(
             f"{', '.join(inputs)}: no paper is listed in {category}{meant}; name another category with --category"
