@@ -22,7 +22,7 @@ from ro32.evaluation.report.page import page
 from ro32.evaluation.results import EXAMPLES, explain_disagreements, measure, read_papers_to_tell
 from ro32.evaluation.scores import Scores, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
-from ro32.evaluation.truth import TruthColumns, read_truth
+from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
 from ro32.papers import Columns
 from ro32.plan import find_files
 from ro32.processor import available_cores
@@ -151,6 +151,7 @@ def command(
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
     truth = read_truth(inputs, category, columns)
+    check_listed(truth, category, inputs)
     scores = [read_scores(path, truth) for path in labels]
     folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     threads = threads or available_cores()

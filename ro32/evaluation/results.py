@@ -7,14 +7,12 @@ from importlib.metadata import version
 from itertools import chain
 
 from ro32.classifier import Classifier
-from ro32.errors import InputDataError
 from ro32.evaluation.comparison import Comparison, compare
 from ro32.evaluation.details import Paper, read_details
 from ro32.evaluation.evaluate import Evaluation, evaluate
 from ro32.evaluation.scores import Scores, with_distinct_names
 from ro32.evaluation.truth import Truth, TruthColumns
 from ro32.explain import Explanation, explain_paper
-from ro32.nearest import nearest
 
 EXAMPLES = 100
 """Disagreements and flips of each kind that are shown by default: an evening's reading."""
@@ -66,13 +64,8 @@ def measure(
         examples: Disagreements and flips of each kind to tell, at most.
 
     Raises:
-        InputDataError: No paper, or no scored paper, is listed in the category, or a score is no probability.
+        InputDataError: No scored paper is listed in the category, or a score is no probability.
     """
-    if truth.listed.size and not truth.listed.any():
-        meant = nearest(category, filter(None, truth.categories))
-        raise InputDataError(
-            f"{', '.join(inputs)}: no paper is listed in {category}{meant}; name another category with --category"
-        )
     named = with_distinct_names(scores)
     comparisons = (compare(truth.listed, named[0], other) for other in named[1:])
     return Results(

@@ -148,6 +148,24 @@ def _characters(texts: Sequence[str]) -> pl.Expr:
     ).cast(pl.Int32)
 
 
+def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
+    """Check that there is a paper to find, before hours of scoring.
+
+    Args:
+        truth: Of the papers.
+        category: What makes a paper positive.
+        inputs: The dump, as it was named.
+
+    Raises:
+        InputDataError: No paper is listed in the category.
+    """
+    if not truth.listed.any():
+        meant = nearest(category, filter(None, truth.categories))
+        raise InputDataError(
+            f"{', '.join(inputs)}: no paper is listed in {category}{meant}; name another category with --category"
+        )
+
+
 def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
     """Check that a file has some columns.
 

@@ -185,7 +185,7 @@ def test_categories_of_no_paper_is_no_crash(invoke: Invoke, tmp_path: Path, tiny
     pl.DataFrame(schema=schema).write_parquet(tmp_path / "papers.parquet")
     outcome = invoke(command, [tmp_path / "papers.parquet", "--bundle", tiny_bundle, "-q"])
     assert outcome.code == 65
-    assert "no scored paper" in outcome.stderr
+    assert "no paper is listed in cs.RO" in outcome.stderr
 
 
 @pytest.mark.parametrize("value", ["0", "1.5", "x"])
