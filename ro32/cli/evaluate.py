@@ -9,13 +9,13 @@ from typing import NoReturn
 
 import click
 
-from ro32 import durable
 from ro32.classifier import Classifier
 from ro32.cli.bundles import bundle_folder, default_store
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
+from ro32.cli.target import check_target, write_target
 from ro32.cli.version import version_option
-from ro32.errors import BundleError, OutputError, ReadWriteError, UsageError
+from ro32.errors import BundleError, UsageError
 from ro32.evaluation.report import table
 from ro32.evaluation.report.document import document
 from ro32.evaluation.report.page import page
@@ -145,7 +145,7 @@ def command(
     Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
     if html is not None:
-        _check_target(html, [*find_files(inputs), *labels])
+        check_target(html, [*find_files(inputs), *labels])
     elif explained and not as_json:
         raise UsageError("--explain tells of single papers, which the table does not; give --html FILE or --json too")
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
@@ -180,7 +180,7 @@ def command(
         found = explain_disagreements(results, explaining, explained, threads=threads)
         results = replace(results, explanations=found)
     if html is not None:
-        _write(html, page(results).encode(errors="backslashreplace"))  # a path need not be UTF-8
+        write_target(html, page(results).encode(errors="backslashreplace"))  # a path need not be UTF-8
     if as_json:
         click.echo(json.dumps(document(results), indent=2, allow_nan=False))
         return
@@ -223,26 +223,6 @@ def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, ca
 
     model = CheckpointModel(folder, category)
     return lambda on_progress: score_with_checkpoint(inputs, model, columns=columns, on_progress=on_progress)
-
-
-def _check_target(target: Path, sources: Sequence[Path]) -> None:
-    """Refuse, before hours of scoring, a target in no folder, one that is a folder, or one of the files to be read."""
-    if not target.parent.is_dir():
-        raise OutputError(
-            f"{target}: cannot be created: no folder {target.parent}; name a file in a folder that exists"
-        )
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; name a file in it")
-    for source in sources:
-        if target.exists() and source.exists() and source.samefile(target):  # sees through links of both kinds
-            raise OutputError(f"{target} is {source}, which is to be read; name another file")
-
-
-def _write(target: Path, data: bytes) -> None:
-    try:
-        durable.write(target.resolve(), data)
-    except OSError as error:
-        raise ReadWriteError(f"{target}: writing failed: {error.strerror or error}; nothing was published") from error
 
 
 def main() -> NoReturn:
