@@ -1,7 +1,7 @@
 """ro32 tells which arXiv papers belong in cs.RO (Robotics), and how sure it is.
 
-As a library: `Classifier`, `score_file`, `Settings` and `score`, and the version. docs/library.md shows each at work.
-What is named here is loaded when it is first asked for, so that `import ro32` costs next to nothing.
+As a library: `Classifier`, `score_file`, `score_folder`, `Settings` and `score`, and the version. docs/library.md shows
+each at work. What is named here is loaded when it is first asked for, so that `import ro32` costs next to nothing.
 """
 
 from importlib import import_module
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ro32.classifier import Classifier as Classifier
     from ro32.expression import score as score
+    from ro32.folder_walk import score_folder as score_folder
     from ro32.job import Settings as Settings
     from ro32.walk import score_file as score_file
 
@@ -20,9 +21,10 @@ _HOMES = {
     "Settings": "ro32.job",
     "score": "ro32.expression",
     "score_file": "ro32.walk",
+    "score_folder": "ro32.folder_walk",
 }
 
-__all__ = ["Classifier", "Settings", "__version__", "score", "score_file"]
+__all__ = ["Classifier", "Settings", "__version__", "score", "score_file", "score_folder"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has that name

@@ -1,15 +1,13 @@
 """The commit: join the finished parts, reconcile them with the input, publish."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from ro32.audit import Audit
-from ro32.drift import Drift, Share
-from ro32.errors import InputDataError, ReadWriteError
+from ro32.errors import ReadWriteError
 from ro32.job import Job
 from ro32.journal import Journal
 from ro32.labels import LabelsFile, RowsDigest, outcomes_of
@@ -20,17 +18,16 @@ from ro32.processor import processor_name
 from ro32.speed import Speed
 
 
-def commit(job: Job, store: PartStore, journal: Journal) -> None:
-    """Publish the labels.
+def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
+    """Publish a labels file.
 
     Args:
-        job: The run.
+        job: What it is made from.
         store: Its parts, all of them finished.
-        journal: Told how the scores are distributed, and how the share of positives has changed.
+        journal: Told how the scores are distributed.
+        check: Given what became of the rows before anything is published; raises what speaks against that.
 
     Raises:
-        InputDataError: More rows than allowed have no score, or a sample contradicts the cascade's certificate and
-            the settings are strict about that.
         ReadWriteError: The parts do not add up to the input.
         TryAgainError: The input changed meanwhile.
         OSError: The disk is full or failed.
@@ -51,69 +48,9 @@ def commit(job: Job, store: PartStore, journal: Journal) -> None:
                 screened += int(outcomes.screened.sum())
             labels.append(finished.table)
             counts += finished.counts
-        unscored = sum(counts.unscored.values())
-        if unscored > job.settings.max_unscored * counts.rows:
-            raise InputDataError(
-                f"{target}: {unscored:,} of {counts.rows:,} papers have no score ({_listed(counts)}), more than "
-                f"{job.settings.max_unscored:.2%}; nothing was published; mend the input or raise --max-unscored"
-            )
         plan.check_unchanged()
-        _measure_drift(job, counts, journal)
-        _audit(job, counts, journal)
+        check(counts)
         labels.commit(plan.rows, _provenance(job, counts, digest, screened, journal))
-        journal.published = True
-
-
-def _measure_drift(job: Job, counts: Counts, journal: Journal) -> None:
-    """Compare the share of positives with that of the labels before."""
-    journal.share = now = Share(positives=counts.positives, papers=counts.rows - sum(counts.unscored.values()))
-    previous = journal.previous or {}
-    before = Share.told_by(previous)
-    if before is None or _same_model_decides_otherwise(job, previous):
-        return
-    journal.drift = drift = Drift(now=now, before=before, bound=job.settings.max_drift)
-    if drift.exceeded:
-        journal.warn(
-            "drift",
-            f"the share of {job.classifier.manifest.positive_label} moved by {100 * drift.change:+.2f} points, from "
-            f"{before.value:.2%} of {before.papers:,} papers to {now.value:.2%} of {now.papers:,}: more than "
-            f"--max-drift {drift.bound:g} allows, and not by chance (p = {drift.p_value:.1g}); look at what changed",
-        )
-
-
-def _audit(job: Job, counts: Counts, journal: Journal) -> None:
-    """Compare what the sample of papers below the cut says with the bundle's certificate."""
-    if job.screen is None:
-        return
-    certificate = job.screen.cascade.certificate
-    journal.audit = audit = Audit(
-        papers=counts.audited,
-        disagreements=counts.disagreements,
-        confidence=certificate.confidence,
-        allowed=certificate.screened_bound,
-    )
-    if not audit.exceeded:
-        return
-    found = (
-        f"{audit.disagreements:,} of {audit.papers:,} papers below the cascade's cut that were scored in full all the "
-        f"same have another label, more than the {audit.allowed:.4%} that the bundle's certificate allows, and not by "
-        f"chance (p = {audit.p_value:.1g})"
-    )
-    if job.settings.strict_cascade:
-        raise InputDataError(
-            f"{job.target}: {found}; nothing was published; these papers are unlike those of the certificate: "
-            "score with --cascade off, or certify a cascade on papers like these"
-        )
-    journal.warn("cascade", f"{found}; score with --cascade off until you know why")
-
-
-def _same_model_decides_otherwise(job: Job, previous: Mapping[str, Any]) -> bool:
-    """Tell whether somebody chose another operating point: a share that moves is what they wanted."""
-    decision = job.classifier.decision
-    return previous.get("scoring_digest") == job.classifier.scoring_digest and (
-        previous.get("threshold"),
-        (previous.get("operating_point") or {}).get("abstain"),
-    ) != (decision.threshold, _operating_point(decision)["abstain"])
 
 
 def _operating_point(decision: Decision) -> dict[str, Any]:
@@ -124,10 +61,6 @@ def _operating_point(decision: Decision) -> dict[str, Any]:
         "validated": asdict(decision.validated) if decision.validated else None,
         "abstain": list(decision.abstain) if decision.abstain else None,
     }
-
-
-def _listed(counts: Counts) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))
 
 
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:

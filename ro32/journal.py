@@ -52,7 +52,7 @@ class Warned:
     """Something that an operator should know although the run went on.
 
     Attributes:
-        kind: "not_reused", "skipped_file", "drift", "cascade" or "unknown_variable".
+        kind: "not_reused", "skipped_file", "gone", "drift", "cascade" or "unknown_variable".
         message: One sentence.
     """
 
@@ -73,6 +73,25 @@ class SkippedFile:
     reason: str
 
 
+@dataclass(kw_only=True)
+class FolderChanges:
+    """What a run did to a folder of labels files.
+
+    Attributes:
+        files: Input files, and so labels files when the run has ended well.
+        unchanged: Labels files that are just what would be written again, and stay as they are.
+        replaced: Labels files that are new.
+        removed: Labels files that had no input any more.
+        gone: The same, where nobody asked for their removal.
+    """
+
+    files: int
+    unchanged: int = 0
+    replaced: int = 0
+    removed: int = 0
+    gone: int = 0
+
+
 def new_run_id() -> str:
     """Return an identifier that sorts by time and that no other run has."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -88,7 +107,9 @@ class Journal:
         started: When it began, in UTC.
         stage: Where it is now.
         job: What it was asked for, as soon as that is planned.
+        engine: What scores the parts.
         previous: What the footer of the labels before it tells.
+        unchanged: What is known of the rows of input files that did not change, and whose labels stay as they are.
         resumed: What became of the rows of parts that an earlier run had finished.
         done: What became of the rows that this run finished.
         thread_seconds: Time that all threads together spent on scoring.
@@ -97,6 +118,7 @@ class Journal:
         drift: The same against the labels before, where there were any.
         audit: What the sample of papers below the screen's cut said, where there is a screen.
         skipped: Input files that were left out.
+        folder: What became of the labels files, where the output is a folder.
         warnings: All warnings in their order.
         published: Whether the labels are in place.
     """
@@ -106,7 +128,9 @@ class Journal:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     stage: Stage = Stage.MODEL
     job: Job | None = None
+    engine: str = "local"
     previous: Mapping[str, Any] | None = None
+    unchanged: Counts = field(default_factory=Counts)
     resumed: Counts = field(default_factory=Counts)
     done: Counts = field(default_factory=Counts)
     thread_seconds: float = 0.0
@@ -115,6 +139,7 @@ class Journal:
     drift: Drift | None = None
     audit: Audit | None = None
     skipped: list[SkippedFile] = field(default_factory=list)
+    folder: FolderChanges | None = None
     warnings: list[Warned] = field(default_factory=list)
     published: bool = False
 
@@ -125,7 +150,7 @@ class Journal:
     @property
     def counts(self) -> Counts:
         """What became of all rows so far."""
-        return self.resumed + self.done
+        return self.unchanged + self.resumed + self.done
 
     def enter(self, stage: Stage) -> None:
         """Tell that from now on the time goes into another stage."""

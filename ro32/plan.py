@@ -115,14 +115,14 @@ def _files_of(text: str) -> tuple[list[Path], str]:
     """Return the files that an input names, and what to say where there are none."""
     path = Path(text)
     if path.is_dir():
-        return _files_below(path), f"folder {text} holds no *.parquet file"
+        return files_below(path), f"folder {text} holds no *.parquet file"
     if path.exists():  # also a file whose name looks like a pattern
         return [path], ""
     files = [Path(file) for file in glob.glob(text, recursive=True) if Path(file).is_file()]  # noqa: PTH207 - an absolute pattern is allowed here
     return files, f"no file matches {text}" if glob.has_magic(text) else f"input {text} does not exist"
 
 
-def _files_below(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """List the *.parquet files of a folder at any depth, hidden ones and hidden folders aside.
 
     Unlike `Path.rglob` this passes over no folder that cannot be read: its papers would be missing without a word.

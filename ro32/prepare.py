@@ -39,15 +39,13 @@ def prepare(
     journal.enter(Stage.PLAN)
     screen = choose_screen(classifier.manifest, classifier.decision, settings.cascade, settings.audit_share)
     files = find_inputs(inputs, settings.stores)
-    found = resolve_output(target, files) if isinstance(target, Path) else _look_at(target, files, settings.stores)
-    if settings.on_error is OnError.SKIP_FILE:
-        journal.enter(Stage.VERIFY)
-        files, skipped = leave_out_damaged(files, settings.columns, settings.max_expansion)
-        journal.skipped += skipped
-        for file in skipped:
-            journal.warn("skipped_file", f"{file.path} is left out: {file.reason}")
-        journal.enter(Stage.PLAN)
-    plan = make_plan(files, settings.columns, settings.part_rows, settings.max_expansion)
+    found = (
+        resolve_output(target, files, f", or {target}/ for a labels file per input file")
+        if isinstance(target, Path)
+        else _look_at(target, files, settings.stores)
+    )
+    sound = sound_files(files, settings, journal)
+    plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion)
     journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings, screen=screen)
     return journal.job
 
@@ -60,12 +58,37 @@ def _look_at(url: ObjectUrl, inputs: Sequence[InputFile], stores: StoreSettings)
     return target
 
 
-def resolve_output(path: Path, inputs: Sequence[InputFile]) -> Path:
+def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal) -> Sequence[InputFile]:
+    """Return the input files without those that are damaged, where settings say that these are to be left out.
+
+    Args:
+        files: The files in order.
+        settings: How to score.
+        journal: Told of files that are left out.
+
+    Raises:
+        InputMissingError: A file is not there.
+        InputDataError: No file is sound.
+        ReadWriteError: The disk or the store failed.
+    """
+    if settings.on_error is not OnError.SKIP_FILE:
+        return files
+    journal.enter(Stage.VERIFY)
+    sound, skipped = leave_out_damaged(files, settings.columns, settings.max_expansion)
+    journal.skipped += skipped
+    for file in skipped:
+        journal.warn("skipped_file", f"{file.path} is left out: {file.reason}")
+    journal.enter(Stage.PLAN)
+    return sound
+
+
+def resolve_output(path: Path, inputs: Sequence[InputFile], instead: str = "") -> Path:
     """Follow an output's links; refuse one in no folder, one that is a folder, or one of the inputs under any name.
 
     Args:
         path: A file that is to be written.
         inputs: Files that are to be read.
+        instead: What to say of a folder besides.
 
     Raises:
         OutputError: It is one of these, or cannot be looked at.
@@ -78,7 +101,7 @@ def resolve_output(path: Path, inputs: Sequence[InputFile]) -> Path:
                 f"{path}: cannot be created: no folder {resolved.parent}; name a file in a folder that exists"
             )
         if resolved.is_dir():
-            raise OutputError(f"{path} is a folder; name a file in it")
+            raise OutputError(f"{path} is a folder; name a file in it{instead}")
         for file in inputs if resolved.exists() else ():
             # By device and inode, which see through links of both kinds.
             if isinstance(file, Path) and file.exists() and file.samefile(resolved):

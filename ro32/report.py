@@ -4,7 +4,7 @@ import platform
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from ro32.errors import Ro32Error
 from ro32.job import Job
-from ro32.journal import Journal
+from ro32.journal import FolderChanges, Journal
 from ro32.labels import read_provenance
+from ro32.manifest import read_manifest
 from ro32.processor import available_cores, peak_rss_bytes, processor_name
 from ro32.remote.client import StoreSettings
 from ro32.remote.target import ObjectTarget
@@ -25,6 +26,7 @@ REPORT_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields leave it as it is."""
 
 _PACKAGES = ("ro32", "numpy", "onnxruntime", "polars", "pyarrow", "tokenizers")
+_FOLDER_CHANGES = tuple(field.name for field in fields(FolderChanges))
 
 
 def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, error: str | None) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, e
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": total,
         "stages": seconds,
+        "engine": journal.engine,
         "papers": asdict(journal.counts) | {"resumed": journal.resumed.rows},
         "speed": _speed(journal, total),
         "peak_rss_bytes": peak_rss_bytes(),
@@ -61,6 +64,7 @@ def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, e
         "warnings": [asdict(warned) for warned in journal.warnings],
         "input": _input(journal),
         "labels": _labels(target, journal.job.settings.stores if journal.job else StoreSettings()),
+        "folder": _folder(journal),
         "model": _model(journal.job),
         "settings": _settings(journal.job),
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
@@ -122,9 +126,20 @@ def _labels(target: Path | ObjectUrl, stores: StoreSettings) -> dict[str, Any]:
     """Tell what stands at the target now, whoever put it there."""
     told: Mapping[str, Any] = {}
     with suppress(OSError, ValueError, pa.ArrowException, Ro32Error):
-        found = target if isinstance(target, Path) else ObjectTarget.of(target, stores).labels_before
-        told = (found and read_provenance(found)) or {}
+        told = _provenance(target, stores) or {}
     return {"path": str(target), "run_id": told.get("run_id"), "finished": told.get("finished")}
+
+
+def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str, Any] | None:
+    if isinstance(target, Path):
+        return read_manifest(target) if target.is_dir() else read_provenance(target)
+    found = ObjectTarget.of(target, stores).labels_before
+    return None if found is None else read_provenance(found)
+
+
+def _folder(journal: Journal) -> dict[str, int | None]:
+    """Tell what became of the labels files of a folder; null where the output is a file."""
+    return {name: getattr(journal.folder, name, None) for name in _FOLDER_CHANGES}
 
 
 def _model(job: Job | None) -> dict[str, Any]:

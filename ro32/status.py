@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ro32 import sources
+from ro32 import manifest, sources
 from ro32.classifier import Classifier
 from ro32.errors import TryAgainError
 from ro32.files import Target, for_arrow
+from ro32.folder_plan import FolderRun
 from ro32.job import Job, Settings
 from ro32.journal import Journal, SkippedFile, Stage
 from ro32.lock import holder
@@ -53,6 +54,7 @@ class Status:
         target: The labels file.
         running: Who is writing it, in words; a run would end with code 75. None where nobody is.
         files: Input files.
+        unchanged_files: Those of them whose labels, in a folder of labels, would stay as they are.
         skipped: Input files that would be left out.
         rows: Rows of the others.
         parts: Parts that they make.
@@ -71,6 +73,7 @@ class Status:
     target: str
     running: str | None
     files: int
+    unchanged_files: int
     skipped: tuple[SkippedFile, ...]
     rows: int
     parts: int
@@ -111,9 +114,65 @@ def survey(
         raise TryAgainError(f"{target}: a run changed what lies beside it meanwhile ({error}); ask again") from error
 
 
-def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]) -> Status:
+def survey_folder(
+    inputs: Sequence[str],
+    folder: Path | ObjectUrl,
+    *,
+    classifier: Classifier,
+    settings: Settings,
+    journal: Journal,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Status:
+    """Find out the same of a run that writes a labels file for each input file.
+
+    Raises:
+        Ro32Error: As `survey` does, or as planning such a run does.
+    """
+    run = FolderRun.prepare(inputs, folder, classifier=classifier, settings=settings, journal=journal)
+    plan, target = run.whole.plan, run.folder
+    try:
+        journal.enter(Stage.REUSE)
+        unchanged = run.standing(journal)
+        previous = None if settings.reuse is None else outcomes_before(run.whole, journal)
+        rows_done = journal.unchanged.rows
+        parts_done = sum(len(run.jobs[name].plan.parts) for name in unchanged)
+        found = []
+        for name, job in run.jobs.items():
+            if name in unchanged:
+                continue
+            found.append(_look_at(job, Journal(on_warning=journal.on_warning), lambda _: None, previous))
+            rows_done, parts_done = rows_done + job.plan.rows, parts_done + len(job.plan.parts)
+            on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
+    except OSError as error:
+        raise TryAgainError(f"{target}: a run changed what lies in it meanwhile ({error}); ask again") from error
+    seconds = [status.seconds for status in found]
+    return Status(
+        target=str(target),
+        running=holder(target / manifest.NAME),
+        files=len(plan.sources),
+        unchanged_files=len(unchanged),
+        skipped=tuple(journal.skipped),
+        rows=plan.rows,
+        parts=len(plan.parts),
+        finished_parts=sum(status.finished_parts for status in found),
+        finished=sum(status.finished for status in found),
+        reused=journal.unchanged.rows + sum(status.reused for status in found),
+        duplicates=sum(status.duplicates for status in found),
+        to_score=sum(status.to_score for status in found),
+        seconds=None if None in seconds else sum(filter(None, seconds)),
+        disk_needed_bytes=sum(status.disk_needed_bytes for status in found),
+        disk_free_bytes=_free_bytes(target),
+        left_over=tuple(item for status in found for item in status.left_over),
+    )
+
+
+def _look_at(
+    job: Job, journal: Journal, on_progress: Callable[[Progress], None], previous: OutcomeIndex | None = None
+) -> Status:
+    """Look at one labels file; `previous` are outcomes of other labels than those that the settings name."""
     journal.enter(Stage.REUSE)
-    known = Known(previous=outcomes_before(job, journal), current=OutcomeIndex())
+    previous = outcomes_before(job, journal) if previous is None else previous
+    known = Known(previous=previous, current=OutcomeIndex())
     store = PartStore(job.target, job.fingerprint)
     todo = take_over(job, store, known.current, journal)
     plan, finished = job.plan, journal.resumed.rows
@@ -129,6 +188,7 @@ def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]
         target=str(job.target),
         running=holder(job.target),
         files=len(plan.sources),
+        unchanged_files=0,
         skipped=tuple(journal.skipped),
         rows=plan.rows,
         parts=len(plan.parts),
@@ -139,9 +199,15 @@ def _look_at(job: Job, journal: Journal, on_progress: Callable[[Progress], None]
         to_score=to_score,
         seconds=speed.seconds(rows=plan.rows - finished, to_score=to_score, threads=job.settings.threads),
         disk_needed_bytes=_disk_needed(job, rows_todo=plan.rows - finished, parts_todo=len(todo)),
-        disk_free_bytes=shutil.disk_usage(_disk_of(job.target)).free,
+        disk_free_bytes=_free_bytes(_disk_of(job.target)),
         left_over=tuple(LeftOver(path=path, size_bytes=size) for path, size in store.folder.left_over()),
     )
+
+
+def _free_bytes(folder: Path) -> int:
+    """Return what is free in a folder, or where it is to be created."""
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    return shutil.disk_usage(there).free
 
 
 def _unknown(papers: int) -> Outcomes:

@@ -1,22 +1,20 @@
 """The walk: plan parts, score each, commit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ro32.classifier import Classifier
 from ro32.commit import commit
+from ro32.engine import Engine, LocalEngine, Unfinished
 from ro32.errors import ReadWriteError
-from ro32.job import Job, Settings
-from ro32.journal import Journal, SkippedFile, Stage
+from ro32.job import Settings
+from ro32.journal import FolderChanges, Journal, SkippedFile, Stage
+from ro32.judge import Before, judge
 from ro32.lock import only_run
-from ro32.outcomes import OutcomeIndex
-from ro32.parts import Counts, PartStore
+from ro32.parts import Counts
 from ro32.prepare import prepare
 from ro32.remote.urls import ObjectUrl, place
-from ro32.resume import take_over
-from ro32.reuse import outcomes_before
-from ro32.threads import Known, score_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +37,7 @@ class Summary:
         seconds: Wall-clock time from the beginning of the journal to the commit.
         skipped: Input files that were left out.
         not_reused: Why no earlier labels were taken over; None where they were, or where there were none.
+        folder: What became of the labels files, where the output is a folder.
     """
 
     counts: Counts
@@ -46,6 +45,7 @@ class Summary:
     seconds: float
     skipped: tuple[SkippedFile, ...]
     not_reused: str | None
+    folder: FolderChanges | None = None
 
 
 def score_file(
@@ -54,6 +54,7 @@ def score_file(
     *,
     classifier: Classifier | None = None,
     settings: Settings | None = None,
+    engine: Engine | None = None,
     journal: Journal | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Summary:
@@ -65,6 +66,7 @@ def score_file(
         target: The labels file, or its URL. It appears whole or not at all; one that is there is replaced.
         classifier: The model; the bundle that comes with ro32 by default.
         settings: How to score.
+        engine: What scores the parts; threads of this process by default.
         journal: Told what the run does, for reports; also of use when it fails.
         on_progress: Called in this thread whenever rows are done.
 
@@ -77,7 +79,7 @@ def score_file(
         ReadWriteError: The disk failed half-way.
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
     """
-    journal, target = journal or Journal(), place(target)
+    journal, target, engine = journal or Journal(), place(target), engine or LocalEngine()
     job = prepare(
         [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
         target,
@@ -87,56 +89,70 @@ def score_file(
     )
     try:
         with only_run(job.target):
-            journal.enter(Stage.REUSE)
-            previous = outcomes_before(job, journal)
-            store = PartStore(job.target, job.fingerprint)
-            store.prepare()
-            _finish_parts(job, store, previous, journal, on_progress)
+            unfinished = Unfinished.begin(job, journal)
+            before = Before.told_by([journal.previous] if journal.previous else [], job.classifier)
+            finish_parts([unfinished], engine, journal, on_progress, papers=job.plan.rows, parts=len(job.plan.parts))
             journal.enter(Stage.COMMIT)
-            commit(job, store, journal)
-            store.clear()
+            commit(job, unfinished.store, journal, check=lambda counts: judge(job, counts, journal, before))
+            journal.published = True
+            unfinished.store.clear()
     except OSError as error:  # before the commit; after it, nothing raises one
         raise ReadWriteError(
             f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
         ) from error
+    return summarize(journal)
+
+
+def summarize(journal: Journal) -> Summary:
+    """Sum up a run that has ended well."""
     return Summary(
         counts=journal.counts,
         resumed=journal.resumed.rows,
         seconds=sum(journal.seconds().values()),
         skipped=tuple(journal.skipped),
         not_reused=next((warned.message for warned in journal.warnings if warned.kind == "not_reused"), None),
+        folder=journal.folder,
     )
 
 
-def _finish_parts(
-    job: Job, store: PartStore, previous: OutcomeIndex, journal: Journal, on_progress: Callable[[Progress], None]
+def finish_parts(
+    work: Iterable[Unfinished],
+    engine: Engine,
+    journal: Journal,
+    on_progress: Callable[[Progress], None],
+    *,
+    papers: int,
+    parts: int,
+    parts_done: int = 0,
 ) -> None:
-    """Finish all parts of a job that are not finished yet."""
-    plan = job.plan
-    known = Known(previous=previous, current=OutcomeIndex())
-    todo = take_over(job, store, known.current, journal)
-    rows_done, parts_done = journal.resumed.rows, len(plan.parts) - len(todo)
+    """Finish all parts that are not finished yet.
+
+    Args:
+        work: The parts, by labels file.
+        engine: Scores them.
+        journal: Told what became of their rows.
+        on_progress: Called in this thread whenever rows are done.
+        papers: Rows of the whole run, those that are done already among them.
+        parts: Its parts, likewise.
+        parts_done: Parts that are done, besides those of `work`.
+    """
+    journal.engine = engine.name
+    rows_done = journal.unchanged.rows
 
     def advance(rows: int) -> None:
         nonlocal rows_done
         rows_done += rows
-        on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
+        on_progress(Progress(papers=papers, papers_done=rows_done, parts=parts, parts_done=parts_done))
 
-    advance(0)
-    parts = score_parts(
-        plan,
-        todo,
-        job.classifier,
-        known,
-        threads=job.settings.threads,
-        journal=journal,
-        on_rows=advance,
-        screen=job.screen,
-    )
-    for part, finished in parts:
-        journal.enter(Stage.KEEP)
-        plan.check_unchanged(after=part)
-        store.save(part, finished)
-        journal.done += finished.counts
+    def begun() -> Iterator[Unfinished]:
+        nonlocal parts_done
+        for unfinished in work:
+            plan = unfinished.job.plan
+            parts_done += len(plan.parts) - len(unfinished.parts)
+            advance(plan.rows - sum(part.rows for part in unfinished.parts))
+            yield unfinished
+
+    for _, counts in engine.finish(begun(), journal, advance):
+        journal.done += counts
         parts_done += 1
         advance(0)

@@ -52,6 +52,8 @@ class _Place(click.Path):
 
 
 _PLACE = _Place(path_type=Path, readable=False)
+_AS_GIVEN = click.Path(readable=False)
+"""The same, but left as text, since the last character of a folder counts."""
 _option = partial(click.option, cls=_Option, show_envvar=True)
 _with_default = partial(_option, show_default=True)
 _only_here = partial(click.option, allow_from_autoenv=False)
@@ -64,10 +66,12 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--output",
         required=True,
         metavar="FILE",
-        type=_PLACE,
+        type=_AS_GIVEN,
         help="Labels file to write, local or s3://, gs:// or az://: CSV or JSON lines if its name ends in .csv or "
-        ".jsonl, else Parquet; - for stdout.",
+        ".jsonl, else Parquet; - for stdout. A local name that ends in / is a folder, which gets a labels file for "
+        "each input file.",
     ),
+    _option("--prune", is_flag=True, help="Remove labels files in the folder of -o whose input is gone."),
     _option(
         "--bundle",
         metavar="BUNDLE",

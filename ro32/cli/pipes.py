@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from ro32.errors import InputDataError, ReadWriteError, UsageError
 from ro32.labels import read_provenance
-from ro32.remote.urls import ObjectUrl
+from ro32.remote.urls import ObjectUrl, place
 from ro32.writers import FOOTER_KEY, Form, TextWriter
 
 DASH = "-"
@@ -32,7 +32,7 @@ _STDOUT = 1
 
 
 @contextmanager
-def spooled(papers: Sequence[str], output: Place) -> Iterator[tuple[Sequence[str], Place]]:
+def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Place]]:
     """Put files in the places of stdin and stdout.
 
     Args:
@@ -44,22 +44,24 @@ def spooled(papers: Sequence[str], output: Place) -> Iterator[tuple[Sequence[str
         The files to read, and the file to write. Stdout gets its content when the block ends well.
 
     Raises:
-        UsageError: Stdin is named among other inputs.
+        UsageError: Stdin is named among other inputs, or its labels are to go to a folder.
         InputDataError: An Arrow stream is damaged.
         ReadWriteError: Stdin, stdout or the disk failed.
     """
     if DASH in papers and len(papers) > 1:
         raise UsageError(f"expected {DASH} for stdin alone, found {len(papers)} inputs; name files, or {DASH}")
-    if DASH not in papers and str(output) != DASH:
-        yield papers, output
+    if DASH in papers and output.endswith(os.sep):
+        raise UsageError(f"{output} is a folder, which gets the labels of files; name a file, or {DASH} for stdout")
+    if DASH not in papers and output != DASH:
+        yield papers, place(output)
         return
     with TemporaryDirectory(prefix="ro32-") as name:
         arrow = False
         if DASH in papers:
             arrow = _receive(Path(name, "stdin"))
             papers = [str(Path(name, "stdin"))]
-        if str(output) != DASH:
-            yield papers, output
+        if output != DASH:
+            yield papers, place(output)
             return
         yield papers, Path(name, "labels.parquet")
         if Path(name, "labels.parquet").exists():

@@ -1,6 +1,8 @@
 """`ro32-score`: label every paper of a Parquet dump."""
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from ro32.cli.tuning import tune, with_remembered_threads
 from ro32.cli.words import explanations_text, status_text, summary_line
 from ro32.errors import UsageError
 from ro32.explain import explain_papers
+from ro32.folder_walk import score_folder
 from ro32.job import OnError, Settings
 from ro32.journal import Journal
 from ro32.operating_point import OperatingPoint
@@ -30,8 +33,8 @@ from ro32.plan import find_inputs, make_plan
 from ro32.processor import available_cores
 from ro32.providers import Provider, check_provider
 from ro32.remote.client import StoreSettings
-from ro32.remote.urls import ObjectUrl
-from ro32.status import survey
+from ro32.remote.urls import ObjectUrl, redact
+from ro32.status import survey, survey_folder
 from ro32.views import ViewName
 from ro32.walk import Progress, score_file
 
@@ -50,7 +53,8 @@ def command(
     context: click.Context,
     *,
     papers: tuple[str, ...],
-    output: Path | ObjectUrl,
+    output: str,
+    prune: bool,
     bundle: Path | None,
     encoder_only: bool,
     cascade: str,
@@ -88,15 +92,16 @@ def command(
     PAPERS are Parquet, JSON lines or CSV files with the columns id, title and abstract, told apart by content; a
     folder stands for the Parquet files in it, a quoted pattern for the files it matches, - for stdin. All may lie
     in an object store: s3://bucket/key, gs:// or az://, with the package that ro32[cloud] installs. The labels
-    file has one row per paper, in the same order, and appears only when it is complete. Labels that are there
-    already are used again for every paper whose text has not changed, and a run that was killed goes on where it
-    was.
+    file has one row per paper, in the same order, and appears only when it is complete; with a folder as output,
+    each input file has its own. Labels that are there already are used again for every paper whose text has not
+    changed, and a run that was killed goes on where it was.
 
     Example: ro32-score papers.parquet -o labels.parquet
     """
     journal = Journal()
     log = Log(NAME, journal.run_id, LogFormat(log_format), quiet=quiet)
     journal.on_warning = log.warn
+    into_folder = output.endswith(os.sep)
     with log.errors(), log.tries(), spooled(papers, output) as (files, target):
         reports = Reports(target=target, report=report, metrics_file=metrics_file)
         for sentence in mistyped_variables(context):
@@ -129,11 +134,8 @@ def command(
         def on_progress(progress: Progress) -> None:
             display.update(**asdict(progress))
 
-        if as_json and not (status or explain):
-            raise UsageError("--json prints what --status or --explain finds out; give both, or --report FILE")
         asked = [name for name, given in (("status", status), ("explain", explain), ("autotune", autotune)) if given]
-        if len(asked) > 1:
-            raise UsageError(f"--{' and --'.join(asked)} are asked of one call each; give one of them")
+        _refuse_misuse(output, asked, prune=prune, as_json=as_json)
         if explain:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
             plan = make_plan(
@@ -146,26 +148,38 @@ def command(
             classifier = Classifier.load(bundle_folder(bundle), view, point)
             tune(files, classifier, settings, partial(log.info, "autotune"))
             return
-        if status and str(output) == DASH:
-            raise UsageError("--status tells of a labels file; name one with -o")
         if status:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
             settings = with_remembered_threads(settings, classifier, threads)
             with display:
-                found = survey(
+                look = survey_folder if into_folder else survey
+                found = look(
                     files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
                 )
-            click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, output))
+            click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, redact(output)))
             return
         reports.check(files, [reuse])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
             settings = with_remembered_threads(settings, classifier, threads)
-            summary = score_file(
+            label = partial(score_folder, prune=prune) if into_folder else score_file
+            summary = label(
                 files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
             )
-        line = summary_line(summary, output, classifier.manifest.positive_label, classifier.decision)
+        line = summary_line(summary, redact(output), classifier.manifest.positive_label, classifier.decision)
         log.info("summary", line, **asdict(summary))
+
+
+def _refuse_misuse(output: str, asked: Sequence[str], *, prune: bool, as_json: bool) -> None:
+    """Refuse options that do not go together."""
+    if prune and not output.endswith(os.sep):
+        raise UsageError("--prune removes labels from a folder; name one with -o, and / at its end")
+    if as_json and not {"status", "explain"}.intersection(asked):
+        raise UsageError("--json prints what --status or --explain finds out; give both, or --report FILE")
+    if len(asked) > 1:
+        raise UsageError(f"--{' and --'.join(asked)} are asked of one call each; give one of them")
+    if "status" in asked and output == DASH:
+        raise UsageError("--status tells of a labels file; name one with -o")
 
 
 def main() -> NoReturn:

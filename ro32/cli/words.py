@@ -6,18 +6,17 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from ro32.explain import WORD, Explanation
+from ro32.journal import FolderChanges
 from ro32.operating_point import Decision
-from ro32.remote.urls import ObjectUrl
 from ro32.status import Status
 from ro32.walk import Summary
 
 
-def summary_line(summary: Summary, output: Path | ObjectUrl, positive_label: str, decision: Decision) -> str:
+def summary_line(summary: Summary, output: str, positive_label: str, decision: Decision) -> str:
     """Say in one line what a run did."""
     counts = summary.counts
     origins = {
@@ -28,6 +27,7 @@ def summary_line(summary: Summary, output: Path | ObjectUrl, positive_label: str
     }
     audited = f", audit: {counts.disagreements:,} of {counts.audited:,} disagree" if counts.audited else ""
     left_out = f", {_count(len(summary.skipped), 'file')} left out" if summary.skipped else ""
+    left_out += _changed(summary.folder) if summary.folder else ""
     uncertain = f"{counts.uncertain:,} uncertain, " if decision.abstain else ""
     return (
         f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
@@ -35,6 +35,17 @@ def summary_line(summary: Summary, output: Path | ObjectUrl, positive_label: str
         f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
         f"{summary.seconds:,.1f} s{_operating_point(decision)}"
     )
+
+
+def _changed(folder: FolderChanges) -> str:
+    """Say what became of the files of a folder."""
+    became = {
+        "new": folder.replaced,
+        "unchanged": folder.unchanged,
+        "removed": folder.removed,
+        "without input": folder.gone,
+    }
+    return f", {_count(folder.files, 'file')}{_listed(became)}"
 
 
 def _operating_point(decision: Decision) -> str:
@@ -46,14 +57,15 @@ def _operating_point(decision: Decision) -> str:
     return f"; threshold {decision.threshold:.4f}{worth}"
 
 
-def status_text(status: Status, output: Path | ObjectUrl) -> str:
+def status_text(status: Status, output: str) -> str:
     """Say in a few lines what a run would do."""
     return "\n".join(f"{name:<11} {words}" for name, words in _status_lines(status, output))
 
 
-def _status_lines(status: Status, output: Path | ObjectUrl) -> Iterator[tuple[str, str]]:
+def _status_lines(status: Status, output: str) -> Iterator[tuple[str, str]]:
     yield "labels", f"{output}, {'being written by ' + status.running if status.running else 'nobody is writing it'}"
-    yield "papers", f"{status.rows:,} in {_count(status.files, 'file')}, {_count(status.parts, 'part')}"
+    unchanged = f", {_count(status.unchanged_files, 'file')} unchanged" if status.unchanged_files else ""
+    yield "papers", f"{status.rows:,} in {_count(status.files, 'file')}, {_count(status.parts, 'part')}{unchanged}"
     for file in status.skipped:
         yield "left out", f"{file.path}: {file.reason}"
     yield "finished", f"{status.finished:,} in {_count(status.finished_parts, 'part')} of a run that was killed"

@@ -106,7 +106,7 @@ def test_the_file_of_options_holds_options(tmp_path: Path) -> None:
     (tmp_path / "ro32.toml").write_text(text)
     with click.Context(command, **command.context_settings) as context:
         command.parse_args(context, ["--config", str(tmp_path / "ro32.toml")])
-    assert context.params["output"] == Path("/srv/arxiv/labels.parquet")
+    assert context.params["output"] == "/srv/arxiv/labels.parquet"
     assert context.params["max_unscored"] == 0.02
 
 

@@ -1,0 +1,190 @@
+"""A folder as output: a labels file for each input file, and a manifest when all are there.
+
+    plan      every file, as one input; each becomes a job of its own
+    stand     labels that are just what would be written again stay as they are
+    score     the parts of all other files, by whatever engine
+    judge     all labels together, before the first is published
+    publish   file by file, each by one rename; then the manifest; then, if asked for, remove what has no input any more
+
+Every file is on its own in what it reuses and resumes, so memory does not grow with their number.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ro32 import durable, manifest
+from ro32.classifier import Classifier
+from ro32.commit import commit
+from ro32.engine import Engine, LocalEngine, Unfinished
+from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
+from ro32.folder_plan import FolderRun
+from ro32.job import Job, Settings
+from ro32.journal import Journal, Stage
+from ro32.judge import Before, judge
+from ro32.lock import only_run
+from ro32.manifest import Entry
+from ro32.parts import PartStore
+from ro32.remote.urls import ObjectUrl, place
+from ro32.reuse import outcomes_before
+from ro32.walk import Progress, Summary, finish_parts, summarize
+
+_SHOWN_NAMES = 3
+"""As many as fit into a line of a log."""
+
+
+def score_folder(
+    inputs: str | Path | Sequence[str | Path],
+    folder: str | Path | ObjectUrl,
+    *,
+    prune: bool = False,
+    classifier: Classifier | None = None,
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    journal: Journal | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Summary:
+    """Label every paper of the input, a labels file for each input file.
+
+    Args:
+        inputs: Files, folders, glob patterns or URLs of these, as `score_file` takes them.
+        folder: Where the labels files are to appear, each under the name of its input file; created if need be.
+        prune: Remove labels files in it whose input is gone.
+        classifier: The model; the bundle that comes with ro32 by default.
+        settings: How to score.
+        engine: What scores the parts; threads of this process by default.
+        journal: Told what the run does, for reports; also of use when it fails.
+        on_progress: Called in this thread whenever rows are done.
+
+    Raises:
+        UsageError: Two input files would have the same labels file, the folder is in a store, or a cascade is asked
+            for that the bundle does not have.
+        InputMissingError: An input is not there.
+        InputDataError: An input is not what the contract asks for, too many of all rows have no text, or a sample of
+            them contradicts the cascade's certificate.
+        OutputError: The folder cannot be created, or holds an input file or lies in an input folder.
+        ReadWriteError: The disk failed half-way.
+        TryAgainError: Another run writes the same folder, or the input changed meanwhile.
+    """
+    journal, engine = journal or Journal(), engine or LocalEngine()
+    run = FolderRun.prepare(
+        [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
+        place(folder),
+        classifier=classifier or Classifier.load(),
+        settings=settings or Settings(),
+        journal=journal,
+    )
+    try:
+        _create(run.folder)
+        with only_run(run.folder / manifest.NAME):
+            _write(run, engine, journal, on_progress, prune=prune)
+    except OSError as error:
+        raise ReadWriteError(
+            f"{folder}: writing failed: {error.strerror or error}; {run.changes.replaced:,} files were published, "
+            "finished parts are kept; run again"
+        ) from error
+    return summarize(journal)
+
+
+def _write(
+    run: FolderRun, engine: Engine, journal: Journal, on_progress: Callable[[Progress], None], *, prune: bool
+) -> None:
+    """Bring a folder up to date."""
+    whole, folder, changes = run.whole, run.folder, run.changes
+    journal.enter(Stage.REUSE)
+    gone = run.gone()
+    before = Before.told_by(run.footers(gone), whole.classifier)
+    entries = run.standing(journal)
+    changed = {name: job for name, job in run.jobs.items() if name not in entries}
+    previous = journal.previous
+    finish_parts(
+        _begin_all(run, changed, journal),
+        engine,
+        journal,
+        on_progress,
+        papers=whole.plan.rows,
+        parts=len(whole.plan.parts),
+        parts_done=len(whole.plan.parts) - sum(len(job.plan.parts) for job in changed.values()),
+    )
+    journal.enter(Stage.COMMIT)
+    journal.previous = previous
+    whole.plan.check_unchanged()
+    judge(whole, journal.counts, journal, before)
+    for name, job in changed.items():
+        store = PartStore(job.target, job.fingerprint)
+        commit(job, store, journal, check=lambda _: None)
+        changes.replaced += 1
+        store.clear()
+        entries[name] = Entry.of(folder, name, job.plan.rows)
+    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _told(whole, journal))
+    journal.published = True
+    if prune:
+        changes.removed = _remove(folder, gone)
+    elif gone:
+        changes.gone = len(gone)
+        journal.warn("gone", f"{folder}: {_counted(len(gone))} no input any more: {_some(gone)}; --prune removes them")
+
+
+def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Unfinished]:
+    """Begin one labels file after the other, when its turn comes."""
+    previous = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
+    for name, job in changed.items():
+        (run.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        yield Unfinished.begin(job, journal, previous)
+
+
+def _told(whole: Job, journal: Journal) -> dict[str, Any]:
+    """Tell what made the labels of a folder: JSON values for its manifest."""
+    classifier = whole.classifier
+    return {
+        "run_id": journal.run_id,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tool_version": version("ro32"),
+        "bundle": classifier.manifest.name,
+        "bundle_digest": classifier.digest,
+        "scoring_digest": classifier.scoring_digest,
+        "positive_label": classifier.manifest.positive_label,
+        "threshold": classifier.decision.threshold,
+        "rows": whole.plan.rows,
+        "input_digest": whole.plan.digest,
+        "skipped_files": [asdict(file) for file in journal.skipped],
+    }
+
+
+def _create(folder: Path) -> None:
+    """Create the folder of labels, so that it survives a power cut.
+
+    Raises:
+        OutputError: It cannot be created.
+        OSError: The disk is full or failed.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
+        raise OutputError(
+            f"{folder}: cannot be created: {error.strerror}; name a folder within one that is writable"
+        ) from error
+    durable.sync_folder(folder.parent)
+
+
+def _remove(folder: Path, names: Sequence[str]) -> int:
+    """Remove labels files, after the manifest that does not list them, and return how many."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    for parent in {(folder / name).parent for name in names}:
+        durable.sync_folder(parent)
+    return len(names)
+
+
+def _counted(files: int) -> str:
+    return "1 labels file has" if files == 1 else f"{files:,} labels files have"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
+    return ", ".join(names[:_SHOWN_NAMES]) + more
