@@ -5,6 +5,7 @@ in vain, and a paper's score depends on that paper and the bundle alone. Dynamic
 papers shared a run (one activation scale per tensor; https://github.com/microsoft/onnxruntime/issues/10111).
 """
 
+import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,6 +81,12 @@ class Classifier:
             UsageError: The bundle does not have the view, or never reaches what the operating point asks for.
         """
         return cls(Bundle.shipped() if folder is None else Bundle.load(Path(folder)), view, point)
+
+    def deciding(self, decision: Decision) -> Self:
+        """Return a classifier that shares this one's session and turns scores into labels in another way."""
+        other = copy.copy(self)
+        other.decision = decision
+        return other
 
     def encode(self, title: str, abstract: str) -> list[int]:
         """Return the token ids of one paper of normalized text; none where there is nothing to score."""

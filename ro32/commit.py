@@ -84,6 +84,7 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, jou
         "skipped_files": [asdict(file) for file in journal.skipped],
         "rows_digest": digest.hexdigest(),
         "rows": asdict(counts),
+        "engine": journal.engine,
         "started": journal.started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "speed": asdict(Speed.measured(journal)),

@@ -4,6 +4,7 @@ Ro32Error
 ├── UsageError            2   an option is out of its range
 ├── InputDataError       65   the input is there but is not what it should be
 ├── InputMissingError    66   the input is not there or cannot be read
+├── ClusterError         69   the cluster is not there, or a part killed every worker that it was given to
 ├── OutputError          73   the output cannot be created
 ├── ReadWriteError       74   the disk or the network failed while reading or writing
 ├── TryAgainError        75   locked by another run, or the input changed while it was read
@@ -44,6 +45,12 @@ class InputMissingError(Ro32Error):
     """The input does not exist or cannot be read."""
 
     exit_code = 66
+
+
+class ClusterError(Ro32Error):
+    """The cluster cannot be reached or has no room, its nodes are not fit, or parts killed their workers."""
+
+    exit_code = 69
 
 
 class OutputError(Ro32Error):

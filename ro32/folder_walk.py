@@ -30,7 +30,7 @@ from ro32.manifest import Entry
 from ro32.parts import PartStore
 from ro32.remote.urls import ObjectUrl, place
 from ro32.reuse import outcomes_before
-from ro32.walk import Progress, Summary, finish_parts, summarize
+from ro32.walk import Progress, Summary, finish_parts, refuse_isolated, summarize
 
 _SHOWN_NAMES = 3
 """As many as fit into a line of a log."""
@@ -68,6 +68,8 @@ def score_folder(
         OutputError: The folder cannot be created, or holds an input file or lies in an input folder.
         ReadWriteError: The disk failed half-way.
         TryAgainError: Another run writes the same folder, or the input changed meanwhile.
+        ClusterError: The engine's cluster failed, or parts killed their workers there. In the latter case the labels of
+            the other files are published, and the manifest is that of the run before.
     """
     journal, engine = journal or Journal(), engine or LocalEngine()
     run = FolderRun.prepare(
@@ -113,12 +115,16 @@ def _write(
     journal.previous = previous
     whole.plan.check_unchanged()
     judge(whole, journal.counts, journal, before)
+    without = {part.path for part in journal.isolated}
     for name, job in changed.items():
+        if str(job.plan.sources[0].path) in without:
+            continue
         store = PartStore(job.target, job.fingerprint)
         commit(job, store, journal, check=lambda _: None)
         changes.replaced += 1
         store.clear()
         entries[name] = Entry.of(folder, name, job.plan.rows)
+    refuse_isolated(folder, journal)
     manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _told(whole, journal))
     journal.published = True
     if prune:

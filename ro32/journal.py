@@ -52,7 +52,7 @@ class Warned:
     """Something that an operator should know although the run went on.
 
     Attributes:
-        kind: "not_reused", "skipped_file", "gone", "drift", "cascade" or "unknown_variable".
+        kind: "not_reused", "skipped_file", "isolated_part", "gone", "drift", "cascade" or "unknown_variable".
         message: One sentence.
     """
 
@@ -70,6 +70,23 @@ class SkippedFile:
     """
 
     path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedPart:
+    """A part that killed every worker that it was given to.
+
+    Attributes:
+        path: Its input file.
+        start: Its first row in that file.
+        rows: How many rows it has.
+        reason: What is known of the last death.
+    """
+
+    path: str
+    start: int
+    rows: int
     reason: str
 
 
@@ -118,6 +135,7 @@ class Journal:
         drift: The same against the labels before, where there were any.
         audit: What the sample of papers below the screen's cut said, where there is a screen.
         skipped: Input files that were left out.
+        isolated: Parts that are not done, since they killed their workers.
         folder: What became of the labels files, where the output is a folder.
         warnings: All warnings in their order.
         published: Whether the labels are in place.
@@ -139,6 +157,7 @@ class Journal:
     drift: Drift | None = None
     audit: Audit | None = None
     skipped: list[SkippedFile] = field(default_factory=list)
+    isolated: list[IsolatedPart] = field(default_factory=list)
     folder: FolderChanges | None = None
     warnings: list[Warned] = field(default_factory=list)
     published: bool = False

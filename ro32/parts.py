@@ -89,6 +89,12 @@ class PartFolder(Protocol):
     def write(self, name: str, data: bytes) -> None:
         """Make a part appear, whole."""
 
+    def for_part(self, name: str | None) -> Self:
+        """Return the folder as another process needs it to write one part, perhaps over one that has that name."""
+
+    def notice(self, name: str) -> None:
+        """Take note of a part that another process wrote."""
+
     def left_over(self) -> Iterator[tuple[str, int]]:
         """Yield name and size in bytes of what other runs for the same target left."""
 
@@ -107,6 +113,11 @@ class LocalParts:
     def __init__(self, target: Path, fingerprint: str) -> None:
         self._target = target
         self._folder = parts_folder(target) / fingerprint
+
+    @property
+    def path(self) -> Path:
+        """Where the parts are."""
+        return self._folder
 
     def names(self) -> Iterable[str]:
         """Return the names of the parts that are there."""
@@ -145,6 +156,13 @@ class LocalParts:
             OSError: The disk is full or failed.
         """
         durable.write(self._folder / name, data)
+
+    def for_part(self, name: str | None) -> Self:  # noqa: ARG002 - of use in stores
+        """Return the folder itself."""
+        return self
+
+    def notice(self, name: str) -> None:
+        """Do nothing: what is on a disk is found when it is read."""
 
     def left_over(self) -> Iterator[tuple[str, int]]:
         """Yield path and size in bytes of what other runs for the same target left."""
@@ -195,13 +213,25 @@ class PartStore:
             OSError: The disk is full or failed.
             ReadWriteError: The store failed.
         """
-        buffer = io.BytesIO()
-        counts = {FOOTER_KEY: json.dumps(asdict(finished.counts))}
-        pq.write_table(finished.table.replace_schema_metadata(counts), buffer, **WRITER_OPTIONS)
-        data = buffer.getvalue()
-        name = f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
-        self.folder.write(name, data)
+        self._names[part.index] = write_part(self.folder, part, finished)
+
+    def folder_for(self, part: Part) -> PartFolder:
+        """Return the folder as another process needs it to put a part there by `write_part`."""
+        return self.folder.for_part(self._names.get(part.index))
+
+    def adopt(self, part: Part, name: str) -> bool:
+        """Take a part that another process put into the folder by `write_part`; tell whether it is there and undamaged.
+
+        Args:
+            part: The part.
+            name: The name that it has there.
+
+        Raises:
+            UnreachableError: A store failed.
+        """
+        self.folder.notice(name)
         self._names[part.index] = name
+        return self.load(part) is not None
 
     def load(self, part: Part) -> FinishedPart | None:
         """Return a part that is finished and undamaged, else None.
@@ -230,6 +260,26 @@ class PartStore:
         What cannot be removed stays: labels that are published are not put in doubt by a left-over.
         """
         self.folder.clear()
+
+
+def write_part(folder: PartFolder, part: Part, finished: FinishedPart) -> str:
+    """Put a finished part into a folder of parts. Equal parts are equal files: written twice, nothing changes.
+
+    Returns:
+        Its name there, which holds the part's number and the SHA-256 of its bytes.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written to.
+        OSError: The disk is full or failed.
+        ReadWriteError: The store failed.
+    """
+    buffer = io.BytesIO()
+    counts = {FOOTER_KEY: json.dumps(asdict(finished.counts))}
+    pq.write_table(finished.table.replace_schema_metadata(counts), buffer, **WRITER_OPTIONS)
+    data = buffer.getvalue()
+    name = f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
+    folder.write(name, data)
+    return name
 
 
 def parts_folder(target: Path) -> Path:

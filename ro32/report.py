@@ -119,6 +119,7 @@ def _input(journal: Journal) -> dict[str, Any]:
         "rows": plan.rows if plan else None,
         "digest": plan.digest if plan else None,
         "skipped": [asdict(file) for file in journal.skipped],
+        "isolated": [asdict(part) for part in journal.isolated],
     }
 
 

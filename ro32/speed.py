@@ -34,6 +34,8 @@ class Speed:
         beside = sum(seconds[stage] for stage in _BESIDE_THE_MODEL)
         job = journal.job
         known = cls.told_by(journal.previous, job.classifier.scoring_digest, job.screen) if job else cls()
+        if journal.engine != "local":  # what other machines do says little about this one
+            return known
         return cls(
             papers_per_thread_s=_rate(done.scored, journal.thread_seconds) or known.papers_per_thread_s,
             rows_per_s=_rate(done.rows, beside) or known.rows_per_s,

@@ -7,7 +7,7 @@ from pathlib import Path
 from ro32.classifier import Classifier
 from ro32.commit import commit
 from ro32.engine import Engine, LocalEngine, Unfinished
-from ro32.errors import ReadWriteError
+from ro32.errors import ClusterError, ReadWriteError
 from ro32.job import Settings
 from ro32.journal import FolderChanges, Journal, SkippedFile, Stage
 from ro32.judge import Before, judge
@@ -78,6 +78,7 @@ def score_file(
         OutputError: The target cannot be created, or is one of the input files.
         ReadWriteError: The disk failed half-way.
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
+        ClusterError: The engine's cluster failed, or parts killed their workers there.
     """
     journal, target, engine = journal or Journal(), place(target), engine or LocalEngine()
     job = prepare(
@@ -92,6 +93,7 @@ def score_file(
             unfinished = Unfinished.begin(job, journal)
             before = Before.told_by([journal.previous] if journal.previous else [], job.classifier)
             finish_parts([unfinished], engine, journal, on_progress, papers=job.plan.rows, parts=len(job.plan.parts))
+            refuse_isolated(target, journal)
             journal.enter(Stage.COMMIT)
             commit(job, unfinished.store, journal, check=lambda counts: judge(job, counts, journal, before))
             journal.published = True
@@ -101,6 +103,22 @@ def score_file(
             f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
         ) from error
     return summarize(journal)
+
+
+def refuse_isolated(target: Path | ObjectUrl, journal: Journal) -> None:
+    """Publish nothing that lacks a part.
+
+    Raises:
+        ClusterError: Parts killed their workers.
+    """
+    if journal.isolated:
+        first = journal.isolated[0]
+        raise ClusterError(
+            f"{target}: {sum(part.rows for part in journal.isolated):,} papers are not scored, since "
+            f"{len(journal.isolated)} of the parts killed each worker that they were given to (the first: rows from "
+            f"{first.start:,} of {first.path}); all other parts are kept; look at these papers and at the memory of "
+            "the nodes, and run again"
+        )
 
 
 def summarize(journal: Journal) -> Summary:

@@ -17,6 +17,7 @@ HEAVY = {
     "prometheus_client",
     "obstore",
     "boto3",
+    "ray",
 }
 
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from ro32.autotune import SECONDS
 from ro32.cascade import CascadeMode
 from ro32.cli.config import read_config
+from ro32.cli.engines import EngineName
 from ro32.cli.log import LogFormat
 from ro32.cli.version import version_option
 from ro32.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
@@ -137,6 +138,26 @@ _OPTIONS: tuple[Decorator, ...] = (
         type=click.IntRange(min=1),
         show_default="as --autotune found, else one per core available to this process",
         help="Threads that score.",
+    ),
+    _with_default(
+        "--engine",
+        type=click.Choice([item.value for item in EngineName]),
+        default=EngineName.LOCAL.value,
+        help="What scores: threads of this process, or actors on a Ray cluster, with as many threads each as --threads "
+        "says, 1 by default.",
+    ),
+    _option(
+        "--ray-address",
+        metavar="ADDRESS",
+        show_default="RAY_ADDRESS, else a cluster on this machine, else a new one here",
+        help="Head of the Ray cluster.",
+    ),
+    _option(
+        "--ray-actors",
+        metavar="MIN:MAX",
+        show_default="from 1 to what the cluster's processors allow",
+        help="Actors that are there all the time, and that are there while there is work for as many; one number says "
+        "both.",
     ),
     _with_default(
         "--provider",

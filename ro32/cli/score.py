@@ -14,6 +14,7 @@ from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.cli.bundles import bundle_folder
 from ro32.cli.config import mistyped_variables
+from ro32.cli.engines import EngineName, make_engine
 from ro32.cli.log import Log, LogFormat
 from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
 from ro32.cli.pipes import DASH, spooled
@@ -68,6 +69,9 @@ def command(
     title_column: str,
     abstract_column: str,
     threads: int | None,
+    engine: str,
+    ray_address: str | None,
+    ray_actors: str | None,
     provider: str,
     part_rows: int,
     reuse: Path | ObjectUrl | None,
@@ -108,7 +112,7 @@ def command(
             journal.warn("unknown_variable", sentence)
         check_provider(Provider(provider))
         settings = Settings(
-            threads=threads or available_cores(),
+            threads=threads or (available_cores() if engine == EngineName.LOCAL else 1),
             part_rows=part_rows,
             columns=Columns(id=id_column, title=title_column, abstract=abstract_column),
             reuse=reuse,
@@ -161,10 +165,20 @@ def command(
         reports.check(files, [reuse])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle_folder(bundle), view, point)
-            settings = with_remembered_threads(settings, classifier, threads)
+            scorer = make_engine(
+                EngineName(engine), bundle_folder(bundle), ray_address=ray_address, ray_actors=ray_actors
+            )
+            if scorer.name == EngineName.LOCAL:
+                settings = with_remembered_threads(settings, classifier, threads)
             label = partial(score_folder, prune=prune) if into_folder else score_file
             summary = label(
-                files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
+                files,
+                target,
+                classifier=classifier,
+                settings=settings,
+                engine=scorer,
+                journal=journal,
+                on_progress=on_progress,
             )
         line = summary_line(summary, redact(output), classifier.manifest.positive_label, classifier.decision)
         log.info("summary", line, **asdict(summary))

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from copy import copy
+from typing import Self
 
 from ro32.errors import OutputError, TryAgainError
 from ro32.remote.client import ConflictError, UnreachableError
@@ -37,7 +39,9 @@ class ObjectParts:
             InputMissingError: It may not be read.
             UnreachableError: The store failed.
         """
-        version = self._versions[name]
+        version = self._versions.get(name)
+        if version is None:
+            raise FileNotFoundError(name)
         try:
             return self._store.read(self._prefix + name, version, 0, version.size) if version.size else b""
         except TryAgainError as error:
@@ -57,6 +61,23 @@ class ObjectParts:
             found = self._store.look(key)
             if found is not None:
                 self._versions[name] = found
+
+    def for_part(self, name: str | None) -> Self:
+        """Return a copy that knows of one part alone, since all that are there may be too many for each message."""
+        alone = copy(self)
+        alone._versions = {known: version for known, version in self._versions.items() if known == name}  # noqa: SLF001
+        return alone
+
+    def notice(self, name: str) -> None:
+        """Look at a part that another process wrote.
+
+        Raises:
+            InputMissingError: It may not be looked at.
+            UnreachableError: The store failed.
+        """
+        found = self._store.look(self._prefix + name)
+        if found is not None:
+            self._versions[name] = found
 
     def left_over(self) -> Iterator[tuple[str, int]]:
         """Yield URL and size in bytes of what other runs left."""

@@ -6,6 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
+"""What the store takes, in the environment."""
+
 
 class Bucket:
     """What a test does to a bucket behind the back of a run, and looks at after it."""

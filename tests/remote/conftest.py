@@ -10,7 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from ro32.remote import client
-from tests.remote.bucket import Bucket
+from tests.remote.bucket import CREDENTIALS, Bucket
 from tests.remote.proxy import Proxy, proxy_of
 
 _NUMBERS = itertools.count()
@@ -30,9 +30,7 @@ def s3_server() -> Iterator[str]:
 def make_bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Bucket]:
     """Make empty buckets. Credentials and an endpoint that reach them are in the environment."""
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "a-secret",
-        "AWS_REGION": "us-east-1",
+        **CREDENTIALS,
         "AWS_ENDPOINT_URL": s3_server,
         "HOME": str(tmp_path / "home"),
     }.items():

@@ -1,0 +1,50 @@
+"""Which engine scores, by the options of a command."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from ro32.bundle import Bundle
+from ro32.engine import Engine, LocalEngine
+from ro32.errors import UsageError
+
+
+class EngineName(StrEnum):
+    """What scores the parts of a run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_actors: str | None) -> Engine:
+    """Return the engine that options ask for.
+
+    Args:
+        name: Which.
+        bundle: Folder of the bundle that scores.
+        ray_address: Head of a Ray cluster.
+        ray_actors: How many actors it is to have: one number, or two with a colon between.
+
+    Raises:
+        UsageError: The options do not go together, or Ray is not installed.
+        BundleError: The bundle is missing or altered.
+    """
+    if name is EngineName.LOCAL:
+        if ray_address is not None or ray_actors is not None:
+            raise UsageError("--ray-address and --ray-actors are of --engine ray; give that too")
+        return LocalEngine()
+    from ro32.cluster.engine import RayEngine  # noqa: PLC0415 - the others need none of it
+
+    least, most = (1, None) if ray_actors is None else parse_actors(ray_actors)
+    return RayEngine(Bundle.load(bundle), address=ray_address, least=least, most=most)
+
+
+def parse_actors(text: str) -> tuple[int, int]:
+    """Read "MIN:MAX", or one number for both.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    least, colon, most = text.partition(":")
+    if not (least.isdecimal() and (most.isdecimal() if colon else True)):
+        raise UsageError(f"--ray-actors {text}: expected a number, or two as in 2:16")
+    return int(least), int(most or least)

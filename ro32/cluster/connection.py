@@ -1,0 +1,74 @@
+"""The connection to a cluster, made and ended without a trace in this process."""
+
+import io
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO, cast
+
+import ray
+
+from ro32.errors import ClusterError
+
+
+class _OwnStdout:
+    """The stream that is stdout, but not for threads of Ray, which tell there of every death in the cluster.
+
+    Ray has no switch for that (`listen_error_messages` in ray/_private/worker.py, Ray 2.60). What matters of it is in
+    warnings of ours, all of it in Ray's own log files; stdout holds nothing that was not asked for.
+
+    Args:
+        stream: What is stdout now.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or do nothing."""
+        if threading.current_thread().name.startswith("ray_"):
+            return len(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
+        """Be the stream in all else."""
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Connect to a cluster, unless this process is connected already.
+
+    Args:
+        address: Of its head; by default what Ray finds: the variable RAY_ADDRESS, a cluster on this machine, or else a
+            new one on this machine.
+
+    Raises:
+        ClusterError: It cannot be reached.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a batch job tells nobody
+    in_main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if in_main else {}
+    try:
+        ray.init(address=address, namespace="ro32", log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray raises bare ones
+        raise ClusterError(
+            f"Ray at {address or 'its default address'} cannot be reached: {' '.join(str(error).split())}; start the "
+            "cluster, or name another with --ray-address"
+        ) from error
+    finally:
+        for number, handler in handlers.items():  # ray.init takes SIGTERM for itself
+            signal.signal(number, handler)
+    with redirect_stdout(cast("TextIO", _OwnStdout(sys.stdout))):
+        try:
+            yield
+        finally:
+            with redirect_stdout(io.StringIO()):  # what Ray's threads held back, it tells here
+                ray.shutdown()

@@ -1,0 +1,114 @@
+"""The actors of a run: how many there are, which of them are starting, free or busy, and what became of the lost.
+
+Actors are not restarted by Ray, nor are their calls: a new actor may start on any node, and who is to blame for a
+death is decided by `ro32.cluster.engine`, which knows the part.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import ray
+
+Work = TypeVar("Work")
+
+
+class Actor:
+    """What Ray runs on a node: one worker.
+
+    Args:
+        threads: Threads of the worker. Libraries that make threads of their own are told before they are loaded.
+    """
+
+    def __init__(self, threads: int) -> None:
+        os.environ["POLARS_MAX_THREADS"] = str(threads)
+
+    def load(self, model: Any, worker: type) -> str:  # noqa: ANN401 - its type would load what __init__ must precede
+        """Make the worker, and return the id of the node that it is on."""
+        self._worker = worker(model)
+        return str(ray.get_runtime_context().get_node_id())
+
+    def score(self, task: Any, previous: Any) -> Any:  # noqa: ANN401 - as above
+        """Score a part."""
+        return self._worker.score(task, previous)
+
+
+@dataclass(kw_only=True)
+class Place(Generic[Work]):
+    """An actor and what it does now.
+
+    Attributes:
+        handle: The actor.
+        ref: What it is to return next; None where it is free.
+        work: What it works on; None while it starts, and when it is free.
+        node: Where it is; None while it starts.
+    """
+
+    handle: Any
+    ref: Any
+    work: Work | None = None
+    node: str | None = None
+
+
+class ActorPool(Generic[Work]):
+    """Actors that come and go with the work there is.
+
+    Args:
+        model: Reference to what a worker is made of. Ray brings it to each node once.
+        worker: Class of the workers.
+        threads: Threads, and so processors, of an actor.
+        least: Actors that are there as long as the pool is.
+        most: Actors that are there when there is work for as many.
+    """
+
+    def __init__(self, *, model: Any, worker: type, threads: int, least: int, most: int) -> None:  # noqa: ANN401
+        self._model, self._worker = model, worker
+        self._threads, self._least, self.most = threads, least, most
+        self._remote = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(Actor)
+        self._places: list[Place[Work]] = []
+
+    @property
+    def busy(self) -> int:
+        """Actors that work on something."""
+        return sum(place.work is not None for place in self._places)
+
+    @property
+    def usable(self) -> int:
+        """Actors that have started."""
+        return sum(place.node is not None for place in self._places)
+
+    def resize(self, wanted: int) -> None:
+        """Start actors until as many are there as there is work for, or end free ones."""
+        size = min(self.most, max(self._least, wanted))
+        while len(self._places) < size:
+            handle: Any = self._remote.remote(self._threads)
+            self._places.append(Place(handle=handle, ref=handle.load.remote(self._model, self._worker)))
+        for place in [place for place in self._places if place.work is None][: len(self._places) - size]:
+            self.end(place)
+
+    def free(self) -> Iterator[Place[Work]]:
+        """Yield the actors that have started and have nothing to do."""
+        return (place for place in list(self._places) if place.ref is None)
+
+    def give(self, place: Place[Work], work: Work, *args: Any) -> None:  # noqa: ANN401 - what a task holds is not ours
+        """Let a free actor score."""
+        place.work, place.ref = work, place.handle.score.remote(*args)
+
+    def wait(self, timeout_s: float) -> list[Place[Work]]:
+        """Return the actors that have something to tell, at the latest when the time is up."""
+        waiting = {place.ref: place for place in self._places if place.ref is not None}
+        if not waiting:
+            return []
+        told, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout_s, fetch_local=False)
+        return [waiting[ref] for ref in told]
+
+    def end(self, place: Place[Work]) -> None:
+        """Let an actor go, whatever it does; also one that is dead."""
+        self._places.remove(place)
+        ray.kill(place.handle)
+
+    def close(self) -> None:
+        """Let all actors go."""
+        for place in list(self._places):
+            self.end(place)

@@ -1,0 +1,161 @@
+"""What an actor does: it holds one session, scores parts with it and puts them where the driver wants them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ro32.bundle import CURVES, LINEAR, MODEL, TOKENIZER, Bundle, sha256
+from ro32.classifier import Classifier
+from ro32.errors import BundleError, TryAgainError
+from ro32.journal import Journal
+from ro32.operating_point import Decision
+from ro32.outcomes import OutcomeIndex
+from ro32.papers import Part
+from ro32.parts import Counts, PartFolder, write_part
+from ro32.plan import Plan, Source
+from ro32.screen import Screen
+from ro32.threads import Known, score_parts
+from ro32.views import ViewName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """All that scoring needs besides papers: what is shipped to each node once.
+
+    Attributes:
+        bundle: The bundle, whole.
+        view: Which of its views scores; none where it has no views.
+        decision: How scores become labels.
+        scoring_digest: What the classifier that is made of this must have.
+        screen: Decides which papers need no encoder; none where all are scored in full.
+        threads: Calling threads of an actor.
+    """
+
+    bundle: Bundle
+    view: ViewName | None
+    decision: Decision
+    scoring_digest: str
+    screen: Screen | None
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A part to score.
+
+    Attributes:
+        part: Its rows.
+        plan: Its file alone, with columns and type of the ids.
+        folder: Where the finished part is to be.
+    """
+
+    part: Part
+    plan: Plan
+    folder: PartFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What an actor says of a part that is finished and kept.
+
+    Attributes:
+        name: Its name in its folder.
+        counts: What became of its rows.
+        thread_seconds: Time that all threads together spent on scoring it.
+    """
+
+    name: str
+    counts: Counts
+    thread_seconds: float
+
+
+class Worker:
+    """Scores parts, one after the other.
+
+    Args:
+        model: What to score with.
+
+    Raises:
+        BundleError: The bundle is not what it was when it was sent, or gives other scores here.
+    """
+
+    def __init__(self, model: Model) -> None:
+        verify(model.bundle)
+        self._model = model
+        self._classifier = Classifier(model.bundle, model.view).deciding(model.decision)
+        if self._classifier.scoring_digest != model.scoring_digest:
+            raise BundleError("this node has another version of ro32 than the driver; install the same on all nodes")
+
+    def score(self, task: Task, previous: OutcomeIndex) -> Kept:
+        """Score a part and keep it.
+
+        Args:
+            task: The part.
+            previous: Outcomes that need no model.
+
+        Raises:
+            TryAgainError: The input is not what was planned, or changed meanwhile.
+            InputDataError: It is damaged.
+            InputMissingError: It is not there, or not on this node, or this node may not read it.
+            OutputError: This node may not write the part.
+            OSError: The disk is full or failed.
+            ReadWriteError: A store failed.
+        """
+        journal = Journal()
+        known = Known(previous=previous, current=OutcomeIndex())
+        check_same(task.plan)
+        scored = score_parts(
+            task.plan,
+            [task.part],
+            self._classifier,
+            known,
+            threads=self._model.threads,
+            journal=journal,
+            on_rows=lambda _: None,
+            screen=self._model.screen,
+        )
+        ((part, finished),) = scored
+        check_same(task.plan)
+        name = write_part(task.folder, part, finished)
+        return Kept(name=name, counts=finished.counts, thread_seconds=journal.thread_seconds)
+
+
+def verify(bundle: Bundle) -> None:
+    """Check a bundle that came over the network against its digests.
+
+    Raises:
+        BundleError: A byte of it is another one.
+    """
+    manifest = bundle.manifest
+    came = {MODEL: bundle.model, TOKENIZER: bundle.tokenizer, LINEAR: bundle.linear, CURVES: bundle.curves}
+    altered = [
+        name for name, content in came.items() if content is not None and sha256(content) != manifest.files[name]
+    ]
+    if sha256(manifest.to_bytes()) != bundle.digest or altered:
+        raise BundleError(f"bundle {manifest.name}: was altered on its way to this node; run again")
+
+
+def check_same(plan: Plan) -> None:
+    """Check that an input file is the one that was planned.
+
+    Raises:
+        TryAgainError: It is another one, or not there.
+        UnreachableError: A store failed.
+    """
+    for source in plan.sources:
+        try:
+            same = _is_same(source)
+        except OSError:
+            same = False
+        if not same:
+            raise TryAgainError(
+                f"{source.path} changed while it was read, or is not the same file on all nodes; run again when it is "
+                "complete, on a file system that all nodes share"
+            )
+
+
+def _is_same(source: Source) -> bool:
+    """Compare an object as the driver would; of a file size and time, as devices and inodes are a node's own."""
+    if not isinstance(source.path, Path):
+        return source.path.is_unchanged()
+    status = source.path.stat()
+    return (status.st_size, status.st_mtime_ns) == source.identity[2:]

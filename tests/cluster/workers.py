@@ -1,0 +1,42 @@
+"""Workers with faults. Nodes import this module by its name, so it holds nothing of pytest."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from ro32.cluster.worker import Kept, Task, Worker
+from ro32.outcomes import OutcomeIndex
+from ro32.parts import LocalParts
+
+LETHAL = 2
+"""Number of the part that kills its worker, in files of more than two parts."""
+
+
+def _log(task: Task) -> Path:
+    """Return a file beside the parts."""
+    assert isinstance(task.folder, LocalParts)
+    return task.folder.path.parent / "log"
+
+
+class LoggingWorker(Worker):
+    """Tells, in a file beside the parts, which part it is about to score, and takes its time."""
+
+    def score(self, task: Task, previous: OutcomeIndex) -> Kept:
+        """Score a part."""
+        with _log(task).open("a") as log:
+            log.write(f"{task.part.index} {os.getpid()}\n")
+        time.sleep(0.3)
+        return super().score(task, previous)
+
+
+class MortalWorker(Worker):
+    """Dies of one part."""
+
+    def score(self, task: Task, previous: OutcomeIndex) -> Kept:
+        """Score a part, or die."""
+        if task.part.index == LETHAL:
+            with _log(task).open("a") as log:
+                log.write("died\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().score(task, previous)

@@ -1,0 +1,92 @@
+"""docs/scale.md: its recipes are what they say, as far as they can be tried without the services that they are for."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+import yaml
+
+from ro32.classifier import Classifier
+from ro32.cli.score import command
+from tests.docs.tables import DOCS
+
+PAGE = (DOCS / "scale.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def score_batches(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[pa.RecordBatch]]:
+    """The function of the Spark job, with the tiny bundle in place of the one that ships."""
+    (source,) = (block for block in blocks("python") if "mapInArrow" in block)
+    assert len([line for line in source.splitlines() if line]) <= 40
+    monkeypatch.setattr(Classifier, "load", classmethod(lambda cls: cls(_bundle(tiny_bundle))))
+    names: dict[str, Any] = {}
+    exec(compile(source, "scale.md", "exec"), names)  # noqa: S102 - it is the documentation's own code
+    function: Callable[..., Iterator[pa.RecordBatch]] = names["score_batches"]
+    return function
+
+
+def _bundle(folder: Path) -> Any:
+    from ro32.bundle import Bundle  # noqa: PLC0415 - by way of the class that is patched
+
+    return Bundle.load(folder)
+
+
+def test_the_function_of_the_spark_job_labels_as_the_command_does(
+    score_batches: Callable[..., Iterator[pa.RecordBatch]], papers: pl.DataFrame, tiny_labels: Path
+) -> None:
+    empty = pl.DataFrame({"id": ["none"], "title": [None], "abstract": [" "]}, schema_overrides={"title": pl.String})
+    frame = pl.concat([papers.head(60).select("id", "title", "abstract"), empty])
+    batches = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(max_chunksize=25)
+    found = pa.Table.from_batches(list(score_batches(iter(batches))))
+    assert found.column_names == ["id", "label", "score"]
+    assert found["id"].to_pylist() == frame["id"].to_list()
+    expected = pl.read_parquet(tiny_labels).head(60)
+    assert found["label"].to_pylist() == [*expected["label"].to_list(), None]
+    assert np.array_equal(found["score"].to_pylist()[:60], expected["score"].to_list())
+    assert found["score"].to_pylist()[60] is None
+    assert "pyspark" not in sys.modules
+
+
+def test_the_job_of_kubernetes_calls_the_command_as_it_is() -> None:
+    (manifest,) = (yaml.safe_load(block) for block in blocks("yaml"))
+    assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = manifest["spec"]["rayClusterSpec"]
+    pods = [cluster["headGroupSpec"]["template"], *(group["template"] for group in cluster["workerGroupSpecs"])]
+    for pod in pods:
+        mounts = {mount["name"] for container in pod["spec"]["containers"] for mount in container["volumeMounts"]}
+        assert mounts == {volume["name"] for volume in pod["spec"]["volumes"]}
+    program, *arguments = manifest["spec"]["entrypoint"].split()
+    assert program == "ro32-score"
+    with command.make_context(program, arguments) as context:
+        assert context.params["engine"] == "ray"
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"^(?:head\$ +/opt/ro32/bin/)?ro32-score (.*--engine ray.*)$", PAGE, re.MULTILINE)
+)
+def test_the_commands_for_a_cluster_are_understood(line: str) -> None:
+    with command.make_context("ro32-score", line.split()) as context:
+        assert context.params["ray_address"]
+
+
+def test_the_plan_on_paper_adds_up() -> None:
+    """The table's figures follow from the two rates in the sentence above it, which are of two cores."""
+    told = re.findall(r"score[^:]*: ([\d,]+) papers/s\nwith the cascade, ([\d,]+) without", PAGE)[0]
+    rows = dict(re.findall(r"^\| (w\S+ the cascade), core-hours \| ([\d.]+ \| [\d.]+) \|$", PAGE, re.MULTILINE))
+    per_million = re.findall(r"A million papers take ([\d.]+) core-hours with the cascade and ([\d.]+) w", PAGE)[0]
+    for name, text, found in zip(("with the cascade", "without the cascade"), told, per_million, strict=True):
+        core_hours = 2 / float(text.replace(",", "")) / 3600
+        small, large = (float(figure) for figure in rows[name].split(" | "))
+        assert small == pytest.approx(2.5e6 * core_hours, rel=0.02)
+        assert large == pytest.approx(250e6 * core_hours, rel=0.02)
+        assert float(found) == pytest.approx(1e6 * core_hours, rel=0.03)
