@@ -82,6 +82,7 @@ bench: $(dev_env) $(bench_env) ## measure scoring beside its peers, and write be
 	for part in $(if $(filter full,$(BENCH)),nightly preparation training); do \
 		.venv/bench/bin/python -m bench $$part >&2 || missed=$$?; \
 	done; \
+	$(if $(filter full,$(BENCH)),.venv/dev/bin/python -m bench ray >&2 || missed=$$?;) \
 	.venv/dev/bin/python -m bench report; exit $$missed
 
 .PHONY: lint

@@ -137,6 +137,22 @@ def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> Non
 
 
 @main.command()
+@papers_option
+@click.option("--rows", metavar="N", default=8_000, show_default=True, help="Papers of the dump.")
+@click.option("--part-rows", metavar="N", default=200, show_default=True, help="Papers of a part.")
+@click.option("--repeats", metavar="N", default=3, show_default=True, type=click.IntRange(min=1))
+@click.pass_obj
+def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) -> None:
+    """Measure what the Ray engine costs beside the local one, on the same cores."""
+    from bench.cluster import measure  # noqa: PLC0415 - each benchmark needs packages of its own
+
+    def run() -> Section:
+        return measure(papers, rows=rows, part_rows=part_rows, repeats=repeats, say=_say)
+
+    _finish(*results.record("ray", run, folder))
+
+
+@main.command()
 @click.argument("before", metavar="A.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("after", metavar="B.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def compare(before: Path, after: Path) -> None:

@@ -1,0 +1,116 @@
+"""The Ray engine beside the local one, on the same cores of this machine: what handing parts out costs.
+
+Each repeat of either engine is a fresh process that scores a dump of one paper a core, and then the large dump. The
+former is the start, of actors above all, and does not count; Ray itself runs before the clock does, as a cluster is
+there before a run. The cascade is off: with it, this machine's cores would be done too soon to tell.
+"""
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.dump import make_dump
+from bench.measure import Child, Spread, run_child, take_turns
+from bench.results import Check, Section
+from ro32.bundle import Bundle, shipped_folder
+from ro32.cascade import CascadeMode
+from ro32.classifier import Classifier
+from ro32.cluster.connection import connected
+from ro32.cluster.engine import RayEngine
+from ro32.engine import Engine, LocalEngine
+from ro32.job import Settings
+from ro32.processor import available_cores
+from ro32.walk import score_file
+
+SEED = 3
+MOST_OVERHEAD = 1.10
+"""Seconds of the Ray engine beyond its start for each second of the local one beyond its own."""
+_A_NEW_ONE = "local"
+"""What Ray calls a cluster that is started for this process, whatever others there are."""
+
+
+def measure(
+    papers: Path,
+    *,
+    rows: int,
+    part_rows: int,
+    repeats: int,
+    say: Callable[[str], object],
+    address: str = _A_NEW_ONE,
+) -> Section:
+    """Score one dump by both engines in turns.
+
+    Args:
+        papers: Parquet file of real papers to make the dumps from.
+        rows: Papers of the large dump.
+        part_rows: Papers of a part.
+        repeats: Runs of each engine.
+        say: Is told what is being done.
+        address: Of a cluster on this machine; by default each run of Ray has a new one.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        for dump, size in (("large", rows), ("small", available_cores())):
+            make_dump(papers, Path(name, f"{dump}.parquet"), rows=size, seed=SEED)
+
+        def run(engine: str, _repeat: int) -> Child:
+            case = {"folder": name, "engine": engine, "part_rows": part_rows, "address": address}
+            return run_child("bench.cluster:score", case)
+
+        found = take_turns({engine: partial(run, engine) for engine in ("local", "ray")}, repeats, say)
+    seconds = {engine: Spread.of([child.result["seconds"] for child in of]) for engine, of in found.items()}
+    starts = {engine: Spread.of([child.result["start_s"] for child in of]) for engine, of in found.items()}
+    return Section(
+        settings={
+            "papers": papers.name,
+            "rows": rows,
+            "part_rows": part_rows,
+            "cores": available_cores(),
+            "repeats": repeats,
+        },
+        figures={
+            engine: {
+                "seconds": dataclasses.asdict(seconds[engine]),
+                "start_s": dataclasses.asdict(starts[engine]),
+                "papers_per_s": rows / seconds[engine].median,
+                "driver_peak_rss_bytes": max(child.peak_rss_bytes for child in found[engine]),
+            }
+            for engine in found
+        },
+        checks=(
+            Check(
+                what="seconds by Ray : seconds by the local engine, starts apart",
+                found=seconds["ray"].median / seconds["local"].median,
+                bound=MOST_OVERHEAD,
+                at_least=False,
+            ),
+        ),
+    )
+
+
+def score(settings: dict[str, Any]) -> dict[str, Any]:
+    """Score both dumps by one engine: with a thread a core, or with an actor of one thread a core."""
+    by_ray, cores = settings["engine"] == RayEngine.name, available_cores()
+    engine: Engine = LocalEngine()
+    if by_ray:
+        engine = RayEngine(Bundle.load(shipped_folder()), least=cores, most=cores)
+    classifier, threads = Classifier.load(), 1 if by_ray else cores
+    with connected(settings["address"]) if by_ray else nullcontext():
+        took = {}
+        for dump, part_rows in (("small", 1), ("large", settings["part_rows"])):
+            target = Path(settings["folder"], f"{dump}-labels.parquet")
+            started = time.perf_counter()
+            score_file(
+                Path(settings["folder"], f"{dump}.parquet"),
+                target,
+                classifier=classifier,
+                settings=Settings(threads=threads, part_rows=part_rows, cascade=CascadeMode.OFF, no_reuse=True),
+                engine=engine,
+            )
+            took[dump] = time.perf_counter() - started
+            target.unlink()
+    return {"seconds": took["large"] - took["small"], "start_s": took["small"]}
