@@ -295,7 +295,7 @@ def test_a_signal_while_an_error_is_reported(monkeypatch: pytest.MonkeyPatch) ->
     def stopped(*_args: object, **_options: object) -> None:
         raise Interrupted(signal.SIGTERM)
 
-    monkeypatch.setattr("ro32.cli.process.signal.signal", lambda *_: None)  # pytest keeps its own handlers
+    monkeypatch.setattr("ro32.cli.signals.signal.signal", lambda *_: None)  # pytest keeps its own handlers
     monkeypatch.setattr("ro32.cli.process.click.echo", stopped)
     with pytest.raises(SystemExit) as ended:
         run(score_command, ["missing.parquet", "-o", "labels.parquet"])

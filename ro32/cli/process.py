@@ -1,19 +1,17 @@
 """The frame around every command: signals in, exit code out. The one place that turns an error into an exit code."""
 
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
 import click
 
+from ro32.cli import signals
 from ro32.errors import Interrupted, Ro32Error
 from ro32.remote.urls import redact
 
 BUG = 70
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class ToldError(Exception):
@@ -35,14 +33,12 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
         command: The Click command.
         args: The command line without the program's name; the process's own by default.
     """
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    signals.listen()
     try:
         code = exit_code_of(command, args)
     except Interrupted as stop:  # it came while the end was being reported
         code = stop.exit_code
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)  # nothing is left to stop
+    signals.ignore()
     sys.exit(code)
 
 
@@ -72,21 +68,17 @@ def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> i
 def reason_of(error: BaseException) -> BaseException:
     """Return the interruption that an error followed from, or the error itself.
 
-    A signal may come at any instruction, in a library's too, whose cleaning up then trips over what was not yet set up.
+    A signal may come at any instruction, in a library's too, whose cleaning up then trips over what was not yet set up,
+    or which takes the interruption for a failure of its own. So whatever fails after a signal, failed by it.
     """
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, Interrupted):
             return link
         link = link.__cause__ or link.__context__
-    return error
+    return signals.asked() or error
 
 
 def code_for(error: BaseException) -> int:
     """Return the exit code that an error ends a command with."""
     return error.exit_code if isinstance(error, Ro32Error | Interrupted | click.ClickException) else BUG
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
-    raise Interrupted(number)
