@@ -6,6 +6,7 @@ pyarrow opens, checks and decodes: it verifies page checksums and survives malfo
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -53,6 +54,7 @@ def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -
                 raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
             _check_columns(path, footer)
             _check_expansion(path, footer, max_expansion)
+            _check_places(path, footer)
             return file.schema_arrow, footer.num_rows
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -126,6 +128,27 @@ def _check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> 
                 raise InputDataError(f"{where}: damaged: it announces {announced} bytes; get the file again")
             _allow(where, announced, min(chunk.total_compressed_size, size), limit)
     _allow(f"{path}", total, size, limit)
+
+
+def _check_places(path: InputFile, footer: pq.FileMetaData) -> None:
+    """Refuse a file in which two columns, or two row groups, claim the same bytes.
+
+    Pages have checksums and the footer has none: after one flipped bit it may name the pages of another column, whose
+    checksums match.
+    """
+    chunks = []
+    for group in range(footer.num_row_groups):
+        for index in range(footer.num_columns):
+            chunk = footer.row_group(group).column(index)
+            start = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
+            chunks.append((start, start + chunk.total_compressed_size, group, chunk.path_in_schema))
+    chunks.sort()
+    for (_, end, group, name), (start, _, other_group, other) in pairwise(chunks):
+        if start < end:
+            raise InputDataError(
+                f"{path}, row group {group}, column {name}: damaged: the footer gives bytes of it to column {other} of "
+                f"row group {other_group} too; get the file again"
+            )
 
 
 def _allow(where: str, announced: int, stored: int, limit: float) -> None:

@@ -137,6 +137,21 @@ def test_no_flipped_bit_of_a_footer_ends_the_process(tmp_path: Path) -> None:
     assert int(done.stdout) > 100
 
 
+def test_bytes_that_two_columns_claim_are_damage(tmp_path: Path) -> None:
+    """The footer has no checksum: where it sends one column to another's pages, theirs match."""
+    path, rows = tmp_path / "papers.parquet", pa.table({"id": ["a"], "title": ["b"]})
+    pq.write_table(rows, path, use_dictionary=False, write_statistics=False, write_page_checksum=True)
+    group, whole = pq.read_metadata(path).row_group(0), path.read_bytes()
+    of_id, of_title = (
+        bytes([0x26, 2 * group.column(index).data_page_offset]) for index in range(2)
+    )  # as Thrift has it
+    assert whole.count(of_title) == 1
+    path.write_bytes(whole.replace(of_title, of_id))
+    assert pq.read_table(path, page_checksum_verification=True)["title"].to_pylist() == ["a"]
+    with pytest.raises(InputDataError, match=r"column id: damaged: .* to column title of row group 0 too"):
+        parquet.read_footer(path)
+
+
 def test_a_column_that_only_the_stored_schema_has_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "papers.parquet"
     pq.write_table(pa.table({"id": ["a"]}), path)

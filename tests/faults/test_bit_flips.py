@@ -54,13 +54,13 @@ def score(
     return lane.server.run(Job(args=[*args, *([] if reuse is None else ["--reuse", str(reuse)])], limit_s=30))
 
 
-def unchanged_or_right(scene: Scene, ended: Ended, codes: Collection[int]) -> None:
+def unchanged_or_right(scene: Scene, ended: Ended, codes: Collection[int], *, any_width: bool = False) -> None:
     """Check that a run succeeded as if nothing had been damaged, or left the old labels as they were."""
     aftermath.told(ended, codes)
     if ended.code:
         aftermath.labels_are_the_old_ones(scene)
     else:
-        aftermath.labels_are_right(scene.target, scene.expected)
+        aftermath.labels_are_right(scene.target, scene.expected, any_width=any_width)
 
 
 @sizes(60, 1_500)
@@ -103,13 +103,15 @@ def test_in_labels_named_for_reuse(lanes: Lanes, sample: int) -> None:
 
 @sizes(100, 3_000)
 def test_in_an_input_with_checksums(lanes: Lanes, sample: int) -> None:
+    """Its footer has none: where Arrow's hint there is lost, that strings have long offsets, ids get short ones."""
+
     def strike(lane: Lane, flip: Flip) -> None:
         scene = lane.scenes[State.USED]
         scene.restore()
         papers = lane.folder / "papers.parquet"
         shutil.copy(scene.input, papers)
         flip.apply(papers)
-        unchanged_or_right(scene, score(lane, scene, papers=papers), [0, 65])
+        unchanged_or_right(scene, score(lane, scene, papers=papers), [0, 65], any_width=True)
 
     flips(lanes, "an input with checksums", sample, strike)
 
