@@ -138,6 +138,8 @@ def _check_places(path: InputFile, footer: pq.FileMetaData) -> None:
     """
     chunks = []
     for group in range(footer.num_row_groups):
+        if footer.row_group(group).num_rows == 0:  # pyarrow gives it an offset of 0, where others are
+            continue
         for index in range(footer.num_columns):
             chunk = footer.row_group(group).column(index)
             start = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)

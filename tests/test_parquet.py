@@ -152,6 +152,14 @@ def test_bytes_that_two_columns_claim_are_damage(tmp_path: Path) -> None:
         parquet.read_footer(path)
 
 
+def test_row_groups_without_rows_claim_nothing(tmp_path: Path) -> None:
+    path, rows = tmp_path / "papers.parquet", pa.table({"id": ["a"], "title": ["b"]})
+    with pq.ParquetWriter(path, rows.schema) as writer:
+        for table in (rows, rows.slice(1), rows, rows.slice(1)):
+            writer.write_table(table)
+    assert parquet.read_footer(path)[1] == 2
+
+
 def test_a_column_that_only_the_stored_schema_has_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "papers.parquet"
     pq.write_table(pa.table({"id": ["a"]}), path)
