@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-SAME = ("processor", "cores", "flags", "memory_bytes")
-"""What makes two machines one."""
+from bench.machine import SAME
+
 RELATIVE = ("ratio", "share_of_peak")
 RATES = ("papers_per_s", "papers_per_processor_s", *RELATIVE)
 """Figures of which more is better; of all others, less is."""

@@ -23,6 +23,7 @@ was measured several times is an object of median, q1 and q3. The figures of the
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,10 @@ def record(name: str, measure: Callable[[], Section], folder: Path = FOLDER) -> 
     section = measure()
     after = machine.moment()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{machine.slug()}-{after['at'][:10]}.json"
+    facts = machine.describe()
+    path = _file(folder, f"{machine.slug()}-{after['at'][:10]}", facts)
     content: dict[str, Any] = read(path) if path.exists() else {"format": FORMAT, "sections": {}}
-    content["machine"] = machine.describe()
+    content["machine"] = facts
     content["sections"][name] = {
         "before": before,
         "after": after,
@@ -105,6 +107,15 @@ def record(name: str, measure: Callable[[], Section], folder: Path = FOLDER) -> 
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path, section
+
+
+def _file(folder: Path, name: str, facts: dict[str, Any]) -> Path:
+    """Return this machine's file of a day: another machine of the same name has another one."""
+    for number in count(1):
+        path = folder / (f"{name}.json" if number == 1 else f"{name}-{number}.json")
+        if not path.exists() or all(read(path)["machine"][key] == facts[key] for key in machine.SAME):
+            break
+    return path
 
 
 def read(path: Path) -> dict[str, Any]:

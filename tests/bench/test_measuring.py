@@ -106,6 +106,19 @@ def test_sections_of_a_day_share_a_file(tmp_path: Path) -> None:
         results.read(path)
 
 
+def test_another_machine_of_the_same_name_has_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = Section(settings={}, figures={}, checks=())
+    here, other = machine.describe(), {**machine.describe(), "flags": ["another"]}
+    paths = []
+    for facts in (here, other, here, other):
+        monkeypatch.setattr(machine, "describe", partial(copy, facts))
+        paths.append(results.record("one", partial(copy, section), tmp_path)[0])
+    assert paths[:2] == paths[2:]
+    assert [results.read(path)["machine"]["flags"] for path in paths[:2]] == [here["flags"], ["another"]]
+
+
 def test_help_names_every_benchmark() -> None:
     done = subprocess.run([sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, check=True)
     for name in ("training", "preparation", "nightly", "cascade", "throughput", "compare", "report"):
