@@ -11,7 +11,7 @@ from ro32.cli import progress
 from ro32.cli import score as module
 from ro32.cli.process import exit_code_of
 from ro32.labels import read_provenance
-from tests.command_line import Outcome, Score
+from tests.command_line import Invoke, Outcome, Score
 from tests.test_progress import Terminal
 
 
@@ -107,3 +107,39 @@ def test_a_warning_does_not_break_a_bar(
     assert exit_code_of(module.command, args) == 0
     warned = next(line for line in terminal.getvalue().split("\n") if "ro32-score: warning: the share" in line)
     assert warned.rpartition("\r")[2].startswith("ro32-score: warning: the share")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--treshold", "0.5"], "No such option '--treshold'. (Did you mean one of: "),
+        (["--threshold", "2"], "Invalid value for '--threshold': 2.0 is not in the range 0<x<=1."),
+        (["--config", "missing.toml"], "--config missing.toml: cannot be read: No such file or directory"),
+        (["--reuse", "s3://"], "s3://"),
+        (["--bundle"], "Option '--bundle' requires an argument."),
+    ],
+)
+@pytest.mark.parametrize("asked", ["option", "variable", "file"])
+def test_wrong_usage_is_a_line_too(
+    invoke: Invoke, arguments: list[str], told: str, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever JSON is asked for; an option that is no option ends the reading of all others."""
+    monkeypatch.chdir(tmp_path)
+    if asked == "file":
+        (tmp_path / "ro32.toml").write_text('log-format = "json"\n')
+        monkeypatch.setenv("RO32_CONFIG", "ro32.toml")
+    if asked == "variable" or (asked == "file" and "--config" in arguments):
+        monkeypatch.setenv("RO32_LOG_FORMAT", "json")
+    words = ["--log-format", "json"] if asked == "option" else []
+    outcome = invoke(module.command, ["papers.parquet", "-o", "labels.parquet", *words, *arguments])
+    assert (outcome.code, outcome.stdout) == (2, "")
+    (line,) = lines(outcome)
+    assert (line["level"], line["event"], line["exit_code"], line["error"]) == ("error", "error", 2, "UsageError")
+    assert told in line["message"]
+
+
+def test_wrong_usage_is_a_sentence_where_none_asked_for_json(invoke: Invoke) -> None:
+    for words in ([], ["--log-format", "xml"]):
+        outcome = invoke(module.command, ["papers.parquet", "-o", "labels.parquet", "--threshold", "2", *words])
+        assert outcome.code == 2
+        assert outcome.stderr.startswith("Usage: ro32-score ")

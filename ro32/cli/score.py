@@ -16,6 +16,7 @@ from ro32.cli.bundles import bundle_folder
 from ro32.cli.config import mistyped_variables
 from ro32.cli.engines import EngineName, make_engine
 from ro32.cli.log import Log, LogFormat
+from ro32.cli.misuse import LoggedCommand
 from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
 from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
@@ -47,7 +48,7 @@ CONTEXT = {
 }
 
 
-@click.command(name=NAME, context_settings=CONTEXT)
+@click.command(name=NAME, cls=LoggedCommand, context_settings=CONTEXT)
 @score_options
 @click.pass_context
 def command(
