@@ -51,7 +51,7 @@ def add_cascade(folder: Path, output: Path, bundle: Bundle, cascade: Cascade, ro
     manifest, certificate = bundle.manifest, cascade.certificate
     files = {name: (folder / name).read_bytes() for name in manifest.files}
     files[CASCADE] = csv(rows)
-    card = files[CARD].decode().partition("\n\n## Cascade\n")[0].rstrip()
+    card = files.get(CARD, b"").decode().partition("\n\n## Cascade\n")[0].rstrip()
     card += SECTION.format(
         **asdict(certificate),
         cut=cascade.cut,
