@@ -87,7 +87,11 @@ def _from_archive(path: Path) -> dict[str, bytes]:
                 path, names, lambda name: tar.extractfile(names[name]) if names[name].isreg() else None
             )
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
-        raise BundleError(f"{path}: is no archive that can be read ({error}); get it again") from error
+        found = " ".join(str(error).split())  # tarfile has a line for each compression that it tried
+        raise BundleError(
+            f"{path}: expected a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip archive, found none that can be read "
+            f"({found}); get it again, or name a folder"
+        ) from error
 
 
 def _check_names(path: Path, names: list[str]) -> None:

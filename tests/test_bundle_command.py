@@ -153,6 +153,7 @@ def test_what_an_archive_should_not_hold_is_refused(
     done = call("install", tmp_path / "archive")
     assert done.code == 78, done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1  # a sentence
     assert list(store.iterdir() if store.exists() else ()) == []
     assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(store.parents[1])} == before
 
