@@ -74,8 +74,8 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
 
     # ---- checks ----
     check_output(options.output)
-    encoder = Encoder(recipe.base, max_length=recipe.max_length)
     dumps = [Dump.open(path) for path in (options.data, options.validation) if path is not None]
+    encoder = Encoder(recipe.base, max_length=recipe.max_length)  # after the dumps: a hub may let one wait
     device = open_device(options.device, options.dtype)
     watch.say(f"training on {device.name}, {_arithmetic(device)}")
 

@@ -243,6 +243,12 @@ def test_missing_column_is_told(recipe: Recipe, options: MakeOptions, tmp_path: 
         run(options(data=tmp_path / "dump.parquet"), recipe, QUIET)
 
 
+def test_a_missing_dump_is_told_before_a_hub_is_asked(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(recipe, base="owner/no-such-model")
+    with pytest.raises(InputMissingError, match=r"missing\.parquet"):
+        run(options(data=tmp_path / "missing.parquet"), recipe, QUIET)
+
+
 def test_base_that_is_not_there_is_told(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
     with pytest.raises(InputMissingError, match="base model"):
         run(options(), dataclasses.replace(recipe, base=str(tmp_path / "nothing")), QUIET)
