@@ -59,7 +59,7 @@ def certificate_table() -> str:
         rows.append((f"{name}, full scoring / cascade", both))
     below = f"{quality['screened_share_listed']:.3%} / {quality['screened_mean_score']:.3%}"
     rows.append(("papers below the cut: listed / mean score", below))
-    return "".join(f"| {what} | {found} |\n" for what, found in [("", ""), ("---", "---"), *rows])
+    return "".join(f"| {what} | {found} |\n" for what, found in [("certificate", "measured"), ("---", "---"), *rows])
 
 
 def quality_table() -> str:
