@@ -16,17 +16,6 @@ from tests.docs.reference import REFERENCE, reference
 from tests.docs.tables import DOCS
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `make docs` builds it."""
-    folder = tmp_path_factory.mktemp("site")
-    variables = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 def test_every_page_is_there_and_links_lead_to_it(site: Path) -> None:
     """Links that leave the site are left out by its hook; those within it were checked by MkDocs."""
     pages = {path.parent.relative_to(site).as_posix() for path in site.rglob("index.html")}

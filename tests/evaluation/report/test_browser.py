@@ -1,73 +1,42 @@
 """The page in a real browser, without a network: it shows itself, moves, and can be read on a phone and in the dark."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import tests.browser
 from ro32.evaluation.report.page import page
 from ro32.evaluation.results import Results
+from tests.browser import needs_browser
 from tests.evaluation.report.conftest import ATTACKS
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # no name leads anywhere
-)
 PHONE, DESKTOP = 360, 1280
 """Widths in CSS pixels: a small phone, a small laptop."""
 CONTRAST = 4.5
 """Of text with what is behind it. Source: https://www.w3.org/TR/WCAG22/#contrast-minimum"""
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None or DRIVER is None, reason="no Chromium with its driver here: install chromium and chromium-driver"
-)
+pytestmark = needs_browser
 
 
-class Browser:
-    """Chromium, and what a test asks of it."""
+class Browser(tests.browser.Browser):
+    """Chromium, for reports."""
 
     def __init__(self, folder: Path) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = str(BROWSER)
-        for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        super().__init__(folder)
         self._folder = folder
-        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
 
     def open(self, results: Results, *, width: int = DESKTOP, dark: bool = False) -> None:
-        """Show a page as a device of this width would."""
+        """Show a report as a device of this width would."""
         path = self._folder / "report.html"
         path.write_text(page(results), encoding="utf-8")
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width == PHONE}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        self.driver.get_log("browser")
-        self.driver.get(path.as_uri())
-
-    def complaints(self) -> list[str]:
-        """Return what the browser logged since the page was opened."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
-
-    def run(self, script: str) -> object:
-        """Run a script in the page and return what it returns."""
-        return self.driver.execute_script(script)
+        self.show(path.as_uri(), width=width, mobile=width == PHONE, dark=dark)
 
     def text(self, name: str) -> str:
         """Return the text of the element of this id."""
