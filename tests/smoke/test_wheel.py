@@ -1,9 +1,9 @@
 """The wheel, built and installed alone into a fresh environment: what a scoring host has."""
 
 import json
+import re
+import shutil
 import subprocess
-import sys
-import venv
 import zipfile
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import pytest
 
 from ro32.bundle import SHIPPED
 from ro32.labels import read_provenance
+from tests.docs.shown import shown
+from tests.smoke.tree import ROOT, copy_tree
 
 pytestmark = pytest.mark.smoke
 
-ROOT = Path(__file__).parents[2]
 PAPERS = ROOT / "tests" / "data" / "papers.parquet"
 MODEL = {
     f"ro32/models/{SHIPPED}/{name}"
@@ -53,12 +54,19 @@ def without_network() -> list[str]:
     return words if allowed else []
 
 
+def lines(beginning: str) -> list[str]:
+    """Return the lines of README.md's first section that begin like this."""
+    return [item.text for item in shown("README.md") if re.match(beginning, item.text)]
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from this source tree."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, folder=folder)
-    (path,) = folder.glob("*.whl")
+    """The wheel, built as README.md says, in a clone."""
+    clone = tmp_path_factory.mktemp("clone")
+    copy_tree(clone)
+    for line in lines(r".*\.venv/build"):
+        run("bash", "-c", line, folder=clone)
+    (path,) = (clone / "dist").glob("*.whl")
     return path
 
 
@@ -72,10 +80,11 @@ class Host:
 
     def __init__(self, folder: Path, wheel: Path) -> None:
         self.folder = folder
-        self._bin = folder / "venv" / "bin"
-        venv.create(folder / "venv", with_pip=True)
-        install = ("-m", "pip", "install", "-qq", "--disable-pip-version-check")
-        run(self._bin / "python", *install, "--constraint", ROOT / "constraints.txt", wheel, folder=folder)
+        self._bin = folder / "ro32" / "bin"
+        for file in (wheel, ROOT / "constraints.txt"):
+            shutil.copy(file, folder)
+        for line in lines(r"python3 -m venv ro32$|ro32/bin/pip install "):
+            run("bash", "-c", line, folder=folder)
         self._alone = without_network()
 
     def run(self, command: str, *args: str | Path) -> str:
