@@ -1,118 +1,183 @@
-"""The commands that pages show are run, in the order in which a page shows them."""
+"""What pages show is run, as it is written, in the order in which a page shows it."""
 
 import os
 import re
-import shutil
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
-import polars as pl
+import click
 import pytest
 
 from ro32.bundle import Bundle
-from tests.docs.commands import ROOT, SCRIPTS
-from tests.docs.tables import DOCS
-
-RUN = {
-    "index.md": 3,
-    "forms.md": 4,
-    "threshold.md": 3,
-    "bundles.md": 6,
-    "evaluate.md": 6,
-    "explain.md": 2,
-    "install.md": 3,
-    "another-category.md": 0,
-    "cluster.md": 0,
-    "scale.md": 3,
-}
-"""Commands that are run, by page: no page may lose one unseen."""
-ELSEWHERE = {
-    r"(/opt/ro32/bin/)?pip install|.*python -m (build|venv)|/opt/ro32": "tests/smoke does it",
-    r"docker|man -l": "tests/docs/test_site.py lints and formats them",
-    r"ro32-train|python -m export|python -m ro32\.cli\.linear|.*cs\.CV": "tests/export/test_model.py runs the chain",
-    r"ro32-bundle install hf:|python -m export\.push": "tests/export/test_push.py has a hub",
-    r".*(s3|https)://": "tests/remote/test_page.py has a store",
-    r".*--checkpoint": "tests/evaluation/test_checkpoint.py measures one",
-}
-"""What is not run here, by its beginning, and where it is."""
+from tests.docs.commands import ROOT, SCRIPTS, command_named
+from tests.docs.place import BASES, within, write_bases, write_many_papers, write_place, write_programs
+from tests.docs.shown import PAGES, Shown, shown
+from tests.docs.warm import Warm
 
 
-def commands(page: str) -> list[str]:
-    """Return the lines of a page that a shell is given."""
-    blocks = re.findall(r"```console\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+class NotHere(NamedTuple):
+    """Why something that a page shows is not run here.
+
+    Attributes:
+        beginning: Pattern of how it begins.
+        reason: What it would need.
+        where: The test that tries what can be tried.
+    """
+
+    beginning: str
+    reason: str
+    where: str
+
+
+NOT_HERE = (
+    NotHere("make (score|report)$", "installs packages", "tests/smoke/test_newcomer.py"),
+    NotHere(r".*python3? -m (venv|build)\b|SOURCE_DATE_EPOCH=", "installs packages", "tests/smoke/test_wheel.py"),
+    NotHere(r"(\S*/)?pip install (build|\S*\.whl)", "installs packages", "tests/smoke/test_wheel.py"),
+    NotHere(r"pip install 'ro32\[", "installs gigabytes", "tests/docs/test_commands.py"),
+    NotHere("make (test|bench)$", "takes minutes", "tests/docs/test_links.py"),
+    NotHere(r".*--autotune", "takes half a minute", "tests/test_autotune.py"),
+    NotHere(r".*pytest tests/faults", "takes half an hour", "tests/faults/conftest.py"),
+    NotHere("RO32_CHECKPOINT=", "needs the full checkpoint", "tests/export/test_parity.py"),
+    NotHere("docker ", "needs an engine", "tests/smoke/test_container.py"),
+    NotHere("make train-tpu|PJRT_DEVICE=TPU", "needs a TPU", "tests/train/test_xla.py"),
+    NotHere(r".*(s3|https)://", "needs a store", "tests/remote/test_page.py"),
+    NotHere("ro32-bundle install hf:", "needs a hub", "tests/export/test_push.py"),
+    NotHere(r".*--engine ray|\S*/ray ", "needs a cluster of several machines", "tests/docs/test_scale.py"),
+    NotHere(
+        r"python -m export.* (--name cs\.CL|--scores )",
+        "needs what 16 minutes teach",
+        "tests/export/test_model.py",
+    ),
+    NotHere(r"[\s\S]*airflow", "needs Airflow", "tests/docs/test_operations.py"),
+    NotHere(r"[\s\S]*mapInArrow", "needs Spark", "tests/docs/test_scale.py"),
+)
+HEAVY = r"ro32-train|python -m (export|ro32\.cli\.linear)|ro32-eval .*--checkpoint"
+"""What imports PyTorch."""
+GENERATED = "reference/commands.md"
+"""Most of its examples are on other pages too, and are run there."""
+ALL = [item for page in PAGES for item in shown(page)]
+
+
+def not_here(item: Shown) -> NotHere | None:
+    return next((entry for entry in NOT_HERE if re.match(entry.beginning, item.text)), None)
+
+
+RUN = {page: [item for item in ALL if item.page == page and not not_here(item)] for page in PAGES}
+_ONCE = {item.text for page, items in RUN.items() if page != GENERATED for item in items}
+RUN[GENERATED] = [item for item in RUN[GENERATED] if item.text not in _ONCE]
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the package's programs, as an installation has them."""
-    folder = tmp_path_factory.mktemp("bin")
-    for name, entry in SCRIPTS.items():
-        module = entry.partition(":")[0]
-        (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
-        (folder / name).chmod(0o755)
-    (folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    (folder / "python").chmod(0o755)
-    return folder
-
-
-@pytest.fixture
-def place(papers: pl.DataFrame, tiny_bundle: Path, tmp_path: Path) -> Path:
-    """A folder with all that the pages speak of, small."""
-    listed = pl.col("categories").str.split(" ").list.contains("cs.RO")
-    few = pl.concat([papers.filter(listed).head(15), papers.filter(~listed).head(15)])
-    few.write_parquet(tmp_path / "papers.parquet")
-    few.write_csv(tmp_path / "papers.csv")
-    for name in ("papers.jsonl", "arxiv-metadata-oai-snapshot.json"):
-        few.write_ndjson(tmp_path / name)
-    for name in ("2023/a.parquet", "2024/a.parquet"):
-        (tmp_path / "dump" / name).parent.mkdir(parents=True)
-        few.write_parquet(tmp_path / "dump" / name)
-    shutil.copytree(tiny_bundle, tmp_path / "bundle")
-    shutil.make_archive(str(tmp_path / "bundle"), "gztar", tmp_path, "bundle")
-    for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
-        (tmp_path / folder).mkdir(parents=True)
-    return tmp_path
-
-
-@pytest.mark.parametrize("page", RUN)
-def test_commands_of_a_page_work(page: str, programs: Path, place: Path, tiny_bundle: Path) -> None:
-    variables = {
-        "PATH": f"{programs}:/usr/bin:/bin",
-        "HOME": str(place),
-        "PYTHONPATH": str(ROOT),
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user's shell, with encoders that are small."""
+    folder = tmp_path_factory.mktemp("machine")
+    write_programs(folder / "bin")
+    write_bases(folder)
+    hub, packages = (folder / name for name in BASES.values())
+    return {
+        "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
+        "PYTHONPATH": f"{packages}:{ROOT}",
+        "HF_HOME": str(hub),
+        "HF_HUB_OFFLINE": "1",
         "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "SLURM_ARRAY_TASK_ID": "0",
+        "OMP_NUM_THREADS": "1",  # for a model this small, threads cost more than they compute
     }
-    run = 0
-    for command in commands(page):
-        if any(re.match(beginning, command) for beginning in ELSEWHERE):
-            continue
-        words = command.replace("0f1e...", Bundle.load(tiny_bundle).digest)
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", words],
-            cwd=place,
-            env=variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        run += 1
-    assert run == RUN[page]
 
 
-def test_every_page_of_how_to_is_run_or_has_a_test_of_its_own() -> None:
-    own = {
-        "operations.md",
-        "library.md",
-        "training.md",
-        "export.md",
-        "report.md",
-        "model.md",
-        "faults.md",
-        "cascade.md",  # its commands are those of tests/export/test_certify.py and tests/test_cascade.py
-        "performance.md",
-        "decisions.md",
+@pytest.fixture(scope="module")
+def warm(variables: dict[str, str]) -> Iterator[Warm]:
+    found = Warm(variables)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]])
+def test_what_a_page_shows_works(
+    page: str,
+    variables: dict[str, str],
+    cascade_bundle: Path,
+    tiny_labels: Path,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    made = [word for item in RUN[page] for word in re.findall(r"(?:-o|--output) (\S+)", item.text)]
+    programs = Path(variables["PATH"].partition(":")[0])
+    write_place(tmp_path, programs=programs, bundle=cascade_bundle, labels=tiny_labels, page=page, made=made)
+    variables |= {"HOME": str(tmp_path)}
+    for item in RUN[page]:
+        text = within(tmp_path, item.text).replace("0f1e...", Bundle.load(cascade_bundle).digest)
+        many = write_many_papers(tmp_path) if "export.certify" in text else nullcontext()
+        if re.match(HEAVY, text):
+            warm: Warm = request.getfixturevalue("warm")
+            words, module = _program(text)
+            with many:
+                code, told = warm.run(words, module=module, folder=tmp_path, variables=variables)
+        else:
+            words = [sys.executable, "-c", text] if item.python else ["bash", "-euo", "pipefail", "-c", text]
+            done = subprocess.run(
+                words,
+                cwd=tmp_path,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            code, told = done.returncode, done.stderr
+        assert code == 0, f"{item.text}\n{told}"
+
+
+def _program(text: str) -> tuple[list[str], str]:
+    """Return a command's words, the program's name first, and the module that it runs."""
+    words = shlex.split(text)
+    if words[0] == "python":
+        return words[2:], "export.__main__" if words[2] == "export" else words[2]
+    return words, SCRIPTS[words[0]].partition(":")[0]
+
+
+def test_no_reason_is_stale() -> None:
+    """Each says of something that a page shows why it is not run, and where it is tried."""
+    used = {not_here(item) for item in ALL}
+    assert set(NOT_HERE) <= used
+    assert all((ROOT / entry.where).exists() for entry in NOT_HERE)
+
+
+def test_most_of_what_pages_show_is_run() -> None:
+    """The other way to have no failure is to find nothing."""
+    assert sum(map(len, RUN.values())) > sum(not_here(item) is not None for item in ALL) > 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_that_a_page_names_exist(page: str) -> None:
+    """In its prose too, where a command stands as code."""
+    text = PAGES[page].read_text(encoding="utf-8")
+    lines = [item.text for item in ALL if item.page == page] + re.findall(r"`([^`\n]+)`", text)
+    for line in lines:
+        for name, words in re.findall(rf"(?:^|[\s/])({'|'.join(SCRIPTS)}) ([^|>]*)", line):
+            assert set(re.findall(r"(?<!\S)--[\w-]+", words)) <= options(command_named(name)) | {"--help"}, line
+
+
+def options(command: click.Command) -> set[str]:
+    """Return the options of a command and of its subcommands."""
+    subs = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    return own.union(*(options(sub) for sub in subs))
+
+
+def test_extras_that_are_installed_exist() -> None:
+    """A name that does not exist, pip would only warn of."""
+    declared = set(re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE))
+    texts = {page: path.read_text(encoding="utf-8") for page, path in PAGES.items() if page != "decisions.md"}
+    named = {
+        extra
+        for text in texts.values()
+        for listed in re.findall(r"ro32\[([\w,]+)\]", text)
+        for extra in listed.split(",")
     }
-    assert {path.name for path in DOCS.glob("*.md")} == set(RUN) | own
+    assert {"metrics", "hub", "cloud", "ray", "train", "export"} <= named <= declared
