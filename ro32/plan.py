@@ -3,8 +3,9 @@
 import glob
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -67,20 +68,23 @@ class Plan:
         sources = [(source.path.name, source.rows, *source.identity[2:]) for source in self.sources]
         return hashlib.sha256(repr(sources).encode()).hexdigest()
 
+    @cached_property
+    def by_path(self) -> Mapping[InputFile, Source]:
+        """The input files by path."""
+        return {source.path: source for source in self.sources}
+
     def check_unchanged(self, after: Part | None = None) -> None:
         """Check that the input is still the one that was planned.
 
         Args:
-            after: The part that was just read. Of objects in stores only its own is asked for then: whatever the others
-                are by now, no other version of them will be read.
+            after: The part that was just read. Only its own file is looked at then, as else a run over thousands of
+                files would look at each of them thousands of times; all are before anything is published.
 
         Raises:
             TryAgainError: A file was written to, replaced or removed.
             UnreachableError: A store failed.
         """
-        for source in self.sources:
-            if after is not None and not isinstance(source.path, Path) and source.path != after.path:
-                continue
+        for source in self.sources if after is None else (self.by_path[after.path],):
             try:
                 unchanged = _is_unchanged(source)
             except OSError:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ro32 import plan
 from ro32.classifier import Classifier
 from ro32.errors import Interrupted
+from ro32.files import Identity, identity_of
 from ro32.job import Settings
 from ro32.labels import read_provenance
 from ro32.walk import Progress, score_file
@@ -272,3 +274,22 @@ def test_a_paper_whose_score_is_not_finite_is_reported(
     labels = labels_of(papers.head(8), tmp_path, classifier)
     assert labels["error"].to_list() == [None] * 4 + ["non_finite"] + [None] * 3
     assert labels["label"][4] is None
+
+
+def test_a_part_has_its_own_file_looked_at_alone(
+    papers: pl.DataFrame, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a dump of many files would be looked at as many times as it has parts."""
+    (tmp_path / "dump").mkdir()
+    for number in range(6):
+        papers.slice(10 * number, 10).write_parquet(tmp_path / "dump" / f"{number}.parquet")
+    looked: list[Path] = []
+
+    def look(path: Path) -> Identity:
+        looked.append(path)
+        return identity_of(path)
+
+    monkeypatch.setattr(plan, "identity_of", look)
+    settings = Settings(part_rows=5)
+    score_file(tmp_path / "dump", tmp_path / "labels.parquet", classifier=classifier, settings=settings)
+    assert len(looked) == 6 + 2 * 6 + 6  # planned, after each part, and before the labels appear

@@ -189,7 +189,7 @@ class _Run:
         job, part = assignment.unfinished.job, assignment.part
         # A node has a working folder of its own.
         path = part.path.absolute() if isinstance(part.path, Path) else part.path
-        (source,) = (replace(source, path=path) for source in job.plan.sources if source.path == part.path)
+        source = replace(job.plan.by_path[part.path], path=path)
         plan = replace(job.plan, sources=(source,), parts=())
         task = Task(part=replace(part, path=path), plan=plan, folder=assignment.unfinished.store.folder_for(part))
         self._pool.give(place, assignment, task, assignment.previous)
