@@ -153,6 +153,31 @@ def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) 
 
 
 @main.command()
+@click.option(
+    "--files",
+    metavar="N",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=[1_000, 3_000, 10_000],
+    show_default=True,
+    help="Files of a dump. Can be given several times.",
+)
+@click.option("--rows", metavar="N", default=25_000, show_default=True, help="Papers of a file.")
+@click.option(
+    "--work",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where the dumps are made: about 60 bytes a paper, removed afterwards.  [default: temporary files]",
+)
+@click.pass_obj
+def plan(folder: Path, *, files: tuple[int, ...], rows: int, work: Path | None) -> None:
+    """Measure plan and commit alone, of dumps of many files, with scoring at a fixed cost."""
+    from bench.plan import measure  # noqa: PLC0415 - each benchmark needs packages of its own
+
+    _finish(*results.record("plan", lambda: measure(files, rows=rows, work=work, say=_say), folder))
+
+
+@main.command()
 @click.argument("before", metavar="A.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("after", metavar="B.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def compare(before: Path, after: Path) -> None:
