@@ -10,13 +10,15 @@ from typing import Any
 from ro32 import manifest
 from ro32.classifier import Classifier
 from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError, UsageError
-from ro32.files import InputFile
+from ro32.files import InputFile, Target
 from ro32.job import Job, Settings
 from ro32.journal import FolderChanges, Journal, Stage
+from ro32.labels_folder import LabelsFolder, labels_folder
 from ro32.manifest import Entry
 from ro32.parts import Counts
-from ro32.plan import files_below, find_inputs, make_plan
+from ro32.plan import find_inputs, make_plan
 from ro32.prepare import sound_files
+from ro32.remote.folder import ObjectFolder
 from ro32.remote.objects import StoredObject
 from ro32.remote.urls import ObjectUrl, is_url
 from ro32.screen import choose_screen
@@ -37,7 +39,7 @@ class FolderRun:
         changes: Told what becomes of the labels files.
     """
 
-    folder: Path
+    folder: LabelsFolder
     whole: Job
     jobs: Mapping[str, Job]
     kept: frozenset[str]
@@ -58,20 +60,18 @@ class FolderRun:
         Raises:
             Ro32Error: As `score_folder` does.
         """
-        if isinstance(folder, ObjectUrl):
-            raise UsageError(
-                f"{folder}: a folder of labels is written to a local disk alone; name a local folder, or an object, "
-                "without / at its end, for one labels file"
-            )
         journal.enter(Stage.PLAN)
         screen = choose_screen(classifier.manifest, classifier.decision, settings.cascade, settings.audit_share)
         files = find_inputs(inputs, settings.stores)
-        target = resolve_folder(folder, inputs, files)
+        place = resolve_folder(folder, inputs, files) if isinstance(folder, Path) else folder
+        target = labels_folder(place, settings.stores)
+        if isinstance(target, ObjectFolder):
+            check_apart(target, inputs, files)
         names = labels_names(inputs, files)
         plan = make_plan(
             sound_files(files, settings, journal), settings.columns, settings.part_rows, settings.max_expansion
         )
-        whole = Job(plan=plan, target=target, classifier=classifier, settings=settings, screen=screen)
+        whole = Job(plan=plan, target=target.itself, classifier=classifier, settings=settings, screen=screen)
         changes = FolderChanges(files=len(plan.sources))
         journal.job, journal.folder = whole, changes
         parts = {path: list(group) for path, group in groupby(plan.parts, key=attrgetter("path"))}
@@ -79,14 +79,14 @@ class FolderRun:
         for source in plan.sources:
             own = tuple(replace(part, index=index) for index, part in enumerate(parts.get(source.path, ())))
             alone = replace(plan, sources=(source,), parts=own)
-            jobs[names[source.path]] = replace(whole, plan=alone, target=target / names[source.path])
+            jobs[names[source.path]] = replace(whole, plan=alone, target=target.target(names[source.path]))
         kept = frozenset(names.values()) - frozenset(jobs)
         return cls(folder=target, whole=whole, jobs=jobs, kept=kept, changes=changes)
 
     def footers(self, gone: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield what the footers of all labels tell that stand in the folder, those without input among them."""
         for name in (*self.jobs, *gone):
-            told = footer_of(self.folder / name)
+            told = footer_of(self.folder.there(name))
             if told is not None:
                 yield told
 
@@ -96,14 +96,15 @@ class FolderRun:
         Args:
             journal: Told what became of their rows, and how fast an earlier run was.
         """
-        folder, entries = self.folder, {}
-        listed = manifest.read_entries(folder)
+        entries = {}
+        listed = manifest.read_entries(self.folder)
         for name, job in self.jobs.items():
-            told = footer_of(folder / name)
+            labels = self.folder.there(name)
+            told = footer_of(labels)
             journal.previous = told or journal.previous
-            if told is None or not still_valid(job, told):
+            if labels is None or told is None or not still_valid(job, told):
                 continue
-            entry = undamaged(job, told, folder, name, listed.get(name))
+            entry = undamaged(job, told, name, labels, listed.get(name))
             if entry is not None:
                 entries[name] = entry
                 rows = told["rows"]
@@ -119,10 +120,8 @@ class FolderRun:
 
     def gone(self) -> list[str]:
         """List labels files of ro32 in the folder that have no input any more."""
-        folder = self.folder
-        names = (str(path.relative_to(folder)) for path in files_below(folder)) if folder.is_dir() else ()
-        known = self.kept | self.jobs.keys()
-        return sorted(name for name in names if name not in known and footer_of(folder / name) is not None)
+        known, there = self.kept | self.jobs.keys(), self.folder.there
+        return sorted(name for name in self.folder.names() if name not in known and footer_of(there(name)) is not None)
 
 
 def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFile]) -> Path:
@@ -146,11 +145,39 @@ def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFil
             raise ReadWriteError(f"{folder}: looking at it failed: {error.strerror}; run again") from error
         raise OutputError(f"{folder}: cannot be created: {error}; name a folder that can be looked at") from error
     if within:
-        raise OutputError(
-            f"{folder} and the input {within[0]} lie in each other, so labels would be read as papers; name a folder "
-            "elsewhere"
-        )
+        raise _within(folder, within[0])
     return resolved
+
+
+def check_apart(folder: ObjectFolder, inputs: Sequence[str], files: Sequence[InputFile]) -> None:
+    """Refuse a folder in a store whose labels would be papers the next time.
+
+    Raises:
+        OutputError: Input and output lie in each other.
+    """
+    root = (folder.store.root.scheme, folder.store.root.host)
+    urls = [ObjectUrl.parse(text) for text in inputs if is_url(text)]
+    within = [
+        str(url)
+        for url in urls
+        if (url.scheme, url.host) == root
+        and folder.prefix.startswith(f"{url.key.removesuffix('/')}/" if url.key else "")
+    ]
+    within += [
+        str(file)
+        for file in files
+        if isinstance(file, StoredObject)
+        and (file.store.root.scheme, file.store.root.host) == root
+        and file.key.startswith(folder.prefix)
+    ]
+    if within:
+        raise _within(folder.itself, within[0])
+
+
+def _within(folder: Target, found: str) -> OutputError:
+    return OutputError(
+        f"{folder} and the input {found} lie in each other, so labels would be read as papers; name a folder elsewhere"
+    )
 
 
 def labels_names(inputs: Sequence[str], files: Sequence[InputFile]) -> dict[InputFile, str]:

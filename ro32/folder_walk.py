@@ -4,7 +4,7 @@
     stand     labels that are just what would be written again stay as they are
     score     the parts of all other files, by whatever engine
     judge     all labels together, before the first is published
-    publish   file by file, each by one rename; then the manifest; then, if asked for, remove what has no input any more
+    publish   file by file, each whole; then the manifest; then, if asked for, remove what has no input any more
 
 Every file is on its own in what it reuses and resumes, so memory does not grow with their number.
 """
@@ -16,11 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ro32 import durable, manifest
+from ro32 import manifest
 from ro32.classifier import Classifier
 from ro32.commit import commit
 from ro32.engine import Engine, LocalEngine, Unfinished
-from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
+from ro32.errors import ReadWriteError, TryAgainError
 from ro32.folder_plan import FolderRun
 from ro32.job import Job, Settings
 from ro32.journal import Journal, Stage
@@ -60,8 +60,8 @@ def score_folder(
         on_progress: Called in this thread whenever rows are done.
 
     Raises:
-        UsageError: Two input files would have the same labels file, the folder is in a store, or a cascade is asked
-            for that the bundle does not have.
+        UsageError: Two input files would have the same labels file, nothing can be written there, or a cascade is
+            asked for that the bundle does not have.
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for, too many of all rows have no text, or a sample of
             them contradicts the cascade's certificate.
@@ -80,8 +80,8 @@ def score_folder(
         journal=journal,
     )
     try:
-        _create(run.folder)
-        with only_run(run.folder / manifest.NAME):
+        run.folder.create()
+        with only_run(run.folder.target(manifest.NAME)):
             _write(run, engine, journal, on_progress, prune=prune)
     except OSError as error:
         raise ReadWriteError(
@@ -123,22 +123,29 @@ def _write(
         commit(job, store, journal, check=lambda _: None)
         changes.replaced += 1
         store.clear()
-        entries[name] = Entry.of(folder, name, job.plan.rows)
-    refuse_isolated(folder, journal)
+        folder.notice(name)
+        labels = folder.there(name)
+        if labels is None:
+            raise TryAgainError(f"{job.target}: somebody else removed it meanwhile; run again")
+        entries[name] = Entry.of(name, labels, job.plan.rows)
+    refuse_isolated(whole.target, journal)
     manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _told(whole, journal))
     journal.published = True
     if prune:
-        changes.removed = _remove(folder, gone)
+        folder.remove(gone)
+        changes.removed = len(gone)
     elif gone:
         changes.gone = len(gone)
-        journal.warn("gone", f"{folder}: {_counted(len(gone))} no input any more: {_some(gone)}; --prune removes them")
+        journal.warn(
+            "gone", f"{whole.target}: {_counted(len(gone))} no input any more: {_some(gone)}; --prune removes them"
+        )
 
 
 def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Unfinished]:
     """Begin one labels file after the other, when its turn comes."""
     previous = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
     for name, job in changed.items():
-        (run.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        run.folder.make_room(name)
         yield Unfinished.begin(job, journal, previous)
 
 
@@ -158,33 +165,6 @@ def _told(whole: Job, journal: Journal) -> dict[str, Any]:
         "input_digest": whole.plan.digest,
         "skipped_files": [asdict(file) for file in journal.skipped],
     }
-
-
-def _create(folder: Path) -> None:
-    """Create the folder of labels, so that it survives a power cut.
-
-    Raises:
-        OutputError: It cannot be created.
-        OSError: The disk is full or failed.
-    """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        if error.errno in DISK_ERRNOS:
-            raise
-        raise OutputError(
-            f"{folder}: cannot be created: {error.strerror}; name a folder within one that is writable"
-        ) from error
-    durable.sync_folder(folder.parent)
-
-
-def _remove(folder: Path, names: Sequence[str]) -> int:
-    """Remove labels files, after the manifest that does not list them, and return how many."""
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
-    for parent in {(folder / name).parent for name in names}:
-        durable.sync_folder(parent)
-    return len(names)
 
 
 def _counted(files: int) -> str:

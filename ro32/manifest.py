@@ -9,12 +9,14 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from ro32 import durable
+from ro32.files import InputFile, size_of
+from ro32.labels_folder import LabelsFolder
 
 NAME = "_manifest.json"
+_BLOCK_BYTES = 1 << 20
+"""Read at once; memory holds no more of a labels file."""
 MANIFEST_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields leave it as it is."""
 
@@ -36,28 +38,36 @@ class Entry:
     sha256: str
 
     @classmethod
-    def of(cls, folder: Path, name: str, rows: int) -> "Entry":
+    def of(cls, name: str, labels: InputFile, rows: int) -> "Entry":
         """Describe a file by reading it.
 
         Raises:
             OSError: It cannot be read.
+            TryAgainError: In a store, it is another one by now.
+            UnreachableError: The store failed.
         """
-        path = folder / name
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(name=name, rows=rows, size_bytes=path.stat().st_size, sha256=digest)
+        digest = hashlib.sha256()
+        with labels.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+        return cls(name=name, rows=rows, size_bytes=size_of(labels), sha256=digest.hexdigest())
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what the manifest of a folder says; nothing where there is none, or none that can be read."""
-    with suppress(OSError, ValueError):
-        told = json.loads((folder / NAME).read_bytes())
+def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
+    """Return what the manifest of a folder says; nothing where there is none, or none that can be read.
+
+    Raises:
+        InputMissingError: A store does not let it be read.
+        UnreachableError: The store failed.
+    """
+    with suppress(ValueError):
+        told = json.loads(folder.read(NAME) or b"{}")
         if isinstance(told, dict) and told.get("manifest_version") == MANIFEST_VERSION:
             return told
     return {}
 
 
-def read_entries(folder: Path) -> dict[str, Entry]:
+def read_entries(folder: LabelsFolder) -> dict[str, Entry]:
     """Return the files that the manifest of a folder lists, by name; none where it cannot be read."""
     with suppress(TypeError):
         entries = [Entry(**entry) for entry in read_manifest(folder).get("files", [])]
@@ -65,7 +75,7 @@ def read_entries(folder: Path) -> dict[str, Entry]:
     return {}
 
 
-def write_manifest(folder: Path, entries: Sequence[Entry], told: Mapping[str, Any]) -> None:
+def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], told: Mapping[str, Any]) -> None:
     """Make the manifest appear, whole.
 
     Args:
@@ -76,8 +86,9 @@ def write_manifest(folder: Path, entries: Sequence[Entry], told: Mapping[str, An
     Raises:
         OutputError: The folder cannot be written to.
         OSError: The disk is full or failed.
-        ReadWriteError: The manifest is new and whole, but not for sure on the disk.
+        ReadWriteError: The manifest is new and whole, but not for sure on the disk; or a store failed.
+        TryAgainError: In a store, somebody else wrote one meanwhile; it stays.
     """
     files = [asdict(entry) for entry in entries]
     content = {"manifest_version": MANIFEST_VERSION, **told, "files": files}
-    durable.write(folder / NAME, f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())
+    folder.write(NAME, f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())

@@ -16,9 +16,11 @@ from ro32.errors import Ro32Error
 from ro32.job import Job
 from ro32.journal import FolderChanges, Journal
 from ro32.labels import read_provenance
+from ro32.labels_folder import LocalFolder
 from ro32.manifest import read_manifest
 from ro32.processor import available_cores, peak_rss_bytes, processor_name
 from ro32.remote.client import StoreSettings
+from ro32.remote.folder import ObjectFolder
 from ro32.remote.target import ObjectTarget
 from ro32.remote.urls import ObjectUrl
 
@@ -133,7 +135,9 @@ def _labels(target: Path | ObjectUrl, stores: StoreSettings) -> dict[str, Any]:
 
 def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str, Any] | None:
     if isinstance(target, Path):
-        return read_manifest(target) if target.is_dir() else read_provenance(target)
+        return read_manifest(LocalFolder(target)) if target.is_dir() else read_provenance(target)
+    if target.is_folder:
+        return read_manifest(ObjectFolder.of(target, stores))
     found = ObjectTarget.of(target, stores).labels_before
     return None if found is None else read_provenance(found)
 

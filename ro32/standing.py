@@ -2,25 +2,32 @@
 
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.files import InputFile, for_arrow
 from ro32.job import Job
 from ro32.labels import RowsDigest, outcomes_of, read_provenance
 from ro32.manifest import Entry
 from ro32.parquet import read_batches
+from ro32.remote.client import UnreachableError
 
 _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError)
 
 
-def footer_of(path: Path) -> dict[str, Any] | None:
-    """Return what the footer of a labels file tells; None where there is none that can be read."""
+def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
+    """Return what the footer of a labels file tells; None where there is none that can be read.
+
+    Raises:
+        InputMissingError: A store does not let it be read.
+        TryAgainError: In a store, it is another one by now.
+        UnreachableError: The store failed, which says nothing of the labels.
+    """
     with suppress(OSError, ValueError, pa.ArrowException):
-        return read_provenance(path)
+        return None if labels is None else read_provenance(labels)
     return None
 
 
@@ -45,30 +52,35 @@ def still_valid(job: Job, told: dict[str, Any] | None) -> bool:
     )
 
 
-def undamaged(job: Job, told: dict[str, Any], folder: Path, name: str, listed: Entry | None) -> Entry | None:
+def undamaged(job: Job, told: dict[str, Any], name: str, labels: InputFile, listed: Entry | None) -> Entry | None:
     """Return the description of labels that are whole, else None.
 
     Args:
         job: What would be written in their place.
         told: What their footer tells.
-        folder: The folder of labels.
-        name: The file within it.
+        name: Their name in the folder.
+        labels: The file.
         listed: What the folder's manifest says of it. Where that says nothing, since a run was killed before it wrote
             one, every row is decoded, and compared with the footer.
+
+    Raises:
+        UnreachableError: A store failed, which says nothing of the labels.
     """
-    with suppress(*_UNREADABLE):
-        if pq.read_schema(folder / name).field("id").type != job.plan.id_type:
+    try:
+        if pq.read_schema(for_arrow(labels)).field("id").type != job.plan.id_type:
             return None
-        entry = Entry.of(folder, name, job.plan.rows)
-        if entry == listed or _matches_footer(folder / name, told, job.plan.rows):
-            return entry
-    return None
+        entry = Entry.of(name, labels, job.plan.rows)
+        return entry if entry == listed or _matches_footer(labels, told, job.plan.rows) else None
+    except UnreachableError:
+        raise
+    except _UNREADABLE:
+        return None
 
 
-def _matches_footer(path: Path, told: dict[str, Any], rows: int) -> bool:
+def _matches_footer(labels: InputFile, told: dict[str, Any], rows: int) -> bool:
     """Decode every row, page checksums included."""
     digest, found = RowsDigest(), 0
-    for _, batch in read_batches(path, pq.read_schema(path).names):
+    for _, batch in read_batches(labels, pq.read_schema(for_arrow(labels)).names):
         digest.update(*outcomes_of(batch))
         found += batch.num_rows
     return found == rows and digest.hexdigest() == told.get("rows_digest")

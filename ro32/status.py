@@ -129,7 +129,7 @@ def survey_folder(
         Ro32Error: As `survey` does, or as planning such a run does.
     """
     run = FolderRun.prepare(inputs, folder, classifier=classifier, settings=settings, journal=journal)
-    plan, target = run.whole.plan, run.folder
+    plan, target = run.whole.plan, run.whole.target
     try:
         journal.enter(Stage.REUSE)
         unchanged = run.standing(journal)
@@ -148,7 +148,7 @@ def survey_folder(
     seconds = [status.seconds for status in found]
     return Status(
         target=str(target),
-        running=holder(target / manifest.NAME),
+        running=holder(run.folder.target(manifest.NAME)),
         files=len(plan.sources),
         unchanged_files=len(unchanged),
         skipped=tuple(journal.skipped),
@@ -160,8 +160,8 @@ def survey_folder(
         duplicates=sum(status.duplicates for status in found),
         to_score=sum(status.to_score for status in found),
         seconds=None if None in seconds else sum(filter(None, seconds)),
-        disk_needed_bytes=sum(status.disk_needed_bytes for status in found),
-        disk_free_bytes=_free_bytes(target),
+        disk_needed_bytes=_together(target, [status.disk_needed_bytes for status in found]),
+        disk_free_bytes=_free_bytes(target if isinstance(target, Path) else _disk_of(target)),
         left_over=tuple(item for status in found for item in status.left_over),
     )
 
@@ -228,6 +228,11 @@ def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:
     labels = ids + _ROW_BYTES * job.plan.rows + _PART_BYTES
     parts = labels * rows_todo // max(job.plan.rows, 1) + _PART_BYTES * parts_todo
     return labels + parts
+
+
+def _together(folder: Target, needed: Sequence[int]) -> int:
+    """Return the bytes that all labels files of a folder need; those in a store are put together one by one."""
+    return sum(needed) if isinstance(folder, Path) else max(needed, default=0)
 
 
 def _disk_of(target: Target) -> Path:

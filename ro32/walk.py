@@ -8,6 +8,7 @@ from ro32.classifier import Classifier
 from ro32.commit import commit
 from ro32.engine import Engine, LocalEngine, Unfinished
 from ro32.errors import ClusterError, ReadWriteError
+from ro32.files import Target
 from ro32.job import Settings
 from ro32.journal import FolderChanges, Journal, SkippedFile, Stage
 from ro32.judge import Before, judge
@@ -105,7 +106,7 @@ def score_file(
     return summarize(journal)
 
 
-def refuse_isolated(target: Path | ObjectUrl, journal: Journal) -> None:
+def refuse_isolated(target: Target | ObjectUrl, journal: Journal) -> None:
     """Publish nothing that lacks a part.
 
     Raises:

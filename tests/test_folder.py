@@ -18,6 +18,7 @@ from ro32.folder_plan import labels_names
 from ro32.folder_walk import score_folder
 from ro32.job import OnError, Settings
 from ro32.labels import read_provenance
+from ro32.labels_folder import LocalFolder
 from ro32.lock import only_run
 from ro32.operating_point import OperatingPoint
 from ro32.parts import leftovers
@@ -108,7 +109,7 @@ def test_only_files_that_changed_are_replaced(run: Run, dump: Path, labels: Path
     after = times(labels)
     assert {name for name in NAMES if after[name] != before[name]} == {NAMES[1]}
     assert pl.read_parquet(labels / NAMES[1]).height == 120
-    assert [entry.rows for entry in manifest.read_entries(labels).values()] == [100, 120, 100]
+    assert [entry.rows for entry in manifest.read_entries(LocalFolder(labels)).values()] == [100, 120, 100]
 
 
 def test_counts_and_shares_are_of_all_files(run: Run, labels: Path, dump: Path, papers: pl.DataFrame) -> None:
@@ -157,7 +158,7 @@ def test_labels_that_no_manifest_vouches_for_are_read(run: Run, labels: Path, da
     summary = run()
     assert summary.folder is not None
     assert summary.folder.replaced == (0 if damage is None else 1)
-    assert len(manifest.read_entries(labels)) == 3
+    assert len(manifest.read_entries(LocalFolder(labels))) == 3
 
 
 @pytest.mark.parametrize("parts", [0, 2, 5, 12])
@@ -209,7 +210,7 @@ def test_labels_without_input_go_only_when_asked(run: Run, dump: Path, labels: P
     assert summary.folder is not None
     assert (summary.folder.gone, summary.folder.removed) == (1, 0)
     assert (labels / NAMES[0]).exists()
-    assert list(manifest.read_entries(labels)) == NAMES[1:]
+    assert list(manifest.read_entries(LocalFolder(labels))) == NAMES[1:]
     pruned = run(prune=True)
     assert pruned.folder is not None
     assert (pruned.folder.gone, pruned.folder.removed, pruned.folder.unchanged) == (0, 1, 2)
@@ -226,7 +227,7 @@ def test_labels_of_an_input_that_is_left_out_stay(run: Run, dump: Path, labels: 
     summary = run(prune=True, on_error=OnError.SKIP_FILE)
     assert len(summary.skipped) == 1
     assert times(labels).keys() == set(NAMES)
-    assert list(manifest.read_entries(labels)) == NAMES[1:]
+    assert list(manifest.read_entries(LocalFolder(labels))) == NAMES[1:]
 
 
 def test_nothing_is_published_when_too_many_of_all_rows_have_no_text(

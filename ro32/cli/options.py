@@ -69,7 +69,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         metavar="FILE",
         type=_AS_GIVEN,
         help="Labels file to write, local or s3://, gs:// or az://: CSV or JSON lines if its name ends in .csv or "
-        ".jsonl, else Parquet; - for stdout. A local name that ends in / is a folder, which gets a labels file for "
+        ".jsonl, else Parquet; - for stdout. A name that ends in / is a folder, which gets a labels file for "
         "each input file.",
     ),
     _option("--prune", is_flag=True, help="Remove labels files in the folder of -o whose input is gone."),

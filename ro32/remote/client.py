@@ -36,6 +36,8 @@ TIMEOUT_S = 30.0
 _NEVER_S = 86_400.0
 """What the library is told; it is `TIMEOUT_S` that counts."""
 _STATUS = re.compile(r"status code: (\d{3})")
+_XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
+"""How Amazon and what speaks its protocol say what is wrong."""
 _TRANSIENT_4XX = {408, 409, 425, 429}
 """Timeout, a conflict of two writes at once, too early, too many requests."""
 
@@ -181,7 +183,10 @@ def _first_line(error: Exception) -> str:
     """Return what an error says, without what it may hold of a URL, and without the library's own debugging output."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return redact(str(error).strip().partition("\n")[0]) or type(error).__name__
+    text = str(error).strip()
+    told = _XML.search(text)
+    line = text.partition("\n")[0] if told is None else f"{text[: told.start()]}{told['code']}"
+    return redact(line) or type(error).__name__
 
 
 _starting = threading.Lock()

@@ -16,7 +16,7 @@ _HEAD_BYTES = 64 << 10
 _READ_AHEAD_BYTES = 8 << 20
 """The most that is read at once ahead of what is asked for, by what reads from end to end."""
 _MAGIC = frozenset("*?[")
-_HIDDEN = (".", "_")
+HIDDEN = (".", "_")
 """How names begin that are not part of a dump, as in folders."""
 
 
@@ -153,7 +153,7 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
             (found, version)
             for found, version in store.list(folder)
             if found.endswith(".parquet")
-            and not any(part.startswith(_HIDDEN) for part in found.removeprefix(folder).split("/"))
+            and not any(part.startswith(HIDDEN) for part in found.removeprefix(folder).split("/"))
         ]
     return [StoredObject(store=store, key=found, version=version) for found, version in listed]
 

@@ -181,6 +181,12 @@ class Store:
         import obstore  # noqa: PLC0415 - as in `open_client`
 
         mark, what = secrets.token_hex(8), self.show(key)
+        if over is not None and over.generation is None and self.root.scheme == "gs":
+            # Google's condition is the generation, which a list of objects need not tell.
+            now = self.look(key)
+            if now is None or not now.same_content(over):
+                raise ConflictError
+            over = now
         mode: Any = "create"
         if over is not None:
             mode = {name: told for name, told in (("e_tag", over.e_tag), ("version", over.generation)) if told}

@@ -22,7 +22,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectTarget:
-    """A labels file in a store.
+    """A labels file, or another one that a run writes, in a store.
 
     Attributes:
         store: Where it is to be.
@@ -44,9 +44,8 @@ class ObjectTarget:
             InputMissingError: It may not be looked at.
             UnreachableError: The store failed.
         """
-        if url.scheme in WEB:
-            raise UsageError(f"{url}: labels are written to files, s3://, gs:// and az:// alone; name one of these")
-        if not url.name or url.key.endswith("/"):
+        check_writable(url)
+        if url.is_folder:
             raise OutputError(f"{url} is a folder; name an object in it")
         store = Store.of(url, settings)
         return cls(store=store, key=url.key, before=store.look(url.key))
@@ -84,10 +83,20 @@ class ObjectTarget:
 
     def taken(self) -> TryAgainError:
         """Return what to raise where another run was faster."""
-        return TryAgainError(f"{self}: somebody else wrote it meanwhile; nothing was published; run again")
+        return TryAgainError(f"{self}: somebody else wrote it meanwhile, and theirs stays; run again")
 
     def __str__(self) -> str:
         return self.store.show(self.key)
+
+
+def check_writable(url: ObjectUrl) -> None:
+    """Refuse a URL of what is only ever read.
+
+    Raises:
+        UsageError: It is a web address.
+    """
+    if url.scheme in WEB:
+        raise UsageError(f"{url}: labels are written to files, s3://, gs:// and az:// alone; name one of these")
 
 
 def create_spool(target: ObjectTarget) -> tuple[Path, BinaryIO]:

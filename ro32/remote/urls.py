@@ -66,6 +66,11 @@ class ObjectUrl:
         """The last part of the key."""
         return PurePosixPath(self.key).name
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it names a folder, or a whole bucket, and no object."""
+        return not self.key or self.key.endswith("/")
+
     def __str__(self) -> str:
         return redact(f"{self.scheme}://{self.host}/{self.key}")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -15,6 +16,7 @@ from ro32.cluster.engine import RayEngine
 from ro32.cluster.worker import check_same
 from ro32.engine import Engine
 from ro32.errors import Interrupted, TryAgainError
+from ro32.folder_walk import score_folder
 from ro32.job import Settings
 from ro32.journal import Journal
 from ro32.labels import read_provenance
@@ -22,7 +24,7 @@ from ro32.papers import Columns
 from ro32.plan import find_inputs, make_plan
 from ro32.remote.client import StoreSettings
 from ro32.remote.objects import find_objects
-from ro32.walk import Progress, score_file
+from ro32.walk import Progress, Summary, score_file
 from tests.remote.bucket import Bucket
 
 PARTS = 4
@@ -114,6 +116,35 @@ def test_a_run_that_threads_began_nodes_finish(engine: RayEngine, labels: Labels
     assert (journal.resumed.rows, journal.done.rows) == (20, 20)
     assert labels.parts == []
     assert labels.bucket.table("out/labels.parquet").replace_schema_metadata(None).equals(expected)
+
+
+def test_a_folder_of_labels_in_a_store_is_written_through_nodes(
+    engine: RayEngine, labels: Labels, expected: pa.Table
+) -> None:
+    """Two files; a run that threads began, nodes finish."""
+    bucket, settings = labels.bucket, labels.settings
+    for name in ("a", "b"):
+        bucket.put(f"dump/{name}.parquet", bucket.get("papers.parquet"))
+
+    def run(**options: Any) -> Summary:
+        folders = (bucket.url("dump/"), bucket.url("labels/"))
+        return score_folder(*folders, classifier=labels.classifier, settings=settings, **options)
+
+    def stop(progress: Progress) -> None:
+        if progress.parts_done == PARTS + 1:
+            raise Interrupted(15)
+
+    with pytest.raises(Interrupted):
+        run(on_progress=stop)
+    summary = run(engine=engine)
+    assert (summary.resumed, summary.counts.scored) == (10 * (PARTS + 1), 20 * PARTS)
+    written = [key for key in bucket.list() if key.startswith("labels/")]
+    assert written == ["labels/_manifest.json", "labels/a.parquet", "labels/b.parquet"]
+    for name in ("a", "b"):
+        assert bucket.table(f"labels/{name}.parquet").replace_schema_metadata(None).equals(expected)
+    again = run(engine=engine)
+    assert again.folder is not None
+    assert again.folder.unchanged == 2
 
 
 def test_a_node_refuses_an_object_that_was_replaced(labels: Labels) -> None:

@@ -34,11 +34,15 @@ class Bucket:
         """Read an object of Parquet."""
         return pq.read_table(pa.BufferReader(self.get(key)))
 
+    def e_tags(self) -> dict[str, str]:
+        """Return the store's tags of all objects, which change with every write of other content."""
+        listed = self._client.list_objects_v2(Bucket=self.name)
+        return {item["Key"]: item["ETag"] for item in listed.get("Contents", [])}
+
     def delete(self, key: str) -> None:
         """Remove an object."""
         self._client.delete_object(Bucket=self.name, Key=key)
 
     def list(self) -> list[str]:
         """List all objects."""
-        listed = self._client.list_objects_v2(Bucket=self.name)
-        return sorted(item["Key"] for item in listed.get("Contents", []))
+        return sorted(self.e_tags())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import polars as pl
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -63,3 +64,14 @@ def proxy(bucket: Bucket, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.001)
         monkeypatch.setattr(client, "TIMEOUT_S", 5.0)
         yield proxy
+
+
+@pytest.fixture
+def dump(papers: pl.DataFrame, bucket: Bucket, tmp_path: Path) -> Path:
+    """Three files of ten papers each, two of them of one name, on the disk and below dump/ in the bucket."""
+    for number, name in enumerate(("2023/a.parquet", "2024/a.parquet", "b.parquet")):
+        path = tmp_path / "dump" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        papers.slice(10 * number, 10).write_parquet(path)
+        bucket.put(f"dump/{name}", path)
+    return tmp_path / "dump"

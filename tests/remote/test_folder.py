@@ -7,23 +7,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from ro32.errors import UsageError
-from ro32.folder_walk import score_folder
 from tests.command_line import Score
 from tests.remote.bucket import Bucket
 
 NAMES = ["2023/a.parquet", "2024/a.parquet", "b.parquet"]
-
-
-@pytest.fixture
-def dump(papers: pl.DataFrame, bucket: Bucket, tmp_path: Path) -> Path:
-    """Three files of ten papers each, on the disk and below dump/ in the bucket."""
-    for number, name in enumerate(NAMES):
-        path = tmp_path / "dump" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        papers.slice(10 * number, 10).write_parquet(path)
-        bucket.put(f"dump/{name}", path)
-    return tmp_path / "dump"
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -64,21 +51,3 @@ def test_only_labels_of_objects_that_changed_are_replaced(
     done = score(*args)
     assert "3 files (1 new, 2 unchanged)" in done.stderr
     assert "2 scored" in done.stderr
-
-
-@pytest.mark.parametrize("options", [(), ("--status",), ("--prune",)])
-def test_a_folder_in_a_store_is_refused(score: Score, dump: Path, bucket: Bucket, options: tuple[str, ...]) -> None:
-    before = bucket.list()
-    done = score(dump, "-o", bucket.url("labels/"), *options)
-    assert done.code == 2
-    assert f"{bucket.url('labels/')}: a folder of labels is written to a local disk alone" in done.stderr
-    assert bucket.list() == before
-
-
-def test_the_library_refuses_it_too(
-    dump: Path, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="a local disk alone"):
-        score_folder(dump, bucket.url("labels/"))
-    assert not Path("s3:").exists()
