@@ -34,7 +34,7 @@ SEED = 4
 MOST_GROWTH = 1.15
 """Memory of the driver with the most files for each byte with the fewest."""
 MOST_SLOWDOWN = 1.5
-"""Seconds for each file with the most files, for each second with the fewest: nothing is quadratic."""
+"""Processor time for each file with the most files, for each second with the fewest: nothing is quadratic."""
 LAYOUTS = ("folder", "file")
 _FILES_A_FOLDER = 1_000
 _DRIVER = {"plan": (Stage.PLAN,), "reuse": (Stage.REUSE, Stage.RESUME), "commit": (Stage.COMMIT,)}
