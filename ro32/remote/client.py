@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ro32.errors import ReadWriteError, Ro32Error, UsageError
+from ro32.errors import InputDataError, ReadWriteError, Ro32Error, UsageError
 from ro32.remote.urls import WEB, ObjectUrl, redact
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ _NEVER_S = 86_400.0
 _STATUS = re.compile(r"status code: (\d{3})")
 _XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
 """How Amazon and what speaks its protocol say what is wrong."""
+_LISTED_BAD_NAME = "object with invalid path"
+"""What the library says, of a whole list, where one name in it is none to it."""
+_BAD_NAMES = "no part of a name between slashes may be empty, '.' or '..', or hold control characters"
 _TRANSIENT_4XX = {408, 409, 425, 429}
 """Timeout, a conflict of two writes at once, too early, too many requests."""
 
@@ -139,6 +142,8 @@ def ask(
         timeout_s: Of one try; `TIMEOUT_S` by default.
 
     Raises:
+        UsageError: The object's name is none that the library asks for.
+        InputDataError: A list of objects holds such a name.
         FileNotFoundError: There is no such object or bucket.
         ConflictError: A condition of the request does not hold.
         UnreachableError: No try got an answer of use.
@@ -155,8 +160,15 @@ def ask(
             return running.result()
         except (AlreadyExistsError, NotModifiedError, PreconditionError) as error:
             raise ConflictError(_first_line(error)) from error
+        except ValueError as error:  # raised before anything is sent
+            raise UsageError(f"{what}: cannot be asked for: {_first_line(error)}; {_BAD_NAMES}; rename it") from error
         except (BaseError, TimeoutError, ShortAnswerError) as error:
             reason = _first_line(error)
+            if _LISTED_BAD_NAME in reason:
+                raise InputDataError(
+                    f"{what}: cannot be listed: {reason}; {_BAD_NAMES}; rename or remove that object, or name the "
+                    "others, or folders that do not hold it, one by one"
+                ) from error
             if not _is_transient(error):
                 raise refused(f"{what}: the store refuses it: {reason}; check name and credentials") from error
             if tried == TRIES:
@@ -186,7 +198,8 @@ def _first_line(error: Exception) -> str:
     text = str(error).strip()
     told = _XML.search(text)
     line = text.partition("\n")[0] if told is None else f"{text[: told.start()]}{told['code']}"
-    return redact(line) or type(error).__name__
+    printable = "".join(letter if letter.isprintable() else "?" for letter in line)  # names may hold anything
+    return redact(printable) or type(error).__name__
 
 
 _starting = threading.Lock()
