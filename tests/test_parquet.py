@@ -1,5 +1,6 @@
 """Reading: a file that would become far larger than it is, is refused before it is decoded."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -165,3 +166,17 @@ def test_a_column_that_only_the_stored_schema_has_is_damage(tmp_path: Path) -> N
     pq.write_table(pa.table({"id": ["a"]}), path)
     with pytest.raises(InputDataError, match="it has no column title"):
         list(parquet.read_batches(path, ["id", "title"]))
+
+
+def test_nothing_of_a_footer_stays_in_memory(papers: pl.DataFrame, tmp_path: Path) -> None:
+    """A run over thousands of files reads as many footers before the first paper."""
+    papers.head(3).write_parquet(tmp_path / "papers.parquet")
+
+    def readers() -> int:
+        gc.collect()
+        return sum(isinstance(item, pq.ParquetFile) for item in gc.get_objects())
+
+    before = readers()
+    for _ in range(3):
+        parquet.read_footer(tmp_path / "papers.parquet", parquet.DEFAULT_MAX_EXPANSION)
+    assert readers() == before
