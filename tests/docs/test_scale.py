@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+import fastjsonschema
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -77,6 +79,78 @@ def test_the_job_of_kubernetes_calls_the_command_as_it_is() -> None:
 def test_the_commands_for_a_cluster_are_understood(line: str) -> None:
     with command.make_context("ro32-score", line.split()) as context:
         assert context.params["ray_address"]
+
+
+def test_the_commands_that_start_a_cluster_are_understood() -> None:
+    """By the parser of Ray's own command: no second cluster is started beside that of the tests."""
+    from ray.scripts.scripts import cli  # noqa: PLC0415 - slow, and of use here alone
+
+    lines = re.findall(r"^\w+\$ +/opt/ro32/bin/ray (\w+)(.*)$", PAGE, re.MULTILINE)
+    assert [name for name, _ in lines] == ["start", "start", "stop"]
+    for name, rest in lines:
+        with cli.commands[name].make_context(name, rest.split()) as context:
+            assert not context.args
+    with pytest.raises(click.NoSuchOption):
+        cli.commands["start"].make_context("start", ["--heed"])
+
+
+def test_the_job_of_kubernetes_has_fields_that_there_are() -> None:
+    """A mistyped field is dropped by a cluster without a word.
+
+    Source: https://ray-project.github.io/kuberay/reference/api/ and the reference of Kubernetes' Pod
+    """
+    (manifest,) = (yaml.safe_load(block) for block in blocks("yaml"))
+    amount = {"type": "string", "pattern": r"^[0-9]+(m|Mi|Gi)?$"}
+    amounts = _object({"cpu": amount, "memory": amount}, required=[])
+    container = _object(
+        {
+            "name": {"type": "string"},
+            "image": {"type": "string"},
+            "resources": _object({"requests": amounts, "limits": amounts}, required=[]),
+            "volumeMounts": _list(_object({"name": {"type": "string"}, "mountPath": {"type": "string"}})),
+        }
+    )
+    claim = _object({"claimName": {"type": "string"}})
+    volumes = _list(_object({"name": {"type": "string"}, "persistentVolumeClaim": claim}))
+    template = _object({"spec": _object({"containers": _list(container), "volumes": volumes})})
+    parameters = {"type": "object", "additionalProperties": {"type": "string"}}
+    count, flag = {"type": "integer", "minimum": 0}, {"type": "boolean"}
+    group = {"groupName": {"type": "string"}, "replicas": count, "minReplicas": count, "maxReplicas": count}
+    cluster = {
+        "enableInTreeAutoscaling": flag,
+        "headGroupSpec": _object({"rayStartParams": parameters, "template": template}),
+        "workerGroupSpecs": _list(_object(group | {"rayStartParams": parameters, "template": template})),
+    }
+    job = {
+        "entrypoint": {"type": "string"},
+        "backoffLimit": count,
+        "shutdownAfterJobFinishes": flag,
+        "ttlSecondsAfterFinished": count,
+        "rayClusterSpec": _object(cluster),
+    }
+    validate = fastjsonschema.compile(
+        _object(
+            {
+                "apiVersion": {"const": "ray.io/v1"},
+                "kind": {"const": "RayJob"},
+                "metadata": _object({"name": {"type": "string"}}),
+                "spec": _object(job),
+            }
+        )
+    )
+    validate(manifest)
+    manifest["spec"]["entryPoint"] = manifest["spec"]["entrypoint"]
+    with pytest.raises(fastjsonschema.JsonSchemaException):
+        validate(manifest)
+
+
+def _object(fields: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    named = list(fields) if required is None else required
+    return {"type": "object", "properties": fields, "required": named, "additionalProperties": False}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": 1}
 
 
 def test_the_plan_on_paper_adds_up() -> None:
