@@ -27,10 +27,10 @@ from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
-from ro32.job import Settings
-from ro32.journal import Journal
 from ro32.metrics import Confusion
-from ro32.walk import score_file
+from ro32.run.job import Settings
+from ro32.run.journal import Journal
+from ro32.run.walk import score_file
 
 LEAST_FASTER = {"small": 10.0, "base": 12.0}
 MOST_CHANGED = 0.0001

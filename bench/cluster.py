@@ -22,10 +22,10 @@ from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.cluster.connection import connected
 from ro32.cluster.engine import RayEngine
-from ro32.engine import Engine, LocalEngine
-from ro32.job import Settings
 from ro32.processor import available_cores
-from ro32.walk import score_file
+from ro32.run.engine import Engine, LocalEngine
+from ro32.run.job import Settings
+from ro32.run.walk import score_file
 
 SEED = 3
 MOST_OVERHEAD = 1.10

@@ -15,7 +15,7 @@ from export.convert import convert_model, input_names
 from export.quantize import quantize
 from export.simplify import simplify
 from ro32.bundle import MANIFEST, MODEL, Bundle, sha256
-from ro32.publish import publish
+from ro32.bundles.publish import publish
 
 SEED = 1
 

@@ -26,7 +26,7 @@ from bench.results import Check, Section
 from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
-from ro32.walk import score_file
+from ro32.run.walk import score_file
 
 SEED = 2
 MOST_SECONDS = 60.0

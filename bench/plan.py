@@ -21,14 +21,14 @@ import pyarrow.parquet as pq
 from bench.measure import Child, run_child
 from bench.results import Check, Section
 from ro32.classifier import Classifier
-from ro32.engine import Unfinished
-from ro32.folder_walk import score_folder
-from ro32.job import Job, Settings
-from ro32.journal import Journal, Stage
+from ro32.folder.walk import score_folder
 from ro32.labels import schema
 from ro32.papers import read_ids
-from ro32.parts import Counts, FinishedPart
-from ro32.walk import score_file
+from ro32.run.engine import Unfinished
+from ro32.run.job import Job, Settings
+from ro32.run.journal import Journal, Stage
+from ro32.run.parts import Counts, FinishedPart
+from ro32.run.walk import score_file
 
 SEED = 4
 MOST_GROWTH = 1.15
@@ -177,7 +177,7 @@ class FixedCost:
     def finish(
         self, work: Iterable[Unfinished], journal: Journal, on_rows: Callable[[int], None]
     ) -> Iterator[tuple[Unfinished, Counts]]:
-        """Make parts up; see `ro32.engine.Engine.finish`."""
+        """Make parts up; see `ro32.run.engine.Engine.finish`."""
         for unfinished in work:
             job = unfinished.job
             for part, ids in read_ids(unfinished.parts, job.plan.columns, job.plan.id_type):

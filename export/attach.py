@@ -21,8 +21,8 @@ from export.combine import (
 from export.plots import RELIABILITY, plot_reliability
 from export.slices import judge, report
 from ro32.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.bundles.publish import publish
 from ro32.errors import BundleError
-from ro32.publish import publish
 from ro32.views import ViewName
 
 MAX_LOSS = 0.005

@@ -14,7 +14,7 @@ from export.verify import Mismatch, MismatchError
 from ro32.classifier import Classifier
 from ro32.errors import InputDataError, OutputError
 from ro32.metrics import Confusion, precision_recall
-from ro32.walk import Progress
+from ro32.run.walk import Progress
 
 CHUNK_PAPERS = 256
 """Papers between two signs of progress: a few seconds' work."""

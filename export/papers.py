@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ro32 import parquet
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import read_truth
+from ro32.forms import parquet
 from ro32.text import normalize
 
 SHARE_POSITIVE = 0.25

@@ -21,7 +21,7 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
 from ro32.linear import LinearModel
 from ro32.processor import available_cores
-from ro32.walk import Progress
+from ro32.run.walk import Progress
 
 
 def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:

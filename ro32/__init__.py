@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ro32.classifier import Classifier as Classifier
     from ro32.expression import score as score
-    from ro32.folder_walk import score_folder as score_folder
-    from ro32.job import Settings as Settings
-    from ro32.walk import score_file as score_file
+    from ro32.folder.walk import score_folder as score_folder
+    from ro32.run.job import Settings as Settings
+    from ro32.run.walk import score_file as score_file
 
     __version__: str
 
 _HOMES = {
     "Classifier": "ro32.classifier",
-    "Settings": "ro32.job",
+    "Settings": "ro32.run.job",
     "score": "ro32.expression",
-    "score_file": "ro32.walk",
-    "score_folder": "ro32.folder_walk",
+    "score_file": "ro32.run.walk",
+    "score_folder": "ro32.folder.walk",
 }
 
 __all__ = ["Classifier", "Settings", "__version__", "score", "score_file", "score_folder"]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ro32.classifier import Classifier
 from ro32.papers import read_parts
-from ro32.plan import Plan
+from ro32.run.plan import Plan
 from ro32.text import MAX_CHARS
 
 WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")

@@ -16,12 +16,12 @@ from ro32 import durable
 from ro32.bundle import Manifest
 from ro32.errors import ReadWriteError
 from ro32.files import InputFile, Target, for_arrow
+from ro32.forms.parquet import read_batches
+from ro32.forms.writers import FOOTER_KEY, count_rows, form_of, open_writer
 from ro32.operating_point import Decision
 from ro32.outcomes import REASONS, UNCERTAIN, Hashes, Outcomes, pack
 from ro32.papers import Papers
-from ro32.parquet import read_batches
 from ro32.remote.target import create_spool, upload
-from ro32.writers import FOOTER_KEY, count_rows, form_of, open_writer
 
 SCREENED = "screened"
 """Column that tells whether the screen of a cascade scored a paper, without the encoder."""

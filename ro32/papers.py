@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ro32 import sources
 from ro32.errors import InputDataError, UsageError
 from ro32.files import InputFile
+from ro32.forms import sources
 from ro32.nearest import nearest
 from ro32.outcomes import Hashes
 from ro32.text import content_hash, normalize

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ro32 import origins
 from ro32.bundle import Bundle
+from ro32.bundles import origins
 from ro32.cli.bundles import command
 from ro32.cli.score import command as score_command
 from ro32.labels import read_provenance

@@ -11,20 +11,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ro32.audit import Audit
 from ro32.bundle import Bundle, Manifest
 from ro32.cascade import Cascade, CascadeMode, Certificate
 from ro32.classifier import Classifier
 from ro32.errors import BundleError, InputDataError, Interrupted, UsageError
-from ro32.job import Settings
-from ro32.journal import Journal
 from ro32.labels import read_provenance
+from ro32.monitor.status import survey
 from ro32.operating_point import Decision
+from ro32.run.audit import Audit
+from ro32.run.job import Settings
+from ro32.run.journal import Journal
+from ro32.run.walk import Progress, Summary, score_file
 from ro32.screen import Screen, choose_screen
-from ro32.status import survey
 from ro32.text import normalize
 from ro32.views import ViewName
-from ro32.walk import Progress, Summary, score_file
 from tests.command_line import Score
 from tests.docs.tables import check_documented
 

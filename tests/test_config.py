@@ -12,7 +12,7 @@ from ro32.cli import score as module
 from ro32.cli.config import mistyped_variables
 from ro32.cli.score import command as score_command
 from ro32.errors import Interrupted
-from ro32.job import OnError, Settings
+from ro32.run.job import OnError, Settings
 from tests.command_line import Invoke, Outcome
 
 Write = Callable[[str], Path]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from ro32.errors import UsageError
-from ro32.writers import FOOTER_KEY
+from ro32.forms.writers import FOOTER_KEY
 
 
 @pytest.fixture(scope="module")

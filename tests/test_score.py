@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ro32 import plan
 from ro32.classifier import Classifier
 from ro32.errors import Interrupted
 from ro32.files import Identity, identity_of
-from ro32.job import Settings
 from ro32.labels import read_provenance
-from ro32.walk import Progress, score_file
+from ro32.run import plan
+from ro32.run.job import Settings
+from ro32.run.walk import Progress, score_file
 
 
 def labels_of(

@@ -18,10 +18,10 @@ from bench.throughput.roofline import useful_operations
 from ro32.bundle import Bundle
 from ro32.cascade import CascadeMode
 from ro32.classifier import FILLED, INPUT, SLOWER, Classifier
-from ro32.job import Settings
-from ro32.journal import Journal
+from ro32.run.job import Settings
+from ro32.run.journal import Journal
+from ro32.run.walk import score_file
 from ro32.text import normalize
-from ro32.walk import score_file
 
 WARM_UP_PAPERS = 32
 PROFILED_PAPERS = 60

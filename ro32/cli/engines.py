@@ -4,8 +4,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from ro32.bundle import Bundle
-from ro32.engine import Engine, LocalEngine
 from ro32.errors import UsageError
+from ro32.run.engine import Engine, LocalEngine
 
 
 class EngineName(StrEnum):

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from ro32.bundles.installed import list_bundles
 from ro32.classifier import Classifier
 from ro32.cli.bundles import bundle_folder, default_store
 from ro32.cli.process import run
@@ -24,11 +25,10 @@ from ro32.evaluation.scores import Scores, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
 from ro32.papers import Columns
-from ro32.plan import find_files
 from ro32.processor import available_cores
-from ro32.store import list_bundles
+from ro32.run.plan import find_files
+from ro32.run.walk import Progress
 from ro32.views import ViewName
-from ro32.walk import Progress
 
 _SHIPPED = "ro32"
 """Source of the bundle that comes with the package."""

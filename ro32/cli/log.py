@@ -15,8 +15,8 @@ from tqdm import tqdm
 import ro32.remote
 from ro32.cli.process import BUG, ToldError, code_for, reason_of
 from ro32.errors import Interrupted
-from ro32.journal import Warned
 from ro32.remote.urls import redact
+from ro32.run.journal import Warned
 
 
 class LogFormat(StrEnum):

@@ -8,7 +8,7 @@ import click
 
 from ro32.cli.log import Log, LogFormat
 from ro32.errors import Ro32Error, UsageError
-from ro32.journal import new_run_id
+from ro32.run.journal import new_run_id
 
 
 class LoggedCommand(click.Command):

@@ -11,11 +11,11 @@ from pathlib import Path
 from ro32 import durable
 from ro32.cli.process import code_for, reason_of
 from ro32.errors import InputMissingError, OutputError, Ro32Error, UsageError
-from ro32.journal import Journal
-from ro32.plan import find_files
-from ro32.prepare import resolve_output
+from ro32.monitor.report import make_report
 from ro32.remote.urls import ObjectUrl
-from ro32.report import make_report
+from ro32.run.journal import Journal
+from ro32.run.plan import find_files
+from ro32.run.prepare import resolve_output
 
 METRICS_SUFFIX = ".prom"
 """Prometheus' textfile collector passes over files with another one."""
@@ -90,7 +90,7 @@ class Reports:
             if self.report is not None:
                 durable.write(self.report.resolve(), f"{json.dumps(report, indent=2, ensure_ascii=False)}\n".encode())
             if self.metrics_file is not None:
-                from ro32.prometheus import write_metrics  # noqa: PLC0415 - its package is there only where it is asked for
+                from ro32.monitor.prometheus import write_metrics  # noqa: PLC0415 - its package is there only where it is asked for
 
                 write_metrics(report, self.metrics_file.resolve())
         except (OSError, Ro32Error) as problem:

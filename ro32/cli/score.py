@@ -26,19 +26,19 @@ from ro32.cli.tuning import tune, with_remembered_threads
 from ro32.cli.words import explanations_text, status_text, summary_line
 from ro32.errors import UsageError
 from ro32.explain import explain_papers
-from ro32.folder_walk import score_folder
-from ro32.job import OnError, Settings
-from ro32.journal import Journal
+from ro32.folder.walk import score_folder
+from ro32.monitor.status import survey, survey_folder
 from ro32.operating_point import OperatingPoint
 from ro32.papers import Columns
-from ro32.plan import find_inputs, make_plan
 from ro32.processor import available_cores
 from ro32.providers import Provider, check_provider
 from ro32.remote.client import StoreSettings
 from ro32.remote.urls import ObjectUrl, redact
-from ro32.status import survey, survey_folder
+from ro32.run.job import OnError, Settings
+from ro32.run.journal import Journal
+from ro32.run.plan import find_inputs, make_plan
+from ro32.run.walk import Progress, score_file
 from ro32.views import ViewName
-from ro32.walk import Progress, score_file
 
 NAME = "ro32-score"
 CONTEXT = {

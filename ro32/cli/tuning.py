@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import click
 
-from ro32.autotune import SECONDS, Trial, autotune, best, remember, remembered_threads
 from ro32.classifier import Classifier
 from ro32.errors import OutputError
-from ro32.job import Settings
 from ro32.processor import available_cores
+from ro32.run.autotune import SECONDS, Trial, autotune, best, remember, remembered_threads
+from ro32.run.job import Settings
 
 
 def tune(papers: Sequence[str], classifier: Classifier, settings: Settings, say: Callable[[str], object]) -> None:

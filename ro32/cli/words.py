@@ -10,10 +10,10 @@ from dataclasses import asdict
 import click
 
 from ro32.explain import WORD, Explanation
-from ro32.journal import FolderChanges
+from ro32.monitor.status import Status
 from ro32.operating_point import Decision
-from ro32.status import Status
-from ro32.walk import Summary
+from ro32.run.journal import FolderChanges
+from ro32.run.walk import Summary
 
 
 def summary_line(summary: Summary, output: str, positive_label: str, decision: Decision) -> str:

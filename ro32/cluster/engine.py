@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 
 from ro32.bundle import Bundle
 from ro32.cluster.worker import Kept, Model, Task, Worker
-from ro32.engine import Unfinished
 from ro32.errors import ClusterError, Ro32Error, UsageError
-from ro32.job import Job
-from ro32.journal import IsolatedPart, Journal, Stage
 from ro32.papers import Part
-from ro32.parts import Counts
+from ro32.run.engine import Unfinished
+from ro32.run.job import Job
+from ro32.run.journal import IsolatedPart, Journal, Stage
+from ro32.run.parts import Counts
 from ro32.views import ViewName
 
 STRIKES = 3
@@ -84,7 +84,7 @@ class RayEngine:
     def finish(
         self, work: Iterable[Unfinished], journal: Journal, on_rows: Callable[[int], None]
     ) -> Iterator[tuple[Unfinished, Counts]]:
-        """Score parts in whatever order; see `ro32.engine.Engine.finish`.
+        """Score parts in whatever order; see `ro32.run.engine.Engine.finish`.
 
         A part that kills its workers is noted in the journal's `isolated`, and the others go on.
 

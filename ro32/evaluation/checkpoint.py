@@ -17,9 +17,9 @@ from ro32.bundle import sha256
 from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
 from ro32.papers import Columns, read_parts
-from ro32.plan import find_files, make_plan
+from ro32.run.plan import find_files, make_plan
+from ro32.run.walk import Progress
 from ro32.text import PaperTokenizer
-from ro32.walk import Progress
 
 THRESHOLD = 0.5
 """A checkpoint names no threshold of its own."""

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ro32 import sources
 from ro32.evaluation.truth import ARXIV_ID, TruthColumns
-from ro32.plan import find_files
+from ro32.forms import sources
+from ro32.run.plan import find_files
 from ro32.text import MAX_CHARS, normalize
 
 _ABSTRACT_CHARS = 3_000

@@ -9,10 +9,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ro32 import sources
 from ro32.errors import InputDataError
+from ro32.forms import sources
 from ro32.nearest import nearest
-from ro32.plan import find_files
+from ro32.run.plan import find_files
 
 DATES = ("created", "update_date")
 """Columns that tell a year, where a dump has them: of the first version, and of the latest."""

@@ -24,8 +24,8 @@ from bench.throughput.worker import Worker
 from export.compare import pytorch_logits, scores_of
 from ro32.classifier import Classifier
 from ro32.processor import available_cores
+from ro32.run.walk import score_file
 from ro32.text import PaperTokenizer
-from ro32.walk import score_file
 from tests.bench.results_of_a_day import FIGURES, content
 
 DATA = Path(__file__).parents[1] / "data"

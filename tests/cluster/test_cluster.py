@@ -19,14 +19,14 @@ from ro32.bundle import Bundle
 from ro32.classifier import Classifier
 from ro32.cluster import engine as cluster_engine
 from ro32.cluster.engine import STRIKES, RayEngine
-from ro32.engine import Engine
 from ro32.errors import ClusterError, InputDataError
-from ro32.folder_walk import score_folder
-from ro32.job import Settings
-from ro32.journal import Journal
-from ro32.manifest import NAME
-from ro32.parts import parts_folder
-from ro32.walk import Progress, score_file
+from ro32.folder.manifest import NAME
+from ro32.folder.walk import score_folder
+from ro32.run.engine import Engine
+from ro32.run.job import Settings
+from ro32.run.journal import Journal
+from ro32.run.parts import parts_folder
+from ro32.run.walk import Progress, score_file
 from tests.cluster.workers import LoggingWorker, MortalWorker
 
 PART_ROWS, PARTS = 20, 6

@@ -16,8 +16,8 @@ from ro32.cluster.worker import Model, Task, Worker
 from ro32.errors import BundleError, TryAgainError, UsageError
 from ro32.outcomes import OutcomeIndex
 from ro32.papers import Columns
-from ro32.parts import LocalParts
-from ro32.plan import make_plan
+from ro32.run.parts import LocalParts
+from ro32.run.plan import make_plan
 from tests.command_line import Score
 
 

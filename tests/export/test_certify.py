@@ -33,9 +33,9 @@ from ro32.bundle import Bundle, Manifest
 from ro32.cascade import CascadeMode
 from ro32.classifier import Classifier
 from ro32.errors import BundleError, InputDataError
-from ro32.job import Settings
 from ro32.linear import LinearModel
-from ro32.walk import score_file
+from ro32.run.job import Settings
+from ro32.run.walk import score_file
 from tests.command_line import Invoke
 
 THRESHOLD = 0.5

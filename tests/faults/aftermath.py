@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32.labels import read_provenance
-from ro32.parts import Counts
+from ro32.run.parts import Counts
 from tests.faults import tally
 from tests.faults.runs import Ended
 from tests.faults.scene import FOREIGN, Scene

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from ro32.classifier import Classifier
 from ro32.errors import Interrupted
-from ro32.job import Settings
-from ro32.walk import Progress, Summary, score_file
+from ro32.run.job import Settings
+from ro32.run.walk import Progress, Summary, score_file
 from tests.faults import tally
 
 STRINGS = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))

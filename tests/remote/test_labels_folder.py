@@ -13,13 +13,13 @@ import pytest
 
 from ro32.classifier import Classifier
 from ro32.errors import Interrupted, TryAgainError
-from ro32.folder_walk import score_folder
-from ro32.job import Settings
-from ro32.lock import only_run
+from ro32.folder.walk import score_folder
 from ro32.remote.client import StoreSettings
 from ro32.remote.target import ObjectTarget
 from ro32.remote.urls import ObjectUrl
-from ro32.walk import Progress, Summary
+from ro32.run.job import Settings
+from ro32.run.lock import only_run
+from ro32.run.walk import Progress, Summary
 from tests.command_line import Score
 from tests.remote.bucket import Bucket
 from tests.remote.proxy import Proxy, Request

@@ -10,10 +10,10 @@ import pytest
 
 from ro32.errors import Interrupted
 from ro32.labels import read_provenance
-from ro32.parts import PartStore
 from ro32.remote.client import ConflictError, StoreSettings
 from ro32.remote.store import Store
 from ro32.remote.urls import ObjectUrl
+from ro32.run.parts import PartStore
 from tests.command_line import Score
 from tests.remote.bucket import Bucket
 from tests.remote.proxy import Fault, Proxy, Request

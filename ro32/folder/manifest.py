@@ -1,0 +1,94 @@
+"""The manifest of a folder of labels: which files are in it, written after the last of them.
+
+Whoever reads the folder finds in it whether all files are there and whole. Names that begin with "_" or "." are
+passed over by readers of such folders, ro32 among them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ro32.files import InputFile, size_of
+from ro32.folder.places import LabelsFolder
+
+NAME = "_manifest.json"
+_BLOCK_BYTES = 1 << 20
+"""Read at once; memory holds no more of a labels file."""
+MANIFEST_VERSION = 1
+"""Raised when a field changes its meaning or goes; new fields leave it as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A labels file.
+
+    Attributes:
+        name: Its path within the folder.
+        rows: Its rows.
+        size_bytes: Its size.
+        sha256: Digest of its bytes, in hex.
+    """
+
+    name: str
+    rows: int
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, name: str, labels: InputFile, rows: int) -> "Entry":
+        """Describe a file by reading it.
+
+        Raises:
+            OSError: It cannot be read.
+            TryAgainError: In a store, it is another one by now.
+            UnreachableError: The store failed.
+        """
+        digest = hashlib.sha256()
+        with labels.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+        return cls(name=name, rows=rows, size_bytes=size_of(labels), sha256=digest.hexdigest())
+
+
+def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
+    """Return what the manifest of a folder says; nothing where there is none, or none that can be read.
+
+    Raises:
+        InputMissingError: A store does not let it be read.
+        UnreachableError: The store failed.
+    """
+    with suppress(ValueError):
+        told = json.loads(folder.read(NAME) or b"{}")
+        if isinstance(told, dict) and told.get("manifest_version") == MANIFEST_VERSION:
+            return told
+    return {}
+
+
+def read_entries(folder: LabelsFolder) -> dict[str, Entry]:
+    """Return the files that the manifest of a folder lists, by name; none where it cannot be read."""
+    with suppress(TypeError):
+        entries = [Entry(**entry) for entry in read_manifest(folder).get("files", [])]
+        return {entry.name: entry for entry in entries}
+    return {}
+
+
+def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], told: Mapping[str, Any]) -> None:
+    """Make the manifest appear, whole.
+
+    Args:
+        folder: The folder.
+        entries: Its labels files.
+        told: What is true of all of them, as JSON values.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+        OSError: The disk is full or failed.
+        ReadWriteError: The manifest is new and whole, but not for sure on the disk; or a store failed.
+        TryAgainError: In a store, somebody else wrote one meanwhile; it stays.
+    """
+    files = [asdict(entry) for entry in entries]
+    content = {"manifest_version": MANIFEST_VERSION, **told, "files": files}
+    folder.write(NAME, f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())

@@ -1,0 +1,86 @@
+"""Labels that stand in a folder already: which of them are just what a run would write again."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.files import InputFile, for_arrow
+from ro32.folder.manifest import Entry
+from ro32.forms.parquet import read_batches
+from ro32.labels import RowsDigest, outcomes_of, read_provenance
+from ro32.remote.client import UnreachableError
+from ro32.run.job import Job
+
+_UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError)
+
+
+def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
+    """Return what the footer of a labels file tells; None where there is none that can be read.
+
+    Raises:
+        InputMissingError: A store does not let it be read.
+        TryAgainError: In a store, it is another one by now.
+        UnreachableError: The store failed, which says nothing of the labels.
+    """
+    with suppress(OSError, ValueError, pa.ArrowException):
+        return None if labels is None else read_provenance(labels)
+    return None
+
+
+def still_valid(job: Job, told: dict[str, Any] | None) -> bool:
+    """Tell whether labels were made from the input of a job as it is now, with its model and settings.
+
+    Args:
+        job: What would be written.
+        told: What the footer of the labels tells.
+    """
+    if told is None or job.settings.no_reuse:
+        return False
+    decision, screen = job.classifier.decision, job.screen
+    return (
+        told.get("input_digest") == job.plan.digest
+        and told.get("bundle_digest") == job.classifier.digest
+        and told.get("scoring_digest") == job.classifier.scoring_digest
+        and told.get("threshold") == decision.threshold
+        and (told.get("operating_point") or {}).get("abstain") == (list(decision.abstain) if decision.abstain else None)
+        and (told.get("cascade") or {}).get("digest") == (None if screen is None else screen.digest)
+        and (told.get("settings") or {}).get("columns") == asdict(job.settings.columns)
+    )
+
+
+def undamaged(job: Job, told: dict[str, Any], name: str, labels: InputFile, listed: Entry | None) -> Entry | None:
+    """Return the description of labels that are whole, else None.
+
+    Args:
+        job: What would be written in their place.
+        told: What their footer tells.
+        name: Their name in the folder.
+        labels: The file.
+        listed: What the folder's manifest says of it. Where that says nothing, since a run was killed before it wrote
+            one, every row is decoded, and compared with the footer.
+
+    Raises:
+        UnreachableError: A store failed, which says nothing of the labels.
+    """
+    try:
+        if pq.read_schema(for_arrow(labels)).field("id").type != job.plan.id_type:
+            return None
+        entry = Entry.of(name, labels, job.plan.rows)
+        return entry if entry == listed or _matches_footer(labels, told, job.plan.rows) else None
+    except UnreachableError:
+        raise
+    except _UNREADABLE:
+        return None
+
+
+def _matches_footer(labels: InputFile, told: dict[str, Any], rows: int) -> bool:
+    """Decode every row, page checksums included."""
+    digest, found = RowsDigest(), 0
+    for _, batch in read_batches(labels, pq.read_schema(for_arrow(labels)).names):
+        digest.update(*outcomes_of(batch))
+        found += batch.num_rows
+    return found == rows and digest.hexdigest() == told.get("rows_digest")

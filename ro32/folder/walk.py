@@ -1,0 +1,176 @@
+"""A folder as output: a labels file for each input file, and a manifest when all are there.
+
+    plan      every file, as one input; each becomes a job of its own
+    stand     labels that are just what would be written again stay as they are
+    score     the parts of all other files, by whatever engine
+    judge     all labels together, before the first is published
+    publish   file by file, each whole; then the manifest; then, if asked for, remove what has no input any more
+
+Every file is on its own in what it reuses and resumes, so memory does not grow with their number.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ro32.classifier import Classifier
+from ro32.errors import ReadWriteError, TryAgainError
+from ro32.folder import manifest
+from ro32.folder.manifest import Entry
+from ro32.folder.plan import FolderRun
+from ro32.remote.urls import ObjectUrl, place
+from ro32.run.commit import commit
+from ro32.run.engine import Engine, LocalEngine, Unfinished
+from ro32.run.job import Job, Settings
+from ro32.run.journal import Journal, Stage
+from ro32.run.judge import Before, judge
+from ro32.run.lock import only_run
+from ro32.run.parts import PartStore
+from ro32.run.reuse import outcomes_before
+from ro32.run.walk import Progress, Summary, finish_parts, refuse_isolated, summarize
+
+_SHOWN_NAMES = 3
+"""As many as fit into a line of a log."""
+
+
+def score_folder(
+    inputs: str | Path | Sequence[str | Path],
+    folder: str | Path | ObjectUrl,
+    *,
+    prune: bool = False,
+    classifier: Classifier | None = None,
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    journal: Journal | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Summary:
+    """Label every paper of the input, a labels file for each input file.
+
+    Args:
+        inputs: Files, folders, glob patterns or URLs of these, as `score_file` takes them.
+        folder: Where the labels files are to appear, each under the name of its input file; created if need be.
+        prune: Remove labels files in it whose input is gone.
+        classifier: The model; the bundle that comes with ro32 by default.
+        settings: How to score.
+        engine: What scores the parts; threads of this process by default.
+        journal: Told what the run does, for reports; also of use when it fails.
+        on_progress: Called in this thread whenever rows are done.
+
+    Raises:
+        UsageError: Two input files would have the same labels file, nothing can be written there, or a cascade is
+            asked for that the bundle does not have.
+        InputMissingError: An input is not there.
+        InputDataError: An input is not what the contract asks for, too many of all rows have no text, or a sample of
+            them contradicts the cascade's certificate.
+        OutputError: The folder cannot be created, or holds an input file or lies in an input folder.
+        ReadWriteError: The disk failed half-way.
+        TryAgainError: Another run writes the same folder, or the input changed meanwhile.
+        ClusterError: The engine's cluster failed, or parts killed their workers there. In the latter case the labels of
+            the other files are published, and the manifest is that of the run before.
+    """
+    journal, engine = journal or Journal(), engine or LocalEngine()
+    run = FolderRun.prepare(
+        [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
+        place(folder),
+        classifier=classifier or Classifier.load(),
+        settings=settings or Settings(),
+        journal=journal,
+    )
+    try:
+        run.folder.create()
+        with only_run(run.folder.target(manifest.NAME)):
+            _write(run, engine, journal, on_progress, prune=prune)
+    except OSError as error:
+        raise ReadWriteError(
+            f"{folder}: writing failed: {error.strerror or error}; {run.changes.replaced:,} files were published, "
+            "finished parts are kept; run again"
+        ) from error
+    return summarize(journal)
+
+
+def _write(
+    run: FolderRun, engine: Engine, journal: Journal, on_progress: Callable[[Progress], None], *, prune: bool
+) -> None:
+    """Bring a folder up to date."""
+    whole, folder, changes = run.whole, run.folder, run.changes
+    journal.enter(Stage.REUSE)
+    gone = run.gone()
+    before = Before.told_by(run.footers(gone), whole.classifier)
+    entries = run.standing(journal)
+    changed = {name: job for name, job in run.jobs.items() if name not in entries}
+    previous = journal.previous
+    finish_parts(
+        _begin_all(run, changed, journal),
+        engine,
+        journal,
+        on_progress,
+        papers=whole.plan.rows,
+        parts=len(whole.plan.parts),
+        parts_done=len(whole.plan.parts) - sum(len(job.plan.parts) for job in changed.values()),
+    )
+    journal.enter(Stage.COMMIT)
+    journal.previous = previous
+    whole.plan.check_unchanged()
+    judge(whole, journal.counts, journal, before)
+    without = {part.path for part in journal.isolated}
+    for name, job in changed.items():
+        if str(job.plan.sources[0].path) in without:
+            continue
+        store = PartStore(job.target, job.fingerprint)
+        commit(job, store, journal, check=lambda _: None)
+        changes.replaced += 1
+        store.clear()
+        folder.notice(name)
+        labels = folder.there(name)
+        if labels is None:
+            raise TryAgainError(f"{job.target}: somebody else removed it meanwhile; run again")
+        entries[name] = Entry.of(name, labels, job.plan.rows)
+    refuse_isolated(whole.target, journal)
+    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _told(whole, journal))
+    journal.published = True
+    if prune:
+        folder.remove(gone)
+        changes.removed = len(gone)
+    elif gone:
+        changes.gone = len(gone)
+        journal.warn(
+            "gone", f"{whole.target}: {_counted(len(gone))} no input any more: {_some(gone)}; --prune removes them"
+        )
+
+
+def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Unfinished]:
+    """Begin one labels file after the other, when its turn comes."""
+    previous = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
+    for name, job in changed.items():
+        run.folder.make_room(name)
+        yield Unfinished.begin(job, journal, previous)
+
+
+def _told(whole: Job, journal: Journal) -> dict[str, Any]:
+    """Tell what made the labels of a folder: JSON values for its manifest."""
+    classifier = whole.classifier
+    return {
+        "run_id": journal.run_id,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tool_version": version("ro32"),
+        "bundle": classifier.manifest.name,
+        "bundle_digest": classifier.digest,
+        "scoring_digest": classifier.scoring_digest,
+        "positive_label": classifier.manifest.positive_label,
+        "threshold": classifier.decision.threshold,
+        "rows": whole.plan.rows,
+        "input_digest": whole.plan.digest,
+        "skipped_files": [asdict(file) for file in journal.skipped],
+    }
+
+
+def _counted(files: int) -> str:
+    return "1 labels file has" if files == 1 else f"{files:,} labels files have"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
+    return ", ".join(names[:_SHOWN_NAMES]) + more

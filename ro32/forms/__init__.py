@@ -1,0 +1,1 @@
+"""The forms that papers and labels have in files, read and written in bounded memory."""

@@ -1,0 +1,98 @@
+"""The report of a run for Prometheus' textfile collector, which reads a folder of such files.
+
+Source: https://github.com/prometheus/node_exporter#textfile-collector and
+https://prometheus.io/docs/practices/naming (names and base units).
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from ro32 import durable
+
+
+class Sample(NamedTuple):
+    """One value of one metric."""
+
+    name: str
+    help: str
+    value: float | None
+    labels: Mapping[str, str] = {}
+
+
+def write_metrics(report: Mapping[str, Any], path: Path) -> None:
+    """Write the metrics of a run, whole or not at all.
+
+    Every metric has the label `target`, the labels file, so that several jobs of one host can be told apart.
+
+    Args:
+        report: What `ro32.monitor.report.make_report` returned.
+        path: The file, in the collector's folder.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written to.
+        OSError: The disk is full or failed.
+    """
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+    target = report["labels"]["path"]
+    for sample in _samples(report):
+        if sample.value is None:
+            continue
+        name = f"ro32_{sample.name}"
+        if name not in gauges:
+            gauges[name] = Gauge(name, sample.help, ["target", *sample.labels], registry=registry)
+        gauges[name].labels(target=target, **sample.labels).set(sample.value)
+    durable.write(path, generate_latest(registry))
+
+
+def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
+    papers, speed, positives, model = report["papers"], report["speed"], report["positives"], report["model"]
+    cascade = report["cascade"]
+    yield Sample("exit_code", "Exit code of the last run; 0 if it published labels.", report["exit_code"])
+    yield Sample("started_timestamp_seconds", "When the last run began.", _timestamp(report["started"]))
+    yield Sample("finished_timestamp_seconds", "When the last run ended.", _timestamp(report["finished"]))
+    yield Sample(
+        "labels_timestamp_seconds",
+        "When the labels that stand there now were finished.",
+        _timestamp(report["labels"]["finished"]),
+    )
+    yield Sample("run_seconds", "How long the last run took.", report["seconds"])
+    for stage, seconds in report["stages"].items():
+        yield Sample("stage_seconds", "How long its stages took.", seconds, {"stage": stage})
+    for origin in ("scored", "reused", "duplicates"):
+        yield Sample("papers", "Papers, by where their score came from.", papers[origin], {"origin": origin})
+    yield Sample("papers_screened", "Papers that the screen alone scored.", papers["screened"])
+    yield Sample("papers_audited", "Papers below its cut that were scored in full.", papers["audited"])
+    yield Sample("audit_disagreements", "Those with another label than the screen gives.", papers["disagreements"])
+    yield Sample(
+        "cascade_contradicted",
+        "1 if the audited papers contradict the bundle's certificate.",
+        0 if cascade["screens"] is False else cascade["contradicted"],
+    )
+    yield Sample("papers_unscored", "Papers without a score.", sum(papers["unscored"].values()))
+    yield Sample("papers_uncertain", "Papers with a score and no label.", papers["uncertain"])
+    yield Sample("papers_positive", "Papers with the positive label.", papers["positives"])
+    yield Sample("positive_share", "Share of positive papers among those with a score.", positives["share"])
+    yield Sample("positive_share_change", "Its change against the labels before.", positives["change"])
+    yield Sample("drift", "1 if that change was larger than allowed and no chance.", positives["drift"])
+    yield Sample("skipped_files", "Input files that were left out.", len(report["input"]["skipped"]))
+    yield Sample("warnings", "Warnings of the last run.", len(report["warnings"]))
+    yield Sample("papers_per_second", "Papers that it finished.", speed["papers_per_s"])
+    yield Sample("scored_papers_per_second", "Papers that went through the model.", speed["scored_papers_per_s"])
+    yield Sample("tokens_per_second", "Tokens that went through the model.", speed["tokens_per_s"])
+    yield Sample("peak_memory_bytes", "The most memory that it took.", report["peak_rss_bytes"])
+    if model["bundle_digest"] is not None:
+        info = {
+            "bundle": model["bundle"],
+            "bundle_digest": model["bundle_digest"],
+            "version": report["versions"]["ro32"],
+        }
+        yield Sample("model_info", "Always 1; what scored.", 1, info)
+
+
+def _timestamp(iso: str | None) -> float | None:
+    return None if iso is None else datetime.fromisoformat(iso).timestamp()

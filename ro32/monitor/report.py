@@ -1,0 +1,170 @@
+"""The report of a run: what it was asked for, what it did, how it ended. docs/report.md describes every field."""
+
+import platform
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ro32.errors import Ro32Error
+from ro32.folder.manifest import read_manifest
+from ro32.folder.places import LocalFolder
+from ro32.labels import read_provenance
+from ro32.processor import available_cores, peak_rss_bytes, processor_name
+from ro32.remote.client import StoreSettings
+from ro32.remote.folder import ObjectFolder
+from ro32.remote.target import ObjectTarget
+from ro32.remote.urls import ObjectUrl
+from ro32.run.job import Job
+from ro32.run.journal import FolderChanges, Journal
+
+REPORT_VERSION = 1
+"""Raised when a field changes its meaning or goes; new fields leave it as it is."""
+
+_PACKAGES = ("ro32", "numpy", "onnxruntime", "polars", "pyarrow", "tokenizers")
+_FOLDER_CHANGES = tuple(field.name for field in fields(FolderChanges))
+
+
+def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, error: str | None) -> dict[str, Any]:
+    """Describe a run that has ended.
+
+    Args:
+        journal: What it did.
+        target: Its labels file.
+        exit_code: How it ended.
+        error: What went wrong, if anything did.
+
+    Returns:
+        JSON values; every field is always there, and null where a run did not come so far.
+    """
+    seconds = {str(stage): spent for stage, spent in journal.seconds().items()}
+    total = sum(seconds.values())
+    return {
+        "report_version": REPORT_VERSION,
+        "run_id": journal.run_id,
+        "exit_code": exit_code,
+        "error": error,
+        "failed_in": None if error is None else str(journal.stage),
+        "published": journal.published,
+        "started": journal.started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": total,
+        "stages": seconds,
+        "engine": journal.engine,
+        "papers": asdict(journal.counts) | {"resumed": journal.resumed.rows},
+        "speed": _speed(journal, total),
+        "peak_rss_bytes": peak_rss_bytes(),
+        "score_histogram": journal.histogram.tolist() if journal.published else None,
+        "positives": _positives(journal),
+        "cascade": _cascade(journal),
+        "warnings": [asdict(warned) for warned in journal.warnings],
+        "input": _input(journal),
+        "labels": _labels(target, journal.job.settings.stores if journal.job else StoreSettings()),
+        "folder": _folder(journal),
+        "model": _model(journal.job),
+        "settings": _settings(journal.job),
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "host": {"name": socket.gethostname(), "processor": processor_name(), "cores": available_cores()},
+    }
+
+
+def _speed(journal: Journal, total: float) -> dict[str, float | None]:
+    threads = journal.job.settings.threads if journal.job else 1
+    model_seconds = journal.thread_seconds / threads
+
+    def rate(count: int, seconds: float) -> float | None:
+        return count / seconds if count and seconds > 0 else None
+
+    return {
+        "papers_per_s": rate(journal.done.rows, total),
+        "scored_papers_per_s": rate(journal.done.scored, model_seconds),
+        "tokens_per_s": rate(journal.done.tokens, model_seconds),
+    }
+
+
+def _positives(journal: Journal) -> dict[str, Any]:
+    drift = journal.drift
+    return {
+        "share": journal.share.value if journal.share else None,
+        "share_before": drift.before.value if drift else None,
+        "change": drift.change if drift else None,
+        "p_value": drift.p_value if drift else None,
+        "drift": drift.exceeded if drift else None,
+    }
+
+
+def _cascade(journal: Journal) -> dict[str, Any]:
+    screen, audit = journal.job.screen if journal.job else None, journal.audit
+    certificate = screen.cascade.certificate if screen else None
+    return {
+        "screens": None if journal.job is None else screen is not None,
+        "cut": screen.cascade.cut if screen else None,
+        "certified_bound": certificate.bound if certificate else None,
+        "certified_papers": certificate.papers if certificate else None,
+        "audit_bound": audit.bound if audit else None,
+        "audit_allowed": audit.allowed if audit else None,
+        "audit_p_value": audit.p_value if audit else None,
+        "contradicted": audit.exceeded if audit else None,
+    }
+
+
+def _input(journal: Journal) -> dict[str, Any]:
+    plan = journal.job.plan if journal.job else None
+    return {
+        "files": len(plan.sources) if plan else None,
+        "rows": plan.rows if plan else None,
+        "digest": plan.digest if plan else None,
+        "skipped": [asdict(file) for file in journal.skipped],
+        "isolated": [asdict(part) for part in journal.isolated],
+    }
+
+
+def _labels(target: Path | ObjectUrl, stores: StoreSettings) -> dict[str, Any]:
+    """Tell what stands at the target now, whoever put it there."""
+    told: Mapping[str, Any] = {}
+    with suppress(OSError, ValueError, pa.ArrowException, Ro32Error):
+        told = _provenance(target, stores) or {}
+    return {"path": str(target), "run_id": told.get("run_id"), "finished": told.get("finished")}
+
+
+def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str, Any] | None:
+    if isinstance(target, Path):
+        return read_manifest(LocalFolder(target)) if target.is_dir() else read_provenance(target)
+    if target.is_folder:
+        return read_manifest(ObjectFolder.of(target, stores))
+    found = ObjectTarget.of(target, stores).labels_before
+    return None if found is None else read_provenance(found)
+
+
+def _folder(journal: Journal) -> dict[str, int | None]:
+    """Tell what became of the labels files of a folder; null where the output is a file."""
+    return {name: getattr(journal.folder, name, None) for name in _FOLDER_CHANGES}
+
+
+def _model(job: Job | None) -> dict[str, Any]:
+    manifest = job.classifier.manifest if job else None
+    decision = job.classifier.decision if job else None
+    return {
+        "bundle": manifest.name if manifest else None,
+        "bundle_digest": job.classifier.digest if job else None,
+        "scoring_digest": job.classifier.scoring_digest if job else None,
+        "positive_label": manifest.positive_label if manifest else None,
+        "view": manifest.view if manifest else None,
+        "threshold": decision.threshold if decision else None,
+        "threshold_chosen_by": decision.chosen_by if decision else None,
+        "abstain": list(decision.abstain) if decision and decision.abstain else None,
+    }
+
+
+def _settings(job: Job | None) -> dict[str, Any] | None:
+    if job is None:
+        return None
+    settings = asdict(replace(job.settings, reuse=None))
+    reuse = job.settings.reuse
+    return settings | {"reuse": None if reuse is None else str(reuse)}

@@ -1,0 +1,95 @@
+"""The commit: join the finished parts, reconcile them with the input, publish."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from ro32.errors import ReadWriteError
+from ro32.labels import LabelsFile, RowsDigest, outcomes_of
+from ro32.operating_point import Decision
+from ro32.papers import read_ids
+from ro32.processor import processor_name
+from ro32.run.job import Job
+from ro32.run.journal import Journal
+from ro32.run.parts import Counts, PartStore
+from ro32.run.speed import Speed
+
+
+def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
+    """Publish a labels file.
+
+    Args:
+        job: What it is made from.
+        store: Its parts, all of them finished.
+        journal: Told how the scores are distributed.
+        check: Given what became of the rows before anything is published; raises what speaks against that.
+
+    Raises:
+        ReadWriteError: The parts do not add up to the input.
+        TryAgainError: The input changed meanwhile.
+        OSError: The disk is full or failed.
+    """
+    plan, target = job.plan, job.target
+    counts, digest, screened = Counts(), RowsDigest(), 0
+    with LabelsFile(target, plan.id_type) as labels:
+        for part, ids in read_ids(plan.parts, plan.columns, plan.id_type):
+            finished = store.load(part)
+            if finished is None:
+                raise ReadWriteError(f"{target}: part {part.index} was damaged on the disk; run again, it is done anew")
+            if not finished.table.column("id").equals(ids):
+                raise ReadWriteError(f"{target}: the ids of part {part.index} are not those of the input; run again")
+            for batch in finished.table.to_batches():
+                hashes, outcomes = outcomes_of(batch)
+                digest.update(hashes, outcomes)
+                journal.count_scores(outcomes.scores)
+                screened += int(outcomes.screened.sum())
+            labels.append(finished.table)
+            counts += finished.counts
+        plan.check_unchanged()
+        check(counts)
+        labels.commit(plan.rows, _provenance(job, counts, digest, screened, journal))
+
+
+def _operating_point(decision: Decision) -> dict[str, Any]:
+    """Tell how the threshold was chosen: JSON values."""
+    return {
+        "chosen_by": decision.chosen_by,
+        "target": decision.target,
+        "validated": asdict(decision.validated) if decision.validated else None,
+        "abstain": list(decision.abstain) if decision.abstain else None,
+    }
+
+
+def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
+    """Tell what made this labels file, of whose rows so many were screened: JSON values for its footer."""
+    manifest, decision, settings = job.classifier.manifest, job.classifier.decision, job.settings
+    return {
+        "run_id": journal.run_id,
+        "tool_version": version("ro32"),
+        "bundle": manifest.name,
+        "bundle_digest": job.classifier.digest,
+        "scoring_digest": job.classifier.scoring_digest,
+        "labels": list(manifest.labels),
+        "positive_label": manifest.positive_label,
+        "view": manifest.view,
+        "threshold": decision.threshold,
+        "operating_point": _operating_point(decision),
+        "max_length": manifest.max_length,
+        "cascade": None if job.screen is None else {"digest": job.screen.digest, "screened_rows": screened},
+        "input_digest": job.plan.digest,
+        "input_files": [{"name": source.path.name, "rows": source.rows} for source in job.plan.sources],
+        "skipped_files": [asdict(file) for file in journal.skipped],
+        "rows_digest": digest.hexdigest(),
+        "rows": asdict(counts),
+        "engine": journal.engine,
+        "started": journal.started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "speed": asdict(Speed.measured(journal)),
+        "settings": {"threads": settings.threads, "part_rows": settings.part_rows, "columns": asdict(settings.columns)},
+        "onnxruntime_version": version("onnxruntime"),
+        "python_version": platform.python_version(),
+        "processor": processor_name(),
+    }

@@ -1,0 +1,107 @@
+"""A job: what a run of the scorer is asked for."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from ro32.bundle import sha256
+from ro32.cascade import CascadeMode
+from ro32.classifier import Classifier
+from ro32.errors import UsageError
+from ro32.files import Target, full_name
+from ro32.forms.parquet import DEFAULT_MAX_EXPANSION
+from ro32.papers import Columns
+from ro32.processor import available_cores
+from ro32.remote.client import StoreSettings
+from ro32.remote.urls import ObjectUrl
+from ro32.run.drift import DEFAULT_MAX_DRIFT
+from ro32.run.plan import DEFAULT_PART_ROWS, Plan
+from ro32.screen import DEFAULT_AUDIT_SHARE, Screen
+
+
+class OnError(StrEnum):
+    """What to do about an input file that is not what it should be."""
+
+    STOP = "stop"
+    SKIP_FILE = "skip-file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to score.
+
+    Attributes:
+        threads: Calling threads.
+        part_rows: Rows of a part.
+        columns: Names of the input's columns.
+        reuse: Earlier labels to take outcomes from; by default those at the target, where there are any.
+        no_reuse: Score every text anew.
+        max_unscored: Largest share of rows without a score with which labels are published, 0 to 1.
+        max_expansion: Uncompressed bytes that an input file may announce for each byte it has, at least 1.
+        max_drift: Change of the share of positives, either way, above which a warning is due, 0 to 1.
+        on_error: Whether a damaged file among several ends the run.
+        cascade: Whether papers that the linear view is sure of are scored by it alone.
+        audit_share: Share of these papers that are scored in full all the same, 0 to 1.
+        strict_cascade: Publish nothing where that sample contradicts the bundle's certificate.
+        stores: How object stores are asked.
+    """
+
+    threads: int = field(default_factory=available_cores)
+    part_rows: int = DEFAULT_PART_ROWS
+    columns: Columns = field(default_factory=Columns)
+    reuse: Path | ObjectUrl | None = None
+    no_reuse: bool = False
+    max_unscored: float = 0.01
+    max_expansion: float = DEFAULT_MAX_EXPANSION
+    max_drift: float = DEFAULT_MAX_DRIFT
+    on_error: OnError = OnError.STOP
+    cascade: CascadeMode = CascadeMode.AUTO
+    audit_share: float = DEFAULT_AUDIT_SHARE
+    strict_cascade: bool = False
+    stores: StoreSettings = field(default_factory=StoreSettings)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UsageError(f"expected at least 1 thread, found {self.threads}")
+        if self.part_rows < 1:
+            raise UsageError(f"expected at least 1 row a part, found {self.part_rows}")
+        if not 0 <= self.max_unscored <= 1:
+            raise UsageError(f"expected a share of unscored rows between 0 and 1, found {self.max_unscored}")
+        if not self.max_expansion >= 1:
+            raise UsageError(f"expected a file to expand at least 1 time, found {self.max_expansion}")
+        if not 0 <= self.max_drift <= 1:
+            raise UsageError(f"expected a change of share between 0 and 1, found {self.max_drift}")
+        if not 0 <= self.audit_share <= 1:
+            raise UsageError(f"expected a share of papers to audit between 0 and 1, found {self.audit_share}")
+        if self.reuse is not None and self.no_reuse:
+            raise UsageError("labels to reuse were named, and reuse was switched off; do one of the two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run.
+
+    Attributes:
+        plan: What to read.
+        target: Where the labels are to appear, links resolved.
+        classifier: The model.
+        settings: How to score.
+        screen: Decides which papers need no encoder; none where all are scored in full.
+    """
+
+    plan: Plan
+    target: Target
+    classifier: Classifier
+    settings: Settings
+    screen: Screen | None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of all that the parts depend on: runs of equal fingerprint may share finished parts."""
+        plan = self.plan
+        sources = [(full_name(source.path), source.rows, source.identity) for source in plan.sources]
+        classifier = self.classifier
+        model = classifier.scoring_digest, classifier.digest, classifier.decision  # the latter two for the labels
+        settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones
+        screen = None if self.screen is None else (self.screen.digest, self.screen.audit_share)
+        return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model, screen)).encode())

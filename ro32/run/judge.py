@@ -1,0 +1,121 @@
+"""What speaks against publishing labels, and what an operator should know about them: judged before they appear."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ro32.classifier import Classifier
+from ro32.errors import InputDataError
+from ro32.run.audit import Audit
+from ro32.run.drift import Drift, Share
+from ro32.run.job import Job
+from ro32.run.journal import Journal
+from ro32.run.parts import Counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What the labels before say, all of their files together.
+
+    Attributes:
+        share: The share of positives; None where no file tells one.
+        comparable: Whether a change of the share would be news. It is none where somebody chose another operating
+            point for the same model: a share that moves is what they wanted.
+    """
+
+    share: Share | None
+    comparable: bool
+
+    @classmethod
+    def told_by(cls, provenances: Iterable[Mapping[str, Any]], classifier: Classifier) -> Self:
+        """Read it from the footers of labels files.
+
+        Args:
+            provenances: The footers.
+            classifier: The model of the labels to come.
+        """
+        positives, papers, told, comparable = 0, 0, False, True
+        for provenance in provenances:
+            share = Share.told_by(provenance)
+            if share is not None:
+                positives, papers, told = positives + share.positives, papers + share.papers, True
+            comparable = comparable and not _same_model_decides_otherwise(classifier, provenance)
+        return cls(share=Share(positives=positives, papers=papers) if told else None, comparable=comparable)
+
+
+def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
+    """Look at labels that are about to be published.
+
+    Args:
+        job: The run.
+        counts: What became of all rows.
+        journal: Told how the share of positives has changed, and what the cascade's audit found.
+        before: The labels that they replace.
+
+    Raises:
+        InputDataError: More rows than allowed have no score, or a sample contradicts the cascade's certificate and
+            the settings are strict about that.
+    """
+    unscored = sum(counts.unscored.values())
+    if unscored > job.settings.max_unscored * counts.rows:
+        raise InputDataError(
+            f"{job.target}: {unscored:,} of {counts.rows:,} papers have no score ({_listed(counts)}), more than "
+            f"{job.settings.max_unscored:.2%}; nothing was published; mend the input or raise --max-unscored"
+        )
+    _measure_drift(job, counts, journal, before)
+    _audit(job, counts, journal)
+
+
+def _measure_drift(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
+    """Compare the share of positives with that of the labels before."""
+    journal.share = now = Share(positives=counts.positives, papers=counts.rows - sum(counts.unscored.values()))
+    if before.share is None or not before.comparable:
+        return
+    journal.drift = drift = Drift(now=now, before=before.share, bound=job.settings.max_drift)
+    if drift.exceeded:
+        journal.warn(
+            "drift",
+            f"the share of {job.classifier.manifest.positive_label} moved by {100 * drift.change:+.2f} points, from "
+            f"{before.share.value:.2%} of {before.share.papers:,} papers to {now.value:.2%} of {now.papers:,}: more "
+            f"than --max-drift {drift.bound:g} allows, and not by chance (p = {drift.p_value:.1g}); look at what "
+            "changed",
+        )
+
+
+def _same_model_decides_otherwise(classifier: Classifier, previous: Mapping[str, Any]) -> bool:
+    decision = classifier.decision
+    band = list(decision.abstain) if decision.abstain else None
+    return previous.get("scoring_digest") == classifier.scoring_digest and (
+        previous.get("threshold"),
+        (previous.get("operating_point") or {}).get("abstain"),
+    ) != (decision.threshold, band)
+
+
+def _audit(job: Job, counts: Counts, journal: Journal) -> None:
+    """Compare what the sample of papers below the cut says with the bundle's certificate."""
+    if job.screen is None:
+        return
+    certificate = job.screen.cascade.certificate
+    journal.audit = audit = Audit(
+        papers=counts.audited,
+        disagreements=counts.disagreements,
+        confidence=certificate.confidence,
+        allowed=certificate.screened_bound,
+    )
+    if not audit.exceeded:
+        return
+    found = (
+        f"{audit.disagreements:,} of {audit.papers:,} papers below the cascade's cut that were scored in full all the "
+        f"same have another label, more than the {audit.allowed:.4%} that the bundle's certificate allows, and not by "
+        f"chance (p = {audit.p_value:.1g})"
+    )
+    if job.settings.strict_cascade:
+        raise InputDataError(
+            f"{job.target}: {found}; nothing was published; these papers are unlike those of the certificate: "
+            "score with --cascade off, or certify a cascade on papers like these"
+        )
+    journal.warn("cascade", f"{found}; score with --cascade off until you know why")
+
+
+def _listed(counts: Counts) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))

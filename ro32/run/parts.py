@@ -1,0 +1,293 @@
+"""Finished parts of a run, kept beside the target until it is committed: what a killed run leaves for the next one."""
+
+import glob
+import hashlib
+import io
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Protocol, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ro32 import durable
+from ro32.errors import DISK_ERRNOS, OutputError
+from ro32.files import Target
+from ro32.forms.writers import FOOTER_KEY, WRITER_OPTIONS
+from ro32.papers import Part
+from ro32.remote.parts import ObjectParts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What became of rows. rows = scored + reused + duplicates.
+
+    Attributes:
+        rows: Rows of the input.
+        scored: Rows whose text was scored, by the screen alone or in full; those without a token are among them.
+        reused: Rows whose outcome an earlier labels file held.
+        duplicates: Rows with the same text as an earlier row of this run.
+        positives: Rows with the positive label.
+        uncertain: Rows with a score and no label, since a person is to decide.
+        unscored: Rows without a score, by reason; they are among the above.
+        tokens: Tokens that the encoder saw, special tokens included.
+        screened: Rows among `scored` that the screen alone scored.
+        audited: Rows among `scored` below the screen's cut that were scored in full all the same, as a sample.
+        disagreements: Rows among `audited` that have another label than the screen would have given them.
+    """
+
+    rows: int = 0
+    scored: int = 0
+    reused: int = 0
+    duplicates: int = 0
+    positives: int = 0
+    uncertain: int = 0
+    unscored: Mapping[str, int] = field(default_factory=dict)
+    tokens: int = 0
+    screened: int = 0
+    audited: int = 0
+    disagreements: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        numbers = [item.name for item in fields(self) if item.name != "unscored"]
+        return type(self)(
+            **{name: getattr(self, name) + getattr(other, name) for name in numbers},
+            unscored=dict(Counter(self.unscored) + Counter(other.unscored)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedPart:
+    """A part whose rows are all done.
+
+    Attributes:
+        table: Its labels.
+        counts: What became of its rows.
+    """
+
+    table: pa.Table
+    counts: Counts
+
+
+class PartFolder(Protocol):
+    """Where the finished parts of one run are, on a disk or in a store."""
+
+    def names(self) -> Iterable[str]:
+        """Return the names of the parts that are there."""
+
+    def create(self) -> None:
+        """Make sure that parts can be written."""
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a part, or raise an OSError where it cannot be read."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Make a part appear, whole."""
+
+    def for_part(self, name: str | None) -> Self:
+        """Return the folder as another process needs it to write one part, perhaps over one that has that name."""
+
+    def notice(self, name: str) -> None:
+        """Take note of a part that another process wrote."""
+
+    def left_over(self) -> Iterator[tuple[str, int]]:
+        """Yield name and size in bytes of what other runs for the same target left."""
+
+    def clear(self) -> None:
+        """Remove the parts of this run and what other runs left, as far as it can be removed."""
+
+
+class LocalParts:
+    """The folder of one run's finished parts, beside the labels that they are for.
+
+    Args:
+        target: The labels file.
+        fingerprint: What the folder is named after.
+    """
+
+    def __init__(self, target: Path, fingerprint: str) -> None:
+        self._target = target
+        self._folder = parts_folder(target) / fingerprint
+
+    @property
+    def path(self) -> Path:
+        """Where the parts are."""
+        return self._folder
+
+    def names(self) -> Iterable[str]:
+        """Return the names of the parts that are there."""
+        return [path.name for path in self._folder.glob("*-*.parquet")]
+
+    def create(self) -> None:
+        """Create the folder.
+
+        Raises:
+            OutputError: It cannot be created.
+            OSError: The disk is full or failed.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in DISK_ERRNOS:
+                raise
+            raise OutputError(
+                f"{self._folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
+            ) from error
+        for folder in (self._folder.parent, self._target.parent):  # else a power cut takes the folder, parts and all
+            durable.sync_folder(folder)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a part.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return (self._folder / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Make a part appear, whole.
+
+        Raises:
+            OSError: The disk is full or failed.
+        """
+        durable.write(self._folder / name, data)
+
+    def for_part(self, name: str | None) -> Self:  # noqa: ARG002 - of use in stores
+        """Return the folder itself."""
+        return self
+
+    def notice(self, name: str) -> None:
+        """Do nothing: what is on a disk is found when it is read."""
+
+    def left_over(self) -> Iterator[tuple[str, int]]:
+        """Yield path and size in bytes of what other runs for the same target left."""
+        for path in leftovers(self._target):
+            children = path.iterdir() if path == parts_folder(self._target) else [path]
+            for child in children:
+                if child != self._folder:
+                    files = [file for file in child.rglob("*") if file.is_file()] if child.is_dir() else [child]
+                    yield str(child), sum(file.stat().st_size for file in files)
+
+    def clear(self) -> None:
+        """Remove the parts of this run and what other runs left; what cannot be removed stays."""
+        with suppress(OSError):
+            for path in leftovers(self._target):
+                with suppress(OSError):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+class PartStore:
+    """The finished parts of one run.
+
+    A part appears at once and whole, under a name that holds its number and its SHA-256, only after its rows were all
+    done; what does not match its name is not taken.
+
+    Args:
+        target: The labels that the parts are for.
+        fingerprint: Digest in hex of all that the parts depend on: input, model and settings.
+    """
+
+    def __init__(self, target: Target, fingerprint: str) -> None:
+        short = fingerprint[:32]
+        self.folder: PartFolder = LocalParts(target, short) if isinstance(target, Path) else ObjectParts(target, short)
+        self._names = {int(name.partition("-")[0]): name for name in self.folder.names()}
+
+    def prepare(self) -> None:
+        """Make sure that parts can be saved.
+
+        Raises:
+            OutputError: They cannot.
+            OSError: The disk is full or failed.
+        """
+        self.folder.create()
+
+    def save(self, part: Part, finished: FinishedPart) -> None:
+        """Keep a finished part.
+
+        Raises:
+            OSError: The disk is full or failed.
+            ReadWriteError: The store failed.
+        """
+        self._names[part.index] = write_part(self.folder, part, finished)
+
+    def folder_for(self, part: Part) -> PartFolder:
+        """Return the folder as another process needs it to put a part there by `write_part`."""
+        return self.folder.for_part(self._names.get(part.index))
+
+    def adopt(self, part: Part, name: str) -> bool:
+        """Take a part that another process put into the folder by `write_part`; tell whether it is there and undamaged.
+
+        Args:
+            part: The part.
+            name: The name that it has there.
+
+        Raises:
+            UnreachableError: A store failed.
+        """
+        self.folder.notice(name)
+        self._names[part.index] = name
+        return self.load(part) is not None
+
+    def load(self, part: Part) -> FinishedPart | None:
+        """Return a part that is finished and undamaged, else None.
+
+        One that cannot be read counts as damaged: it is done again and replaced, where another try might fail forever.
+
+        Raises:
+            UnreachableError: A store failed, which says nothing of the part.
+        """
+        name = self._names.get(part.index)
+        if name is None:
+            return None
+        try:
+            data = self.folder.read(name)
+        except OSError:
+            return None
+        if hashlib.sha256(data).hexdigest() != name.removesuffix(".parquet").partition("-")[2]:
+            return None
+        table = pq.read_table(pa.BufferReader(data))
+        counts = Counts(**json.loads(table.schema.metadata[FOOTER_KEY.encode()]))
+        return FinishedPart(table=table.replace_schema_metadata(None), counts=counts)
+
+    def clear(self) -> None:
+        """Remove the parts of this run, and what earlier runs for the same target left.
+
+        What cannot be removed stays: labels that are published are not put in doubt by a left-over.
+        """
+        self.folder.clear()
+
+
+def write_part(folder: PartFolder, part: Part, finished: FinishedPart) -> str:
+    """Put a finished part into a folder of parts. Equal parts are equal files: written twice, nothing changes.
+
+    Returns:
+        Its name there, which holds the part's number and the SHA-256 of its bytes.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written to.
+        OSError: The disk is full or failed.
+        ReadWriteError: The store failed.
+    """
+    buffer = io.BytesIO()
+    counts = {FOOTER_KEY: json.dumps(asdict(finished.counts))}
+    pq.write_table(finished.table.replace_schema_metadata(counts), buffer, **WRITER_OPTIONS)
+    data = buffer.getvalue()
+    name = f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
+    folder.write(name, data)
+    return name
+
+
+def parts_folder(target: Path) -> Path:
+    """Return the folder of a target's finished parts: beside it, and hidden."""
+    return target.with_name(f".{target.name}.parts")
+
+
+def leftovers(target: Path) -> list[Path]:
+    """List what runs that did not end well left beside a target: finished parts, and temporary files."""
+    temporary = target.parent.glob(f".{glob.escape(target.name)}.*{durable.TEMPORARY_SUFFIX}")
+    return [path for path in (parts_folder(target), *sorted(temporary)) if path.exists()]

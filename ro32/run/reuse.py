@@ -1,0 +1,110 @@
+"""Only what changed: outcomes that an earlier labels file already holds for the same text and the same model."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.files import InputFile, for_arrow
+from ro32.forms.writers import Form, form_of
+from ro32.labels import RowsDigest, read_outcomes, read_provenance
+from ro32.outcomes import Hashes, OutcomeIndex, Outcomes
+from ro32.remote.client import StoreSettings, UnreachableError
+from ro32.remote.objects import find_objects
+from ro32.remote.urls import ObjectUrl
+from ro32.run.job import Job
+from ro32.run.journal import Journal
+
+
+def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
+    """Load the outcomes that a job may take over; none, and a warning where that is a surprise, if there are none.
+
+    Raises:
+        InputDataError: Labels were named for reuse and cannot be.
+        UnreachableError: A store failed.
+    """
+    named = _found(job.settings.reuse, job.settings.stores)
+    before = job.target if isinstance(job.target, Path) else job.target.labels_before
+    journal.previous = _provenance(before) or _provenance(named) or None
+    source = named or before
+    if job.settings.no_reuse or source is None:
+        return OutcomeIndex()
+    # The other forms tell no provenance.
+    nothing_there = form_of(source) is not Form.PARQUET or (isinstance(source, Path) and not source.exists())
+    if named is None and nothing_there:
+        return OutcomeIndex()
+    try:
+        return load_outcomes(source, job.classifier.scoring_digest, None if job.screen is None else job.screen.digest)
+    except NotReusableError as error:
+        if named is not None:
+            raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
+        journal.warn("not_reused", f"{source} is not reused: {error}; every paper is scored")
+        return OutcomeIndex()
+
+
+def _found(named: Path | ObjectUrl | None, stores: StoreSettings) -> InputFile | None:
+    """Return the labels that were named for reuse."""
+    if not isinstance(named, ObjectUrl):
+        return named
+    try:
+        (found,) = find_objects([named], stores)
+    except (InputMissingError, ValueError) as error:
+        raise InputDataError(f"{named} cannot be reused: it is not one object; name other labels, or none") from error
+    return found
+
+
+class NotReusableError(Exception):
+    """An earlier labels file says nothing about this run's papers; the message says why."""
+
+
+def load_outcomes(path: InputFile, scoring_digest: str, screen_digest: str | None) -> OutcomeIndex:
+    """Read the outcomes of an earlier run.
+
+    Args:
+        path: Its labels file.
+        scoring_digest: What full scores depend on besides the text; the file must name the same.
+        screen_digest: The same of scores that a screen gives. Where the file names another, or there is no screen now,
+            only what was scored in full is taken.
+
+    Returns:
+        The outcomes by content hash.
+
+    Raises:
+        NotReusableError: The file is missing, damaged, not ours, or was scored in another way.
+        UnreachableError: A store failed.
+    """
+    try:
+        provenance = read_provenance(path)
+        if provenance is None:
+            raise NotReusableError("it is not a labels file of ro32")
+        if provenance.get("scoring_digest") != scoring_digest:
+            raise NotReusableError("it was scored with another model or another version of the scoring")
+        rows, digest, index = pq.read_metadata(for_arrow(path)).num_rows, RowsDigest(), OutcomeIndex()
+        told = provenance.get("cascade") or {}
+        same_screen = screen_digest is not None and told.get("digest") == screen_digest
+
+        def checked() -> Iterator[tuple[Hashes, Outcomes]]:
+            for hashes, outcomes in read_outcomes(path):
+                digest.update(hashes, outcomes)
+                kept = ~outcomes.screened | same_screen
+                yield hashes[kept], outcomes.take(kept)
+
+        index.add_all(rows - (0 if same_screen else int(told.get("screened_rows", 0))), checked())
+    except UnreachableError:  # says nothing of the labels; to score all papers for it would cost a night
+        raise
+    except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
+        raise NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
+    if digest.hexdigest() != provenance.get("rows_digest"):
+        raise NotReusableError("it is damaged: its rows do not match the digest in its footer")
+    return index
+
+
+def _provenance(path: InputFile | None) -> dict[str, Any] | None:
+    """Return what the footer of a labels file tells; None where that cannot be read, or there is none."""
+    with suppress(OSError, ValueError, pa.ArrowException):
+        return None if path is None else read_provenance(path)
+    return None

@@ -1,0 +1,177 @@
+"""The walk: plan parts, score each, commit."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ro32.classifier import Classifier
+from ro32.errors import ClusterError, ReadWriteError
+from ro32.files import Target
+from ro32.remote.urls import ObjectUrl, place
+from ro32.run.commit import commit
+from ro32.run.engine import Engine, LocalEngine, Unfinished
+from ro32.run.job import Settings
+from ro32.run.journal import FolderChanges, Journal, SkippedFile, Stage
+from ro32.run.judge import Before, judge
+from ro32.run.lock import only_run
+from ro32.run.parts import Counts
+from ro32.run.prepare import prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run has come. All counts are of papers, but for the parts."""
+
+    papers: int
+    papers_done: int
+    parts: int
+    parts_done: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        counts: What became of the rows.
+        resumed: Rows among them that an interrupted run had done.
+        seconds: Wall-clock time from the beginning of the journal to the commit.
+        skipped: Input files that were left out.
+        not_reused: Why no earlier labels were taken over; None where they were, or where there were none.
+        folder: What became of the labels files, where the output is a folder.
+    """
+
+    counts: Counts
+    resumed: int
+    seconds: float
+    skipped: tuple[SkippedFile, ...]
+    not_reused: str | None
+    folder: FolderChanges | None = None
+
+
+def score_file(
+    inputs: str | Path | Sequence[str | Path],
+    target: str | Path | ObjectUrl,
+    *,
+    classifier: Classifier | None = None,
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    journal: Journal | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Summary:
+    """Label every paper of the input.
+
+    Args:
+        inputs: A Parquet file, a folder or a glob pattern, or several; together they are one input, sorted by name.
+            Each may be a URL of an object store.
+        target: The labels file, or its URL. It appears whole or not at all; one that is there is replaced.
+        classifier: The model; the bundle that comes with ro32 by default.
+        settings: How to score.
+        engine: What scores the parts; threads of this process by default.
+        journal: Told what the run does, for reports; also of use when it fails.
+        on_progress: Called in this thread whenever rows are done.
+
+    Raises:
+        UsageError: A cascade is asked for that the bundle does not have.
+        InputMissingError: An input is not there.
+        InputDataError: An input is not what the contract asks for, too many of its rows have no text, or a sample of
+            them contradicts the cascade's certificate.
+        OutputError: The target cannot be created, or is one of the input files.
+        ReadWriteError: The disk failed half-way.
+        TryAgainError: Another run writes the same target, or the input changed meanwhile.
+        ClusterError: The engine's cluster failed, or parts killed their workers there.
+    """
+    journal, target, engine = journal or Journal(), place(target), engine or LocalEngine()
+    job = prepare(
+        [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
+        target,
+        classifier=classifier or Classifier.load(),
+        settings=settings or Settings(),
+        journal=journal,
+    )
+    try:
+        with only_run(job.target):
+            unfinished = Unfinished.begin(job, journal)
+            before = Before.told_by([journal.previous] if journal.previous else [], job.classifier)
+            finish_parts([unfinished], engine, journal, on_progress, papers=job.plan.rows, parts=len(job.plan.parts))
+            refuse_isolated(target, journal)
+            journal.enter(Stage.COMMIT)
+            commit(job, unfinished.store, journal, check=lambda counts: judge(job, counts, journal, before))
+            journal.published = True
+            unfinished.store.clear()
+    except OSError as error:  # before the commit; after it, nothing raises one
+        raise ReadWriteError(
+            f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
+        ) from error
+    return summarize(journal)
+
+
+def refuse_isolated(target: Target | ObjectUrl, journal: Journal) -> None:
+    """Publish nothing that lacks a part.
+
+    Raises:
+        ClusterError: Parts killed their workers.
+    """
+    if journal.isolated:
+        first = journal.isolated[0]
+        raise ClusterError(
+            f"{target}: {sum(part.rows for part in journal.isolated):,} papers are not scored, since "
+            f"{len(journal.isolated)} of the parts killed each worker that they were given to (the first: rows from "
+            f"{first.start:,} of {first.path}); all other parts are kept; look at these papers and at the memory of "
+            "the nodes, and run again"
+        )
+
+
+def summarize(journal: Journal) -> Summary:
+    """Sum up a run that has ended well."""
+    return Summary(
+        counts=journal.counts,
+        resumed=journal.resumed.rows,
+        seconds=sum(journal.seconds().values()),
+        skipped=tuple(journal.skipped),
+        not_reused=next((warned.message for warned in journal.warnings if warned.kind == "not_reused"), None),
+        folder=journal.folder,
+    )
+
+
+def finish_parts(
+    work: Iterable[Unfinished],
+    engine: Engine,
+    journal: Journal,
+    on_progress: Callable[[Progress], None],
+    *,
+    papers: int,
+    parts: int,
+    parts_done: int = 0,
+) -> None:
+    """Finish all parts that are not finished yet.
+
+    Args:
+        work: The parts, by labels file.
+        engine: Scores them.
+        journal: Told what became of their rows.
+        on_progress: Called in this thread whenever rows are done.
+        papers: Rows of the whole run, those that are done already among them.
+        parts: Its parts, likewise.
+        parts_done: Parts that are done, besides those of `work`.
+    """
+    journal.engine = engine.name
+    rows_done = journal.unchanged.rows
+
+    def advance(rows: int) -> None:
+        nonlocal rows_done
+        rows_done += rows
+        on_progress(Progress(papers=papers, papers_done=rows_done, parts=parts, parts_done=parts_done))
+
+    def begun() -> Iterator[Unfinished]:
+        nonlocal parts_done
+        for unfinished in work:
+            plan = unfinished.job.plan
+            parts_done += len(plan.parts) - len(unfinished.parts)
+            advance(plan.rows - sum(part.rows for part in unfinished.parts))
+            yield unfinished
+
+    for _, counts in engine.finish(begun(), journal, advance):
+        journal.done += counts
+        parts_done += 1
+        advance(0)

@@ -1,0 +1,226 @@
+"""What a run would do is what it then does; and asking changes nothing."""
+
+import fcntl
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ro32.classifier import Classifier
+from ro32.errors import Interrupted, TryAgainError
+from ro32.labels import read_provenance
+from ro32.monitor.status import Status, survey
+from ro32.run import speed
+from ro32.run.job import Settings
+from ro32.run.journal import Journal
+from ro32.run.lock import holder, lock_path, only_run
+from ro32.run.parts import parts_folder
+from ro32.run.walk import Progress, Summary, score_file
+from tests.command_line import Score
+from tests.docs.tables import check_documented
+
+
+class Target:
+    """A labels file, and what can be asked of it and done to it.
+
+    Args:
+        folder: Where papers and labels are.
+        classifier: The model.
+    """
+
+    def __init__(self, folder: Path, classifier: Classifier) -> None:
+        self.papers, self.labels = folder / "papers.parquet", folder / "labels.parquet"
+        self._classifier = classifier
+
+    def status(self, **options: Any) -> Status:
+        """Ask what a run would do."""
+        return survey(
+            [str(self.papers)],
+            self.labels,
+            classifier=self._classifier,
+            settings=Settings(part_rows=50, **options),
+            journal=Journal(),
+        )
+
+    def run(self, on_progress: Callable[[Progress], None] = lambda _: None, **options: Any) -> Summary:
+        """Run, 50 papers a part."""
+        return score_file(
+            [str(self.papers)],
+            self.labels,
+            classifier=self._classifier,
+            settings=Settings(part_rows=50, **options),
+            on_progress=on_progress,
+        )
+
+    def kill_after(self, parts: int) -> None:
+        """Run, and stop when so many parts are finished."""
+
+        def stop(progress: Progress) -> None:
+            if progress.parts_done == parts:
+                raise Interrupted(15)
+
+        with pytest.raises(Interrupted):
+            self.run(stop)
+
+
+@pytest.fixture
+def target(tmp_path: Path, classifier: Classifier) -> Target:
+    return Target(tmp_path, classifier)
+
+
+def state_of(folder: Path) -> dict[Path, tuple[int, bytes | None]]:
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None) for path in folder.rglob("*")
+    }
+
+
+def foretold(status: Status) -> tuple[int, int, int, int]:
+    return status.rows, status.reused, status.duplicates, status.to_score
+
+
+def done(summary: Summary) -> tuple[int, int, int, int]:
+    counts = summary.counts
+    return counts.rows, counts.reused, counts.duplicates, counts.scored
+
+
+def test_a_run_does_what_was_foretold(target: Target, papers: pl.DataFrame) -> None:
+    """First labels, then new papers, known ones and duplicates within a part and across parts."""
+    papers.head(120).write_parquet(target.papers)
+    assert foretold(target.status()) == (120, 0, 0, 120) == done(target.run())
+    pl.concat([papers.head(220), papers.slice(100, 60), papers.slice(210, 10)]).write_parquet(target.papers)
+    expected = target.status()
+    assert foretold(expected) == (290, 140, 50, 100) == done(target.run())
+    assert foretold(target.status(no_reuse=True)) == (290, 0, 70, 220) == done(target.run(no_reuse=True))
+
+
+def test_asking_changes_nothing(target: Target, papers: pl.DataFrame, tmp_path: Path) -> None:
+    papers.write_parquet(target.papers)
+    before = state_of(tmp_path)
+    target.status()
+    assert state_of(tmp_path) == before, "not even a lock file"
+    target.kill_after(2)
+    before = state_of(tmp_path)
+    target.status()
+    assert state_of(tmp_path) == before
+
+
+def test_finished_parts_are_told_from_left_overs(target: Target, papers: pl.DataFrame, tmp_path: Path) -> None:
+    papers.head(200).write_parquet(target.papers)
+    target.kill_after(1)
+    papers.write_parquet(target.papers)
+    target.kill_after(3)
+    (tmp_path / ".labels.parquet.0badcafe.tmp").write_bytes(bytes(1000))
+    status = target.status()
+    assert (status.parts, status.finished_parts, status.finished, status.to_score) == (6, 3, 150, 150)
+    folder, temporary = status.left_over
+    (old,) = [path for path in parts_folder(target.labels).iterdir() if len(list(path.iterdir())) == 1]
+    assert (folder.path, folder.size_bytes) == (str(old), next(old.iterdir()).stat().st_size)
+    assert (Path(temporary.path).name, temporary.size_bytes) == (".labels.parquet.0badcafe.tmp", 1000)
+    assert target.run().resumed == 150
+    assert target.status().left_over == ()
+
+
+def test_disk_needed_is_what_a_run_takes(target: Target, papers_path: Path) -> None:
+    pl.read_parquet(papers_path).head(600).write_parquet(target.papers)
+    needed = target.status().disk_needed_bytes
+    parts = 0
+
+    def measure(progress: Progress) -> None:
+        nonlocal parts
+        if progress.parts_done == progress.parts:
+            parts = sum(path.stat().st_size for path in parts_folder(target.labels).rglob("*.parquet"))
+
+    target.run(measure)
+    taken = parts + target.labels.stat().st_size
+    assert taken <= needed <= 1.6 * taken
+    again = target.status().disk_needed_bytes
+    assert again == needed, "labels that are there stay until the new ones are complete"
+
+
+def test_time_is_unknown_before_the_first_labels(target: Target, papers: pl.DataFrame) -> None:
+    papers.write_parquet(target.papers)
+    assert target.status().seconds is None
+
+
+def test_time_is_that_of_the_rates_in_the_footer(
+    target: Target, papers: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "MIN_PAPERS", 20)
+    papers.head(200).write_parquet(target.papers)
+    target.run()
+    told = read_provenance(target.labels)
+    assert told is not None
+    rates = told["speed"]
+    papers.write_parquet(target.papers)
+    expected = 300 / rates["rows_per_s"] + 100 / (3 * rates["papers_per_thread_s"])
+    assert target.status(threads=3).seconds == pytest.approx(expected)
+
+
+def test_a_run_in_progress_is_named_and_not_disturbed(target: Target, papers: pl.DataFrame) -> None:
+    papers.write_parquet(target.papers)
+    assert target.status().running is None
+    with only_run(target.labels):
+        assert f"process {os.getpid()} on " in str(target.status().running)
+    assert target.status().running is None
+    assert target.run().counts.rows == 300
+
+
+def test_asking_who_runs_keeps_no_run_from_beginning(target: Target) -> None:
+    """To ask is to have the lock for an instant; a run that begins just then waits that long."""
+    lock_path(target.labels).touch()
+    descriptor = os.open(lock_path(target.labels), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    let_go = threading.Timer(0.05, os.close, [descriptor])
+    let_go.start()
+    with only_run(target.labels):
+        assert holder(target.labels) is not None
+    let_go.join()
+
+
+def test_a_run_that_ends_meanwhile_is_told(
+    target: Target, papers: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It removes its parts; to count them is not possible any more."""
+    papers.write_parquet(target.papers)
+    target.kill_after(2)
+    real = shutil.disk_usage
+
+    def disk_usage(folder: Path) -> Any:
+        target.run()
+        return real(folder)
+
+    monkeypatch.setattr("ro32.monitor.status.shutil.disk_usage", disk_usage)
+    monkeypatch.setattr("ro32.run.parts.leftovers", lambda path: [parts_folder(path)])
+    with pytest.raises(TryAgainError, match="ask again"):
+        target.status()
+
+
+def test_the_command_says_it_in_words(score: Score, source: Path, tmp_path: Path) -> None:
+    outcome = score(source, "-o", tmp_path / "labels.parquet", "--status")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    lines = [line.split(maxsplit=1) for line in outcome.stdout.splitlines()]
+    words = {line[0]: line[1] for line in lines}
+    assert words["papers"] == "5 in 1 file, 1 part"
+    assert words["reused"].startswith("0 ")
+    assert words["time"].startswith("unknown")
+    assert "to score    5\n" in outcome.stdout
+
+
+def test_the_command_says_it_as_documented(score: Score, source: Path, tmp_path: Path) -> None:
+    outcome = score(source, "-o", tmp_path / "labels.parquet", "--status", "--json")
+    assert outcome.code == 0
+    found = json.loads(outcome.stdout)
+    check_documented(found, "status")
+    assert found["to_score"] == found["rows"] == 5
+
+
+def test_what_would_end_a_run_ends_the_question(score: Score, source: Path, tmp_path: Path) -> None:
+    assert score(source, "-o", source, "--status").code == 73
+    assert score(tmp_path / "no.parquet", "-o", tmp_path / "labels.parquet", "--status").code == 66
+    assert score(source, "-o", tmp_path / "labels.parquet", "--json").code == 2

@@ -1,0 +1,212 @@
+"""Only what changed, and only what was not finished, is scored."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ro32.classifier import Classifier
+from ro32.errors import InputDataError, Interrupted, TryAgainError
+from ro32.labels import read_provenance
+from ro32.run.job import Settings
+from ro32.run.lock import only_run
+from ro32.run.parts import Counts, leftovers
+from ro32.run.walk import Progress, Summary, score_file
+
+Run = Callable[..., Summary]
+
+
+@pytest.fixture
+def run(tmp_path: Path, classifier: Classifier) -> Run:
+    """Score frames into labels.parquet of one folder, 50 rows a part."""
+
+    def call(frame: pl.DataFrame | None, **options: object) -> Summary:
+        if frame is not None:
+            frame.write_parquet(tmp_path / "papers.parquet")
+        progress = options.pop("on_progress", lambda _: None)
+        return score_file(
+            [str(tmp_path / "papers.parquet")],
+            tmp_path / "labels.parquet",
+            classifier=classifier,
+            settings=Settings(part_rows=50, **options),  # type: ignore[arg-type]
+            on_progress=progress,  # type: ignore[arg-type]
+        )
+
+    return call
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    return tmp_path / "labels.parquet"
+
+
+def test_a_second_run_scores_nothing_and_writes_the_same(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    first = run(papers)
+    before = pl.read_parquet(labels)
+    again = run(papers)
+    assert (first.counts.scored, first.counts.reused) == (300, 0)
+    assert (again.counts.scored, again.counts.reused, again.counts.tokens) == (0, 300, 0)
+    assert pl.read_parquet(labels).equals(before)
+
+
+def test_only_changed_texts_are_scored(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    run(papers.head(200))
+    new_ids = pl.col("id") + "v2"
+    changed = (
+        pl.when(pl.int_range(pl.len()) % 40 == 0).then(pl.col("abstract") + " Again.").otherwise(pl.col("abstract"))
+    )
+    frame = papers.with_columns(new_ids, changed.alias("abstract"))
+    counts = run(frame).counts
+    assert (counts.scored, counts.reused, counts.duplicates) == (100 + 5, 195, 0)
+    reused = pl.read_parquet(labels)
+    run(frame, no_reuse=True)
+    assert pl.read_parquet(labels).equals(reused)
+
+
+def test_equal_texts_are_scored_once(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    frame = pl.concat([papers.head(60), papers.head(60)])
+    counts = run(frame).counts
+    assert (counts.scored, counts.duplicates) == (60, 60)
+    found = pl.read_parquet(labels)
+    assert found.head(60).equals(found.tail(60))
+
+
+def test_other_labels_can_be_named(run: Run, papers: pl.DataFrame, labels: Path, tmp_path: Path) -> None:
+    run(papers.head(100))
+    labels.rename(tmp_path / "other.parquet")
+    assert run(papers, reuse=tmp_path / "other.parquet").counts.reused == 100
+
+
+def test_labels_of_another_model_are_scored_again(
+    run: Run, papers: pl.DataFrame, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(papers)
+    monkeypatch.setattr(classifier, "scoring_digest", "another")
+    summary = run(papers)
+    assert summary.counts.reused == 0
+    assert summary.not_reused is not None
+    assert "another model" in summary.not_reused
+
+
+def flip_everywhere(path: Path, step: int) -> list[bytes]:
+    data = path.read_bytes()
+    return [data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in range(0, len(data), step)]
+
+
+def test_no_bit_flip_in_earlier_labels_goes_unnoticed(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    frame = papers.head(50)
+    run(frame)
+    before = pl.read_parquet(labels)
+    for damaged in flip_everywhere(labels, 499):
+        labels.write_bytes(damaged)
+        run(None)
+        assert pl.read_parquet(labels).equals(before)
+
+
+def test_labels_named_for_reuse_must_be_whole(run: Run, papers: pl.DataFrame, labels: Path, tmp_path: Path) -> None:
+    run(papers)
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(labels.read_bytes()[:-100])
+    with pytest.raises(InputDataError, match="cannot be reused"):
+        run(papers, reuse=damaged)
+
+
+def stop_after(parts: int) -> Callable[[Progress], None]:
+    def on_progress(progress: Progress) -> None:
+        if progress.parts_done >= parts:
+            raise Interrupted(15)
+
+    return on_progress
+
+
+@pytest.mark.parametrize("parts", [1, 3, 5])
+def test_a_killed_run_goes_on_where_it_was(run: Run, papers: pl.DataFrame, labels: Path, parts: int) -> None:
+    run(papers)
+    expected = pl.read_parquet(labels)
+    labels.unlink()
+    with pytest.raises(Interrupted):
+        run(None, on_progress=stop_after(parts))
+    assert not labels.exists()
+    summary = run(None)
+    assert summary.resumed == parts * 50
+    assert summary.counts == Counts(
+        rows=300, scored=300, positives=summary.counts.positives, tokens=summary.counts.tokens
+    )
+    assert pl.read_parquet(labels).equals(expected)
+    assert leftovers(labels) == []
+
+
+def test_a_damaged_part_is_scored_again(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    run(papers)
+    expected = pl.read_parquet(labels)
+    labels.unlink()
+    with pytest.raises(Interrupted):
+        run(None, on_progress=stop_after(3))
+    victim = sorted(labels.parent.glob(".labels.parquet.parts/*/*.parquet"))[1]
+    victim.write_bytes(flip_everywhere(victim, victim.stat().st_size // 2)[1])
+    assert run(None).resumed == 100
+    assert pl.read_parquet(labels).equals(expected)
+
+
+def test_other_input_takes_no_parts(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(papers, on_progress=stop_after(3))
+    assert run(papers.reverse()).resumed == 0
+    assert leftovers(labels) == []
+
+
+def test_parts_that_hold_reused_outcomes_are_not_taken_for_fresh_ones(run: Run, papers: pl.DataFrame) -> None:
+    run(papers)
+    with pytest.raises(Interrupted):
+        run(papers, on_progress=stop_after(3))
+    summary = run(None, no_reuse=True)
+    assert (summary.resumed, summary.counts.scored, summary.counts.reused) == (0, 300, 0)
+
+
+def test_input_that_changes_meanwhile_publishes_nothing(
+    run: Run, papers: pl.DataFrame, labels: Path, tmp_path: Path
+) -> None:
+    run(papers.head(10))
+    before = labels.read_bytes()
+
+    def touch(progress: Progress) -> None:
+        if progress.parts_done == 2:
+            os.utime(tmp_path / "papers.parquet", ns=(0, 0))
+
+    with pytest.raises(TryAgainError, match="changed while it was read"):
+        run(papers, on_progress=touch)
+    assert labels.read_bytes() == before
+
+
+def test_two_runs_for_one_target_exclude_each_other(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    with only_run(labels), pytest.raises(TryAgainError, match=f"process {os.getpid()} on "):
+        run(papers)
+    assert run(papers).counts.rows == 300
+
+
+def test_too_many_rows_without_text_publish_nothing(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    blank = papers.with_columns(
+        [
+            pl.when(pl.int_range(pl.len()) < 4).then(None).otherwise(pl.col(name)).alias(name)
+            for name in ("title", "abstract")
+        ]
+    )
+    with pytest.raises(InputDataError, match=r"4 of 300 papers have no score \(4 empty_text\), more than 1\.00%"):
+        run(blank)
+    assert not labels.exists()
+    assert run(blank, max_unscored=0.02).counts.unscored == {"empty_text": 4}
+
+
+def test_the_footer_counts_where_rows_come_from(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    run(papers.head(100))
+    run(pl.concat([papers.head(150), papers.tail(100), papers.tail(100)]))
+    told = read_provenance(labels)
+    assert told is not None
+    assert {name: told["rows"][name] for name in ("rows", "scored", "reused", "duplicates")} == {
+        "rows": 350,
+        "scored": 150,
+        "reused": 100,
+        "duplicates": 100,
+    }
