@@ -190,7 +190,7 @@ def _refuse_misuse(output: str, asked: Sequence[str], *, prune: bool, as_json: b
     if prune and not output.endswith(os.sep):
         raise UsageError("--prune removes labels from a folder; name one with -o, and / at its end")
     if as_json and not {"status", "explain"}.intersection(asked):
-        raise UsageError("--json prints what --status or --explain finds out; give both, or --report FILE")
+        raise UsageError("--json prints what --status or --explain finds out; add one of them, or take --report FILE")
     if len(asked) > 1:
         raise UsageError(f"--{' and --'.join(asked)} are asked of one call each; give one of them")
     if "status" in asked and output == DASH:
