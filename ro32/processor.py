@@ -6,6 +6,9 @@ import resource
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
+VNNI = frozenset({"avx512_vnni", "avx_vnni"})
+"""Names of instructions that add products of uint8 and int8 in 32 bits."""
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
@@ -24,19 +27,32 @@ def available_cores(cgroup: Path = CGROUP) -> int:
     return affinity if quota is None else max(1, min(affinity, int(quota)))
 
 
-def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def processor_name(cpuinfo: Path = CPUINFO) -> str:
     """Return the processor's marketing name, or its architecture where the system does not tell."""
-    try:
-        lines = cpuinfo.read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return _told(cpuinfo, "model name") or platform.machine()
+
+
+def int8_saturates(cpuinfo: Path = CPUINFO) -> bool:
+    """Tell whether the fast products of uint8 and int8 of this processor saturate: of x86 ones, those without VNNI.
+
+    Source: https://github.com/microsoft/onnxruntime/issues/14642
+    """
+    flags = set((_told(cpuinfo, "flags") or "").split())  # ARM calls its own "Features"
+    return bool(flags) and flags.isdisjoint(VNNI)
 
 
 def peak_rss_bytes() -> int:
     """Return the most memory that this process ever had, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+
+
+def _told(cpuinfo: Path, name: str) -> str | None:
+    """Return what Linux says of the first core under a name; None where it does not."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), None)
 
 
 def _quota_cores(cgroup: Path) -> float | None:

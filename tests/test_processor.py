@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ro32.processor import available_cores, processor_name
+from ro32.processor import available_cores, int8_saturates, processor_name
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +38,18 @@ def test_processor_name(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n")
     assert processor_name(tmp_path / "cpuinfo") == "Some CPU @ 2 GHz"
     assert processor_name(tmp_path / "none") == os.uname().machine
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx_vnni\n", False),
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd asimddp\n", False),
+        ("", False),
+    ],
+)
+def test_int8_saturates_on_x86_without_vnni(tmp_path: Path, cpuinfo: str, *, expected: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert int8_saturates(tmp_path / "cpuinfo") is expected

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.throughput.roofline import useful_operations
 from ro32.bundle import Bundle
 from ro32.cascade import CascadeMode
-from ro32.classifier import FILLED, INPUT, SLOWER, Classifier
+from ro32.classifier import FILLED, INPUT, SLOWER, Classifier, session_options
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
 from ro32.run.walk import score_file
@@ -155,8 +155,7 @@ def operators(settings: dict[str, Any]) -> dict[str, Any]:
     folder = _bundle(settings)
     classifier = Classifier.load(folder)
     bundle = Bundle.shipped() if folder is None else Bundle.load(folder)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options = session_options()
     options.enable_profiling = True
     with tempfile.TemporaryDirectory() as place:
         options.profile_file_prefix = str(Path(place) / "profile")
