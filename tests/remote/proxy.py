@@ -153,3 +153,28 @@ def proxy_of(store: str) -> Iterator[Proxy]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def failing_from(number: int, fault: Fault) -> Callable[[Request], Fault | None]:
+    """Return what lets a request and all after it fail."""
+    return lambda request: fault if request.number >= number else None
+
+
+class FailingOnce:
+    """Lets the first write fail of those whose path is meant.
+
+    Args:
+        fault: How.
+        meant: Told a request's path.
+    """
+
+    def __init__(self, fault: Fault, meant: Callable[[str], bool]) -> None:
+        self.failed: Request | None = None
+        self._fault, self._meant = fault, meant
+
+    def __call__(self, request: Request) -> Fault | None:
+        """Tell what is to happen to a request."""
+        if request.method != "PUT" or not self._meant(request.path) or self.failed:
+            return None
+        self.failed = request
+        return self._fault

@@ -9,7 +9,7 @@ import pytest
 from ro32.remote.store import _read_small
 from tests.command_line import Score
 from tests.remote.bucket import Bucket
-from tests.remote.proxy import Fault, Proxy, Request
+from tests.remote.proxy import FailingOnce, Fault, Proxy, failing_from
 
 OLD = b"older labels, of something else"
 
@@ -69,11 +69,7 @@ def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, ste
     """Old labels and 74; where all that fails comes after the labels, new ones."""
     for number in range(0, len(scene.requests), step):
         scene.prepare()
-
-        def from_then_on(request: Request, number: int = number) -> Fault | None:
-            return fault if request.number >= number else None
-
-        scene.proxy.fault = from_then_on
+        scene.proxy.fault = failing_from(number, fault)
         code, said = scene.run()
         assert code in {0, 74}, (number, said)
         assert (code == 0) == (said == ""), said
@@ -84,17 +80,9 @@ def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, ste
 @pytest.mark.parametrize("key", ["/labels.parquet", ".parts/", ".lock"])
 def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault, key: str) -> None:
     """Also where it was done, and only the answer was lost."""
-    failed: list[Request] = []
-
-    def once(request: Request) -> Fault | None:
-        if request.method != "PUT" or key not in request.path or failed:
-            return None
-        failed.append(request)
-        return fault
-
     scene.prepare()
-    scene.proxy.fault = once
+    scene.proxy.fault = once = FailingOnce(fault, lambda path: key in path)
     code, said = scene.run()
-    assert failed
+    assert once.failed
     assert (code, said) == (0, "")
     scene.check(code)

@@ -8,7 +8,7 @@ import pytest
 from ro32.remote.store import _read_small
 from tests.command_line import Score
 from tests.remote.bucket import Bucket
-from tests.remote.proxy import Fault, Proxy, Request
+from tests.remote.proxy import FailingOnce, Fault, Proxy, failing_from
 from tests.remote.test_labels_folder import ALL, LABELS, NAMES, written
 
 OLD = b"older labels, of something else"
@@ -65,11 +65,7 @@ def scene(score: Score, dump: Path, bucket: Bucket, proxy: Proxy, tmp_path: Path
 def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, step: int) -> None:
     for number in range(0, len(scene.requests), step):
         scene.prepare()
-
-        def from_then_on(request: Request, number: int = number) -> Fault | None:
-            return fault if request.number >= number else None
-
-        scene.proxy.fault = from_then_on
+        scene.proxy.fault = failing_from(number, fault)
         code, said = scene.run()
         assert code in {0, 74}, (number, said)
         assert (code == 0) == (said == ""), said
@@ -79,17 +75,9 @@ def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, ste
 @pytest.mark.parametrize("fault", [Fault.UNANSWERED, Fault.CUT_REQUEST, Fault.BUSY], ids=lambda fault: fault.name)
 @pytest.mark.parametrize("key", ["/labels/b.parquet", "/labels/_manifest.json"])
 def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault, key: str) -> None:
-    failed: list[Request] = []
-
-    def once(request: Request) -> Fault | None:
-        if request.method != "PUT" or not request.path.endswith(key) or failed:
-            return None
-        failed.append(request)
-        return fault
-
     scene.prepare()
-    scene.proxy.fault = once
+    scene.proxy.fault = once = FailingOnce(fault, lambda path: path.endswith(key))
     code, said = scene.run()
-    assert failed
+    assert once.failed
     assert (code, said) == (0, "")
     scene.check(code)
