@@ -8,6 +8,7 @@ import click
 from bench import results
 from bench.report import PAGE, REPORT, headline, write_page, write_report
 from bench.results import Section
+from ro32.cli.numbers import Count
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
 
@@ -43,7 +44,7 @@ papers_option = click.option(
 @main.command()
 @papers_option
 @click.option("--max-length", metavar="N", default=512, show_default=True, help="Tokens a paper is cut to.")
-@click.option("--repeats", metavar="N", default=3, show_default=True, type=click.IntRange(min=2))
+@click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=2))
 @click.pass_obj
 def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> None:
     """Compare the training loop with transformers.Trainer, MiniLM on this machine's processor."""
@@ -79,7 +80,7 @@ def preparation(folder: Path, *, papers: Path, rows: int, formats: tuple[str, ..
 @click.option("--rows", metavar="N", default=2_500_000, show_default=True, help="Papers of the dump.")
 @click.option("--small-rows", metavar="N", default=100_000, show_default=True, help="Papers of a small one beside it.")
 @click.option("--new", metavar="N", default=1_000, show_default=True, help="Papers that have no labels yet.")
-@click.option("--repeats", metavar="N", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
 @click.pass_obj
 def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int, repeats: int) -> None:
     """Measure a night: a dump whose labels exist but for the newest papers."""
@@ -95,7 +96,7 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 @papers_option
 @click.option("--every", metavar="N", default=8, show_default=True, help="Full scoring labels every Nth paper.")
 @click.option("--large-every", metavar="N", default=64, show_default=True, help="The large encoder every Nth.")
-@click.option("--repeats", metavar="N", default=2, show_default=True, type=click.IntRange(min=1))
+@click.option("--repeats", metavar="N", default=2, show_default=True, type=Count(min=1))
 @click.option(
     "--plot",
     metavar="FILE",
@@ -123,7 +124,7 @@ def cascade(folder: Path, *, papers: Path, every: int, large_every: int, repeats
     show_default=True,
     help="Where the models to measure with are; made where they are missing.",
 )
-@click.option("--repeats", metavar="N", default=5, show_default=True, type=click.IntRange(min=2))
+@click.option("--repeats", metavar="N", default=5, show_default=True, type=Count(min=2))
 @click.option("--full", is_flag=True, help="More papers, and more tries of each peer's settings.")
 @click.pass_obj
 def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> None:
@@ -140,7 +141,7 @@ def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> Non
 @papers_option
 @click.option("--rows", metavar="N", default=8_000, show_default=True, help="Papers of the dump.")
 @click.option("--part-rows", metavar="N", default=200, show_default=True, help="Papers of a part.")
-@click.option("--repeats", metavar="N", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
 @click.pass_obj
 def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) -> None:
     """Measure what the Ray engine costs beside the local one, on the same cores."""
@@ -156,7 +157,7 @@ def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) 
 @click.option(
     "--files",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     multiple=True,
     default=[1_000, 3_000, 10_000],
     show_default=True,

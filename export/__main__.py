@@ -8,6 +8,7 @@ import click
 from export.build import Form, Report, Settings, Variant, export_bundle
 from export.flips import MAX_SHARE
 from export.verify import FP32_ATOL, MAX_AP_LOSS, MAX_F1_LOSS, MAX_FLIP_SHARE
+from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.processor import available_cores
@@ -49,7 +50,7 @@ from ro32.run.walk import Progress
 @click.option(
     "--verify-papers",
     metavar="N",
-    type=click.IntRange(min=10),
+    type=Count(min=10),
     default=Settings.verify_papers,
     show_default=True,
     help="Papers on which PyTorch, fp32 and the variant are compared.",
@@ -57,13 +58,11 @@ from ro32.run.walk import Progress
 @click.option(
     "--measure-papers",
     metavar="N",
-    type=click.IntRange(min=10),
+    type=Count(min=10),
     help="Papers, drawn at random, that give the threshold and the quality.  [default: all]",
 )
-@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
-@click.option(
-    "--seed", metavar="N", type=click.IntRange(min=0), default=Settings.seed, show_default=True, help="Of the draws."
-)
+@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
+@click.option("--seed", metavar="N", type=Count(min=0), default=Settings.seed, show_default=True, help="Of the draws.")
 @click.option(
     "--scores-out",
     metavar="FILE",

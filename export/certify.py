@@ -13,6 +13,7 @@ from ro32.bundle import CARD, CASCADE, MANIFEST, Bundle, sha256
 from ro32.bundles.publish import publish
 from ro32.cascade import Cascade
 from ro32.classifier import Classifier
+from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.errors import BundleError
 from ro32.processor import available_cores
@@ -109,7 +110,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
 @click.option(
     "--max-share",
     metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     default=DEFAULT_MAX_SHARE,
     show_default=True,
     help="Share of the labels that may change.",
@@ -117,12 +118,12 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
 @click.option(
     "--confidence",
     metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     default=DEFAULT_CONFIDENCE,
     show_default=True,
     help="That no more than that change.",
 )
-@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
 @click.option(
     "-o",
     "--output",

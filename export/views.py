@@ -16,6 +16,7 @@ from export.papers import LabelledPapers, read_papers
 from export.slices import COLUMNS
 from ro32.bundle import CARD, Bundle
 from ro32.classifier import Classifier
+from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
@@ -80,7 +81,7 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     type=click.Path(path_type=Path),
     help="The encoder's scores of these papers, as --scores-out wrote them.  [default: score them]",
 )
-@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
 @click.option("--made-by", metavar="TEXT", help="What made the bundle, for its card: a command and a commit.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def command(

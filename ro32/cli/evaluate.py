@@ -12,6 +12,7 @@ import click
 from ro32.bundles.installed import list_bundles
 from ro32.classifier import Classifier
 from ro32.cli.bundles import bundle_folder, default_store
+from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
@@ -21,7 +22,7 @@ from ro32.evaluation.report import table
 from ro32.evaluation.report.document import document
 from ro32.evaluation.report.page import page
 from ro32.evaluation.results import EXAMPLES, explain_disagreements, measure, read_papers_to_tell
-from ro32.evaluation.scores import Scores, read_scores, score_with_bundle
+from ro32.evaluation.scores import Scores, check_labels, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
 from ro32.papers import Columns
@@ -65,7 +66,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
 @click.option(
     "--threshold",
     metavar="SCORE",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Number(0, 1, min_open=True),
     help="Score from which a paper is called positive.  [default: each model's own; of checkpoints 0.5]",
 )
 @click.option(
@@ -88,7 +89,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
 @click.option(
     "--examples",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=EXAMPLES,
     show_default=True,
     help="Disagreements and flips of each kind in the report and the JSON.",
@@ -97,7 +98,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     "--explain",
     "explained",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     help="Tell in them which words moved the scores of the N surest disagreements of each kind; needs the bundle that "
     "scored.",
 )
@@ -113,7 +114,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
 @click.option(
     "--abstract-column", metavar="NAME", default="abstract", show_default=True, help="Column of the abstracts."
 )
-@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Threads that score.  [default: one per core]")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 @version_option()
 def command(
@@ -150,12 +151,15 @@ def command(
         raise UsageError("--explain tells of single papers, which the table does not; give --html FILE or --json too")
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
+    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
+    threads = threads or available_cores()
+    # What is missing is told before millions of papers are read.
+    classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]
+    for path in labels:
+        check_labels(path)
     truth = read_truth(inputs, category, columns)
     check_listed(truth, category, inputs)
     scores = [read_scores(path, truth) for path in labels]
-    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
-    threads = threads or available_cores()
-    classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]
     makers = [_maker_of(item) if explained else None for item in scores]
     explaining = [*makers, *classifiers, *(None for _ in checkpoints)]
     if explained and not any(explaining):

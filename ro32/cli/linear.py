@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import click
 
+from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import OutputError
@@ -23,12 +24,12 @@ from ro32.train.linear import LinearRecipe, fit, read_features, score_features
 @click.option(
     "--features",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=LinearRecipe.features,
     show_default=True,
     help="Features that keep a weight; six bytes each.",
 )
-@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=LinearRecipe.seed, show_default=True)
+@click.option("--seed", metavar="N", type=Count(min=0), default=LinearRecipe.seed, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 def command(
     *, data: Path, validation: Path | None, output: Path, category: str, features: int, seed: int, quiet: bool

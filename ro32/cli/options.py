@@ -12,6 +12,7 @@ from ro32.cascade import CascadeMode
 from ro32.cli.config import read_config
 from ro32.cli.engines import EngineName
 from ro32.cli.log import LogFormat
+from ro32.cli.numbers import Count, Number
 from ro32.cli.version import version_option
 from ro32.forms.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
 from ro32.providers import Provider
@@ -96,7 +97,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     _with_default(
         "--audit-share",
         metavar="SHARE",
-        type=click.FloatRange(0, 1),
+        type=Number(0, 1),
         default=DEFAULT_AUDIT_SHARE,
         help="Share of the papers that the linear view is sure of that are scored in full all the same, to see whether "
         "the certificate holds for them.",
@@ -107,20 +108,20 @@ _OPTIONS: tuple[Decorator, ...] = (
     _option(
         "--threshold",
         metavar="SCORE",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=Number(0, 1, min_open=True),
         show_default="the bundle's, where F1 is best",
         help="Score from which a paper gets the label. Another one needs no scoring anew.",
     ),
     _option(
         "--target-precision",
         metavar="SHARE",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=Number(0, 1, min_open=True),
         help="Choose the threshold that reached this precision when the bundle was validated, with the most recall.",
     ),
     _option(
         "--target-recall",
         metavar="SHARE",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=Number(0, 1, min_open=True),
         help="Choose the threshold that reached this recall then, with the most precision.",
     ),
     _option(
@@ -135,7 +136,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     _option(
         "--threads",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=Count(min=1),
         show_default="as --autotune found, else one per core available to this process",
         help="Threads that score.",
     ),
@@ -168,7 +169,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     _with_default(
         "--part-rows",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=Count(min=1),
         default=DEFAULT_PART_ROWS,
         help="Papers held in memory at once. No score depends on it.",
     ),
@@ -183,14 +184,14 @@ _OPTIONS: tuple[Decorator, ...] = (
     _with_default(
         "--max-unscored",
         metavar="SHARE",
-        type=click.FloatRange(0, 1),
+        type=Number(0, 1),
         default=0.01,
         help="Publish nothing when more than this share of the papers has no text to score.",
     ),
     _with_default(
         "--max-drift",
         metavar="SHARE",
-        type=click.FloatRange(0, 1),
+        type=Number(0, 1),
         default=DEFAULT_MAX_DRIFT,
         help="Warn when the share of positive papers moved by more than this against the labels before, and chance "
         f"would do so less than once in {1 / SIGNIFICANCE:,.0f} times.",
@@ -198,7 +199,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     _with_default(
         "--max-expansion",
         metavar="FACTOR",
-        type=click.FloatRange(min=1),
+        type=Number(min=1),
         default=DEFAULT_MAX_EXPANSION,
         help="Refuse a file that announces more uncompressed bytes than this many times its size, and "
         f"{ALWAYS_ALLOWED_BYTES >> 20} MiB.",
@@ -234,7 +235,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     _only_here(
         "--explain",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=Count(min=1),
         help="Say on stdout which words moved the scores of the first N papers, and do nothing.",
     ),
     _only_here(

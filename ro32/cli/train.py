@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.version import version_option
 
@@ -31,7 +32,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option(
     "-o", "--output", metavar="FOLDER", type=FOLDER, default="checkpoint", show_default=True, help="Folder to write."
 )
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Take about N papers, chosen by their ids.")
+@click.option("--limit", metavar="N", type=Count(min=1), help="Take about N papers, chosen by their ids.")
 @click.option("--epochs", metavar="N", type=int, help="Passes over the papers.")
 @click.option("--batch-size", metavar="N", type=int, help="Papers a step, over all devices.")
 @click.option("--max-length", metavar="N", type=int, help="Tokens a paper is cut to.")
@@ -75,7 +76,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option(
     "--save-every",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=200,
     show_default=True,
     help="Steps between two snapshots.",

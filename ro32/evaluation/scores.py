@@ -43,6 +43,18 @@ class Scores:
     view: str | None = None
 
 
+def check_labels(labels: Path) -> None:
+    """See whether this is a labels file at all, by its footer.
+
+    Raises:
+        InputMissingError: The file is not there.
+        InputDataError: It is no labels file.
+    """
+    schema, _ = parquet.read_footer(labels)
+    check_columns(labels, schema, ("id", "score"))
+    _provenance(labels)
+
+
 def read_scores(labels: Path, truth: Truth) -> Scores:
     """Read the scores of a labels file.
 
@@ -50,8 +62,7 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
         InputMissingError: The file is not there.
         InputDataError: It is no labels file, or not one of these papers in this order.
     """
-    schema, _ = parquet.read_footer(labels)
-    check_columns(labels, schema, ("id", "score"))
+    check_labels(labels)
     digest, threshold, view = _provenance(labels)
     ids: list[pa.Array] = []
     values = [np.zeros(0, dtype=np.float32)]

@@ -174,6 +174,16 @@ def test_a_file_that_is_no_labels_file_is_refused(
     assert "not a labels file" in outcome.stderr
 
 
+@pytest.mark.parametrize(("option", "code"), [("--labels", 66), ("--bundle", 78)])
+def test_what_is_missing_is_told_before_papers_are_read(
+    invoke: Invoke, papers_path: Path, tmp_path: Path, option: str, code: int
+) -> None:
+    outcome = invoke(command, [papers_path, "--category", "cs.XX", option, tmp_path / "lost"])
+    assert outcome.code == code
+    assert "lost" in outcome.stderr
+    assert "cs.XX" not in outcome.stderr
+
+
 def test_a_category_nobody_is_in_is_refused(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:
     outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--category", "cs.XX"])
     assert outcome.code == 65
