@@ -200,13 +200,20 @@ def compare(before: Path, after: Path) -> None:
 
 
 @main.command()
+@click.option(
+    "--first",
+    metavar="A.json",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Results file of the machine that comes first, and whose throughput the page shows.  [default: that of the "
+    "newest results]",
+)
 @click.pass_obj
-def report(folder: Path) -> None:
+def report(folder: Path, first: Path | None) -> None:
     """Write REPORT.md and REPORT.html from the results files, and print the main figures as a line of JSON."""
-    write_report(folder)
-    written = write_page(folder)
+    write_report(folder, first=first)
+    written = write_page(folder, first=first)
     _say(f"written to {REPORT}" + (f" and {PAGE}" if written else ""))
-    click.echo(json.dumps(headline(folder)))
+    click.echo(json.dumps(headline(folder, first)))
 
 
 def _say(line: str) -> None:

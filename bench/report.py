@@ -1,10 +1,11 @@
-"""REPORT.md: the newest results of each benchmark, with the machine they are from."""
+"""REPORT.md: the newest results of each benchmark on each machine."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench import results
+from bench.machine import SAME
 from bench.throughput.page import page
 from bench.throughput.tables import tables
 
@@ -14,33 +15,41 @@ Made by `python -m bench report` from the files in `bench/results`. Figures of o
 turns; those of two sections are not to be compared."""
 REPORT = Path(__file__).parent / "REPORT.md"
 PAGE = REPORT.with_suffix(".html")
+Measured = tuple[dict[str, Any], dict[str, Any]]
+"""A machine, and a section that was measured on it."""
 RENDERERS: Mapping[str, Callable[[dict[str, Any]], str]] = {"throughput": tables}
 """How a section's figures are shown, where a list of all of them would be too long."""
 
 
-def write_report(folder: Path = results.FOLDER, target: Path = REPORT) -> None:
-    """Write the report of all results files of a folder."""
-    target.write_text(render(newest(folder)), encoding="utf-8")
+def write_report(folder: Path = results.FOLDER, target: Path = REPORT, first: Path | None = None) -> None:
+    """Write the report of all results files of a folder.
+
+    Args:
+        folder: Where results files are.
+        target: The report.
+        first: Results file of the machine that comes first; by default that of the newest results does.
+    """
+    target.write_text(render(newest(folder, first)), encoding="utf-8")
 
 
-def write_page(folder: Path = results.FOLDER, target: Path = PAGE) -> bool:
-    """Write the newest throughput section as a page; return whether there is one."""
-    found = newest(folder).get("throughput")
+def write_page(folder: Path = results.FOLDER, target: Path = PAGE, first: Path | None = None) -> bool:
+    """Write the throughput section of the first machine as a page; return whether there is one."""
+    found = newest(folder, first).get("throughput")
     if found is None:
         return False
-    target.write_text(page(*found), encoding="utf-8")
+    target.write_text(page(*found[0]), encoding="utf-8")
     return True
 
 
-def headline(folder: Path = results.FOLDER) -> dict[str, Any]:
+def headline(folder: Path = results.FOLDER, first: Path | None = None) -> dict[str, Any]:
     """Return the most important figures, JSON values: of each section, which bounds hold, and papers/s of ro32."""
-    sections = newest(folder)
+    sections = {name: found[0][1] for name, found in newest(folder, first).items()}
     said: dict[str, Any] = {
         name: {"reached": sum(check["holds"] for check in section["checks"]), "of": len(section["checks"])}
-        for name, (_, section) in sections.items()
+        for name, section in sections.items()
     }
     if "throughput" in sections:
-        contest = sections["throughput"][1]["figures"]["contest"]
+        contest = sections["throughput"]["figures"]["contest"]
         said |= {
             "shipped_papers_per_s": contest["small"]["ro32-shipped"]["papers_per_s"]["median"],
             "bert_base_papers_per_s": contest["base"]["ro32"]["papers_per_s"]["median"],
@@ -49,23 +58,38 @@ def headline(folder: Path = results.FOLDER) -> dict[str, Any]:
     return said
 
 
-def newest(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Return each benchmark's last section, with the machine of its file, by name."""
-    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+def newest(folder: Path, first: Path | None = None) -> dict[str, list[Measured]]:
+    """Return each benchmark's last section of each machine, by name of the benchmark.
+
+    The newest come first, but for those of the machine that `first` is a results file of.
+    """
+    found: dict[str, list[Measured]] = {}
     for path in folder.glob("*.json"):
         content = results.read(path)
         for name, section in content["sections"].items():
-            if name not in found or section["after"]["at"] > found[name][1]["after"]["at"]:
-                found[name] = content["machine"], section
-    return dict(sorted(found.items()))
+            found.setdefault(name, []).append((content["machine"], section))
+    favoured = _identity(results.read(first)["machine"]) if first else None
+    chosen = {}
+    for name, measured in sorted(found.items()):
+        last: dict[str, Measured] = {}
+        for machine, section in sorted(measured, key=lambda item: str(item[1]["after"]["at"]), reverse=True):
+            last.setdefault(_identity(machine), (machine, section))
+        chosen[name] = [last[machine] for machine in sorted(last, key=lambda machine: machine != favoured)]
+    return chosen
 
 
-def render(sections: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
+def _identity(machine: dict[str, Any]) -> str:
+    return str([machine.get(key) for key in SAME])
+
+
+def render(sections: dict[str, list[Measured]]) -> str:
     """Compose the report, Markdown."""
     parts = [HEAD]
-    for name, (machine, section) in sections.items():
-        figures = RENDERERS.get(name, _figures)(section)
-        parts.append(f"## {name}\n\n{_circumstances(machine, section)}\n\n{_verdicts(section)}\n\n{figures}")
+    for name, measured in sections.items():
+        for at, (machine, section) in enumerate(measured):
+            title = f"{name}, on another machine" if at else name
+            figures = RENDERERS.get(name, _figures)(section)
+            parts.append(f"## {title}\n\n{_circumstances(machine, section)}\n\n{_verdicts(section)}\n\n{figures}")
     return "\n\n".join(parts) + "\n"
 
 

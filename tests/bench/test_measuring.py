@@ -1,6 +1,7 @@
 """What the benchmarks rest on: dumps, measured processes, spreads, the results file."""
 
 import json
+import re
 import subprocess
 import sys
 from copy import copy
@@ -125,19 +126,37 @@ def test_help_names_every_benchmark() -> None:
         assert f"\n  {name} " in done.stdout
 
 
+def write_results(path: Path, flags: list[str], papers: int) -> None:
+    """Write a results file that is named by its day."""
+    moment = {"at": f"{path.stem}T00:00:00+00:00", "load_1min": 0.5, "commit": "abc"}
+    section = {
+        "before": moment,
+        "after": moment,
+        "settings": {"rows": 7},
+        "checks": [{"what": "speed", "found": 2.0, "at_least": 1.0, "holds": True}],
+        "figures": {"ours": {"rate": {"median": 2.0, "q1": 1.0, "q3": 3.0}, "papers": papers}},
+    }
+    facts = {"processor": "P", "cores": 2, "flags": flags, "python": "3.11"}
+    path.write_text(json.dumps({"format": 1, "machine": facts, "sections": {"one": section}}))
+
+
 def test_report_shows_the_newest_section_of_each_benchmark(tmp_path: Path) -> None:
-    spread = {"median": 2.0, "q1": 1.0, "q3": 3.0}
-    checks = [{"what": "speed", "found": 2.0, "at_least": 1.0, "holds": True}]
-    facts = {"processor": "P", "cores": 2, "flags": ["avx2"], "python": "3.11"}
-    for day, figure in (("2026-01-02", 22), ("2026-01-01", 11)):
-        moment = {"at": f"{day}T00:00:00+00:00", "load_1min": 0.5, "commit": "abc"}
-        section = {"before": moment, "after": moment, "settings": {"rows": 7}, "checks": checks}
-        section |= {"figures": {"ours": {"rate": spread, "papers": figure}}}
-        content = {"format": 1, "machine": facts, "sections": {"one": section}}
-        (tmp_path / f"m-{day}.json").write_text(json.dumps(content))
+    write_results(tmp_path / "2026-01-02.json", ["avx2"], 22)
+    write_results(tmp_path / "2026-01-01.json", ["avx2"], 11)
     write_report(tmp_path, tmp_path / "REPORT.md")
     text = (tmp_path / "REPORT.md").read_text()
     assert "| ours, papers | 22 |" in text
     assert "| ours, rate | 2 (1 to 3) |" in text
     assert "| speed | 2 | ≥ 1 | holds |" in text
     assert "11" not in text.replace("3.11", "")
+
+
+def test_report_shows_each_machine(tmp_path: Path) -> None:
+    for day, flags, papers in (("01", ["avx2"], 11), ("02", ["avx512f"], 22), ("03", ["neon"], 33)):
+        write_results(tmp_path / f"2026-01-{day}.json", flags, papers)
+    for first, order in ((None, [33, 22, 11]), ("2026-01-02.json", [22, 33, 11]), ("2026-01-01.json", [11, 33, 22])):
+        write_report(tmp_path, tmp_path / "REPORT.md", tmp_path / first if first else None)
+        text = (tmp_path / "REPORT.md").read_text()
+        assert [int(papers) for papers in re.findall(r"ours, papers \| (\d+)", text)] == order
+        assert text.count("## one\n") == 1
+        assert text.count("## one, on another machine\n") == 2

@@ -202,7 +202,7 @@ def test_sections_of_other_benchmarks_stand_beside_it() -> None:
     machine: dict[str, Any] = content()["machine"]
     section = content()["sections"]["throughput"]
     other = {**section, "figures": {"wall_s": {"median": 2.0, "q1": 1.0, "q3": 3.0}}, "settings": {"rows": 7}}
-    text = render({"nightly": (machine, other), "throughput": (machine, section)})
+    text = render({"nightly": [(machine, other)], "throughput": [(machine, section)]})
     assert "| wall_s | 2 (1 to 3) |" in text
     assert "### BERT-base size" in text
 
