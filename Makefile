@@ -79,7 +79,7 @@ smoke: $(dev_env) ## build the wheel, install it alone into a fresh environment,
 bench: $(dev_env) $(bench_env) ## measure scoring beside its peers, and write bench/REPORT.md and .html; BENCH=full: everything, for long
 	@export HF_HUB_OFFLINE=1; missed=0; \
 	.venv/bench/bin/python -m bench throughput $(if $(filter full,$(BENCH)),--full) >&2 || missed=$$?; \
-	for part in $(if $(filter full,$(BENCH)),nightly preparation training); do \
+	for part in $(if $(filter full,$(BENCH)),nightly preparation plan training); do \
 		.venv/bench/bin/python -m bench $$part >&2 || missed=$$?; \
 	done; \
 	$(if $(filter full,$(BENCH)),.venv/dev/bin/python -m bench ray >&2 || missed=$$?;) \
