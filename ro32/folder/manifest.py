@@ -8,11 +8,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ro32.files import InputFile, size_of
 from ro32.folder.places import LabelsFolder
+from ro32.remote.objects import StoredObject
 
 NAME = "_manifest.json"
 _BLOCK_BYTES = 1 << 20
@@ -30,12 +31,14 @@ class Entry:
         rows: Its rows.
         size_bytes: Its size.
         sha256: Digest of its bytes, in hex.
+        e_tag: In a store, what that calls this content; None on a disk.
     """
 
     name: str
     rows: int
     size_bytes: int
     sha256: str
+    e_tag: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, name: str, labels: InputFile, rows: int) -> "Entry":
@@ -50,7 +53,17 @@ class Entry:
         with labels.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
-        return cls(name=name, rows=rows, size_bytes=size_of(labels), sha256=digest.hexdigest())
+        e_tag = labels.version.e_tag if isinstance(labels, StoredObject) else None
+        return cls(name=name, rows=rows, size_bytes=size_of(labels), sha256=digest.hexdigest(), e_tag=e_tag)
+
+    def vouches_for(self, name: str, labels: InputFile, rows: int) -> bool:
+        """Tell whether a store says that a file is still this one, so that it need not be read."""
+        return (
+            isinstance(labels, StoredObject)
+            and self.e_tag is not None
+            and (self.name, self.rows, self.size_bytes, self.e_tag)
+            == (name, rows, labels.version.size, labels.version.e_tag)
+        )
 
 
 def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
@@ -89,6 +102,6 @@ def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], told: Mapping
         ReadWriteError: The manifest is new and whole, but not for sure on the disk; or a store failed.
         TryAgainError: In a store, somebody else wrote one meanwhile; it stays.
     """
-    files = [asdict(entry) for entry in entries]
+    files = [{key: value for key, value in asdict(entry).items() if value is not None} for entry in entries]
     content = {"manifest_version": MANIFEST_VERSION, **told, "files": files}
     folder.write(NAME, f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())

@@ -69,6 +69,8 @@ def undamaged(job: Job, told: dict[str, Any], name: str, labels: InputFile, list
     try:
         if pq.read_schema(for_arrow(labels)).field("id").type != job.plan.id_type:
             return None
+        if listed is not None and listed.vouches_for(name, labels, job.plan.rows):
+            return listed
         entry = Entry.of(name, labels, job.plan.rows)
         return entry if entry == listed or _matches_footer(labels, told, job.plan.rows) else None
     except UnreachableError:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -15,6 +15,7 @@ from ro32.classifier import Classifier
 from ro32.errors import Interrupted, TryAgainError
 from ro32.folder.walk import score_folder
 from ro32.remote.client import StoreSettings
+from ro32.remote.objects import StoredObject
 from ro32.remote.target import ObjectTarget
 from ro32.remote.urls import ObjectUrl
 from ro32.run.job import Settings
@@ -116,6 +117,29 @@ def test_only_what_changed_is_replaced(
     report = json.loads((tmp_path / "run.json").read_text())
     assert report["labels"]["path"] == bucket.url("labels/")
     assert report["labels"]["run_id"] == report["run_id"]
+
+
+def test_labels_that_the_store_vouches_for_are_not_read(
+    run: Run, bucket: Bucket, expected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    opened: list[str] = []
+    read = StoredObject.open
+
+    def note(labels: StoredObject, mode: str = "rb") -> BinaryIO:
+        opened.append(labels.key)
+        return read(labels, mode)
+
+    monkeypatch.setattr(StoredObject, "open", note)
+    run()
+    assert opened == []
+    told = json.loads(bucket.get("labels/_manifest.json"))
+    for file in told["files"]:
+        del file["e_tag"]  # as earlier versions wrote it
+    bucket.put("labels/_manifest.json", json.dumps(told).encode())
+    run()
+    assert sorted(opened) == sorted(LABELS)
+    check_labels(bucket, expected)
 
 
 def test_labels_without_input_go_only_when_asked(
