@@ -2,26 +2,35 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-FROM_ROOT = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
-"""Pages of the site that are files of the root, by name there."""
+FROM_ROOT = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "bench/cascade.png": "pictures/cascade.png",
+}
+"""Pages and pictures of the site that lie elsewhere in the project, by path there."""
 WORD_CHARS = 26
 """Up to so many a word of code is kept on one line: as many as stand beside a bullet on a small phone."""
+CELL_WORD_CHARS = 40
+"""The same in tables, which scroll by themselves where they are too wide."""
 _INLINE = re.compile(r"<code>([^<]*)</code>")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages from the root."""
+    """Add what lies elsewhere."""
     for name, page in FROM_ROOT.items():
-        files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
+        files.append(File.generated(config, page, content=(ROOT / name).read_bytes()))
     return files
 
 
@@ -44,6 +53,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         meant = normpath(str(at.parent / path))
         uri = FROM_ROOT.get(meant, meant.removeprefix("docs/"))
         if files.get_file_from_path(uri) is None:
+            if mark:
+                raise PluginError(f"{page.file.src_uri}: the picture {target} is not on the site; see FROM_ROOT")
             return words
         words = titles.get(uri, words) if words.endswith(".md") else words
         found = relpath(uri, str(PurePosixPath(page.file.src_uri).parent))
@@ -59,8 +70,13 @@ def on_page_content(html: str, **_: object) -> str:
 
 
 def _together(match: re.Match[str]) -> str:
-    words = re.sub(rf"(?<!\S)(?=\S*-)\S{{1,{WORD_CHARS}}}(?!\S)", r'<span class="word">\g<0></span>', match[1])
+    words = re.sub(rf"(?<!\S)(?=\S*[-._])(?=\S*[a-z])\S{{1,{CELL_WORD_CHARS}}}(?!\S)", _span, match[1])
     return f"<code>{words}</code>"
+
+
+def _span(match: re.Match[str]) -> str:
+    kind = "word" if len(unescape(match[0])) <= WORD_CHARS else "cell-word"
+    return f'<span class="{kind}">{match[0]}</span>'
 
 
 def _titles(nav: object) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ import pytest
 from tests.docs.commands import ROOT, SCRIPTS, command_named
 from tests.docs.manual import MANUAL, pages
 from tests.docs.reference import REFERENCE, reference
+from tests.docs.shown import PAGES
 from tests.docs.tables import DOCS
 
 
@@ -59,6 +60,21 @@ def test_options_are_not_broken_at_their_hyphens(site: Path) -> None:
     text = (site / "threshold" / "index.html").read_text(encoding="utf-8")
     assert '<code><span class="word">--target-precision</span> 0.95</code>' in text
     assert '<span class="word">' not in "".join(re.findall(r"<pre>.*?</pre>", text, re.DOTALL))
+
+
+def test_names_of_fields_are_whole_in_tables(site: Path) -> None:
+    text = (site / "report" / "index.html").read_text(encoding="utf-8")
+    assert '<code><span class="word">papers.disagreements</span></code>' in text
+    assert '<code><span class="cell-word">ro32_labels_timestamp_seconds</span></code>' in text
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
+def test_pictures_are_on_the_site(page: str, site: Path) -> None:
+    stem = page.lower().removesuffix(".md")
+    text = (site / ("" if stem == "index" else stem) / "index.html").read_text(encoding="utf-8")
+    shown = re.findall(r'<img alt="[^"]*" src="([^"]+)"', text)
+    assert len(shown) == len(re.findall(r"!\[[^\]]*\]\(", PAGES[page].read_text(encoding="utf-8")))
+    assert all((site / stem / target).is_file() for target in shown)
 
 
 def test_links_are_called_as_the_menu_calls_their_pages(site: Path) -> None:
