@@ -70,7 +70,7 @@ def on_page_content(html: str, **_: object) -> str:
 
 
 def _together(match: re.Match[str]) -> str:
-    words = re.sub(rf"(?<!\S)(?=\S*[-._])(?=\S*[a-z])\S{{1,{CELL_WORD_CHARS}}}(?!\S)", _span, match[1])
+    words = re.sub(rf"(?<!\S)(?=\S*[-._/])(?=\S*[a-z])\S{{1,{CELL_WORD_CHARS}}}(?!\S)", _span, match[1])
     return f"<code>{words}</code>"
 
 
