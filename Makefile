@@ -45,9 +45,20 @@ model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folde
 .PHONY: check
 check: lint types test smoke ## all that continuous integration runs: lint, types, test, smoke
 
+# In two halves of about the same length, so that --jobs=2 can run them beside each other.
+systems := tests/cluster tests/docs tests/faults tests/remote
+fast := HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not full and not xla and not smoke" --durations=10 --durations-min=5
+
 .PHONY: test
-test: $(dev_env) ## run the tests, but for those that need minutes (documentation checks included)
-	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not full and not xla and not smoke"
+test: test-systems test-units ## run the tests, but for those that need minutes (documentation checks included)
+
+.PHONY: test-systems
+test-systems: $(dev_env) ## of these, those of whole systems: stores, clusters, faults, the commands that pages show
+	$(fast) $(systems)
+
+.PHONY: test-units
+test-units: $(dev_env) ## of these, all others
+	$(fast) $(addprefix --ignore=,$(systems))
 
 .PHONY: test-all
 test-all: $(dev_env) ## run the slow tests too
