@@ -127,7 +127,7 @@ def test_labels_that_the_store_vouches_for_are_not_read(
     read = StoredObject.open
 
     def note(labels: StoredObject, mode: str = "rb") -> BinaryIO:
-        opened.append(labels.key)
+        opened.extend([labels.key] if labels.key in LABELS else [])
         return read(labels, mode)
 
     monkeypatch.setattr(StoredObject, "open", note)
