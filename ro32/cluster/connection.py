@@ -61,7 +61,7 @@ def connected(address: str | None) -> Iterator[None]:
     except Exception as error:  # Ray raises bare ones
         raise ClusterError(
             f"Ray at {address or 'its default address'} cannot be reached: {' '.join(str(error).split())}; start the "
-            "cluster, or name another with --ray-address"
+            "cluster, name another with --ray-address, or set RAY_AUTH_MODE=token if it asks for one"
         ) from error
     finally:
         for number, handler in handlers.items():  # ray.init takes SIGTERM for itself

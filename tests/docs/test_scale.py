@@ -85,8 +85,8 @@ def test_the_commands_that_start_a_cluster_are_understood() -> None:
     """By the parser of Ray's own command: no second cluster is started beside that of the tests."""
     from ray.scripts.scripts import cli  # noqa: PLC0415 - slow, and of use here alone
 
-    lines = re.findall(r"^\w+\$ +/opt/ro32/bin/ray (\w+)(.*)$", PAGE, re.MULTILINE)
-    assert [name for name, _ in lines] == ["start", "start", "stop"]
+    lines = re.findall(r"^\w+\$ +/opt/ro32/bin/ray ([\w-]+)(.*)$", PAGE, re.MULTILINE)
+    assert [name for name, _ in lines] == ["get-auth-token", "start", "start", "stop"]
     for name, rest in lines:
         with cli.commands[name].make_context(name, rest.split()) as context:
             assert not context.args
