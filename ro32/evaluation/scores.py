@@ -50,9 +50,7 @@ def check_labels(labels: Path) -> None:
         InputMissingError: The file is not there.
         InputDataError: It is no labels file.
     """
-    schema, _ = parquet.read_footer(labels)
-    check_columns(labels, schema, ("id", "score"))
-    _provenance(labels)
+    _origin(labels)
 
 
 def read_scores(labels: Path, truth: Truth) -> Scores:
@@ -62,8 +60,7 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
         InputMissingError: The file is not there.
         InputDataError: It is no labels file, or not one of these papers in this order.
     """
-    check_labels(labels)
-    digest, threshold, view = _provenance(labels)
+    digest, threshold, view = _origin(labels)
     ids: list[pa.Array] = []
     values = [np.zeros(0, dtype=np.float32)]
     for _, batch in parquet.read_batches(labels, ["id", "score"]):
@@ -138,8 +135,10 @@ def with_distinct_names(scores: Sequence[Scores]) -> list[Scores]:
     ]
 
 
-def _provenance(labels: Path) -> tuple[str | None, float, str | None]:
+def _origin(labels: Path) -> tuple[str | None, float, str | None]:
     """Return the digest of the bundle that made a labels file, the threshold, and the view that scored."""
+    schema, _ = parquet.read_footer(labels)
+    check_columns(labels, schema, ("id", "score"))
     try:
         provenance = read_provenance(labels) or {}
         return provenance.get("bundle_digest"), float(provenance["threshold"]), provenance.get("view")

@@ -38,7 +38,7 @@ class Entry:
     rows: int
     size_bytes: int
     sha256: str
-    e_tag: str | None = field(default=None, compare=False)
+    e_tag: str | None = field(default=None, compare=False)  # older manifests lack it, and the digest says as much
 
     @classmethod
     def of(cls, name: str, labels: InputFile, rows: int) -> "Entry":
