@@ -62,6 +62,12 @@ def test_options_are_not_broken_at_their_hyphens(site: Path) -> None:
     assert '<span class="word">' not in "".join(re.findall(r"<pre>.*?</pre>", text, re.DOTALL))
 
 
+def test_lists_are_lists(site: Path) -> None:
+    """Code hosts take a list without a blank line before it for one, and the site does not."""
+    for page in site.rglob("index.html"):
+        assert not re.search(r"<p>[^<]*\n- ", page.read_text(encoding="utf-8")), page
+
+
 def test_names_of_fields_are_whole_in_tables(site: Path) -> None:
     text = (site / "report" / "index.html").read_text(encoding="utf-8")
     assert '<code><span class="word">papers.disagreements</span></code>' in text
