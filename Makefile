@@ -46,7 +46,7 @@ model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folde
 check: lint types test smoke ## all that continuous integration runs: lint, types, test, smoke
 
 # In two halves of about the same length, so that --jobs=2 can run them beside each other.
-systems := tests/cluster tests/docs tests/faults tests/remote
+systems := tests/cluster tests/docs tests/faults tests/storage
 fast := HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not full and not xla and not smoke" --durations=10 --durations-min=5
 
 .PHONY: test

@@ -22,12 +22,12 @@ from bench.front import draw, try_cuts
 from bench.large import make_large
 from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
-from ro32.bundle import SHIPPED, Bundle
-from ro32.cascade import CascadeMode
-from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
-from ro32.metrics import Confusion
+from ro32.model.bundle import SHIPPED, Bundle
+from ro32.model.cascade import CascadeMode
+from ro32.model.classifier import Classifier
+from ro32.model.metrics import Confusion
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
 from ro32.run.walk import score_file

@@ -17,12 +17,12 @@ from typing import Any
 from bench.dump import make_dump
 from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
-from ro32.bundle import Bundle, shipped_folder
-from ro32.cascade import CascadeMode
-from ro32.classifier import Classifier
 from ro32.cluster.connection import connected
 from ro32.cluster.engine import RayEngine
-from ro32.processor import available_cores
+from ro32.model.bundle import Bundle, shipped_folder
+from ro32.model.cascade import CascadeMode
+from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores
 from ro32.run.engine import Engine, LocalEngine
 from ro32.run.job import Settings
 from ro32.run.walk import score_file

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.measure import Child
-from ro32.bundle import CASCADE, MANIFEST, Bundle
+from ro32.model.bundle import CASCADE, MANIFEST, Bundle
 
 CUTS = (-8.5, -6.0, -3.0, -1.0)
 """Tried beside the certified one."""

@@ -14,8 +14,8 @@ from transformers import BertConfig, BertForSequenceClassification
 from export.convert import convert_model, input_names
 from export.quantize import quantize
 from export.simplify import simplify
-from ro32.bundle import MANIFEST, MODEL, Bundle, sha256
-from ro32.bundles.publish import publish
+from ro32.model.bundle import MANIFEST, MODEL, Bundle, sha256
+from ro32.model.publish import publish
 
 SEED = 1
 

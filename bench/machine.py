@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ro32.processor import available_cores, processor_name
+from ro32.model.processor import available_cores, processor_name
 
 PACKAGES = (
     "ro32",

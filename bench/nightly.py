@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from bench.dump import make_dump
 from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
-from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
+from ro32.model.classifier import Classifier
 from ro32.run.walk import score_file
 
 SEED = 2

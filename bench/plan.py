@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 
 from bench.measure import Child, run_child
 from bench.results import Check, Section
-from ro32.classifier import Classifier
+from ro32.data.labels import schema
+from ro32.data.papers import read_ids
 from ro32.folder.walk import score_folder
-from ro32.labels import schema
-from ro32.papers import read_ids
+from ro32.model.classifier import Classifier
 from ro32.run.engine import Unfinished
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage

@@ -11,7 +11,7 @@ from export.verify import FP32_ATOL, MAX_AP_LOSS, MAX_F1_LOSS, MAX_FLIP_SHARE
 from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
-from ro32.processor import available_cores
+from ro32.model.processor import available_cores
 from ro32.run.walk import Progress
 
 

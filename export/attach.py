@@ -20,10 +20,10 @@ from export.combine import (
 )
 from export.plots import RELIABILITY, plot_reliability
 from export.slices import judge, report
-from ro32.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
-from ro32.bundles.publish import publish
 from ro32.errors import BundleError
-from ro32.views import ViewName
+from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.publish import publish
+from ro32.model.views import ViewName
 
 MAX_LOSS = 0.005
 """Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a

@@ -20,11 +20,11 @@ from export.papers import pick_hard, pick_random, read_papers
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
-from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
-from ro32.bundles.publish import check_target, publish
-from ro32.classifier import Classifier
 from ro32.errors import UsageError
-from ro32.processor import processor_name
+from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
+from ro32.model.classifier import Classifier
+from ro32.model.processor import processor_name
+from ro32.model.publish import check_target, publish
 from ro32.run.walk import Progress
 
 TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")

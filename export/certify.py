@@ -8,15 +8,15 @@ import click
 
 from export.certificate import Measured, Row, make_cascade, quality, table
 from export.measured import read_measured
-from ro32.binomial import upper_bound
-from ro32.bundle import CARD, CASCADE, MANIFEST, Bundle, sha256
-from ro32.bundles.publish import publish
-from ro32.cascade import Cascade
-from ro32.classifier import Classifier
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.errors import BundleError
-from ro32.processor import available_cores
+from ro32.model.binomial import upper_bound
+from ro32.model.bundle import CARD, CASCADE, MANIFEST, Bundle, sha256
+from ro32.model.cascade import Cascade
+from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores
+from ro32.model.publish import publish
 
 DEFAULT_MAX_SHARE = 0.0001
 DEFAULT_CONFIDENCE = 0.95

@@ -16,8 +16,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from ro32.bundle import CARD, TOKENIZER, sha256
 from ro32.errors import BundleError
+from ro32.model.bundle import CARD, TOKENIZER, sha256
 
 CONFIG = "config.json"
 DIGESTED = (

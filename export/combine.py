@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.metrics import Confusion, Curve, average_precision, precision_recall
-from ro32.views import View, ViewName
+from ro32.model.metrics import Confusion, Curve, average_precision, precision_recall
+from ro32.model.views import View, ViewName
 
 ASKED: Mapping[ViewName, tuple[bool, bool]] = {
     ViewName.COMBINED: (True, True),

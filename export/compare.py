@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from export.verify import check_tokenizer
-from ro32.bundle import Bundle, Manifest
-from ro32.classifier import Classifier, softmax
-from ro32.text import PaperTokenizer
+from ro32.model.bundle import Bundle, Manifest
+from ro32.model.classifier import Classifier, softmax
+from ro32.model.text import PaperTokenizer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from torch.jit._trace import TracerWarning
 from transformers import PreTrainedModel
 
 from export.checkpoint import Checkpoint
-from ro32.bundle import MODEL
 from ro32.errors import BundleError
+from ro32.model.bundle import MODEL
 
 
 def convert(checkpoint: Checkpoint, folder: Path) -> Path:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from export.papers import LabelledPapers
 from export.verify import Mismatch, MismatchError
-from ro32.classifier import Classifier
 from ro32.errors import InputDataError, OutputError
-from ro32.metrics import Confusion, precision_recall
+from ro32.model.classifier import Classifier
+from ro32.model.metrics import Confusion, precision_recall
 from ro32.run.walk import Progress
 
 CHUNK_PAPERS = 256

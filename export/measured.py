@@ -13,15 +13,15 @@ from export.combine import Scores, log_odds, probabilities
 from export.measure import score_all
 from export.papers import COLUMNS, LabelledPapers
 from export.views import read_scores
-from ro32.classifier import Classifier
 from ro32.cli.progress import ProgressDisplay
+from ro32.data import parquet
+from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import UNKNOWN, read_truth
-from ro32.forms import parquet
-from ro32.labels import SCREENED, read_provenance
+from ro32.model.classifier import Classifier
+from ro32.model.screen import surely_has_token
+from ro32.model.text import normalize
 from ro32.run.walk import Progress
-from ro32.screen import surely_has_token
-from ro32.text import normalize
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed anew: float32

@@ -5,7 +5,7 @@
 PYTHON ?= python3
 DATA ?= ../shared/data
 WORK ?= runs/model
-OUTPUT ?= ro32/models/cs.RO
+OUTPUT ?= ro32/shipped
 LINEAR_FLAGS ?=
 TRAIN_FLAGS ?= --preset small
 EXPORT_FLAGS ?= --name ro32-small

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ro32.data import parquet
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import read_truth
-from ro32.forms import parquet
-from ro32.text import normalize
+from ro32.model.text import normalize
 
 SHARE_POSITIVE = 0.25
 """Most of the papers to verify on that are drawn from the positives: label flips happen among them and their like."""

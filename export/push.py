@@ -19,11 +19,11 @@ from huggingface_hub.errors import HfHubHTTPError
 from export.build import Form, Variant
 from export.checkpoint import CONFIG, DIGESTED, Checkpoint
 from export.convert import input_names
-from ro32.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle
-from ro32.bundles.origins import HUB_ARCHIVE, read_files
-from ro32.bundles.publish import appear, check_target
 from ro32.cli.process import run
 from ro32.errors import BundleError, ReadWriteError
+from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle
+from ro32.model.origins import HUB_ARCHIVE, read_files
+from ro32.model.publish import appear, check_target
 
 ONNX_NAMES = {Variant.FP32: "model.onnx", Variant.INT8: "model_quantized.onnx"}
 """As Optimum names what it exports and quantizes."""

@@ -7,9 +7,9 @@ import click
 import polars as pl
 
 from ro32.cli.process import run
+from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, InputMissingError
-from ro32.labels import read_provenance
-from ro32.text import normalize
+from ro32.model.text import normalize
 
 COLUMNS = ("id", "title", "abstract", "categories", "created")
 """What is read of the papers."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from ro32.errors import BundleError
-from ro32.metrics import Confusion, average_precision
+from ro32.model.metrics import Confusion, average_precision
 
 FP32_ATOL = 1e-4
 """Largest |logit difference| of fp32 ONNX and PyTorch. Two orders of the same sums differ by about 1e-6 in a BERT of 6

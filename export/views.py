@@ -14,14 +14,14 @@ from export.combine import Scores, log_odds
 from export.measure import score_all
 from export.papers import LabelledPapers, read_papers
 from export.slices import COLUMNS
-from ro32.bundle import CARD, Bundle
-from ro32.classifier import Classifier
 from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
-from ro32.linear import LinearModel
-from ro32.processor import available_cores
+from ro32.model.bundle import CARD, Bundle
+from ro32.model.classifier import Classifier
+from ro32.model.linear import LinearModel
+from ro32.model.processor import available_cores
 from ro32.run.walk import Progress
 
 

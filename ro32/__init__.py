@@ -8,18 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ro32.classifier import Classifier as Classifier
-    from ro32.expression import score as score
     from ro32.folder.walk import score_folder as score_folder
+    from ro32.model.classifier import Classifier as Classifier
+    from ro32.model.expression import score as score
     from ro32.run.job import Settings as Settings
     from ro32.run.walk import score_file as score_file
 
     __version__: str
 
 _HOMES = {
-    "Classifier": "ro32.classifier",
+    "Classifier": "ro32.model.classifier",
     "Settings": "ro32.run.job",
-    "score": "ro32.expression",
+    "score": "ro32.model.expression",
     "score_file": "ro32.run.walk",
     "score_folder": "ro32.folder.walk",
 }

@@ -8,13 +8,13 @@ import click
 import polars as pl
 import pytest
 
-from ro32.bundle import LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
-from ro32.cascade import Cascade, Certificate
-from ro32.classifier import Classifier
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command as score_command
+from ro32.model.bundle import LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.cascade import Cascade, Certificate
+from ro32.model.classifier import Classifier
+from ro32.model.views import View
 from ro32.run.walk import score_file
-from ro32.views import View
 from tests.command_line import Invoke, Outcome, Run, Score
 
 DATA = Path(__file__).parent / "data"

@@ -46,7 +46,7 @@ def test_scoring_imports_nothing_of_training(statement: str) -> None:
     assert not imported & HEAVY
 
 
-ROOMS = ("remote", "forms", "run", "folder", "monitor", "cluster", "evaluation", "train", "bundles", "cli")
+ROOMS = ("storage", "model", "data", "run", "train", "folder", "cluster", "evaluation", "monitor", "cli")
 """Each imports of the others only those before it."""
 
 

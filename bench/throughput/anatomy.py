@@ -15,13 +15,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bench.throughput.roofline import useful_operations
-from ro32.bundle import Bundle
-from ro32.cascade import CascadeMode
-from ro32.classifier import FILLED, INPUT, SLOWER, Classifier, session_options
+from ro32.model.bundle import Bundle
+from ro32.model.cascade import CascadeMode
+from ro32.model.classifier import FILLED, INPUT, SLOWER, Classifier, session_options
+from ro32.model.text import normalize
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
 from ro32.run.walk import score_file
-from ro32.text import normalize
 
 WARM_UP_PAPERS = 32
 PROFILED_PAPERS = 60

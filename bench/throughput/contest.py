@@ -16,8 +16,8 @@ from bench.measure import Spread
 from bench.throughput.contestants import OURS, PEERS, SHIPPED, TRANSFORMERS, Contestant
 from bench.throughput.subjects import RECIPE, Subject, halves
 from bench.throughput.worker import Worker
-from ro32.metrics import precision_recall
-from ro32.text import PaperTokenizer, normalize
+from ro32.model.metrics import precision_recall
+from ro32.model.text import PaperTokenizer, normalize
 
 SWEEP_PAPERS = 32
 WARM_UP_PAPERS = 4

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ro32.text import normalize
+from ro32.model.text import normalize
 
 Scorer = Callable[[Sequence[str], str], NDArray[np.float64]]
 """(n texts, setting) -> n probabilities of the positive label."""

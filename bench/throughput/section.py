@@ -16,8 +16,8 @@ from bench.results import Check, Section
 from bench.throughput.contest import SEED, contest, draw
 from bench.throughput.contestants import PEERS
 from bench.throughput.subjects import SAMPLE, Subject, halves, make_subjects
-from ro32.bundle import Bundle
-from ro32.processor import available_cores
+from ro32.model.bundle import Bundle
+from ro32.model.processor import available_cores
 
 SHIPPED = "shipped"
 PAPERS = {"small": 192, "base": 64}

@@ -18,8 +18,8 @@ def open_side(load: str, folder: Path) -> Run:
 
 
 def _open_ours(folder: Path) -> Run:
-    from ro32.cascade import CascadeMode  # noqa: PLC0415
-    from ro32.classifier import Classifier  # noqa: PLC0415 - each side imports what it needs: that is measured
+    from ro32.model.cascade import CascadeMode  # noqa: PLC0415
+    from ro32.model.classifier import Classifier  # noqa: PLC0415 - each side imports what it needs: that is measured
     from ro32.run.job import Settings  # noqa: PLC0415
     from ro32.run.walk import score_file  # noqa: PLC0415
 

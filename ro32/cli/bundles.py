@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 import click
 
-from ro32.bundle import CARD, Bundle
-from ro32.bundles.installed import Installed, find, install, list_bundles, look_at
-from ro32.bundles.origins import read_files
-from ro32.classifier import Classifier
 from ro32.cli.process import run
 from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
+from ro32.model.bundle import CARD, Bundle
+from ro32.model.classifier import Classifier
+from ro32.model.installed import Installed, find, install, list_bundles, look_at
+from ro32.model.origins import read_files
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

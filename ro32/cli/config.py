@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ro32.nearest import nearest
+from ro32.errors import nearest
 
 _LIKELY_TYPO = 0.8
 """Similarity, 0 to 1, above which a variable that names no option was surely meant to name one."""

@@ -3,8 +3,8 @@
 from enum import StrEnum
 from pathlib import Path
 
-from ro32.bundle import Bundle
 from ro32.errors import UsageError
+from ro32.model.bundle import Bundle
 from ro32.run.engine import Engine, LocalEngine
 
 

@@ -9,14 +9,13 @@ from typing import NoReturn
 
 import click
 
-from ro32.bundles.installed import list_bundles
-from ro32.classifier import Classifier
 from ro32.cli.bundles import bundle_folder, default_store
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
 from ro32.cli.version import version_option
+from ro32.data.papers import Columns
 from ro32.errors import BundleError, UsageError
 from ro32.evaluation.report import table
 from ro32.evaluation.report.document import document
@@ -25,11 +24,12 @@ from ro32.evaluation.results import EXAMPLES, explain_disagreements, measure, re
 from ro32.evaluation.scores import Scores, check_labels, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
-from ro32.papers import Columns
-from ro32.processor import available_cores
+from ro32.model.classifier import Classifier
+from ro32.model.installed import list_bundles
+from ro32.model.processor import available_cores
+from ro32.model.views import ViewName
 from ro32.run.plan import find_files
 from ro32.run.walk import Progress
-from ro32.views import ViewName
 
 _SHIPPED = "ro32"
 """Source of the bundle that comes with the package."""

@@ -9,7 +9,7 @@ from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import OutputError
-from ro32.metrics import precision_recall
+from ro32.model.metrics import precision_recall
 from ro32.train.dump import Dump
 from ro32.train.linear import LinearRecipe, fit, read_features, score_features
 

@@ -12,11 +12,11 @@ from functools import partial
 
 from tqdm import tqdm
 
-import ro32.remote
+import ro32.storage
 from ro32.cli.process import BUG, ToldError, code_for, reason_of
 from ro32.errors import Interrupted
-from ro32.remote.urls import redact
 from ro32.run.journal import Warned
+from ro32.storage.urls import redact
 
 
 class LogFormat(StrEnum):
@@ -77,7 +77,7 @@ class Log:
     def tries(self) -> Iterator[None]:
         """Tell of every request to a store that is tried again."""
         handler = _Tries(self.info)
-        logger = logging.getLogger(ro32.remote.__name__)
+        logger = logging.getLogger(ro32.storage.__name__)
         before = logger.level, logger.propagate
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

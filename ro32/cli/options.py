@@ -8,20 +8,20 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ro32.cascade import CascadeMode
 from ro32.cli.config import read_config
 from ro32.cli.engines import EngineName
 from ro32.cli.log import LogFormat
 from ro32.cli.numbers import Count, Number
 from ro32.cli.version import version_option
-from ro32.forms.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
+from ro32.data.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
+from ro32.model.cascade import CascadeMode
+from ro32.model.screen import DEFAULT_AUDIT_SHARE
 from ro32.providers import Provider
-from ro32.remote.urls import ObjectUrl, is_url
 from ro32.run.autotune import SECONDS
 from ro32.run.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.run.job import OnError
 from ro32.run.plan import DEFAULT_PART_ROWS
-from ro32.screen import DEFAULT_AUDIT_SHARE
+from ro32.storage.urls import ObjectUrl, is_url
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

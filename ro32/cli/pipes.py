@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32.data.labels import read_provenance
+from ro32.data.writers import FOOTER_KEY, Form, TextWriter
 from ro32.errors import InputDataError, ReadWriteError, UsageError
-from ro32.forms.writers import FOOTER_KEY, Form, TextWriter
-from ro32.labels import read_provenance
-from ro32.remote.urls import ObjectUrl, place
+from ro32.storage.urls import ObjectUrl, place
 
 DASH = "-"
 Place = Path | ObjectUrl

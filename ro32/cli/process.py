@@ -9,7 +9,7 @@ import click
 
 from ro32.cli import signals
 from ro32.errors import Interrupted, Ro32Error
-from ro32.remote.urls import redact
+from ro32.storage.urls import redact
 
 BUG = 70
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ro32 import durable
 from ro32.cli.process import code_for, reason_of
 from ro32.errors import InputMissingError, OutputError, Ro32Error, UsageError
 from ro32.monitor.report import make_report
-from ro32.remote.urls import ObjectUrl
 from ro32.run.journal import Journal
 from ro32.run.plan import find_files
 from ro32.run.prepare import resolve_output
+from ro32.storage import durable
+from ro32.storage.urls import ObjectUrl
 
 METRICS_SUFFIX = ".prom"
 """Prometheus' textfile collector passes over files with another one."""

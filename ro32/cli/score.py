@@ -10,8 +10,6 @@ from typing import NoReturn
 
 import click
 
-from ro32.cascade import CascadeMode
-from ro32.classifier import Classifier
 from ro32.cli.bundles import bundle_folder
 from ro32.cli.config import mistyped_variables
 from ro32.cli.engines import EngineName, make_engine
@@ -24,21 +22,23 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
 from ro32.cli.tuning import tune, with_remembered_threads
 from ro32.cli.words import explanations_text, status_text, summary_line
+from ro32.data.papers import Columns
 from ro32.errors import UsageError
-from ro32.explain import explain_papers
+from ro32.evaluation.explain import explain_papers
 from ro32.folder.walk import score_folder
+from ro32.model.cascade import CascadeMode
+from ro32.model.classifier import Classifier
+from ro32.model.operating_point import OperatingPoint
+from ro32.model.processor import available_cores
+from ro32.model.views import ViewName
 from ro32.monitor.status import survey, survey_folder
-from ro32.operating_point import OperatingPoint
-from ro32.papers import Columns
-from ro32.processor import available_cores
 from ro32.providers import Provider, check_provider
-from ro32.remote.client import StoreSettings
-from ro32.remote.urls import ObjectUrl, redact
 from ro32.run.job import OnError, Settings
 from ro32.run.journal import Journal
 from ro32.run.plan import find_inputs, make_plan
 from ro32.run.walk import Progress, score_file
-from ro32.views import ViewName
+from ro32.storage.client import StoreSettings
+from ro32.storage.urls import ObjectUrl, redact
 
 NAME = "ro32-score"
 CONTEXT = {

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ro32 import durable
 from ro32.errors import OutputError, ReadWriteError
+from ro32.storage import durable
 
 
 def check_target(target: Path, sources: Sequence[Path]) -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import click
 
-from ro32.classifier import Classifier
 from ro32.errors import OutputError
-from ro32.processor import available_cores
+from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores
 from ro32.run.autotune import SECONDS, Trial, autotune, best, remember, remembered_threads
 from ro32.run.job import Settings
 

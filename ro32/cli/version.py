@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from ro32.bundle import SHIPPED, shipped_folder
-from ro32.bundles.installed import Installed, look_at
 from ro32.errors import BundleError
+from ro32.model.bundle import SHIPPED, shipped_folder
+from ro32.model.installed import Installed, look_at
 
 
 def version_text() -> str:

@@ -9,9 +9,9 @@ from dataclasses import asdict
 
 import click
 
-from ro32.explain import WORD, Explanation
+from ro32.evaluation.explain import WORD, Explanation
+from ro32.model.operating_point import Decision
 from ro32.monitor.status import Status
-from ro32.operating_point import Decision
 from ro32.run.journal import FolderChanges
 from ro32.run.walk import Summary
 

@@ -8,15 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ro32.bundle import Bundle
 from ro32.cluster.worker import Kept, Model, Task, Worker
+from ro32.data.papers import Part
 from ro32.errors import ClusterError, Ro32Error, UsageError
-from ro32.papers import Part
+from ro32.model.bundle import Bundle
+from ro32.model.views import ViewName
 from ro32.run.engine import Unfinished
 from ro32.run.job import Job
 from ro32.run.journal import IsolatedPart, Journal, Stage
 from ro32.run.parts import Counts
-from ro32.views import ViewName
 
 STRIKES = 3
 """Workers that a part may kill before it is left alone."""

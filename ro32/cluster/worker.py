@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ro32.bundle import CURVES, LINEAR, MODEL, TOKENIZER, Bundle, sha256
-from ro32.classifier import Classifier
+from ro32.data.papers import Part
 from ro32.errors import BundleError, TryAgainError
-from ro32.operating_point import Decision
-from ro32.outcomes import OutcomeIndex
-from ro32.papers import Part
+from ro32.model.bundle import CURVES, LINEAR, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.classifier import Classifier
+from ro32.model.operating_point import Decision
+from ro32.model.outcomes import OutcomeIndex
+from ro32.model.screen import Screen
+from ro32.model.views import ViewName
 from ro32.run.journal import Journal
 from ro32.run.parts import Counts, PartFolder, write_part
 from ro32.run.plan import Plan, Source
 from ro32.run.threads import Known, score_parts
-from ro32.screen import Screen
-from ro32.views import ViewName
 
 
 @dataclass(frozen=True, kw_only=True)

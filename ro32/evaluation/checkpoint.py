@@ -1,6 +1,6 @@
 """Scores of a PyTorch checkpoint: the reference that exports are compared with. Needs the extra `train` or `export`.
 
-Texts become tokens by the checkpoint's own tokenizer and the rules of `ro32.text`; weights and sums are float32.
+Texts become tokens by the checkpoint's own tokenizer and the rules of `ro32.model.text`; weights and sums are float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from ro32.bundle import sha256
+from ro32.data.papers import Columns, read_parts
 from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
-from ro32.papers import Columns, read_parts
+from ro32.model.bundle import sha256
+from ro32.model.text import PaperTokenizer
 from ro32.run.plan import find_files, make_plan
 from ro32.run.walk import Progress
-from ro32.text import PaperTokenizer
 
 THRESHOLD = 0.5
 """A checkpoint names no threshold of its own."""

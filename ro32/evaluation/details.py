@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ro32.data import sources
 from ro32.evaluation.truth import ARXIV_ID, TruthColumns
-from ro32.forms import sources
+from ro32.model.text import MAX_CHARS, normalize
 from ro32.run.plan import find_files
-from ro32.text import MAX_CHARS, normalize
 
 _ABSTRACT_CHARS = 3_000
 """Characters of an abstract that are shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimate_average_precision
-from ro32.metrics import Confusion
+from ro32.model.metrics import Confusion
 
 HISTOGRAM_BINS = 50
 TARGETS = (0.8, 0.9, 0.95, 0.99)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
 
-from ro32.classifier import Classifier
 from ro32.evaluation.comparison import Comparison, compare
 from ro32.evaluation.details import Paper, read_details
 from ro32.evaluation.evaluate import Evaluation, evaluate
+from ro32.evaluation.explain import Explanation, explain_paper
 from ro32.evaluation.scores import Scores, with_distinct_names
 from ro32.evaluation.truth import Truth, TruthColumns
-from ro32.explain import Explanation, explain_paper
+from ro32.model.classifier import Classifier
 
 EXAMPLES = 100
 """Disagreements and flips of each kind that are shown by default: an evening's reading."""

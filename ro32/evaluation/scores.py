@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ro32.classifier import Classifier
+from ro32.data import parquet
+from ro32.data.labels import read_provenance
+from ro32.data.papers import Columns
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import Truth, check_columns
-from ro32.forms import parquet
-from ro32.labels import read_provenance
-from ro32.outcomes import OutcomeIndex
-from ro32.papers import Columns
+from ro32.model.classifier import Classifier
+from ro32.model.outcomes import OutcomeIndex
 from ro32.run.journal import Journal
 from ro32.run.plan import find_files, make_plan
 from ro32.run.threads import Known, score_parts

@@ -9,9 +9,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ro32.errors import InputDataError
-from ro32.forms import sources
-from ro32.nearest import nearest
+from ro32.data import sources
+from ro32.errors import InputDataError, nearest
 from ro32.run.plan import find_files
 
 DATES = ("created", "update_date")

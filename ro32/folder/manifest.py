@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ro32.files import InputFile, size_of
 from ro32.folder.places import LabelsFolder
-from ro32.remote.objects import StoredObject
+from ro32.storage.files import InputFile, size_of
+from ro32.storage.objects import StoredObject
 
 NAME = "_manifest.json"
 _BLOCK_BYTES = 1 << 20

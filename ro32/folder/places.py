@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ro32 import durable
 from ro32.errors import DISK_ERRNOS, OutputError
-from ro32.files import InputFile, Target
-from ro32.remote.client import StoreSettings
-from ro32.remote.folder import ObjectFolder
-from ro32.remote.urls import ObjectUrl
 from ro32.run.plan import files_below
+from ro32.storage import durable
+from ro32.storage.client import StoreSettings
+from ro32.storage.files import InputFile, Target
+from ro32.storage.object_folder import ObjectFolder
+from ro32.storage.urls import ObjectUrl
 
 
 class LabelsFolder(Protocol):

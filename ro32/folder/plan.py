@@ -7,22 +7,22 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from ro32.classifier import Classifier
 from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError, UsageError
-from ro32.files import InputFile, Target
 from ro32.folder import manifest
 from ro32.folder.manifest import Entry
 from ro32.folder.places import LabelsFolder, labels_folder
 from ro32.folder.standing import footer_of, still_valid, undamaged
-from ro32.remote.folder import ObjectFolder
-from ro32.remote.objects import StoredObject
-from ro32.remote.urls import ObjectUrl, is_url
+from ro32.model.classifier import Classifier
+from ro32.model.screen import choose_screen
 from ro32.run.job import Job, Settings
 from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.parts import Counts
 from ro32.run.plan import find_inputs, make_plan
 from ro32.run.prepare import sound_files
-from ro32.screen import choose_screen
+from ro32.storage.files import InputFile, Target
+from ro32.storage.object_folder import ObjectFolder
+from ro32.storage.objects import StoredObject
+from ro32.storage.urls import ObjectUrl, is_url
 
 _SUFFIX = ".parquet"
 

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32.data.labels import RowsDigest, outcomes_of, read_provenance
+from ro32.data.parquet import read_batches
 from ro32.errors import InputDataError, InputMissingError, ReadWriteError
-from ro32.files import InputFile, for_arrow
 from ro32.folder.manifest import Entry
-from ro32.forms.parquet import read_batches
-from ro32.labels import RowsDigest, outcomes_of, read_provenance
-from ro32.remote.client import UnreachableError
 from ro32.run.job import Job
+from ro32.storage.client import UnreachableError
+from ro32.storage.files import InputFile, for_arrow
 
 _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError)
 

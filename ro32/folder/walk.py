@@ -16,21 +16,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ro32.classifier import Classifier
 from ro32.errors import ReadWriteError, TryAgainError
 from ro32.folder import manifest
 from ro32.folder.manifest import Entry
 from ro32.folder.plan import FolderRun
-from ro32.remote.urls import ObjectUrl, place
+from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
 from ro32.run.engine import Engine, LocalEngine, Unfinished
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.judge import Before, judge
-from ro32.run.lock import only_run
 from ro32.run.parts import PartStore
 from ro32.run.reuse import outcomes_before
 from ro32.run.walk import Progress, Summary, finish_parts, refuse_isolated, summarize
+from ro32.storage.lock import only_run
+from ro32.storage.urls import ObjectUrl, place
 
 _SHOWN_NAMES = 3
 """As many as fit into a line of a log."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from ro32 import durable
+from ro32.storage import durable
 
 
 class Sample(NamedTuple):

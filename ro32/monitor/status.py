@@ -8,18 +8,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ro32.classifier import Classifier
+from ro32.data import sources
+from ro32.data.papers import read_parts
 from ro32.errors import TryAgainError
-from ro32.files import Target, for_arrow
 from ro32.folder import manifest
 from ro32.folder.plan import FolderRun
-from ro32.forms import sources
-from ro32.outcomes import OutcomeIndex, Outcomes
-from ro32.papers import read_parts
-from ro32.remote.urls import ObjectUrl
+from ro32.model.classifier import Classifier
+from ro32.model.outcomes import OutcomeIndex, Outcomes
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, SkippedFile, Stage
-from ro32.run.lock import holder
 from ro32.run.parts import PartStore
 from ro32.run.prepare import prepare
 from ro32.run.resume import take_over
@@ -27,6 +24,9 @@ from ro32.run.reuse import outcomes_before
 from ro32.run.speed import Speed
 from ro32.run.threads import Known, sort_out
 from ro32.run.walk import Progress
+from ro32.storage.files import Target, for_arrow
+from ro32.storage.lock import holder
+from ro32.storage.urls import ObjectUrl
 
 STATUS_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields leave it as it is."""

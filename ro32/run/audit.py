@@ -6,7 +6,7 @@ in ten thousand changes, but it does show when one in a hundred does.
 
 from dataclasses import dataclass
 
-from ro32.binomial import p_value, upper_bound
+from ro32.model.binomial import p_value, upper_bound
 from ro32.run.drift import SIGNIFICANCE
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ro32 import durable
-from ro32.classifier import Classifier
+from ro32.data.papers import read_parts
 from ro32.errors import InputDataError
-from ro32.papers import read_parts
-from ro32.processor import available_cores, processor_name
+from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores, processor_name
 from ro32.run.job import Settings
 from ro32.run.plan import find_inputs, make_plan
+from ro32.storage import durable
 
 SECONDS = 30.0
 """That measuring takes, about."""

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from ro32.data.labels import LabelsFile, RowsDigest, outcomes_of
+from ro32.data.papers import read_ids
 from ro32.errors import ReadWriteError
-from ro32.labels import LabelsFile, RowsDigest, outcomes_of
-from ro32.operating_point import Decision
-from ro32.papers import read_ids
-from ro32.processor import processor_name
+from ro32.model.operating_point import Decision
+from ro32.model.processor import processor_name
 from ro32.run.job import Job
 from ro32.run.journal import Journal
 from ro32.run.parts import Counts, PartStore

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ro32.outcomes import OutcomeIndex
-from ro32.papers import Part
+from ro32.data.papers import Part
+from ro32.model.outcomes import OutcomeIndex
 from ro32.run.job import Job
 from ro32.run.journal import Journal, Stage
 from ro32.run.parts import Counts, PartStore

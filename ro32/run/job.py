@@ -4,19 +4,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ro32.bundle import sha256
-from ro32.cascade import CascadeMode
-from ro32.classifier import Classifier
+from ro32.data.papers import Columns
+from ro32.data.parquet import DEFAULT_MAX_EXPANSION
 from ro32.errors import UsageError
-from ro32.files import Target, full_name
-from ro32.forms.parquet import DEFAULT_MAX_EXPANSION
-from ro32.papers import Columns
-from ro32.processor import available_cores
-from ro32.remote.client import StoreSettings
-from ro32.remote.urls import ObjectUrl
+from ro32.model.bundle import sha256
+from ro32.model.cascade import CascadeMode
+from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores
+from ro32.model.screen import DEFAULT_AUDIT_SHARE, Screen
 from ro32.run.drift import DEFAULT_MAX_DRIFT
 from ro32.run.plan import DEFAULT_PART_ROWS, Plan
-from ro32.screen import DEFAULT_AUDIT_SHARE, Screen
+from ro32.storage.client import StoreSettings
+from ro32.storage.files import Target, full_name
+from ro32.storage.urls import ObjectUrl
 
 
 class OnError(StrEnum):

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ro32.classifier import Classifier
 from ro32.errors import InputDataError
+from ro32.model.classifier import Classifier
 from ro32.run.audit import Audit
 from ro32.run.drift import Drift, Share
 from ro32.run.job import Job

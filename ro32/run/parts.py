@@ -15,12 +15,12 @@ from typing import Protocol, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32 import durable
+from ro32.data.papers import Part
+from ro32.data.writers import FOOTER_KEY, WRITER_OPTIONS
 from ro32.errors import DISK_ERRNOS, OutputError
-from ro32.files import Target
-from ro32.forms.writers import FOOTER_KEY, WRITER_OPTIONS
-from ro32.papers import Part
-from ro32.remote.parts import ObjectParts
+from ro32.storage import durable
+from ro32.storage.files import Target
+from ro32.storage.object_parts import ObjectParts
 
 
 @dataclass(frozen=True, kw_only=True)

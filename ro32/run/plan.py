@@ -11,13 +11,13 @@ from typing import NoReturn
 
 import pyarrow as pa
 
+from ro32.data import parquet, sources
+from ro32.data.papers import Columns, Part, check_schema, is_text
 from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
-from ro32.files import Identity, InputFile, identity_of
-from ro32.forms import parquet, sources
-from ro32.papers import Columns, Part, check_schema, is_text
-from ro32.remote.client import StoreSettings
-from ro32.remote.objects import find_objects
-from ro32.remote.urls import is_url
+from ro32.storage.client import StoreSettings
+from ro32.storage.files import Identity, InputFile, identity_of
+from ro32.storage.objects import find_objects
+from ro32.storage.urls import is_url
 
 DEFAULT_PART_ROWS = 10_000
 _HIDDEN = (".", "_")

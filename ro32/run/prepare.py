@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ro32.classifier import Classifier
 from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
-from ro32.files import InputFile
-from ro32.remote.client import StoreSettings
-from ro32.remote.objects import StoredObject
-from ro32.remote.target import ObjectTarget
-from ro32.remote.urls import ObjectUrl
+from ro32.model.classifier import Classifier
+from ro32.model.screen import choose_screen
 from ro32.run.job import Job, OnError, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.plan import find_inputs, make_plan
 from ro32.run.skip import leave_out_damaged
-from ro32.screen import choose_screen
+from ro32.storage.client import StoreSettings
+from ro32.storage.files import InputFile
+from ro32.storage.object_target import ObjectTarget
+from ro32.storage.objects import StoredObject
+from ro32.storage.urls import ObjectUrl
 
 
 def prepare(

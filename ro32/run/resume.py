@@ -1,8 +1,8 @@
 """What a killed run left for this one: finished parts, verified and taken over."""
 
-from ro32.labels import outcomes_of
-from ro32.outcomes import OutcomeIndex
-from ro32.papers import Part
+from ro32.data.labels import outcomes_of
+from ro32.data.papers import Part
+from ro32.model.outcomes import OutcomeIndex
 from ro32.run.job import Job
 from ro32.run.journal import Journal, Stage
 from ro32.run.parts import PartStore

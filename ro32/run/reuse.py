@@ -8,16 +8,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32.data.labels import RowsDigest, read_outcomes, read_provenance
+from ro32.data.writers import Form, form_of
 from ro32.errors import InputDataError, InputMissingError, ReadWriteError
-from ro32.files import InputFile, for_arrow
-from ro32.forms.writers import Form, form_of
-from ro32.labels import RowsDigest, read_outcomes, read_provenance
-from ro32.outcomes import Hashes, OutcomeIndex, Outcomes
-from ro32.remote.client import StoreSettings, UnreachableError
-from ro32.remote.objects import find_objects
-from ro32.remote.urls import ObjectUrl
+from ro32.model.outcomes import Hashes, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal
+from ro32.storage.client import StoreSettings, UnreachableError
+from ro32.storage.files import InputFile, for_arrow
+from ro32.storage.objects import find_objects
+from ro32.storage.urls import ObjectUrl
 
 
 def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:

@@ -8,10 +8,10 @@ from math import isfinite
 
 import numpy as np
 
-from ro32.classifier import Classifier
-from ro32.outcomes import EMPTY_TEXT, NON_FINITE, REASONS
-from ro32.papers import Papers
-from ro32.screen import Screen
+from ro32.data.papers import Papers
+from ro32.model.classifier import Classifier
+from ro32.model.outcomes import EMPTY_TEXT, NON_FINITE, REASONS
+from ro32.model.screen import Screen
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ same files from the first paper to the last, and no file is in the labels in par
 
 from collections.abc import Sequence
 
+from ro32.data import sources
+from ro32.data.papers import Columns, check_schema
 from ro32.errors import InputDataError
-from ro32.files import InputFile
-from ro32.forms import sources
-from ro32.papers import Columns, check_schema
 from ro32.run.journal import SkippedFile
+from ro32.storage.files import InputFile
 
 
 def leave_out_damaged(

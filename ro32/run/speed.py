@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Self
 
-from ro32.processor import processor_name
+from ro32.model.processor import processor_name
+from ro32.model.screen import Screen
 from ro32.run.journal import Journal, Stage
-from ro32.screen import Screen
 
 MIN_PAPERS = 500
 """Papers that a rate must rest on: fewer say more about the start of a run than about its speed."""

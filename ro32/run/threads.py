@@ -10,20 +10,20 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.classifier import Classifier
-from ro32.labels import label_table
-from ro32.outcomes import REASONS, OutcomeIndex, Outcomes
-from ro32.papers import Papers, Part, read_parts
+from ro32.data.labels import label_table
+from ro32.data.papers import Papers, Part, read_parts
+from ro32.model.classifier import Classifier
+from ro32.model.outcomes import REASONS, OutcomeIndex, Outcomes
+from ro32.model.screen import Screen
 from ro32.run.journal import Journal, Stage
 from ro32.run.parts import Counts, FinishedPart
 from ro32.run.plan import Plan
 from ro32.run.rows import Scored, score_rows
-from ro32.screen import Screen
 
 _CHUNK_PAPERS = (1, 16)
 """Papers a thread takes at once, at least and at most: so many that handing them over costs nothing."""
 _SCREENED_CHUNK_PAPERS = (16, 256)
-"""The same where a screen leaves a few of them to the encoder: as many as `ro32.ngrams` hashes at once."""
+"""The same where a screen leaves a few of them to the encoder: as many as `ro32.model.ngrams` hashes at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ro32.classifier import Classifier
 from ro32.errors import ClusterError, ReadWriteError
-from ro32.files import Target
-from ro32.remote.urls import ObjectUrl, place
+from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
 from ro32.run.engine import Engine, LocalEngine, Unfinished
 from ro32.run.job import Settings
 from ro32.run.journal import FolderChanges, Journal, SkippedFile, Stage
 from ro32.run.judge import Before, judge
-from ro32.run.lock import only_run
 from ro32.run.parts import Counts
 from ro32.run.prepare import prepare
+from ro32.storage.files import Target
+from ro32.storage.lock import only_run
+from ro32.storage.urls import ObjectUrl, place
 
 
 @dataclass(frozen=True, kw_only=True)

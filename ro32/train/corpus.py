@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ro32.errors import InputDataError
-from ro32.text import PaperTokenizer, normalize
+from ro32.model.text import PaperTokenizer, normalize
 from ro32.train.dump import Dump
 
 FORMAT = 1

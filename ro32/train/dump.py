@@ -1,4 +1,4 @@
-"""Reads a dump of arXiv metadata, in any form that `ro32.forms.sources` knows, in frames of bounded size."""
+"""Reads a dump of arXiv metadata, in any form that `ro32.data.sources` knows, in frames of bounded size."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Self
 
 import polars as pl
 
+from ro32.data import sources
+from ro32.data.parquet import unreadable
 from ro32.errors import InputDataError
-from ro32.forms import sources
-from ro32.forms.parquet import unreadable
 
 COLUMNS = ("id", "title", "abstract", "categories")
 UPDATE_COLUMN = "update_date"

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from ro32.metrics import Confusion, precision_recall
+from ro32.model.metrics import Confusion, precision_recall
 from ro32.train.batches import Shaper
 from ro32.train.choose import PaperSet
 from ro32.train.device import Device

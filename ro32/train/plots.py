@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ro32.metrics import Curve
+from ro32.model.metrics import Curve
 
 LOSS, CURVE = "loss.png", "precision_recall.png"
 SIZE_INCHES = (6.4, 4.0)

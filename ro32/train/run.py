@@ -13,9 +13,9 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
-from ro32 import durable
 from ro32.errors import OutputError
-from ro32.metrics import precision_recall
+from ro32.model.metrics import precision_recall
+from ro32.storage import durable
 from ro32.train.card import write_card
 from ro32.train.choose import PaperSet, choose_auxiliary, choose_training, choose_validation, split, take
 from ro32.train.config import Recipe

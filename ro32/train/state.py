@@ -20,8 +20,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ro32.durable import sync_folder
 from ro32.errors import OutputError, UsageError
+from ro32.storage.durable import sync_folder
 
 FOLDER = ".run"
 KEPT = 2

@@ -9,7 +9,7 @@ import pytest
 from bench.cascade import dissect, score
 from bench.front import CUTS, Point, draw, try_cuts
 from bench.measure import Child
-from ro32.bundle import CASCADE, Bundle
+from ro32.model.bundle import CASCADE, Bundle
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from bench.throughput.section import checks
 from bench.throughput.subjects import Subject
 from bench.throughput.worker import Worker
 from export.compare import pytorch_logits, scores_of
-from ro32.classifier import Classifier
-from ro32.processor import available_cores
+from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores
+from ro32.model.text import PaperTokenizer
 from ro32.run.walk import score_file
-from ro32.text import PaperTokenizer
 from tests.bench.results_of_a_day import FIGURES, content
 
 DATA = Path(__file__).parents[1] / "data"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.remote.bucket import CREDENTIALS
-from tests.remote.conftest import bucket, make_bucket, s3_server  # noqa: F401 - fixtures
+from tests.storage.bucket import CREDENTIALS
+from tests.storage.conftest import bucket, make_bucket, s3_server  # noqa: F401 - fixtures
 
 TRIES = 3
 """Ray gives up a node that is not there within 30 seconds, and no option changes that: too soon on a busy machine."""
@@ -18,7 +18,7 @@ HEALTH = {"health_check_period_ms": 500, "health_check_timeout_ms": 60_000, "hea
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes with one processor each. In their environment are credentials for the store of `tests.remote`."""
+    """Two nodes with one processor each. In their environment are credentials for the store of `tests.storage`."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in CREDENTIALS.items():
             environment.setenv(name, value)

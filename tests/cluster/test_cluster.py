@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 
-from ro32.bundle import Bundle
-from ro32.classifier import Classifier
 from ro32.cluster import engine as cluster_engine
 from ro32.cluster.engine import STRIKES, RayEngine
 from ro32.errors import ClusterError, InputDataError
 from ro32.folder.manifest import NAME
 from ro32.folder.walk import score_folder
+from ro32.model.bundle import Bundle
+from ro32.model.classifier import Classifier
 from ro32.run.engine import Engine
 from ro32.run.job import Settings
 from ro32.run.journal import Journal

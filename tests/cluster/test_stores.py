@@ -10,22 +10,22 @@ import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 
-from ro32.bundle import Bundle
-from ro32.classifier import Classifier
 from ro32.cluster.engine import RayEngine
 from ro32.cluster.worker import check_same
+from ro32.data.labels import read_provenance
+from ro32.data.papers import Columns
 from ro32.errors import Interrupted, TryAgainError
 from ro32.folder.walk import score_folder
-from ro32.labels import read_provenance
-from ro32.papers import Columns
-from ro32.remote.client import StoreSettings
-from ro32.remote.objects import find_objects
+from ro32.model.bundle import Bundle
+from ro32.model.classifier import Classifier
 from ro32.run.engine import Engine
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
 from ro32.run.plan import find_inputs, make_plan
 from ro32.run.walk import Progress, Summary, score_file
-from tests.remote.bucket import Bucket
+from ro32.storage.client import StoreSettings
+from ro32.storage.objects import find_objects
+from tests.storage.bucket import Bucket
 
 PARTS = 4
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.bundle import Bundle
-from ro32.classifier import Classifier
 from ro32.cli.engines import parse_actors
 from ro32.cluster import engine as cluster_engine
 from ro32.cluster.engine import RayEngine
 from ro32.cluster.worker import Model, Task, Worker
+from ro32.data.papers import Columns
 from ro32.errors import BundleError, TryAgainError, UsageError
-from ro32.outcomes import OutcomeIndex
-from ro32.papers import Columns
+from ro32.model.bundle import Bundle
+from ro32.model.classifier import Classifier
+from ro32.model.outcomes import OutcomeIndex
 from ro32.run.parts import LocalParts
 from ro32.run.plan import make_plan
 from tests.command_line import Score

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from ro32.cluster.worker import Kept, Task, Worker
-from ro32.outcomes import OutcomeIndex
+from ro32.model.outcomes import OutcomeIndex
 from ro32.run.parts import LocalParts
 
 LETHAL = 2

@@ -21,8 +21,8 @@ from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from export.compare import pytorch_logits, scores_of
-from ro32.metrics import average_precision
-from ro32.text import PaperTokenizer, normalize
+from ro32.model.metrics import average_precision
+from ro32.model.text import PaperTokenizer, normalize
 
 HERE = Path(__file__).parent
 PAPERS = HERE / "papers.parquet"

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from export.checkpoint import Checkpoint
 from export.compare import pytorch_logits, tokenize
 from export.papers import read_papers
-from ro32.processor import available_cores
+from ro32.model.processor import available_cores
 
 HERE = Path(__file__).parent
 TARGET = HERE / "recorded_logits.parquet"

@@ -7,8 +7,8 @@ tables come from the manifest of the bundle that ships.
 
 import re
 
-from ro32.bundle import Bundle
-from ro32.views import ViewName
+from ro32.model.bundle import Bundle
+from ro32.model.views import ViewName
 from tests.docs.commands import ROOT, command_named, context_of
 from tests.docs.manual import MANUAL, pages
 from tests.docs.reference import REFERENCE, reference

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ro32.classifier import Classifier
+from ro32.model.classifier import Classifier
 from ro32.run.walk import score_file
 from tests.docs.commands import ROOT, SCRIPTS
 from tests.docs.shown import PAGES

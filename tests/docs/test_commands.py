@@ -13,7 +13,7 @@ from typing import NamedTuple
 import click
 import pytest
 
-from ro32.bundle import Bundle
+from ro32.model.bundle import Bundle
 from tests.docs.commands import ROOT, SCRIPTS, command_named
 from tests.docs.place import BASES, within, write_bases, write_many_papers, write_place, write_programs
 from tests.docs.shown import PAGES, Shown, shown
@@ -45,7 +45,7 @@ NOT_HERE = (
     NotHere("RO32_CHECKPOINT=", "needs the full checkpoint", "tests/export/test_parity.py"),
     NotHere("docker ", "needs an engine", "tests/smoke/test_container.py"),
     NotHere("make train-tpu|PJRT_DEVICE=TPU", "needs a TPU", "tests/train/test_xla.py"),
-    NotHere(r".*(s3|https)://", "needs a store", "tests/remote/test_page.py"),
+    NotHere(r".*(s3|https)://", "needs a store", "tests/storage/test_page.py"),
     NotHere("ro32-bundle install hf:", "needs a hub", "tests/export/test_push.py"),
     NotHere(r".*--engine ray|\S*/ray ", "needs a cluster of several machines", "tests/docs/test_scale.py"),
     NotHere(

@@ -5,9 +5,9 @@ import re
 import pyarrow as pa
 import pytest
 
-from ro32 import labels
+from ro32.data import labels
 from ro32.errors import Ro32Error
-from ro32.outcomes import REASONS
+from ro32.model.outcomes import REASONS
 from tests.docs.generated import README, refresh
 
 

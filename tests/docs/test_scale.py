@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from ro32.classifier import Classifier
 from ro32.cli.score import command
+from ro32.model.classifier import Classifier
 from tests.docs.tables import DOCS
 
 PAGE = (DOCS / "scale.md").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def score_batches(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 
 def _bundle(folder: Path) -> Any:
-    from ro32.bundle import Bundle  # noqa: PLC0415 - by way of the class that is patched
+    from ro32.model.bundle import Bundle  # noqa: PLC0415 - by way of the class that is patched
 
     return Bundle.load(folder)
 

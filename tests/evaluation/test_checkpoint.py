@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ro32.cli import evaluate as cli
+from ro32.data.papers import Columns
 from ro32.errors import BundleError
 from ro32.evaluation.checkpoint import CheckpointModel, score_with_checkpoint
-from ro32.papers import Columns
-from ro32.text import normalize
+from ro32.model.text import normalize
 from tests.command_line import Invoke
 
 CHECKPOINT = Path(__file__).parents[1] / "data" / "tiny_checkpoint"

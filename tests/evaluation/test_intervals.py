@@ -12,7 +12,7 @@ from ro32.evaluation.comparison import compare
 from ro32.evaluation.intervals import DECISIONS, Estimate, estimate_decisions
 from ro32.evaluation.ranking import Ranking
 from ro32.evaluation.scores import Scores
-from ro32.metrics import Confusion, average_precision
+from ro32.model.metrics import Confusion, average_precision
 
 MONTE_CARLO = 0.12
 """Share of an interval's width by which two sets of 2,000 resamples may place its ends differently."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ro32.evaluation.calibration import calibrate
 from ro32.evaluation.ranking import Ranking, operating_points, threshold_of_precision, threshold_of_recall
-from ro32.metrics import Confusion
+from ro32.model.metrics import Confusion
 
 papers = st.lists(
     st.tuples(st.booleans(), st.one_of(st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.floats(0, 1, width=32))), min_size=1

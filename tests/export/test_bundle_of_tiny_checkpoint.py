@@ -16,13 +16,13 @@ from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, t
 from export.convert import convert
 from export.papers import pick_hard, read_papers
 from export.verify import check_logits
-from ro32.bundle import CARD, Bundle, sha256
-from ro32.classifier import Classifier
+from ro32.data.papers import Columns
 from ro32.errors import BundleError, OutputError
 from ro32.evaluation.evaluate import evaluate
 from ro32.evaluation.scores import score_with_bundle
 from ro32.evaluation.truth import read_truth
-from ro32.papers import Columns
+from ro32.model.bundle import CARD, Bundle, sha256
+from ro32.model.classifier import Classifier
 
 INT8_ATOL = 0.25
 """Largest |logit difference| of this model's int8 and PyTorch; its logits spread over about 6."""

@@ -28,12 +28,12 @@ from export.certify import command
 from export.combine import Scores
 from export.measured import read_measured
 from export.papers import read_papers
-from ro32.binomial import p_value, upper_bound
-from ro32.bundle import Bundle, Manifest
-from ro32.cascade import CascadeMode
-from ro32.classifier import Classifier
 from ro32.errors import BundleError, InputDataError
-from ro32.linear import LinearModel
+from ro32.model.binomial import p_value, upper_bound
+from ro32.model.bundle import Bundle, Manifest
+from ro32.model.cascade import CascadeMode
+from ro32.model.classifier import Classifier
+from ro32.model.linear import LinearModel
 from ro32.run.job import Settings
 from ro32.run.walk import score_file
 from tests.command_line import Invoke
@@ -281,7 +281,7 @@ def test_the_certificate_of_the_shipped_bundle_is_found_again_on_the_sample(pape
         assert certificate.quality[f"full_{name}"] - certificate.quality[f"cascade_{name}"] <= bound
     assert certificate.allows(bundle.manifest.view, bundle.manifest.threshold)
     counts = pl.read_csv(
-        Path(__file__).parents[2] / "ro32" / "models" / "cs.RO" / "cascade.csv", schema_overrides={"value": pl.String}
+        Path(__file__).parents[2] / "ro32" / "shipped" / "cascade.csv", schema_overrides={"value": pl.String}
     )
     named = set(counts.filter(pl.col("by") == "paper")["value"])
     assert len(named) == certificate.changed

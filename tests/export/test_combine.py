@@ -18,8 +18,8 @@ from export.combine import (
     reliability,
 )
 from export.plots import plot_reliability, wilson
-from ro32.metrics import precision_recall
-from ro32.views import ViewName
+from ro32.model.metrics import precision_recall
+from ro32.model.views import ViewName
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from export.__main__ import command
 from export.checkpoint import Checkpoint
-from ro32.bundle import Bundle
+from ro32.model.bundle import Bundle
 from tests.command_line import Invoke
 
 

@@ -12,7 +12,7 @@ from export.flips import check_flips, reach
 from export.measure import score_all
 from export.papers import LabelledPapers, read_papers
 from export.verify import Mismatch, MismatchError
-from ro32.classifier import Classifier
+from ro32.model.classifier import Classifier
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.classifier import Classifier
-from ro32.views import ViewName
+from ro32.model.classifier import Classifier
+from ro32.model.views import ViewName
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,8 +23,8 @@ from export.papers import LabelledPapers, read_papers
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import check_agreement, check_labels, check_logits
-from ro32.bundle import MODEL, Bundle, sha256
-from ro32.classifier import Classifier
+from ro32.model.bundle import MODEL, Bundle, sha256
+from ro32.model.classifier import Classifier
 
 DATA = Path(__file__).parents[1] / "data"
 CHECKPOINT = os.environ.get("RO32_CHECKPOINT")

@@ -9,10 +9,10 @@ import pytest
 from export.build import Report
 from export.checkpoint import Checkpoint
 from export.convert import convert
-from ro32.bundle import Bundle
-from ro32.bundles import publish as module
-from ro32.bundles.publish import publish
 from ro32.errors import BundleError, OutputError
+from ro32.model import publish as module
+from ro32.model.bundle import Bundle
+from ro32.model.publish import publish
 
 
 @pytest.fixture

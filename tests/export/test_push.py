@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, pipeline
 from export.build import Form, Report, Settings, Variant, export_bundle
 from export.checkpoint import Checkpoint
 from export.push import command
-from ro32.bundles.origins import read_files
+from ro32.model.origins import read_files
 from tests.command_line import Invoke
 from tests.hub_server import COMMIT, environment, hub
 

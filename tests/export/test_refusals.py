@@ -19,8 +19,8 @@ from export.measure import score_all
 from export.papers import read_papers
 from export.quantize import quantize
 from export.verify import Mismatch, MismatchError
-from ro32.bundle import Manifest
 from ro32.errors import BundleError
+from ro32.model.bundle import Manifest
 
 Altered = Callable[..., Path]
 

@@ -11,12 +11,12 @@ from export.attach import add_views
 from export.combine import Scores, log_odds
 from export.papers import LabelledPapers, read_papers
 from export.views import read_scores
-from ro32.bundle import Bundle
-from ro32.classifier import Classifier
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
-from ro32.linear import LinearModel
-from ro32.ngrams import HASH_BITS
-from ro32.views import ViewName
+from ro32.model.bundle import Bundle
+from ro32.model.classifier import Classifier
+from ro32.model.linear import LinearModel
+from ro32.model.ngrams import HASH_BITS
+from ro32.model.views import ViewName
 from tests.command_line import Outcome
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32.labels import read_provenance
+from ro32.data.labels import read_provenance
 from ro32.run.parts import Counts
 from tests.faults import tally
 from tests.faults.runs import Ended

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 import polars as pl
 
-from ro32.processor import available_cores
+from ro32.model.processor import available_cores
 from tests.faults.runs import ForkServer
 from tests.faults.scene import Scene, State
 

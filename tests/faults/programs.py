@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32.data.parquet import read_batches, read_footer
 from ro32.errors import Ro32Error
-from ro32.forms.parquet import read_batches, read_footer
 
 
 def describe() -> None:

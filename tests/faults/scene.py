@@ -12,12 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32.bundle import Bundle
-from ro32.classifier import Classifier
 from ro32.errors import Interrupted
+from ro32.model.bundle import Bundle
+from ro32.model.classifier import Classifier
+from ro32.model.text import content_hash
 from ro32.run.job import Settings
 from ro32.run.walk import Progress, Summary, score_file
-from ro32.text import content_hash
 
 PART_ROWS = 4
 MAX_UNSCORED = 0.5

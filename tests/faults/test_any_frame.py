@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ro32.classifier import Classifier
 from ro32.errors import Interrupted
+from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
 from ro32.run.walk import Progress, Summary, score_file
 from tests.faults import tally

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ro32.run.lock import lock_path
+from ro32.storage.lock import lock_path
 from tests.faults import aftermath, tally
 from tests.faults.lanes import Lane, Lanes
 from tests.faults.runs import Ended, Job

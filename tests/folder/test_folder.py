@@ -10,19 +10,19 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ro32.classifier import Classifier
+from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted, OutputError, TryAgainError, UsageError
 from ro32.folder import manifest
 from ro32.folder.places import LocalFolder
 from ro32.folder.plan import labels_names
 from ro32.folder.walk import score_folder
-from ro32.labels import read_provenance
-from ro32.operating_point import OperatingPoint
+from ro32.model.classifier import Classifier
+from ro32.model.operating_point import OperatingPoint
 from ro32.run.commit import commit
 from ro32.run.job import OnError, Settings
-from ro32.run.lock import only_run
 from ro32.run.parts import leftovers
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.lock import only_run
 from tests.command_line import Score
 from tests.docs.tables import check_documented
 

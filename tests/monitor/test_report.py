@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ro32.data.labels import read_provenance
 from ro32.errors import Interrupted
-from ro32.labels import read_provenance
 from ro32.run.walk import score_file
 from tests.command_line import Outcome, Run, Score
 from tests.docs.tables import check_documented, flat

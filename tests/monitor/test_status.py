@@ -12,16 +12,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ro32.classifier import Classifier
+from ro32.data.labels import read_provenance
 from ro32.errors import Interrupted, TryAgainError
-from ro32.labels import read_provenance
+from ro32.model.classifier import Classifier
 from ro32.monitor.status import Status, survey
 from ro32.run import speed
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
-from ro32.run.lock import holder, lock_path, only_run
 from ro32.run.parts import parts_folder
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.lock import holder, lock_path, only_run
 from tests.command_line import Score
 from tests.docs.tables import check_documented
 

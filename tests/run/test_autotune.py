@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.classifier import Classifier
 from ro32.errors import InputDataError
-from ro32.processor import available_cores
+from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores
 from ro32.run import autotune as tuning
 from ro32.run.autotune import Trial, autotune, best, candidates, remember, remembered_threads
 from ro32.run.job import Settings

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ro32.classifier import Classifier
+from ro32.model.classifier import Classifier
 from ro32.run.drift import Drift, Share, fisher_exact
 from ro32.run.job import Settings
 from ro32.run.journal import Journal

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ro32.classifier import Classifier
+from ro32.data.labels import read_provenance
 from ro32.errors import Interrupted
-from ro32.labels import read_provenance
-from ro32.processor import processor_name
+from ro32.model.classifier import Classifier
+from ro32.model.processor import processor_name
 from ro32.run import speed
 from ro32.run.job import Settings
 from ro32.run.journal import Journal, Stage, new_run_id

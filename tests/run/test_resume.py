@@ -7,13 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.classifier import Classifier
+from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted, TryAgainError
-from ro32.labels import read_provenance
+from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
-from ro32.run.lock import only_run
 from ro32.run.parts import Counts, leftovers
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.lock import only_run
 
 Run = Callable[..., Summary]
 

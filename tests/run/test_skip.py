@@ -9,9 +9,9 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from ro32.classifier import Classifier
+from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted
-from ro32.labels import read_provenance
+from ro32.model.classifier import Classifier
 from ro32.run.job import OnError, Settings
 from ro32.run.parts import leftovers
 from ro32.run.walk import Progress, Summary, score_file

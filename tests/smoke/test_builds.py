@@ -78,7 +78,7 @@ def test_the_sdist_is_the_project(builds: tuple[Path, list[dict[str, str]]]) -> 
         "docs/index.md",
         "pyproject.toml",
     }
-    assert needed | {"tests/conftest.py", "ro32/models/cs.RO/model.onnx", "docs/man/ro32-score.1"} <= names
+    assert needed | {"tests/conftest.py", "ro32/shipped/model.onnx", "docs/man/ro32-score.1"} <= names
 
 
 def interpreter(version: str) -> str | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.bundle import SHIPPED
-from ro32.labels import read_provenance
+from ro32.data.labels import read_provenance
+from ro32.model.bundle import SHIPPED
 from tests.docs.shown import shown
 from tests.smoke.tree import ROOT, copy_tree
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ro32.metrics import precision_recall
+from ro32.model.metrics import precision_recall
 from ro32.train.choose import PaperSet, choose_training, choose_validation, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import load_corpus

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from ro32.errors import InputDataError, InputMissingError
-from ro32.text import PaperTokenizer, normalize
+from ro32.model.text import PaperTokenizer, normalize
 from ro32.train.choose import split
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus, load_corpus

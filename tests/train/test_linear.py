@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from ro32.errors import InputDataError
-from ro32.metrics import average_precision
-from ro32.text import normalize
+from ro32.model.metrics import average_precision
+from ro32.model.text import normalize
 from ro32.train.dump import Dump
 from ro32.train.linear import (
     FeatureMatrix,

@@ -2,9 +2,9 @@
 
 import math
 
+from ro32.evaluation.explain import WORD, Explanation, WordEffect
 from ro32.evaluation.report.markup import Markup, element, join
 from ro32.evaluation.report.parts import MINUS, table
-from ro32.explain import WORD, Explanation, WordEffect
 
 
 def marked(text: str, explanation: Explanation | None) -> Markup:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from ro32.evaluation.comparison import Comparison
 from ro32.evaluation.details import Paper
 from ro32.evaluation.evaluate import CONFIDENT, Evaluation
+from ro32.evaluation.explain import Explanation
 from ro32.evaluation.report.explained import effects, marked, strongest_words
 from ro32.evaluation.report.frame import colour
 from ro32.evaluation.report.markup import Markup, element, join
 from ro32.evaluation.report.parts import details, estimate, of_model, section, table
 from ro32.evaluation.report.table import MEASURED, MEASURES
 from ro32.evaluation.results import Results
-from ro32.explain import Explanation
 
 _SHOWN = 10
 """Papers of a list that are shown at once; the others are when they are asked for."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.classifier import Classifier
 from ro32.evaluation.results import Results, explain_disagreements, measure, read_papers_to_tell
 from ro32.evaluation.scores import Scores, read_scores
 from ro32.evaluation.truth import TruthColumns, read_truth
+from ro32.model.classifier import Classifier
 
 ATTACKS = (
     "<script>document.title = 'owned'</script>",

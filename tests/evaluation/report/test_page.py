@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ro32.evaluation.explain import Explanation, WordEffect
 from ro32.evaluation.report.explained import marked
 from ro32.evaluation.report.markup import VOID
 from ro32.evaluation.report.page import page
 from ro32.evaluation.results import Results
 from ro32.evaluation.scores import Scores
-from ro32.explain import Explanation, WordEffect
 from tests.evaluation.report.conftest import ATTACKS, results_of
 
 OWN_TAGS = (

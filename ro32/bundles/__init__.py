@@ -1,1 +1,0 @@
-"""Bundles to keep: where they come from, where they are installed, and how they appear there whole."""

@@ -1,0 +1,119 @@
+"""The forms of a labels file: Parquet, and for what cannot read that, CSV and JSON lines.
+
+Only Parquet has a place for the provenance, so only labels in Parquet can be reused. The other two have the same rows
+and columns in the same order, with content hashes in hexadecimal and null as an empty field or as null.
+"""
+
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ro32.data import delimited, jsonlines
+from ro32.storage.files import InputFile, Target
+
+FOOTER_KEY = "ro32"
+"""Key of the Parquet footer under which the provenance stands, as JSON."""
+WRITER_OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+"""How every Parquet file of ours is written; a reader that checks checksums notices a flipped bit."""
+
+
+class Form(StrEnum):
+    """What a labels file is."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSON_LINES = "jsonl"
+
+
+_SUFFIXES = {".csv": Form.CSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
+
+
+def form_of(target: Target | InputFile) -> Form:
+    """Return the form of a labels file: what its suffix says, and Parquet for every suffix that says nothing."""
+    return _SUFFIXES.get(target.suffix.lower(), Form.PARQUET)
+
+
+class Writer(Protocol):
+    """Writes labels into an open file."""
+
+    def write(self, table: pa.Table) -> None:
+        """Write rows."""
+
+    def finish(self, provenance: str) -> None:
+        """Write what follows the last row."""
+
+    def abandon(self) -> None:
+        """Let go of the file, whatever its state."""
+
+
+class ParquetWriter:
+    """Writes Parquet, a row group per call, and the provenance into its footer."""
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(file, schema, **WRITER_OPTIONS)
+
+    def write(self, table: pa.Table) -> None:
+        """Write rows."""
+        self._writer.write_table(table)
+
+    def finish(self, provenance: str) -> None:
+        """Write the footer."""
+        self._writer.add_key_value_metadata({FOOTER_KEY: provenance})
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Close the writer; what cannot be written any more is not wanted any more."""
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        self._writer.is_open = False  # else its destructor tries again, and complains
+
+
+class TextWriter:
+    """Writes CSV or JSON lines. There is no place for the provenance."""
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema, form: Form) -> None:
+        self._file = file
+        self._form = form
+        if form is Form.CSV:
+            file.write(f"{','.join(schema.names)}\n".encode())
+
+    def write(self, table: pa.Table) -> None:
+        """Write rows."""
+        frame = pl.DataFrame(table).with_columns(pl.col("content_hash").bin.encode("hex"))
+        if self._form is Form.CSV:
+            frame.write_csv(self._file, include_header=False)
+        else:
+            frame.write_ndjson(self._file)
+
+    def finish(self, provenance: str) -> None:
+        """Do nothing."""
+
+    def abandon(self) -> None:
+        """Do nothing: the file is closed by whoever opened it."""
+
+
+def open_writer(file: BinaryIO, schema: pa.Schema, form: Form) -> Writer:
+    """Begin to write labels into an open file."""
+    return ParquetWriter(file, schema) if form is Form.PARQUET else TextWriter(file, schema, form)
+
+
+def count_rows(path: Path, form: Form) -> int:
+    """Count the rows of a file that was written, by reading it.
+
+    Raises:
+        OSError: It cannot be read.
+        pyarrow.ArrowException: It is not Parquet.
+        InputDataError: It is not the text that it should be.
+    """
+    match form:
+        case Form.PARQUET:
+            return int(pq.read_metadata(path).num_rows)
+        case Form.CSV:
+            return delimited.read_schema(path)[1]
+        case Form.JSON_LINES:
+            return sum(batch.num_rows for _, batch in jsonlines.read_batches(path, ["id"]))

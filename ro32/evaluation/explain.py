@@ -1,0 +1,160 @@
+"""Why a paper scored as it did: what its score would be without each of its words.
+
+Occlusion, word by word: a word is taken out at every place where it stands, and the paper is scored again, exactly as
+any paper is. Nothing is approximated, so what is shown is what the model does; but words that only count together show
+little when each is taken out alone.
+
+Source: the idea is that of Zeiler and Fergus, ECCV 2014, section 4, https://arxiv.org/abs/1311.2901, with words for
+patches.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.data.papers import read_parts
+from ro32.model.classifier import Classifier
+from ro32.model.text import MAX_CHARS
+from ro32.run.plan import Plan
+
+WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")
+"""What counts as one word: letters and digits, hyphens and apostrophes within."""
+SHOWN_WORDS = 8
+"""As many as one reads; JSON has all of them."""
+SHOWN_LOG_ODDS = 0.05
+"""A word that moves the log-odds by less moves no score by more than 0.0125."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordEffect:
+    """What a word did.
+
+    Attributes:
+        word: In small letters.
+        places: How often it stands in title and abstract.
+        score_without: The paper's score without it; NaN if nothing is left to score.
+        log_odds: By how much it raised the log-odds of the positive label; negative if it lowered them.
+    """
+
+    word: str
+    places: int
+    score_without: float
+    log_odds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why a paper scored as it did.
+
+    Attributes:
+        id: The paper's.
+        title: Normalized.
+        abstract: Normalized.
+        score: As `ro32-score` gives it; NaN if there is none.
+        label: Likewise; None if there is none.
+        words: By how much they moved the score, the strongest first.
+    """
+
+    id: str
+    title: str
+    abstract: str
+    score: float
+    label: str | None
+    words: tuple[WordEffect, ...]
+
+    @property
+    def strongest(self) -> tuple[WordEffect, ...]:
+        """The words that are worth showing: those without which the score is another, or is none."""
+        return tuple(effect for effect in self.words if not abs(effect.log_odds) < SHOWN_LOG_ODDS)[:SHOWN_WORDS]
+
+
+def explain(classifier: Classifier, title: str, abstract: str, *, threads: int | None = None) -> tuple[WordEffect, ...]:
+    """Score a paper without each of its words.
+
+    Args:
+        classifier: The model.
+        title: Normalized title.
+        abstract: Normalized abstract.
+        threads: Calling threads; one per available core by default.
+
+    Returns:
+        Each distinct word, the one that moves the log-odds most first; equally strong ones in their order in the text.
+    """
+    title, abstract = title[:MAX_CHARS], abstract[:MAX_CHARS]  # no more of it is scored
+    words = list(dict.fromkeys(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}")))
+    titles, abstracts = [title], [abstract]
+    for word in words:
+        titles.append(_without(word, title))
+        abstracts.append(_without(word, abstract))
+    probabilities = classifier.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
+    scores = probabilities[:, classifier.manifest.positive_index]
+    odds = _log_odds(scores)
+    effects = [
+        WordEffect(
+            word=word,
+            places=sum(match[0].lower() == word for match in WORD.finditer(f"{title}\n{abstract}")),
+            score_without=float(scores[row]),
+            log_odds=float(odds[0] - odds[row]),
+        )
+        for row, word in enumerate(words, 1)
+    ]
+    return tuple(sorted(effects, key=lambda effect: 0.0 if math.isnan(effect.log_odds) else -abs(effect.log_odds)))
+
+
+def explain_papers(classifier: Classifier, plan: Plan, papers: int, *, threads: int) -> list[Explanation]:
+    """Explain the first papers of an input.
+
+    Args:
+        classifier: The model.
+        plan: What to read.
+        papers: How many; every paper is scored as often as it has words.
+        threads: Calling threads.
+
+    Raises:
+        InputDataError: The input is damaged.
+        ReadWriteError: The disk failed.
+    """
+    rows = (
+        (str(paper_id), title, abstract)
+        for _, part in read_parts(plan.parts, plan.columns, plan.id_type)
+        for paper_id, title, abstract in zip(part.ids.to_pylist(), part.titles, part.abstracts, strict=True)
+    )
+    return [explain_paper(classifier, *row, threads=threads) for row in islice(rows, papers)]
+
+
+def explain_paper(classifier: Classifier, paper_id: str, title: str, abstract: str, *, threads: int) -> Explanation:
+    """Explain one paper.
+
+    Args:
+        classifier: The model.
+        paper_id: What the explanation is to call it.
+        title: Normalized title.
+        abstract: Normalized abstract.
+        threads: Calling threads.
+    """
+    given: dict[str, Sequence[str]] = {"titles": [title], "abstracts": [abstract]}
+    score = classifier.predict_proba(**given, threads=1)[0, classifier.manifest.positive_index]
+    return Explanation(
+        id=paper_id,
+        title=title,
+        abstract=abstract,
+        score=float(score),
+        label=classifier.predict(**given, threads=1)[0],
+        words=explain(classifier, title, abstract, threads=threads) if np.isfinite(score) else (),
+    )
+
+
+def _without(word: str, text: str) -> str:
+    """Take a word out of a text wherever it stands."""
+    return WORD.sub(lambda match: "" if match[0].lower() == word else match[0], text)
+
+
+def _log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn scores, shape (n,), into log-odds; 0 and 1 become the last float32 before them."""
+    inside = np.clip(scores, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))).astype(np.float64)
+    return np.asarray(np.log(inside) - np.log1p(-inside))

@@ -1,0 +1,253 @@
+"""The bundle: a model folder that holds all that scoring needs, every file digested.
+
+    model.onnx           the encoder and its classification head: input_ids -> logits, for one paper; older bundles take
+                         attention_mask and token_type_ids too
+    tokenizer.json       a Hugging Face fast tokenizer
+    linear.safetensors   the linear view (`ro32.model.linear`), where the bundle has one
+    curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
+    cascade.csv          what the cascade changes, where the bundle has one: by,value,papers,screened,lost,gained
+    bundle.json          what this module reads: settings, measured quality, and the digest of each other file
+    README.md            the model card, and beside it the pictures that it shows, *.png
+
+bundle.json is written in one canonical form and read only in that form, its own digest included, so that no
+byte of a bundle can change unnoticed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from ro32.errors import BundleError, UsageError
+from ro32.model.cascade import Cascade, Certificate
+from ro32.model.views import View, ViewName
+
+FORMAT_VERSION = 1
+MANIFEST = "bundle.json"
+MODEL = "model.onnx"
+TOKENIZER = "tokenizer.json"
+LINEAR = "linear.safetensors"
+CURVES = "curves.csv"
+CASCADE = "cascade.csv"
+CARD = "README.md"
+SHIPPED = "cs.RO"
+
+
+_NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view", "cascade"})
+"""Fields of a manifest that change no full score by themselves; of the views, the weights of the one that scores do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What bundle.json says.
+
+    Attributes:
+        name: What the bundle is called in reports.
+        labels: One name per logit, in the order of the model's output.
+        positive_label: The label whose probability is the score.
+        threshold: A paper gets the positive label when its score is at least this.
+        max_length: Longest token sequence the model sees, special tokens included.
+        separator: Token between title and abstract.
+        inputs: What the model takes; older bundles do not say.
+        quality: Measured figures, by measure; free-form for readers, ignored by the scorer.
+        source: Where the weights come from: digest of the checkpoint, licence, command.
+        tools: Versions of what built the bundle.
+        files: SHA-256 in hex of each other file in the folder, by name.
+        views: Ways to score a paper, by name. Without any, the score is the softmax of the encoder's logits as it is.
+        view: The one of them that scores; `threshold` is its threshold.
+        cascade: Which papers the linear view alone may decide; none where that was not certified.
+        format_version: Version of this layout.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    positive_label: str
+    threshold: float
+    max_length: int
+    separator: str
+    inputs: tuple[str, ...] = ()
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
+    view: str | None = None
+    cascade: Cascade | None = None
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise BundleError(f"format version {self.format_version} is not {FORMAT_VERSION}; update ro32")
+        if len(self.labels) < 2 or self.positive_label not in self.labels:  # noqa: PLR2004 - one label classifies nothing
+            raise BundleError(f"positive label {self.positive_label!r} is not one of the labels {self.labels}")
+        if not 0 < self.threshold < 1:
+            raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
+        if not self.views and self.view is None:
+            if self.cascade is not None:
+                raise BundleError("a cascade screens by the linear view, but the bundle has no views")
+            return
+        if self.view is None or self.view not in self.views:
+            raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
+        if len(self.labels) != 2:  # noqa: PLR2004 - log-odds are of one label against the other
+            raise BundleError(f"views tell two labels apart, found {len(self.labels)}: {self.labels}")
+        if self.threshold != self.views[self.view].threshold:
+            raise BundleError(f"threshold {self.threshold} is not that of the view {self.view!r}")
+        if LINEAR not in self.files and any(view.linear for view in self.views.values()):
+            raise BundleError(f"a view asks for the linear view, but the bundle has no {LINEAR}")
+
+    @property
+    def positive_index(self) -> int:
+        """Position of the positive label among the logits."""
+        return self.labels.index(self.positive_label)
+
+    @property
+    def negative_label(self) -> str:
+        """The label of a paper below the threshold."""
+        return next(label for label in self.labels if label != self.positive_label)
+
+    @property
+    def scoring_digest(self) -> str:
+        """SHA-256 in hex of all that a score depends on besides the text: not names, threshold or figures."""
+        body = {name: value for name, value in asdict(self).items() if name not in _NOT_SCORING}
+        body["files"] = {name: digest for name, digest in self.files.items() if name in {MODEL, TOKENIZER, LINEAR}}
+        if self.view is not None:
+            body["weights"] = self.views[self.view].weights
+        return sha256(_canonical(body))
+
+    def choose(self, view: ViewName) -> Self:
+        """Return the manifest of this bundle when it scores by another of its views.
+
+        Raises:
+            UsageError: The bundle does not have that view.
+        """
+        if view not in self.views:
+            raise UsageError(f"bundle {self.name}: it has no view '{view}'; export it with a linear view")
+        return replace(self, view=str(view), threshold=self.views[view].threshold)
+
+    def _body(self) -> dict[str, Any]:
+        """Return the fields as JSON values, without those that older bundles do not have where they say nothing."""
+        unsaid = set() if self.views else {"views", "view"}
+        unsaid |= set() if self.inputs else {"inputs"}
+        unsaid |= set() if self.cascade else {"cascade"}
+        return {name: value for name, value in asdict(self).items() if name not in unsaid}
+
+    def to_bytes(self) -> bytes:
+        """Serialize in the one canonical form, own digest included."""
+        body = self._body()
+        body["digest"] = sha256(_canonical(body))
+        return _canonical(body)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the canonical form.
+
+        Raises:
+            BundleError: `data` is not the canonical form of a manifest, or its digest does not match.
+        """
+        try:
+            body = json.loads(data)
+            body.pop("digest")
+            views = {name: View(**view) for name, view in body.pop("views", {}).items()}
+            lists = {name: tuple(body.get(name, ())) for name in ("labels", "inputs")}
+            manifest = cls(**body | lists | {"views": views, "cascade": _cascade(body.get("cascade"))})
+        except BundleError as error:
+            raise BundleError(f"{MANIFEST}: {error}; or it was altered: install the bundle again") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{MANIFEST} is not a bundle manifest ({error}); install the bundle again") from error
+        if manifest.to_bytes() != data:
+            raise BundleError(f"{MANIFEST} was altered: its digest does not match; install the bundle again")
+        return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A loaded and verified bundle.
+
+    Attributes:
+        manifest: What bundle.json says.
+        digest: SHA-256 in hex of bundle.json, which covers every file: the identity of the model.
+        model: The ONNX graph, the very bytes that were verified.
+        tokenizer: The tokenizer's JSON, likewise.
+        linear: The linear view, serialized, likewise; none where the bundle has none.
+        curves: What each threshold is worth, as CSV, likewise.
+    """
+
+    manifest: Manifest
+    digest: str
+    model: bytes
+    tokenizer: bytes
+    linear: bytes | None = None
+    curves: bytes | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a bundle and check every file's digest over the bytes that are then used.
+
+        Raises:
+            BundleError: The folder is no bundle, or a file is missing or altered.
+        """
+        raw = _read(folder, MANIFEST)
+        try:
+            manifest = Manifest.from_bytes(raw)
+        except BundleError as error:
+            raise BundleError(f"bundle {folder}: {error}") from error
+        contents = {}
+        for name, digest in manifest.files.items():
+            contents[name] = _read(folder, name)
+            if sha256(contents[name]) != digest:
+                raise BundleError(
+                    f"bundle {folder}: {name} was altered: expected SHA-256 {digest[:12]}…, "
+                    f"found {sha256(contents[name])[:12]}…; install the bundle again"
+                )
+        for name in (MODEL, TOKENIZER):
+            if name not in contents:
+                raise BundleError(f"bundle {folder}: {MANIFEST} lists no {name}; export the bundle again")
+        return cls(
+            manifest=manifest,
+            digest=sha256(raw),
+            model=contents[MODEL],
+            tokenizer=contents[TOKENIZER],
+            linear=contents.get(LINEAR),
+            curves=contents.get(CURVES),
+        )
+
+    @classmethod
+    def shipped(cls) -> Self:
+        """Load the bundle that comes with the package.
+
+        Raises:
+            BundleError: The installation is incomplete or was altered.
+        """
+        return cls.load(shipped_folder())
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the bundle that comes with the package."""
+    return Path(__file__).parents[1] / "shipped"
+
+
+def _cascade(told: Mapping[str, Any] | None) -> Cascade | None:
+    return None if told is None else Cascade(**{**told, "certificate": Certificate(**told["certificate"])})
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _canonical(body: Mapping[str, Any]) -> bytes:
+    return (json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _read(folder: Path, name: str) -> bytes:
+    if Path(name).name != name:
+        raise BundleError(f"bundle {folder}: {MANIFEST} names {name!r}, which is not a plain file name")
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"bundle {folder}: cannot read {name} ({error.strerror}); name a bundle folder with --bundle, "
+            "or an installed one: ro32-bundle list"
+        ) from error

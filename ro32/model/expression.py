@@ -1,0 +1,43 @@
+"""A Polars expression that scores papers, for frames that are in memory or on their way through a lazy query."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import polars as pl
+
+from ro32.model.classifier import Classifier
+from ro32.model.text import normalize
+
+
+def score(
+    title: str | pl.Expr = "title",
+    abstract: str | pl.Expr = "abstract",
+    *,
+    classifier: Classifier | None = None,
+    threads: int | None = None,
+) -> pl.Expr:
+    """Return an expression that gives each paper the probability of the positive label.
+
+    Args:
+        title: Column of the titles, or an expression of strings.
+        abstract: Column of the abstracts, or an expression of strings.
+        classifier: The model; the bundle that comes with ro32 by default, loaded once.
+        threads: Calling threads; one per available core by default.
+
+    Returns:
+        Float32, named "score": the bits that `ro32-score` writes, and null where that writes null.
+    """
+
+    def score_batch(columns: Sequence[pl.Series]) -> pl.Series:
+        model = classifier or _shipped()
+        titles, abstracts = (column.to_list() for column in columns)
+        probabilities = model.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
+        return pl.Series("score", probabilities[:, model.manifest.positive_index], nan_to_null=True)
+
+    columns = [normalize(pl.col(column) if isinstance(column, str) else column) for column in (title, abstract)]
+    return pl.map_batches(columns, score_batch, return_dtype=pl.Float32, is_elementwise=True).alias("score")
+
+
+@cache
+def _shipped() -> Classifier:
+    return Classifier.load()

@@ -1,0 +1,117 @@
+"""The folder of installed bundles: each a subfolder, complete and verified, under its own name."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ro32.errors import BundleError, OutputError, UsageError, nearest
+from ro32.model.bundle import MANIFEST, SHIPPED, Bundle, Manifest, sha256, shipped_folder
+from ro32.model.publish import publish
+
+_NAME = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A bundle at hand, as far as its manifest tells: its other files were not read.
+
+    Attributes:
+        name: What `ro32-score --bundle` calls it; of the one that comes with ro32, the category.
+        folder: Where it is.
+        digest: SHA-256 in hex of its manifest; the identity of the model.
+        manifest: What that says.
+        size_bytes: Of all its files.
+    """
+
+    name: str
+    folder: Path
+    digest: str
+    manifest: Manifest
+    size_bytes: int
+
+
+def look_at(folder: Path, name: str | None = None) -> Installed:
+    """Read the manifest of a bundle folder.
+
+    Raises:
+        BundleError: It has none.
+    """
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        sizes = [file.stat().st_size for file in folder.iterdir() if file.is_file()]
+        manifest = Manifest.from_bytes(raw)
+    except OSError as error:
+        raise BundleError(f"bundle {folder}: cannot be read ({error.strerror}); name a bundle folder") from error
+    except BundleError as error:
+        raise BundleError(f"bundle {folder}: {error}") from error
+    return Installed(
+        name=name or folder.name, folder=folder, digest=sha256(raw), manifest=manifest, size_bytes=sum(sizes)
+    )
+
+
+def list_bundles(store: Path) -> list[Installed]:
+    """List the bundle that comes with ro32, then those in a store by name; what is no bundle is passed over."""
+    found = [look_at(shipped_folder(), SHIPPED)]
+    folders = sorted(store.iterdir()) if store.is_dir() else []
+    return found + [look_at(path) for path in folders if (path / MANIFEST).is_file() and not path.name.startswith(".")]
+
+
+def find(bundle: Path | None, store: Path) -> Path:
+    """Return the folder that somebody means by a bundle.
+
+    Args:
+        bundle: A folder, or else the name of a bundle in the store or of the one that comes with ro32, which None
+            means too.
+        store: The folder of installed bundles.
+
+    Raises:
+        BundleError: It is a name, and no bundle has it.
+    """
+    if bundle is None:
+        return shipped_folder()
+    with suppress(OSError):  # what cannot be looked at is told when it is read
+        if not bundle.exists() and bundle.name == str(bundle):
+            for path in (store / bundle, shipped_folder()):
+                if path.is_dir() and path.name == bundle.name:
+                    return path
+            names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
+            raise BundleError(
+                f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "
+                "ro32-bundle list tells which there are"
+            )
+    return bundle
+
+
+def install(
+    files: Mapping[str, bytes], store: Path, *, name: str | None, digest: str | None, overwrite: bool
+) -> tuple[Path, Bundle]:
+    """Make a bundle appear in a store, whole and verified, or not at all.
+
+    Args:
+        files: Content by name, the manifest among them.
+        store: The folder of installed bundles; created if need be.
+        name: What it is to be called; as its manifest calls it by default.
+        digest: SHA-256 in hex that its manifest must have; any by default.
+        overwrite: Replace a bundle of that name.
+
+    Returns:
+        Its folder, and the bundle as it was read back.
+
+    Raises:
+        UsageError: The name is no name of a folder.
+        BundleError: It is another bundle than was asked for, or its files are not those that its manifest lists.
+        OutputError: A bundle of that name is there, or the store cannot be written to.
+    """
+    raw = files[MANIFEST]
+    if digest is not None and sha256(raw) != digest.lower():
+        raise BundleError(f"expected the bundle {digest}, found {sha256(raw)}; it is another one, or was altered")
+    name = name or Manifest.from_bytes(raw).name
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be the name of a folder; choose one of letters, digits, '.', '-' and '_'")
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{store}: cannot be created: {error.strerror}; name another folder with --store") from error
+    return store / name, publish(store / name, files, overwrite=overwrite)

@@ -1,0 +1,98 @@
+"""Folders that are complete, or not there at all: bundles above all."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from ro32.errors import OutputError
+from ro32.model.bundle import MANIFEST, Bundle
+from ro32.storage.durable import sync_folder
+
+Found = TypeVar("Found")
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse early what `publish` would have to refuse in the end.
+
+    Raises:
+        OutputError: The target is there and may not be replaced, or its parent folder is not there.
+    """
+    if not target.parent.is_dir():
+        raise OutputError(f"{target}: the folder {target.parent} does not exist; create it")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: the folder {target.parent} is not writable; name another place")
+    if not (target.exists() or target.is_symlink()):
+        return
+    if not overwrite:
+        raise OutputError(f"{target}: is already there; name another folder, or replace it with --overwrite")
+    if target.is_symlink() or not (target / MANIFEST).is_file():
+        raise OutputError(f"{target}: is no bundle folder, so --overwrite leaves it alone; name another folder")
+
+
+def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bundle:
+    """Write a bundle beside its target, read it back, and move it into place by one rename.
+
+    Args:
+        target: The folder to appear.
+        files: Content by name, the manifest included.
+        overwrite: Replace a bundle that is there. It is moved aside first, and back if the new one cannot take its
+            place; only between these two renames is there no bundle.
+
+    Returns:
+        The bundle as it was read back.
+
+    Raises:
+        OutputError: The target is there and may not be replaced, or it cannot be written.
+        BundleError: What was read back is no bundle.
+    """
+    check_target(target, overwrite=overwrite)
+    return appear(target, files, check=Bundle.load)
+
+
+def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], Found]) -> Found:
+    """Write a folder beside its target, check it there, and move it into place, aside what is there.
+
+    Args:
+        target: The folder to appear.
+        files: Content by path within it.
+        check: Reads what was written, and raises what it finds wrong.
+
+    Returns:
+        What `check` did.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    aside = target.with_name(f".{target.name}.{os.getpid()}.old")
+    try:
+        beside.mkdir()
+        for name, content in files.items():
+            _write(beside / name, content)
+        found = check(beside)
+        sync_folder(beside)
+        if target.exists():
+            target.rename(aside)
+        try:
+            beside.rename(target)
+        except OSError:
+            if aside.exists():
+                aside.rename(target)
+            raise
+        sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror}; nothing was published") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+    return found
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,216 @@
+"""Requests to an object store: bounded in time, tried again where that may help, and interruptible.
+
+Requests run on an event loop in a thread of its own, so that the thread that waits for one can take a signal meanwhile.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ro32.errors import InputDataError, ReadWriteError, Ro32Error, UsageError
+from ro32.storage.urls import WEB, ObjectUrl, redact
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+T = TypeVar("T")
+
+TRIES = 6
+"""Of one request."""
+FIRST_PAUSE_S = 0.2
+"""Before the second try; each further pause is about twice as long."""
+LONGEST_PAUSE_S = 10.0
+TIMEOUT_S = 30.0
+"""Of one try, besides the time that an upload takes."""
+_NEVER_S = 86_400.0
+"""What the library is told; it is `TIMEOUT_S` that counts."""
+_STATUS = re.compile(r"status code: (\d{3})")
+_XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
+"""How Amazon and what speaks its protocol say what is wrong."""
+_LISTED_BAD_NAME = "object with invalid path"
+"""What the library says, of a whole list, where one name in it is none to it."""
+_BAD_NAMES = "no part of a name between slashes may be empty, '.' or '..', or hold control characters"
+_TRANSIENT_4XX = {408, 409, 425, 429}
+"""Timeout, a conflict of two writes at once, too early, too many requests."""
+
+_log = logging.getLogger("ro32.storage")
+
+
+class UnreachableError(ReadWriteError):
+    """A store gave no answer of use, several times."""
+
+
+class ConflictError(Exception):
+    """A condition of a request does not hold: the object is there, is not there, or is another one."""
+
+
+class ShortAnswerError(Exception):
+    """An answer had fewer bytes than were asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """How stores are asked.
+
+    Attributes:
+        endpoint_url: Where s3:// names are looked for; by default where AWS_ENDPOINT_URL says, and else at Amazon.
+        allow_http: Whether web addresses may be read.
+    """
+
+    endpoint_url: str | None = None
+    allow_http: bool = False
+
+    def __post_init__(self) -> None:
+        if self.endpoint_url is None:
+            return
+        url = ObjectUrl.parse(self.endpoint_url)
+        if url.scheme not in WEB or "@" in url.host or url.query:
+            raise UsageError(f"expected an endpoint such as https://minio.example.org:9000, found {url}")
+
+
+def open_client(url: ObjectUrl, settings: StoreSettings) -> "ObjectStore":
+    """Return the library's client of a bucket, container or web host; the same one each time.
+
+    Raises:
+        UsageError: The package that asks stores is not installed, or web addresses are not allowed.
+    """
+    if url.scheme in WEB and not settings.allow_http:
+        raise UsageError(f"{url}: web addresses are read only with --allow-http; take it if you trust the server")
+    if find_spec("obstore") is None:
+        raise UsageError(f"{url}: stores are asked by obstore; run: pip install 'ro32[cloud]'")
+    endpoint = settings.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return _client(url.scheme, url.host, url.query, endpoint if url.scheme == "s3" else None)
+
+
+@cache
+def _client(scheme: str, host: str, query: str, endpoint: str | None) -> "ObjectStore":
+    # Imported here: no run over local files needs it, and a scoring host does without.
+    from obstore.exceptions import BaseError  # noqa: PLC0415
+    from obstore.store import HTTPStore, S3Store, from_url  # noqa: PLC0415
+
+    never = timedelta(seconds=_NEVER_S)
+    options: Any = {"timeout": never, "read_timeout": never, "connect_timeout": timedelta(seconds=5)}
+    once: Any = {"max_retries": 0}  # tried again here, where it can be logged and interrupted
+    try:
+        if scheme in WEB:
+            base = f"{scheme}://{host}/{'?' if query else ''}{query}"
+            return HTTPStore(base, client_options=options | {"allow_http": scheme == "http"}, retry_config=once)
+        if scheme != "s3":
+            return from_url(f"{scheme}://{host}", client_options=options, retry_config=once)
+        return S3Store(
+            host,
+            config={"endpoint": endpoint} if endpoint else {},
+            client_options=options | {"allow_http": (endpoint or "").startswith("http://")},
+            retry_config=once,
+            credential_provider=_profile(),
+        )
+    except (BaseError, ValueError) as error:
+        raise UsageError(f"{scheme}://{redact(host)}: cannot be asked: {_first_line(error)}") from error
+
+
+def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
+    """Return what reads the profiles of the AWS command line, where there are some and boto3 is there to read them."""
+    folder = Path.home() / ".aws"
+    told = "AWS_PROFILE" in os.environ or any((folder / name).exists() for name in ("credentials", "config"))
+    if "AWS_ACCESS_KEY_ID" in os.environ or not told or find_spec("boto3") is None:
+        return None
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - needs boto3
+
+    return Boto3CredentialProvider()
+
+
+def ask(
+    what: str, request: Callable[[], Awaitable[T]], *, refused: type[Ro32Error], timeout_s: float | None = None
+) -> T:
+    """Carry out a request.
+
+    Args:
+        what: The object, as it is shown.
+        request: Makes the request anew for each try.
+        refused: What to raise when the store does not allow it, or does not understand it.
+        timeout_s: Of one try; `TIMEOUT_S` by default.
+
+    Raises:
+        UsageError: The object's name is none that the library asks for.
+        InputDataError: A list of objects holds such a name.
+        FileNotFoundError: There is no such object or bucket.
+        ConflictError: A condition of the request does not hold.
+        UnreachableError: No try got an answer of use.
+    """
+    from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError  # noqa: PLC0415
+
+    async def bounded() -> T:
+        return await asyncio.wait_for(request(), TIMEOUT_S if timeout_s is None else timeout_s)
+
+    pause = FIRST_PAUSE_S
+    for tried in range(1, TRIES + 1):
+        running = asyncio.run_coroutine_threadsafe(bounded(), _loop())
+        try:
+            return running.result()
+        except (AlreadyExistsError, NotModifiedError, PreconditionError) as error:
+            raise ConflictError(_first_line(error)) from error
+        except ValueError as error:  # raised before anything is sent
+            raise UsageError(f"{what}: cannot be asked for: {_first_line(error)}; {_BAD_NAMES}; rename it") from error
+        except (BaseError, TimeoutError, ShortAnswerError) as error:
+            reason = _first_line(error)
+            if _LISTED_BAD_NAME in reason:
+                raise InputDataError(
+                    f"{what}: cannot be listed: {reason}; {_BAD_NAMES}; rename or remove that object, or name the "
+                    "others, or folders that do not hold it, one by one"
+                ) from error
+            if not _is_transient(error):
+                raise refused(f"{what}: the store refuses it: {reason}; check name and credentials") from error
+            if tried == TRIES:
+                raise UnreachableError(f"{what}: the store failed {tried} times, the last time: {reason}") from error
+            seconds = min(pause, LONGEST_PAUSE_S) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries, no secret
+            _log.info("%s: %s; try %d of %d in %.1f s", what, reason, tried + 1, TRIES, seconds)
+            time.sleep(seconds)
+            pause *= 2
+        finally:
+            running.cancel()  # where a signal ended the waiting
+    raise AssertionError  # the last try returns or raises
+
+
+def _is_transient(error: Exception) -> bool:
+    from obstore.exceptions import GenericError  # noqa: PLC0415
+
+    if not isinstance(error, GenericError):
+        return isinstance(error, TimeoutError | ShortAnswerError)
+    status = _STATUS.search(str(error))
+    return status is None or int(status[1]) >= 500 or int(status[1]) in _TRANSIENT_4XX  # noqa: PLR2004 - a class of codes
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error says, without what it may hold of a URL, and without the library's own debugging output."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    text = str(error).strip()
+    told = _XML.search(text)
+    line = text.partition("\n")[0] if told is None else f"{text[: told.start()]}{told['code']}"
+    printable = "".join(letter if letter.isprintable() else "?" for letter in line)  # names may hold anything
+    return redact(printable) or type(error).__name__
+
+
+_starting = threading.Lock()
+_running: asyncio.AbstractEventLoop | None = None
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop, whose thread starts when it is first needed."""
+    global _running  # noqa: PLW0603 - one for the process, as its threads are
+    with _starting:
+        if _running is None:
+            _running = asyncio.new_event_loop()
+            threading.Thread(target=_running.run_forever, name="ro32-remote", daemon=True).start()
+        return _running

@@ -1,0 +1,51 @@
+"""Files on a disk and objects in a store: the few things that are asked of both."""
+
+import io
+from pathlib import Path
+
+from ro32.storage.object_target import ObjectTarget
+from ro32.storage.objects import StoredObject
+
+InputFile = Path | StoredObject
+"""Both have a name and a suffix, open for reading, and are shown by `str`."""
+
+Target = Path | ObjectTarget
+"""Where labels are to appear; both have a name and a suffix, and are shown by `str`."""
+
+Identity = tuple[int | str, int | str, int, int]
+"""Two marks of the file itself, size in bytes and time of modification in ns."""
+
+
+def identity_of(file: InputFile) -> Identity:
+    """Return what tells a file from what may come in its place.
+
+    Device, inode, size and time of a file as it is now; the store's two marks, size and time of an object as it was
+    when it was found, since nothing else of it is ever read.
+
+    Raises:
+        OSError: The file is not there, or cannot be looked at.
+    """
+    if isinstance(file, Path):
+        status = file.stat()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    version = file.version
+    return version.e_tag or "", version.generation or "", version.size, version.modified_ns
+
+
+def size_of(file: InputFile) -> int:
+    """Return a file's bytes.
+
+    Raises:
+        OSError: The file is not there, or cannot be looked at.
+    """
+    return file.stat().st_size if isinstance(file, Path) else file.version.size
+
+
+def for_arrow(file: InputFile) -> Path | io.RawIOBase:
+    """Return what pyarrow reads of a Parquet file: the ranges that it needs, and no other."""
+    return file if isinstance(file, Path) else file.ranges()
+
+
+def full_name(file: InputFile) -> str:
+    """Return a file's path with links resolved, or an object's URL."""
+    return str(file.resolve() if isinstance(file, Path) else file)

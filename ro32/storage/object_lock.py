@@ -1,0 +1,177 @@
+"""One run at a time for each target in a store: an object that its holder renews, and that else runs out.
+
+No store has locks. So this one keeps two runs from doing the same work; that neither destroys what the other published
+is the condition's doing under which labels are written.
+"""
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ro32.errors import Ro32Error, TryAgainError
+from ro32.storage.client import ConflictError
+from ro32.storage.object_target import ObjectTarget
+from ro32.storage.store import Version
+
+LEASE_S = 180.0
+"""How long a lock is good after it was renewed. The clocks of hosts may differ by less than this minus `RENEW_S`."""
+RENEW_S = 45.0
+_HASTE_S = 1.0
+"""How long the end of a run waits for its lock to be removed: a signal may have ended it."""
+
+_held: set[str] = set()
+"""Tokens of the locks that this process holds. One that it let go of, and could not remove, is not among them."""
+
+
+@contextmanager
+def only_run(target: ObjectTarget) -> Iterator[None]:
+    """Hold the lock of a target.
+
+    Raises:
+        TryAgainError: Another run holds it, which is named; or labels were published since the target was looked at.
+        OutputError: The store does not allow to write there.
+        UnreachableError: The store failed.
+    """
+    lock = _Lock(target)
+    lock.acquire()
+    renewing = threading.Thread(target=lock.keep, name="ro32-lock", daemon=True)
+    renewing.start()
+    try:
+        target.check_unchanged()
+        yield
+    finally:
+        lock.release()
+
+
+def holder(target: ObjectTarget) -> str | None:
+    """Tell in words which run is writing a target; None where none is.
+
+    Raises:
+        InputMissingError: The lock may not be looked at.
+        UnreachableError: The store failed.
+    """
+    _, told = _Lock(target).look()
+    return _words(told) if told is not None and _is_alive(told) else None
+
+
+class _Lock:
+    """The lock object of a target.
+
+    Args:
+        target: The labels.
+    """
+
+    def __init__(self, target: ObjectTarget) -> None:
+        self._target, self._store = target, target.store
+        self._key = target.beside(f".{target.name}.lock")
+        self._version: Version | None = None
+        self._over = threading.Event()
+        self._renewing = threading.Lock()
+        self._told = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "kernel": _kernel(),
+            "process_start": _process_start(os.getpid()),
+            "token": secrets.token_hex(8),
+        }
+
+    def acquire(self) -> None:
+        """Take the lock, or that of a run that is dead."""
+        found, told = self.look()
+        if told is not None and _is_alive(told):
+            raise TryAgainError(f"{self._target}: {_words(told)} is writing it; wait for its end")
+        try:
+            self._version = self._store.write(self._key, self._content(), over=found)
+            _held.add(str(self._told["token"]))
+        except ConflictError as error:
+            _, told = self.look()
+            raise TryAgainError(f"{self._target}: {_words(told or {})} is writing it; wait for its end") from error
+
+    def look(self) -> tuple[Version | None, dict[str, Any] | None]:
+        """Return the lock's present version and what it says; None and None where there is none."""
+        version = self._store.look(self._key)
+        if version is None:
+            return None, None
+        try:
+            told = json.loads(self._store.read(self._key, version, 0, version.size)) if version.size else {}
+        except TryAgainError:  # renewed or removed this moment
+            return version, {"expires": time.time() + 1}
+        except ValueError:
+            told = {}
+        return version, told if isinstance(told, dict) else {}
+
+    def keep(self) -> None:
+        """Renew the lock until it is released, or another run has taken it."""
+        while not self._over.wait(RENEW_S):
+            with self._renewing:
+                if self._over.is_set():
+                    return
+                try:
+                    self._version = self._store.write(self._key, self._content(), over=self._version)
+                except ConflictError:
+                    return
+                except Ro32Error:  # the next time, perhaps; else it runs out
+                    continue
+
+    def release(self) -> None:
+        """Remove the lock, if that can be done at once; else it runs out."""
+        self._over.set()
+        _held.discard(str(self._told["token"]))
+        removing = threading.Thread(target=self._remove, name="ro32-unlock", daemon=True)
+        removing.start()
+        removing.join(_HASTE_S)
+
+    def _remove(self) -> None:
+        with self._renewing, suppress(Ro32Error):
+            _, told = self.look()
+            if told is not None and told.get("token") == self._told["token"]:
+                self._store.remove([self._key])
+
+    def _content(self) -> bytes:
+        return json.dumps(self._told | {"expires": time.time() + LEASE_S}).encode()
+
+
+def _is_alive(told: dict[str, Any]) -> bool:
+    """Tell whether the run that signed a lock may still be at work."""
+    try:
+        if float(told["expires"]) <= time.time():
+            return False
+        if told.get("kernel") is None or told["kernel"] != _kernel():
+            return True
+        same = _process_start(int(told["pid"])) == told["process_start"]
+        return same and (told["pid"] != os.getpid() or told["token"] in _held)
+    except (KeyError, TypeError, ValueError):  # no lock of ours
+        return False
+
+
+def _words(told: dict[str, Any]) -> str:
+    try:
+        return f"process {told['pid']} on {told['host']}, started {told['since']},"
+    except KeyError:
+        return "another run"
+
+
+def _kernel() -> str | None:
+    """Return what two processes have in common that can look at each other's numbers; None where that is not known."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
+
+
+def _process_start(pid: int) -> str | None:
+    """Return when a process began, in ticks since the kernel did; None where there is none of that number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None

@@ -1,0 +1,147 @@
+"""Labels in a store: where they are to appear, and how: whole, by one request under a condition, or not at all."""
+
+import mmap
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from ro32.errors import OutputError, ReadWriteError, TryAgainError, UsageError
+from ro32.storage.client import ConflictError, StoreSettings
+from ro32.storage.objects import StoredObject
+from ro32.storage.store import Store, Version
+from ro32.storage.urls import WEB, ObjectUrl
+
+MOST_BYTES = 5 << 30
+"""Of one object that is written in one request, which alone can have a condition.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectTarget:
+    """A labels file, or another one that a run writes, in a store.
+
+    Attributes:
+        store: Where it is to be.
+        key: Its name there.
+        before: What stands there now, and is to be replaced; None where nothing does.
+    """
+
+    store: Store
+    key: str
+    before: Version | None
+
+    @classmethod
+    def of(cls, url: ObjectUrl, settings: StoreSettings) -> "ObjectTarget":
+        """Look at what a URL names.
+
+        Raises:
+            UsageError: Nothing can be written there, or the package that asks stores is missing.
+            OutputError: It is no name of an object.
+            InputMissingError: It may not be looked at.
+            UnreachableError: The store failed.
+        """
+        check_writable(url)
+        if url.is_folder:
+            raise OutputError(f"{url} is a folder; name an object in it")
+        store = Store.of(url, settings)
+        return cls(store=store, key=url.key, before=store.look(url.key))
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return PurePosixPath(self.key).name
+
+    @property
+    def suffix(self) -> str:
+        """What the name ends in, as of a path."""
+        return PurePosixPath(self.key).suffix
+
+    @property
+    def labels_before(self) -> StoredObject | None:
+        """The labels that stand there now."""
+        return None if self.before is None else StoredObject(store=self.store, key=self.key, version=self.before)
+
+    def beside(self, name: str) -> str:
+        """Return the key of another object in the same folder."""
+        return str(PurePosixPath(self.key).with_name(name))
+
+    def check_unchanged(self) -> None:
+        """Check that what stands there is still what was seen.
+
+        Raises:
+            TryAgainError: It is not.
+            InputMissingError: It may not be looked at any more.
+            UnreachableError: The store failed.
+        """
+        now = self.store.look(self.key)
+        if (now is None) != (self.before is None) or (now and self.before and not now.same_content(self.before)):
+            raise self.taken()
+
+    def taken(self) -> TryAgainError:
+        """Return what to raise where another run was faster."""
+        return TryAgainError(f"{self}: somebody else wrote it meanwhile, and theirs stays; run again")
+
+    def __str__(self) -> str:
+        return self.store.show(self.key)
+
+
+def check_writable(url: ObjectUrl) -> None:
+    """Refuse a URL of what is only ever read.
+
+    Raises:
+        UsageError: It is a web address.
+    """
+    if url.scheme in WEB:
+        raise UsageError(f"{url}: labels are written to files, s3://, gs:// and az:// alone; name one of these")
+
+
+def create_spool(target: ObjectTarget) -> tuple[Path, BinaryIO]:
+    """Open a new local file for labels that are to be uploaded when they are complete.
+
+    Returns:
+        Its path and the file, open for writing.
+
+    Raises:
+        OSError: The disk of temporary files is full or failed.
+    """
+    descriptor, path = tempfile.mkstemp(prefix="ro32-", suffix=f"-{target.name}")
+    return Path(path), os.fdopen(descriptor, "wb")
+
+
+def upload(temporary: Path, file: BinaryIO, target: ObjectTarget) -> None:
+    """Make a complete local file appear in the store, in the place of what was seen there and of nothing else.
+
+    Args:
+        temporary: The file's path.
+        file: The same file, open; closed by this.
+        target: Where to.
+
+    Raises:
+        OSError: The disk failed.
+        TryAgainError: Something else stands there by now; it stays.
+        OutputError: The file is too large, or may not be written.
+        ReadWriteError: The store failed; it has what it had, as far as it can be asked.
+    """
+    file.close()
+    size = temporary.stat().st_size
+    if size > MOST_BYTES:
+        raise OutputError(
+            f"{target}: {size:,} bytes of labels are more than the {MOST_BYTES:,} that a store takes at once; "
+            "nothing was published; score the files of the input apart"
+        )
+    with temporary.open("rb") as complete:
+        data = mmap.mmap(complete.fileno(), 0, access=mmap.ACCESS_READ)  # freed with its last user, who may be a thread
+    try:
+        written = target.store.write(target.key, data, over=target.before)
+    except ConflictError as error:
+        raise target.taken() from error
+    now = target.store.look(target.key)
+    if now is None or not now.same_content(written):
+        raise ReadWriteError(
+            f"{target}: {size:,} bytes were written, but something else is there by now: it was replaced, or the store "
+            "is at fault; run again"
+        )

@@ -1,0 +1,169 @@
+"""An object at one version in the place of an input file: found, read by ranges of bytes, and looked at again."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from ro32.errors import InputMissingError
+from ro32.storage.client import StoreSettings
+from ro32.storage.store import Store, Version
+from ro32.storage.urls import WEB, ObjectUrl
+
+_HEAD_BYTES = 64 << 10
+_READ_AHEAD_BYTES = 8 << 20
+"""The most that is read at once ahead of what is asked for, by what reads from end to end."""
+_MAGIC = frozenset("*?[")
+HIDDEN = (".", "_")
+"""How names begin that are not part of a dump, as in folders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """One version of an object.
+
+    Attributes:
+        store: Where it is.
+        key: Its name there.
+        version: What it was when it was found. Every read is of this version or fails.
+    """
+
+    store: Store
+    key: str
+    version: Version
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """What the name ends in, as of a path."""
+        return PurePosixPath(self.key).suffix
+
+    def __str__(self) -> str:
+        return self.store.show(self.key)
+
+    def open(self, _mode: str = "rb") -> BinaryIO:
+        """Open it for reading from end to end: what is read ahead grows as a file system's does."""
+        return io.BufferedReader(_Reader(self, read_ahead=True), _HEAD_BYTES)
+
+    def ranges(self) -> io.RawIOBase:
+        """Open it for reading here and there: exactly the bytes that are asked for."""
+        return _Reader(self, read_ahead=False)
+
+    def is_unchanged(self) -> bool:
+        """Tell whether the store still holds this version.
+
+        Raises:
+            InputMissingError: It may not be looked at any more.
+            UnreachableError: The store failed.
+        """
+        now = self.store.look(self.key)
+        return now is not None and now.same_content(self.version)
+
+
+class _Reader(io.RawIOBase):
+    """Reads an object by ranges."""
+
+    def __init__(self, source: StoredObject, *, read_ahead: bool) -> None:
+        self._source = source
+        self._at = 0
+        self._window = _HEAD_BYTES if read_ahead else 0
+        self._ahead, self._ahead_at = b"", 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.version.size}[whence]
+        self._at = start + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override] # any buffer
+        data = self._take(len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _take(self, size: int) -> bytes:
+        """Return at most so many bytes from where the reader is, and none only at the end."""
+        end = min(self._at + size, self._source.version.size)
+        if end <= self._at:
+            return b""
+        if not self._window:
+            return self._fetch(self._at, end)
+        if not self._ahead_at <= self._at < self._ahead_at + len(self._ahead):
+            until = min(self._at + max(size, self._window), self._source.version.size)
+            self._ahead, self._ahead_at = self._fetch(self._at, until), self._at
+            self._window = min(2 * self._window, _READ_AHEAD_BYTES)
+        start = self._at - self._ahead_at
+        return self._ahead[start : start + size]
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        source = self._source
+        return source.store.read(source.key, source.version, start, end)
+
+
+def find_objects(urls: Iterable[str | ObjectUrl], settings: StoreSettings) -> list[StoredObject]:
+    """Resolve URLs to objects: each is one, a folder (its *.parquet objects, at any depth) or a pattern.
+
+    Returns:
+        Distinct objects, sorted by name as paths are.
+
+    Raises:
+        UsageError: A URL is none, the package for stores is missing, or web addresses are not allowed.
+        InputMissingError: A URL names nothing, or may not be looked at.
+        UnreachableError: The store failed.
+    """
+    found: dict[str, StoredObject] = {}
+    for given in urls:
+        url = ObjectUrl.parse(given) if isinstance(given, str) else given
+        store = Store.of(url, settings)
+        objects = _objects_of(store, url.key)
+        if not objects:
+            raise InputMissingError(f"{url}: no such object, and none below it or of that pattern; check the name")
+        found.update({f"{store.root.query}{item}": item for item in objects})
+    return sorted(found.values(), key=lambda item: str(item).split("/"))
+
+
+def _objects_of(store: Store, key: str) -> list[StoredObject]:
+    if key and not key.endswith("/"):
+        version = store.look(key)
+        if version is not None:  # also an object whose name looks like a pattern
+            return [StoredObject(store=store, key=key, version=version)]
+        if store.root.scheme in WEB:
+            return []
+    if _MAGIC & set(key):
+        fixed = key[: min(key.index(letter) for letter in _MAGIC & set(key))]
+        pattern = key.split("/")
+        listed = [item for item in store.list(fixed) if _matches(item[0].split("/"), pattern)]
+    else:
+        folder = f"{key.removesuffix('/')}/" if key else ""
+        listed = [
+            (found, version)
+            for found, version in store.list(folder)
+            if found.endswith(".parquet")
+            and not any(part.startswith(HIDDEN) for part in found.removeprefix(folder).split("/"))
+        ]
+    return [StoredObject(store=store, key=found, version=version) for found, version in listed]
+
+
+def _matches(parts: list[str], pattern: list[str]) -> bool:
+    """Tell whether a key, cut at its slashes, matches a pattern as a path would: `**` stands for any folders."""
+    if not pattern or not parts:
+        return not parts and pattern in ([], ["**"])
+    first, rest = pattern[0], pattern[1:]
+    hidden = parts[0].startswith(".") and not first.startswith(".")
+    if first == "**":
+        return _matches(parts, rest) or (not hidden and _matches(parts[1:], pattern))
+    return not hidden and fnmatchcase(parts[0], first) and _matches(parts[1:], rest)

@@ -1,0 +1,260 @@
+"""A store: what a run asks of a bucket, a container or a web host."""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ro32.errors import InputMissingError, OutputError, TryAgainError, UsageError
+from ro32.storage.client import (
+    TIMEOUT_S,
+    ConflictError,
+    ShortAnswerError,
+    StoreSettings,
+    UnreachableError,
+    ask,
+    open_client,
+)
+from ro32.storage.urls import WEB, ObjectUrl
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+    from obstore import GetOptions, ObjectMeta, PutResult
+    from obstore.store import ObjectStore
+
+UPLOAD_BYTES_PER_S = 1 << 20
+"""A try of an upload may take the time that it takes at this rate."""
+MARK = "ro32_write"
+"""Metadata of what is written: tells the writer whether an answer that was lost had been a yes."""
+_SMALL_BYTES = 64 << 10
+"""Heads and footers, which are read several times and are kept; 16 MB of them at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """What tells one content of an object from another.
+
+    Attributes:
+        e_tag: The store's digest or counter; None where a web server gives none.
+        generation: A second one, of stores that have it.
+        size: Bytes.
+        modified_ns: Time of modification, in ns since 1970; whole seconds, since not every request tells more.
+    """
+
+    e_tag: str | None
+    generation: str | None
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, told: "ObjectMeta") -> "Version":
+        """Take over what the library tells."""
+        modified_ns = int(told["last_modified"].timestamp()) * 1_000_000_000
+        return cls(e_tag=told["e_tag"], generation=told["version"], size=told["size"], modified_ns=modified_ns)
+
+    @property
+    def condition(self) -> "GetOptions":
+        """The condition under which an answer is about this version. A weak tag matches nothing, by definition."""
+        if self.e_tag is not None and not self.e_tag.startswith("W/"):
+            return {"if_match": self.e_tag}
+        return {"if_unmodified_since": datetime.fromtimestamp(self.modified_ns / 1e9, UTC)}
+
+    def same_content(self, other: "Version") -> bool:
+        """Tell whether another description is of this version."""
+        if None in {self.e_tag, other.e_tag}:
+            return (self.size, self.modified_ns) == (other.size, other.modified_ns)
+        return (self.size, self.e_tag) == (other.size, other.e_tag)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """A bucket, a container or a web host.
+
+    Attributes:
+        root: URL without a key.
+        settings: How it is asked.
+    """
+
+    root: ObjectUrl
+    settings: StoreSettings
+
+    @classmethod
+    def of(cls, url: ObjectUrl, settings: StoreSettings) -> "Store":
+        """Return the store that an object is in.
+
+        Raises:
+            UsageError: The package that asks it is not installed, or web addresses are not allowed.
+        """
+        root = ObjectUrl(scheme=url.scheme, host=url.host, key="", query=url.query)
+        open_client(root, settings)
+        return cls(root=root, settings=settings)
+
+    @property
+    def client(self) -> "ObjectStore":
+        """The library's client."""
+        return open_client(self.root, self.settings)
+
+    def show(self, key: str) -> str:
+        """Return the URL of an object for messages, redacted."""
+        return f"{self.root}{key}"
+
+    def look(self, key: str) -> Version | None:
+        """Return the present version of an object; None where there is none.
+
+        Raises:
+            InputMissingError: It may not be looked at.
+            UnreachableError: The store failed.
+        """
+        import obstore  # noqa: PLC0415 - as in `open_client`
+
+        async def request() -> "ObjectMeta":
+            if self.root.scheme not in WEB:
+                return await obstore.head_async(self.client, key)
+            # A presigned address is good for GET alone.
+            return (await obstore.get_async(self.client, key, options={"range": (0, 1)})).meta
+
+        try:
+            return Version.of(ask(self.show(key), request, refused=InputMissingError))
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str, version: Version, start: int, end: int) -> bytes:
+        """Return bytes of one version of an object.
+
+        Args:
+            key: The object.
+            version: Which one.
+            start: The first byte.
+            end: The byte behind the last.
+
+        Raises:
+            TryAgainError: The object is another one by now, or gone.
+            InputMissingError: It may not be read.
+            UnreachableError: The store failed.
+        """
+        return (_read_small if end - start <= _SMALL_BYTES else _read)(self, key, version, start, end)
+
+    def list(self, prefix: str) -> "Sequence[tuple[str, Version]]":
+        """Return all objects whose key begins with a prefix, by key.
+
+        Raises:
+            UsageError: It is a web host, which cannot be asked that.
+            InputMissingError: There is no such bucket, or it may not be looked at.
+            UnreachableError: The store failed.
+        """
+        import obstore  # noqa: PLC0415 - as in `open_client`
+
+        if self.root.scheme in WEB:
+            raise UsageError(f"{self.show(prefix)}: a web server lists no files; name each")
+        # The library takes whole folders only, so what follows the last slash is compared here.
+        folder = prefix.rpartition("/")[0]
+
+        async def request() -> "Sequence[ObjectMeta]":
+            return await obstore.list(self.client, folder or None).collect_async()
+
+        try:
+            found = ask(self.show(prefix), request, refused=InputMissingError)
+        except FileNotFoundError:
+            return []
+        return sorted((told["path"], Version.of(told)) for told in found if told["path"].startswith(prefix))
+
+    def write(self, key: str, data: "bytes | mmap", *, over: Version | None) -> Version:
+        """Write a whole object in one request, which all see or none.
+
+        Args:
+            key: The object.
+            data: Its content.
+            over: What it replaces; None where there is to be none.
+
+        Returns:
+            What it is then; without a time of modification where the store tells none.
+
+        Raises:
+            ConflictError: The object is not what it was to replace; it is as it was.
+            OutputError: It may not be written.
+            UnreachableError: The store failed, and does not hold what was to be written, as far as one can ask.
+        """
+        import obstore  # noqa: PLC0415 - as in `open_client`
+
+        mark, what = secrets.token_hex(8), self.show(key)
+        if over is not None and over.generation is None and self.root.scheme == "gs":
+            # Google's condition is the generation, which a list of objects need not tell.
+            now = self.look(key)
+            if now is None or not now.same_content(over):
+                raise ConflictError
+            over = now
+        mode: Any = "create"
+        if over is not None:
+            mode = {name: told for name, told in (("e_tag", over.e_tag), ("version", over.generation)) if told}
+
+        async def request() -> "PutResult":
+            return await obstore.put_async(
+                self.client, key, data, mode=mode, attributes={MARK: mark}, use_multipart=False
+            )
+
+        try:
+            told = ask(what, request, refused=OutputError, timeout_s=TIMEOUT_S + len(data) / UPLOAD_BYTES_PER_S)
+        except FileNotFoundError as error:
+            raise OutputError(f"{what}: cannot be created: there is no such bucket; create it") from error
+        except (ConflictError, UnreachableError):
+            found = self.look(key) if self._holds(key, mark) else None
+            if found is None:
+                raise
+            return found  # it was the answer that was lost
+        return Version(e_tag=told["e_tag"], generation=told["version"], size=len(data), modified_ns=0)
+
+    def _holds(self, key: str, mark: str) -> bool:
+        """Tell whether an object is what was written with a mark."""
+        import obstore  # noqa: PLC0415 - as in `open_client`
+
+        async def request() -> bool:
+            found = await obstore.get_async(self.client, key, options={"head": True})
+            return found.attributes.get(MARK) == mark
+
+        try:
+            return ask(self.show(key), request, refused=OutputError)
+        except FileNotFoundError:
+            return False
+
+    def remove(self, keys: "Sequence[str]") -> None:
+        """Remove objects; those that are gone already are no matter.
+
+        Raises:
+            OutputError: They may not be removed.
+            UnreachableError: The store failed.
+        """
+        import obstore  # noqa: PLC0415 - as in `open_client`
+
+        async def request() -> None:
+            for key in keys:
+                with suppress(FileNotFoundError):
+                    await obstore.delete_async(self.client, key)
+
+        if keys:
+            ask(self.show(keys[0]), request, refused=OutputError, timeout_s=TIMEOUT_S + len(keys))
+
+
+def _read(store: Store, key: str, version: Version, start: int, end: int) -> bytes:
+    import obstore  # noqa: PLC0415 - as in `open_client`
+
+    async def request() -> bytes:
+        options: GetOptions = {"range": (start, end), **version.condition}
+        answer = await obstore.get_async(store.client, key, options=options)
+        if not Version.of(answer.meta).same_content(version):  # a server that knows no conditions
+            raise ConflictError
+        data = bytes(await answer.bytes_async())
+        if len(data) != end - start:
+            raise ShortAnswerError(f"expected {end - start:,} bytes, found {len(data):,}")
+        return data
+
+    try:
+        return ask(store.show(key), request, refused=InputMissingError)
+    except (ConflictError, FileNotFoundError) as error:
+        raise TryAgainError(f"{store.show(key)} changed while it was read; run again when it is complete") from error
+
+
+_read_small = lru_cache(maxsize=256)(_read)

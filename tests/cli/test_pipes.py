@@ -1,0 +1,86 @@
+"""`-`: papers from stdin, labels to stdout, all of them or none."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from ro32.data.writers import FOOTER_KEY
+from ro32.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def few(papers_path: Path) -> pl.DataFrame:
+    return pl.read_parquet(papers_path).head(40)
+
+
+@pytest.fixture(scope="module")
+def expected(tiny_labels: Path) -> pl.DataFrame:
+    return pl.read_parquet(tiny_labels).head(40)
+
+
+class Piped:
+    """`ro32-score - -o -` with the tiny bundle, as a shell calls it."""
+
+    def __init__(self, bundle: Path) -> None:
+        self._command = [sys.executable, "-m", "ro32.cli.score", "--bundle", str(bundle), "--quiet"]
+
+    def __call__(self, data: bytes, *args: str | Path, code: int = 0) -> subprocess.CompletedProcess[bytes]:
+        """Send bytes to its stdin."""
+        done = subprocess.run([*self._command, *map(str, args)], input=data, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr.decode()
+        return done
+
+
+@pytest.fixture(scope="module")
+def piped(tiny_bundle: Path) -> Piped:
+    return Piped(tiny_bundle)
+
+
+def test_json_lines_go_in_and_out(piped: Piped, few: pl.DataFrame, expected: pl.DataFrame) -> None:
+    done = piped(few.write_ndjson().encode(), "-", "-o", "-", "--part-rows", "7")
+    labels = pl.read_ndjson(done.stdout, schema_overrides={"score": pl.Float32, "error": pl.String})
+    assert labels.equals(expected.with_columns(pl.col("content_hash").bin.encode("hex")))
+    assert done.stderr == b""
+
+
+def test_arrow_goes_in_and_out(piped: Piped, few: pl.DataFrame, expected: pl.DataFrame) -> None:
+    stream = io.BytesIO()
+    few.write_ipc_stream(stream)
+    done = piped(stream.getvalue(), "-", "-o", "-")
+    with pa.ipc.open_stream(done.stdout) as found:
+        assert pl.DataFrame(found.read_all()).equals(expected)
+        told = json.loads(found.schema.metadata[FOOTER_KEY.encode()])
+    assert told["rows"]["rows"] == 40
+
+
+def test_one_end_may_be_a_file(piped: Piped, few: pl.DataFrame, expected: pl.DataFrame, tmp_path: Path) -> None:
+    piped(few.write_csv().encode(), "-", "-o", tmp_path / "labels.parquet")
+    assert pl.read_parquet(tmp_path / "labels.parquet").equals(expected)
+    few.write_parquet(tmp_path / "papers.parquet")
+    done = piped(b"", tmp_path / "papers.parquet", "-o", "-", "--reuse", tmp_path / "labels.parquet")
+    assert pl.read_ndjson(done.stdout)["id"].equals(few["id"])
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xff\xff\xff\x10", b'{"id": "1"\n'])
+def test_what_cannot_be_read_gives_nothing(piped: Piped, data: bytes) -> None:
+    assert piped(data, "-", "-o", "-", code=65).stdout == b""
+
+
+def test_a_reader_that_goes_away_is_told_of_in_one_line(few: pl.DataFrame, tiny_bundle: Path) -> None:
+    command = f"{sys.executable} -m ro32.cli.score - -o - -q --bundle {tiny_bundle} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], input=few.write_ndjson().encode(), capture_output=True, check=False)
+    assert done.returncode == 74
+    assert done.stderr.decode().startswith("ro32-score: stdout: writing failed: Broken pipe")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_stdin_is_an_input_of_its_own(piped: Piped) -> None:
+    done = piped(b"", "-", "papers.parquet", "-o", "-", code=UsageError.exit_code)
+    assert b"name files, or -" in done.stderr
+    assert b"--status tells of a labels file" in piped(b"{}", "-", "-o", "-", "--status", code=2).stderr

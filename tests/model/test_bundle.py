@@ -1,0 +1,112 @@
+"""The bundle: what is read is what was verified."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ro32.errors import BundleError
+from ro32.model.bundle import Bundle, Manifest, sha256
+from ro32.model.classifier import Classifier
+
+
+@pytest.fixture
+def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Write a manifest that is well-formed and digests the files as they are now."""
+    manifest = Manifest.from_bytes((folder / "bundle.json").read_bytes())
+    files = {name: sha256((folder / name).read_bytes()) for name in manifest.files if (folder / name).exists()}
+    (folder / "bundle.json").write_bytes(replace(manifest, **{"files": files} | changes).to_bytes())
+
+
+def test_manifest_survives_the_round_trip(tiny_bundle: Path) -> None:
+    data = (tiny_bundle / "bundle.json").read_bytes()
+    assert Manifest.from_bytes(data).to_bytes() == data
+
+
+def test_digest_is_the_manifests(tiny_bundle: Path) -> None:
+    assert Bundle.load(tiny_bundle).digest == sha256((tiny_bundle / "bundle.json").read_bytes())
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"digest": "00"}', b"\xff"])
+def test_what_is_no_manifest_is_refused(data: bytes) -> None:
+    with pytest.raises(BundleError, match="not a bundle manifest"):
+        Manifest.from_bytes(data)
+
+
+def test_white_space_in_the_manifest_counts(tiny_bundle: Path) -> None:
+    with pytest.raises(BundleError, match="altered"):
+        Manifest.from_bytes((tiny_bundle / "bundle.json").read_bytes() + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"positive_label": "cs.CL"}, "not one of the labels"),
+        ({"labels": ("cs.RO",)}, "not one of the labels"),
+        ({"threshold": 1.0}, "threshold"),
+        ({"format_version": 99}, "update ro32"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(copy: Path, changes: dict[str, object], words: str) -> None:
+    with pytest.raises(BundleError, match=words):
+        rewrite(copy, **changes)
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    (copy / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"cannot read model\.onnx"):
+        Bundle.load(copy)
+
+
+def test_a_manifest_without_the_model_is_refused(copy: Path) -> None:
+    (copy / "model.onnx").unlink()
+    rewrite(copy)
+    with pytest.raises(BundleError, match=r"lists no model\.onnx"):
+        Bundle.load(copy)
+
+
+def test_files_outside_the_folder_are_refused(copy: Path) -> None:
+    rewrite(copy, files={"../model.onnx": "00"})
+    with pytest.raises(BundleError, match="not a plain file name"):
+        Bundle.load(copy)
+
+
+def test_a_model_that_is_no_onnx_graph_is_refused(copy: Path) -> None:
+    (copy / "model.onnx").write_bytes(b"no graph")
+    rewrite(copy)
+    with pytest.raises(BundleError, match="unusable"):
+        Classifier.load(copy)
+
+
+def test_a_model_with_other_labels_is_refused(copy: Path) -> None:
+    rewrite(copy, labels=("other", "cs.RO", "cs.CV"))
+    with pytest.raises(BundleError, match="2 logits for 3 labels"):
+        Classifier.load(copy)
+
+
+def test_a_bundle_may_say_what_its_model_takes(copy: Path) -> None:
+    before = Classifier.load(copy)
+    rewrite(copy, inputs=("input_ids", "attention_mask", "token_type_ids"))
+    after = Classifier.load(copy)
+    assert after.manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
+    assert after.scoring_digest == before.scoring_digest
+    assert after.logits([2, 5, 3]).tolist() == before.logits([2, 5, 3]).tolist()
+
+
+def test_an_older_manifest_says_nothing_of_inputs(tiny_bundle: Path) -> None:
+    data = (tiny_bundle / "bundle.json").read_bytes()
+    assert b"inputs" not in data
+    assert Manifest.from_bytes(data).inputs == ()
+
+
+@pytest.mark.parametrize("inputs", [("input_ids",), ("input_ids", "attention_mask", "token_type_ids", "bbox")])
+def test_a_model_that_takes_something_else_is_refused(copy: Path, inputs: tuple[str, ...]) -> None:
+    rewrite(copy, inputs=inputs)
+    with pytest.raises(BundleError, match="found one that takes attention_mask, input_ids, token_type_ids"):
+        Classifier.load(copy)

@@ -1,0 +1,100 @@
+"""ro32 as a library: the same scores as the command, whatever the form in which papers are given."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import ro32
+from ro32.errors import UsageError
+from ro32.model.classifier import Classifier
+
+TITLE, ABSTRACT = "Grasping\n  with a robot arm", "  We control a manipulator.\nIt works."
+
+
+def test_scores_are_those_of_the_command(classifier: Classifier, papers_path: Path, tiny_labels: Path) -> None:
+    papers, labels = pl.read_parquet(papers_path).head(200), pl.read_parquet(tiny_labels).head(200)
+    found = papers.with_columns(ro32.score("title", "abstract", classifier=classifier))
+    assert found["score"].equals(labels["score"])
+    predicted = classifier.predict(titles=papers["title"].to_list(), abstracts=papers["abstract"].to_list())
+    assert predicted == labels["label"].to_list()
+
+
+def test_a_lazy_query_scores_in_pieces(classifier: Classifier, papers: pl.DataFrame) -> None:
+    expression = ro32.score(pl.col("title").str.to_uppercase(), "abstract", classifier=classifier, threads=1)
+    eager = papers.select(expression)
+    assert papers.lazy().select(expression).collect(engine="streaming").equals(eager)
+    assert eager.schema == {"score": pl.Float32}
+
+
+def test_a_paper_without_text_has_no_score(classifier: Classifier) -> None:
+    frame = pl.DataFrame({"title": [" ", None, TITLE], "abstract": [None, "", ABSTRACT]})
+    assert frame.select(ro32.score(classifier=classifier))["score"].is_null().to_list() == [True, True, False]
+    probabilities = classifier.predict_proba(titles=frame["title"].to_list(), abstracts=frame["abstract"].to_list())
+    assert probabilities.dtype == np.float32
+    assert probabilities.shape == (3, 2)
+    assert np.isnan(probabilities).all(axis=1).tolist() == [True, True, False]
+    assert classifier.predict(["", TITLE])[0] is None
+
+
+def test_a_frame_without_rows_has_scores_without_rows(classifier: Classifier) -> None:
+    empty = pl.DataFrame(schema={"title": pl.String, "abstract": pl.String})
+    assert empty.select(ro32.score(classifier=classifier)).schema == {"score": pl.Float32}
+    assert classifier.predict_proba([]).shape == (0, 2)
+
+
+def test_a_text_is_its_title_and_its_abstract(classifier: Classifier) -> None:
+    apart = classifier.predict_proba(titles=["Grasping with a robot arm"], abstracts=[ABSTRACT])
+    assert np.array_equal(classifier.predict_proba([f"\nGrasping  with a robot arm \n{ABSTRACT}"]), apart)
+    assert np.array_equal(classifier.predict_proba(titles=[TITLE], abstracts=[ABSTRACT]), apart)
+    assert not np.array_equal(classifier.predict_proba([ABSTRACT]), apart)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"titles": ["a"]},
+        {"abstracts": ["a"]},
+        {"texts": "a paper"},
+        {"titles": "a", "abstracts": "b"},
+        {"texts": ["a"], "titles": ["a"], "abstracts": ["b"]},
+        {"titles": ["a", "b"], "abstracts": ["b"]},
+    ],
+)
+def test_a_form_that_is_none_is_refused(classifier: Classifier, given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        classifier.predict_proba(**given)
+
+
+def test_paths_are_texts_or_paths(classifier: Classifier, source: Path, tmp_path: Path) -> None:
+    forms: list[str | Path | list[str | Path]] = [source, str(source), [source], [str(source)]]
+    for number, inputs in enumerate(forms):
+        target = tmp_path / f"{number}.parquet"
+        assert ro32.score_file(inputs, str(target), classifier=classifier).counts.rows == 5
+        assert target.exists()
+
+
+def test_the_package_lists_what_it_offers() -> None:
+    assert set(ro32.__all__) <= set(dir(ro32))
+    assert ro32.__version__ == version("ro32")
+    with pytest.raises(AttributeError, match="no attribute 'scores'"):
+        _ = ro32.scores
+
+
+def test_importing_the_package_loads_nothing_yet() -> None:
+    """Neither arrays nor frames nor a model runtime."""
+    statement = "import sys, ro32; print({'numpy', 'polars', 'pyarrow', 'onnxruntime'} & {*sys.modules})"
+    assert (
+        subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True, check=True).stdout
+        == "set()\n"
+    )
+
+
+def test_types_are_published() -> None:
+    assert (Path(ro32.__file__).parent / "py.typed").exists()

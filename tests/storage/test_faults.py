@@ -1,0 +1,88 @@
+"""Faults between a run and its store: old labels or new ones, whole; the documented exit codes; and a rerun."""
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from ro32.storage.store import _read_small
+from tests.command_line import Score
+from tests.storage.bucket import Bucket
+from tests.storage.proxy import FailingOnce, Fault, Proxy, failing_from
+
+OLD = b"older labels, of something else"
+
+
+class Scene:
+    """A run from a bucket into it, over labels that are no labels, and what it comes to when undisturbed."""
+
+    def __init__(self, score: Score, papers: pl.DataFrame, bucket: Bucket, proxy: Proxy, folder: Path) -> None:
+        papers.head(30).write_parquet(folder / "papers.parquet")
+        assert score(folder / "papers.parquet", "-o", folder / "expected.parquet").code == 0
+        self.expected = pq.read_table(folder / "expected.parquet").to_pylist()
+        self.bucket, self.proxy, self._score = bucket, proxy, score
+        self._args = (bucket.url("papers.parquet"), "-o", bucket.url("labels.parquet"), "--part-rows", "10")
+        bucket.put("papers.parquet", folder / "papers.parquet")
+        self.prepare()
+        assert self.run() == (0, "")
+        self.requests = list(proxy.requests)
+
+    def prepare(self) -> None:
+        """Put the old labels back, and forget what is known."""
+        self.proxy.fault = lambda _: None
+        self.bucket.put("labels.parquet", OLD)
+        for key in self.bucket.list():
+            if key.startswith("."):
+                self.bucket.delete(key)
+        _read_small.cache_clear()
+        self.proxy.requests.clear()
+
+    def run(self) -> tuple[int, str]:
+        """Run; the exit code, and what was said besides the warning that the old labels are not reused."""
+        done = self._score(*self._args, "--quiet")
+        lines = [line for line in done.stderr.splitlines() if "is not reused" not in line]
+        assert "Traceback" not in done.stderr
+        return done.code, "\n".join(lines)
+
+    def check(self, code: int) -> None:
+        """Check that the target is what the exit code says, and that a run without faults succeeds."""
+        self.proxy.fault = lambda _: None
+        if code == 0 or self.bucket.get("labels.parquet") != OLD:
+            assert self.bucket.table("labels.parquet").to_pylist() == self.expected
+        assert self.run() == (0, "")
+        assert self.bucket.table("labels.parquet").to_pylist() == self.expected
+        assert self.bucket.list() == ["labels.parquet", "papers.parquet"]
+
+
+@pytest.fixture
+def scene(score: Score, papers: pl.DataFrame, bucket: Bucket, proxy: Proxy, tmp_path: Path) -> Scene:
+    """A run that can be disturbed."""
+    return Scene(score, papers, bucket, proxy, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(6, id="every sixth"), pytest.param(1, id="every", marks=pytest.mark.full)]
+)
+@pytest.mark.parametrize("fault", [Fault.BUSY, Fault.DROPPED, Fault.UNANSWERED], ids=lambda fault: fault.name)
+def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, step: int) -> None:
+    """Old labels and 74; where all that fails comes after the labels, new ones."""
+    for number in range(0, len(scene.requests), step):
+        scene.prepare()
+        scene.proxy.fault = failing_from(number, fault)
+        code, said = scene.run()
+        assert code in {0, 74}, (number, said)
+        assert (code == 0) == (said == ""), said
+        scene.check(code)
+
+
+@pytest.mark.parametrize("fault", [Fault.UNANSWERED, Fault.CUT_REQUEST, Fault.BUSY], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("key", ["/labels.parquet", ".parts/", ".lock"])
+def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault, key: str) -> None:
+    """Also where it was done, and only the answer was lost."""
+    scene.prepare()
+    scene.proxy.fault = once = FailingOnce(fault, lambda path: key in path)
+    code, said = scene.run()
+    assert once.failed
+    assert (code, said) == (0, "")
+    scene.check(code)
