@@ -11,6 +11,7 @@ from operator import attrgetter
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ro32.data import sources
 from ro32.errors import InputDataError, UsageError, nearest
@@ -62,15 +63,19 @@ class Papers:
         ids: n ids, in the plan's id type.
         titles: n normalized titles; empty where null.
         abstracts: n normalized abstracts; empty where null.
+        errors: Shape (n,), uint8: positions in `REASONS`, not 0 where a row cannot be read and so is not scored.
         hashes: Shape (n,), dtype S16: digests of the normalized text.
     """
 
     ids: pa.ChunkedArray
     titles: Sequence[str]
     abstracts: Sequence[str]
+    errors: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, dtype=np.uint8))
     hashes: Hashes = field(init=False)
 
     def __post_init__(self) -> None:
+        if not len(self.errors):
+            object.__setattr__(self, "errors", np.zeros(len(self.titles), dtype=np.uint8))
         digests = b"".join(map(content_hash, self.titles, self.abstracts))
         object.__setattr__(self, "hashes", np.frombuffer(digests, dtype="S16"))
 

@@ -12,10 +12,15 @@ EMPTY_TEXT = "empty_text"
 NON_FINITE = "non_finite"
 """The model returned infinity or NaN for this paper."""
 
+INVALID_UTF8 = "invalid_utf8"
+"""Title or abstract, or the id beside them, holds bytes that are no UTF-8."""
+MALFORMED = "malformed"
+"""The row cannot be read: a line that is no JSON object, a row of another number of fields."""
+
 UNCERTAIN = "uncertain"
 """The score lies in the band in which a person decides: an error without a label, but with a score."""
 
-REASONS: tuple[str | None, ...] = (None, EMPTY_TEXT, NON_FINITE)
+REASONS: tuple[str | None, ...] = (None, EMPTY_TEXT, NON_FINITE, INVALID_UTF8, MALFORMED)
 """Why a paper was not scored, by error code; 0 is a scored paper."""
 
 Hashes = NDArray[np.bytes_]

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ro32.model.bundle import SHIPPED, Bundle
+from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import average_precision
 from ro32.model.text import normalize
@@ -35,7 +35,7 @@ def sample(papers_path: Path) -> pl.DataFrame:
 
 
 def test_it_is_small_enough() -> None:
-    folder = files("ro32") / "models" / SHIPPED
+    folder = files("ro32") / "shipped"
     assert sum(len(file.read_bytes()) for file in folder.iterdir()) <= MAX_BYTES
 
 
