@@ -13,8 +13,9 @@ from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from export.verify import check_tokenizer
 from ro32.model.bundle import Bundle, Manifest
-from ro32.model.classifier import Classifier, softmax
+from ro32.model.classifier import Classifier
 from ro32.model.text import PaperTokenizer
+from ro32.model.views import sigmoid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,8 @@ def onnx_logits(classifier: Classifier, token_ids: Sequence[Sequence[int]], thre
 
 def scores_of(logits: NDArray[np.float32], positive_index: int) -> NDArray[np.float32]:
     """Turn logits of shape (n, k) into the positive label's probabilities, shape (n,), just as the scorer does."""
-    return np.array([softmax(row)[positive_index] for row in logits], dtype=np.float32)
+    margins = logits[:, positive_index].astype(np.float64) - logits[:, 1 - positive_index]
+    return np.array([sigmoid(margin) for margin in margins.tolist()], dtype=np.float32)
 
 
 def classifier_of(manifest: Manifest, model: bytes, tokenizer: bytes) -> Classifier:

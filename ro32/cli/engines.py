@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ro32.errors import UsageError
 from ro32.model.bundle import Bundle
-from ro32.run.engine import Engine, LocalEngine
+from ro32.run.engine import Engine, score_locally
 
 
 class EngineName(StrEnum):
@@ -31,7 +31,7 @@ def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_
     if name is EngineName.LOCAL:
         if ray_address is not None or ray_actors is not None:
             raise UsageError("--ray-address and --ray-actors are of --engine ray; give that too")
-        return LocalEngine()
+        return score_locally
     from ro32.cluster.engine import RayEngine  # noqa: PLC0415 - the others need none of it
 
     least, most = (1, None) if ray_actors is None else parse_actors(ray_actors)

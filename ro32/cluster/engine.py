@@ -12,8 +12,7 @@ from ro32.cluster.worker import Kept, Model, Task, Worker
 from ro32.data.papers import Part
 from ro32.errors import ClusterError, Ro32Error, UsageError
 from ro32.model.bundle import Bundle
-from ro32.model.views import ViewName
-from ro32.run.engine import Unfinished
+from ro32.run.engine import Remaining
 from ro32.run.job import Job
 from ro32.run.journal import IsolatedPart, Journal, Stage
 from ro32.run.parts import Counts
@@ -33,13 +32,13 @@ class _Assignment:
     """A part on its way.
 
     Attributes:
-        unfinished: The labels file that it belongs to.
+        remaining: The labels file that it belongs to.
         part: The part.
         previous: Reference to the outcomes that need no model.
         strikes: Workers that it killed.
     """
 
-    unfinished: Unfinished
+    remaining: Remaining
     part: Part
     previous: Any
     strikes: int = 0
@@ -63,8 +62,6 @@ class RayEngine:
         UsageError: Ray is not installed, or the numbers of actors contradict each other.
     """
 
-    name = "ray"
-
     def __init__(
         self,
         bundle: Bundle,
@@ -81,10 +78,10 @@ class RayEngine:
         self.least, self.most, self.worker = least, most, worker
         self._bundle, self._address = bundle, address
 
-    def finish(
-        self, work: Iterable[Unfinished], journal: Journal, on_rows: Callable[[int], None]
-    ) -> Iterator[tuple[Unfinished, Counts]]:
-        """Score parts in whatever order; see `ro32.run.engine.Engine.finish`.
+    def __call__(
+        self, work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]
+    ) -> Iterator[tuple[Remaining, Counts]]:
+        """Score parts in whatever order; see `ro32.run.engine.Engine`.
 
         A part that kills its workers is noted in the journal's `isolated`, and the others go on.
 
@@ -93,7 +90,8 @@ class RayEngine:
         """
         from ro32.cluster.connection import connected  # noqa: PLC0415 - Ray is there only where it is asked for
 
-        pending = ((unfinished, part) for unfinished in work for part in unfinished.parts)
+        journal.engine = "ray"
+        pending = ((remaining, part) for remaining in work for part in remaining.parts)
         first = next(pending, None)
         if first is None:
             return
@@ -108,13 +106,11 @@ class RayEngine:
         """
         if job.classifier.digest != self._bundle.digest:
             raise UsageError("the engine ships another bundle than the classifier has; give both the same")
-        view = job.classifier.manifest.view
         return Model(
             bundle=self._bundle,
-            view=None if view is None else ViewName(view),
+            full=job.classifier.full,
             decision=job.classifier.decision,
             scoring_digest=job.classifier.scoring_digest,
-            screen=job.screen,
             threads=job.settings.threads,
         )
 
@@ -125,8 +121,8 @@ class _Run:
     def __init__(
         self,
         engine: RayEngine,
-        first: tuple[Unfinished, Part],
-        pending: Iterator[tuple[Unfinished, Part]],
+        first: tuple[Remaining, Part],
+        pending: Iterator[tuple[Remaining, Part]],
         journal: Journal,
         on_rows: Callable[[int], None],
     ) -> None:
@@ -145,13 +141,13 @@ class _Run:
             most=engine.most or max(room, engine.least),
         )
         self._pending, self._journal, self._on_rows = pending, journal, on_rows
-        self._shipped: tuple[Unfinished, Any] | None = None
+        self._shipped: tuple[Remaining, Any] | None = None
         self._queue: deque[_Assignment] = deque([self._assignment(*first)])
         self._more = True
         self._failed_starts = 0
         self._served = time.monotonic()
 
-    def parts(self) -> Iterator[tuple[Unfinished, Counts]]:
+    def parts(self) -> Iterator[tuple[Remaining, Counts]]:
         """Yield each part's labels file and counts, when the part is finished and kept."""
         try:
             while True:
@@ -164,7 +160,7 @@ class _Run:
                     return
                 self._journal.enter(Stage.SCORE)
                 for place in self._pool.wait(_WAIT_S):
-                    yield from self._hear(place)
+                    yield from self._collect(place)
                 self._check_patience()
         finally:
             self._pool.close()
@@ -178,27 +174,27 @@ class _Run:
             else:
                 self._queue.append(self._assignment(*found))
 
-    def _assignment(self, unfinished: Unfinished, part: Part) -> _Assignment:
+    def _assignment(self, remaining: Remaining, part: Part) -> _Assignment:
         """Put what is known of a labels file where all nodes find it, once, and name it with each of its parts."""
-        if self._shipped is None or self._shipped[0] is not unfinished:
-            self._shipped = unfinished, self._ray.put(unfinished.known.previous)
-        return _Assignment(unfinished=unfinished, part=part, previous=self._shipped[1])
+        if self._shipped is None or self._shipped[0] is not remaining:
+            self._shipped = remaining, self._ray.put(remaining.previous)
+        return _Assignment(remaining=remaining, part=part, previous=self._shipped[1])
 
     def _give(self, place: Any) -> None:  # noqa: ANN401 - a Place, whose module needs Ray
         assignment = self._queue.popleft()
-        job, part = assignment.unfinished.job, assignment.part
+        job, part = assignment.remaining.job, assignment.part
         # A node has a working folder of its own.
         path = part.path.absolute() if isinstance(part.path, Path) else part.path
         source = replace(job.plan.by_path[part.path], path=path)
         plan = replace(job.plan, sources=(source,), parts=())
-        task = Task(part=replace(part, path=path), plan=plan, folder=assignment.unfinished.store.folder_for(part))
+        task = Task(part=replace(part, path=path), plan=plan, folder=assignment.remaining.store.folder_for(part))
         self._pool.give(place, assignment, task, assignment.previous)
 
-    def _hear(self, place: Any) -> Iterator[tuple[Unfinished, Counts]]:  # noqa: ANN401 - as above
+    def _collect(self, place: Any) -> Iterator[tuple[Remaining, Counts]]:  # noqa: ANN401 - as above
         """Take what an actor returns, or take note of its death."""
         errors = self._ray.exceptions
         try:
-            told = self._ray.get(place.ref)
+            result = self._ray.get(place.ref)
         except errors.RayTaskError as error:  # raised on the node, by our code or below it
             if isinstance(error.cause, Ro32Error | OSError):
                 raise error.cause from error
@@ -207,27 +203,27 @@ class _Run:
             raise
         except errors.RayError as error:
             self._pool.end(place)
-            self._mourn(place, error)
+            self._on_actor_lost(place, error)
             return
         assignment, place.work, place.ref = place.work, None, None
         if assignment is None:
-            place.node, self._failed_starts = told, 0
+            place.node, self._failed_starts = result, 0
             return
-        self._journal.enter(Stage.KEEP)
-        self._keep(assignment, told)
-        yield assignment.unfinished, told.counts
+        self._journal.enter(Stage.SAVE_PART)
+        self._keep(assignment, result)
+        yield assignment.remaining, result.counts
 
     def _keep(self, assignment: _Assignment, kept: Kept) -> None:
-        unfinished, part = assignment.unfinished, assignment.part
-        if not unfinished.store.adopt(part, kept.name):
+        remaining, part = assignment.remaining, assignment.part
+        if not remaining.store.adopt(part, kept.name):
             raise ClusterError(
-                f"{unfinished.job.target}: a node wrote part {part.index}, but it cannot be read here; name an output "
+                f"{remaining.job.target}: a node wrote part {part.index}, but it cannot be read here; name an output "
                 "on a file system that all nodes share, or in a store"
             )
         self._journal.thread_seconds += kept.thread_seconds
         self._on_rows(part.rows)
 
-    def _mourn(self, place: Any, error: Exception) -> None:  # noqa: ANN401 - as above
+    def _on_actor_lost(self, place: Any, error: Exception) -> None:  # noqa: ANN401 - as above
         """Decide what the loss of an actor means for its part."""
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
         assignment: _Assignment | None = place.work
@@ -258,7 +254,7 @@ class _Run:
             self._give_up(f"no node had {self._threads} free processors for {PATIENCE_S:.0f} seconds")
 
     def _give_up(self, reason: str) -> NoReturn:
-        raise ClusterError(f"{reason}; finished parts are kept; mend the cluster and run again")
+        raise ClusterError(f"{reason}; finished parts are kept; repair the cluster and run again")
 
 
 def _one_line(error: Exception) -> str:

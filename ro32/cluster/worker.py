@@ -9,12 +9,10 @@ from ro32.model.bundle import CURVES, LINEAR, MODEL, TOKENIZER, Bundle, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import Decision
 from ro32.model.outcomes import OutcomeIndex
-from ro32.model.screen import Screen
-from ro32.model.views import ViewName
+from ro32.run.engine import score_parts
 from ro32.run.journal import Journal
 from ro32.run.parts import Counts, PartFolder, write_part
 from ro32.run.plan import Plan, Source
-from ro32.run.threads import Known, score_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +21,16 @@ class Model:
 
     Attributes:
         bundle: The bundle, whole.
-        view: Which of its views scores; none where it has no views.
+        full: Whether every paper is scored by all views.
         decision: How scores become labels.
         scoring_digest: What the classifier that is made of this must have.
-        screen: Decides which papers need no encoder; none where all are scored in full.
         threads: Calling threads of an actor.
     """
 
     bundle: Bundle
-    view: ViewName | None
+    full: bool
     decision: Decision
     scoring_digest: str
-    screen: Screen | None
     threads: int
 
 
@@ -81,7 +77,7 @@ class Worker:
     def __init__(self, model: Model) -> None:
         verify(model.bundle)
         self._model = model
-        self._classifier = Classifier(model.bundle, model.view).deciding(model.decision)
+        self._classifier = Classifier(model.bundle, full=model.full).deciding(model.decision)
         if self._classifier.scoring_digest != model.scoring_digest:
             raise BundleError("this node has another version of ro32 than the driver; install the same on all nodes")
 
@@ -101,17 +97,16 @@ class Worker:
             ReadWriteError: A store failed.
         """
         journal = Journal()
-        known = Known(previous=previous, current=OutcomeIndex())
         check_same(task.plan)
         scored = score_parts(
             task.plan,
             [task.part],
             self._classifier,
-            known,
+            previous,
+            OutcomeIndex(),
             threads=self._model.threads,
             journal=journal,
             on_rows=lambda _: None,
-            screen=self._model.screen,
         )
         ((part, finished),) = scored
         check_same(task.plan)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ro32.data import sources
 from ro32.errors import InputDataError, UsageError, nearest
 from ro32.model.outcomes import Hashes
-from ro32.model.text import content_hash, normalize
+from ro32.model.text import content_hashes, normalize
 from ro32.storage.files import InputFile
 
 
@@ -76,8 +76,7 @@ class Papers:
     def __post_init__(self) -> None:
         if not len(self.errors):
             object.__setattr__(self, "errors", np.zeros(len(self.titles), dtype=np.uint8))
-        digests = b"".join(map(content_hash, self.titles, self.abstracts))
-        object.__setattr__(self, "hashes", np.frombuffer(digests, dtype="S16"))
+        object.__setattr__(self, "hashes", content_hashes(self.titles, self.abstracts))
 
     def __len__(self) -> int:
         return len(self.titles)

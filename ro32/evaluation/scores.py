@@ -16,9 +16,9 @@ from ro32.errors import InputDataError
 from ro32.evaluation.truth import Truth, check_columns
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import OutcomeIndex
+from ro32.run.engine import score_parts
 from ro32.run.journal import Journal
 from ro32.run.plan import find_files, make_plan
-from ro32.run.threads import Known, score_parts
 from ro32.run.walk import Progress
 
 
@@ -100,7 +100,6 @@ def score_with_bundle(
         InputDataError: The papers are not what the input contract asks for.
     """
     plan = make_plan(find_files(inputs), columns)
-    known = Known(previous=OutcomeIndex(), current=OutcomeIndex())
     values = [np.zeros(0, dtype=np.float32)]
     rows_done = 0
 
@@ -111,7 +110,16 @@ def score_with_bundle(
             Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=len(values) - 1)
         )
 
-    parts = score_parts(plan, plan.parts, classifier, known, threads=threads, journal=Journal(), on_rows=advance)
+    parts = score_parts(
+        plan,
+        plan.parts,
+        classifier,
+        OutcomeIndex(),
+        OutcomeIndex(),
+        threads=threads,
+        journal=Journal(),
+        on_rows=advance,
+    )
     for _, part in parts:
         values.append(part.table.column("score").to_numpy())
     plan.check_unchanged()

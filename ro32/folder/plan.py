@@ -13,7 +13,6 @@ from ro32.folder.manifest import Entry
 from ro32.folder.places import LabelsFolder, labels_folder
 from ro32.folder.standing import footer_of, still_valid, undamaged
 from ro32.model.classifier import Classifier
-from ro32.model.screen import choose_screen
 from ro32.run.job import Job, Settings
 from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.parts import Counts
@@ -61,7 +60,6 @@ class FolderRun:
             Ro32Error: As `score_folder` does.
         """
         journal.enter(Stage.PLAN)
-        screen = choose_screen(classifier.manifest, classifier.decision, settings.cascade, settings.audit_share)
         files = find_inputs(inputs, settings.stores)
         place = resolve_folder(folder, inputs, files) if isinstance(folder, Path) else folder
         target = labels_folder(place, settings.stores)
@@ -71,7 +69,7 @@ class FolderRun:
         plan = make_plan(
             sound_files(files, settings, journal), settings.columns, settings.part_rows, settings.max_expansion
         )
-        whole = Job(plan=plan, target=target.itself, classifier=classifier, settings=settings, screen=screen)
+        whole = Job(plan=plan, target=target.itself, classifier=classifier, settings=settings)
         changes = FolderChanges(files=len(plan.sources))
         journal.job, journal.folder = whole, changes
         parts = {path: list(group) for path, group in groupby(plan.parts, key=attrgetter("path"))}
@@ -94,14 +92,13 @@ class FolderRun:
         """Return the labels files that are just what would be written again.
 
         Args:
-            journal: Told what became of their rows, and how fast an earlier run was.
+            journal: Records what became of their rows.
         """
         entries = {}
         listed = manifest.read_entries(self.folder)
         for name, job in self.jobs.items():
             labels = self.folder.there(name)
             told = footer_of(labels)
-            journal.previous = told or journal.previous
             if labels is None or told is None or not still_valid(job, told):
                 continue
             entry = undamaged(job, told, name, labels, listed.get(name))

@@ -40,14 +40,13 @@ def still_valid(job: Job, told: dict[str, Any] | None) -> bool:
     """
     if told is None or job.settings.no_reuse:
         return False
-    decision, screen = job.classifier.decision, job.screen
+    decision = job.classifier.decision
     return (
         told.get("input_digest") == job.plan.digest
         and told.get("bundle_digest") == job.classifier.digest
         and told.get("scoring_digest") == job.classifier.scoring_digest
         and told.get("threshold") == decision.threshold
         and (told.get("operating_point") or {}).get("abstain") == (list(decision.abstain) if decision.abstain else None)
-        and (told.get("cascade") or {}).get("digest") == (None if screen is None else screen.digest)
         and (told.get("settings") or {}).get("columns") == asdict(job.settings.columns)
     )
 

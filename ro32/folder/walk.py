@@ -22,13 +22,13 @@ from ro32.folder.manifest import Entry
 from ro32.folder.plan import FolderRun
 from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
-from ro32.run.engine import Engine, LocalEngine, Unfinished
+from ro32.run.engine import Engine, Remaining, score_locally
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.judge import Before, judge
 from ro32.run.parts import PartStore
 from ro32.run.reuse import outcomes_before
-from ro32.run.walk import Progress, Summary, finish_parts, refuse_isolated, summarize
+from ro32.run.walk import Progress, ProgressCount, Summary, refuse_isolated, summarize
 from ro32.storage.lock import only_run
 from ro32.storage.urls import ObjectUrl, place
 
@@ -60,8 +60,7 @@ def score_folder(
         on_progress: Called in this thread whenever rows are done.
 
     Raises:
-        UsageError: Two input files would have the same labels file, nothing can be written there, or a cascade is
-            asked for that the bundle does not have.
+        UsageError: Two input files would have the same labels file, or nothing can be written there.
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for, too many of all rows have no text, or a sample of
             them contradicts the cascade's certificate.
@@ -71,7 +70,7 @@ def score_folder(
         ClusterError: The engine's cluster failed, or parts killed their workers there. In the latter case the labels of
             the other files are published, and the manifest is that of the run before.
     """
-    journal, engine = journal or Journal(), engine or LocalEngine()
+    journal, engine = journal or Journal(), engine or score_locally
     run = FolderRun.prepare(
         [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
         place(folder),
@@ -98,21 +97,19 @@ def _write(
     whole, folder, changes = run.whole, run.folder, run.changes
     journal.enter(Stage.REUSE)
     gone = run.gone()
-    before = Before.told_by(run.footers(gone), whole.classifier)
+    before = Before.from_footers(run.footers(gone), whole.classifier)
     entries = run.standing(journal)
     changed = {name: job for name, job in run.jobs.items() if name not in entries}
-    previous = journal.previous
-    finish_parts(
-        _begin_all(run, changed, journal),
-        engine,
-        journal,
+    progress = ProgressCount(
+        whole.plan,
         on_progress,
-        papers=whole.plan.rows,
-        parts=len(whole.plan.parts),
+        rows_done=journal.unchanged.rows,
         parts_done=len(whole.plan.parts) - sum(len(job.plan.parts) for job in changed.values()),
     )
+    for _, counts in engine(progress.begin(_begin_all(run, changed, journal)), journal, progress.advance):
+        journal.done += counts
+        progress.finish_part()
     journal.enter(Stage.COMMIT)
-    journal.previous = previous
     whole.plan.check_unchanged()
     judge(whole, journal.counts, journal, before)
     without = {part.path for part in journal.isolated}
@@ -141,12 +138,15 @@ def _write(
         )
 
 
-def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Unfinished]:
+def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Remaining]:
     """Begin one labels file after the other, when its turn comes."""
     previous = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
     for name, job in changed.items():
         run.folder.make_room(name)
-        yield Unfinished.begin(job, journal, previous)
+        journal.enter(Stage.REUSE)
+        remaining = Remaining.resume(job, outcomes_before(job, journal) if previous is None else previous, journal)
+        remaining.store.prepare()
+        yield remaining
 
 
 def _told(whole: Job, journal: Journal) -> dict[str, Any]:

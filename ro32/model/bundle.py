@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ro32.errors import BundleError, UsageError
-from ro32.model.cascade import Cascade, Certificate
+from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
 from ro32.model.views import View, ViewName
 
 FORMAT_VERSION = 1
@@ -36,7 +36,7 @@ SHIPPED = "cs.RO"
 
 
 _NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view", "cascade"})
-"""Fields of a manifest that change no full score by themselves; of the views, the weights of the one that scores do."""
+"""Fields that change no score as they stand. Of views and cascade the numbers that make scores do, and are added."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,10 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
             raise BundleError(f"format version {self.format_version} is not {FORMAT_VERSION}; update ro32")
-        if len(self.labels) < 2 or self.positive_label not in self.labels:  # noqa: PLR2004 - one label classifies nothing
-            raise BundleError(f"positive label {self.positive_label!r} is not one of the labels {self.labels}")
+        if len(set(self.labels)) != 2 or len(self.labels) != 2 or self.positive_label not in self.labels:  # noqa: PLR2004
+            raise BundleError(
+                f"expected two labels, one of them the positive one, found {self.labels} and {self.positive_label!r}"
+            )
         if not 0 < self.threshold < 1:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
         if not self.views and self.view is None:
@@ -90,8 +92,6 @@ class Manifest:
             return
         if self.view is None or self.view not in self.views:
             raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
-        if len(self.labels) != 2:  # noqa: PLR2004 - log-odds are of one label against the other
-            raise BundleError(f"views tell two labels apart, found {len(self.labels)}: {self.labels}")
         if self.threshold != self.views[self.view].threshold:
             raise BundleError(f"threshold {self.threshold} is not that of the view {self.view!r}")
         if LINEAR not in self.files and any(view.linear for view in self.views.values()):
@@ -114,6 +114,8 @@ class Manifest:
         body["files"] = {name: digest for name, digest in self.files.items() if name in {MODEL, TOKENIZER, LINEAR}}
         if self.view is not None:
             body["weights"] = self.views[self.view].weights
+        if self.cascade is not None:
+            body["cascade"] = self.cascade.scoring
         return sha256(_canonical(body))
 
     def choose(self, view: ViewName) -> Self:
@@ -131,7 +133,10 @@ class Manifest:
         unsaid = set() if self.views else {"views", "view"}
         unsaid |= set() if self.inputs else {"inputs"}
         unsaid |= set() if self.cascade else {"cascade"}
-        return {name: value for name, value in asdict(self).items() if name not in unsaid}
+        body = {name: value for name, value in asdict(self).items() if name not in unsaid}
+        if self.cascade and self.cascade.audit_share == AUDIT_SHARE:
+            del body["cascade"]["audit_share"]  # of older bundles
+        return body
 
     def to_bytes(self) -> bytes:
         """Serialize in the one canonical form, own digest included."""

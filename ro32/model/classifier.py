@@ -1,4 +1,4 @@
-"""Texts -> probabilities: a tokenizer and one onnxruntime session, and the linear view where the bundle has one.
+"""Papers -> scores: the whole cascade of a bundle, from its linear view to its encoder, behind one method.
 
 One paper a session run, one thread inside the session, one calling thread a core: no padding, so nothing is computed
 in vain, and a paper's score depends on that paper and the bundle alone. Dynamic int8 would break that as soon as two
@@ -6,8 +6,10 @@ papers shared a run (one activation scale per tensor; https://github.com/microso
 """
 
 import copy
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -16,15 +18,16 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ro32.errors import BundleError, UsageError
-from ro32.model.bundle import Bundle, Manifest, sha256
+from ro32.model.bundle import Bundle, sha256
 from ro32.model.external import has_external_data
 from ro32.model.linear import LinearModel
 from ro32.model.operating_point import Decision, OperatingPoint
+from ro32.model.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, Hashes, Outcomes
 from ro32.model.processor import available_cores, int8_saturates
-from ro32.model.text import PaperTokenizer, normalize_texts
-from ro32.model.views import View, ViewName
+from ro32.model.text import PaperTokenizer, content_hashes, normalize_texts
+from ro32.model.views import View
 
-SCORING_VERSION = 3
+SCORING_VERSION = 4
 """Raised whenever this code gives another score for the same bundle and text: older scores are not reused then."""
 INPUT = "input_ids"
 FILLED = {"attention_mask": 1, "token_type_ids": 0}
@@ -32,6 +35,27 @@ FILLED = {"attention_mask": 1, "token_type_ids": 0}
 SLOWER = ("SkipLayerNormFusion",)
 """Rewritings by onnxruntime that make a model slower: its SkipLayerNormalization took 7 times as long as the addition
 and the LayerNormalization that it takes the place of (docs/decisions.md, 2026-11-26)."""
+_ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
+"""How a bundle without views scores: by the softmax of two logits. The threshold is not used."""
+_CHUNK_PAPERS = 64
+"""Papers that a thread of `predict_proba` scores at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What scoring n papers found out.
+
+    Attributes:
+        outcomes: Of the n papers, in their order.
+        tokens: Tokens that the encoder saw, special tokens included.
+        audited: Papers below the cascade's cut that were scored in full all the same.
+        disagreements: Papers among them that full scoring calls positive by the threshold of the certificate.
+    """
+
+    outcomes: Outcomes
+    tokens: int
+    audited: int
+    disagreements: int
 
 
 class Classifier:
@@ -39,48 +63,53 @@ class Classifier:
 
     Args:
         bundle: A loaded bundle.
-        view: Which of the bundle's views scores; the one that its manifest names by default.
-        point: How scores become labels; by the view's own threshold by default.
+        point: How scores become labels; by the bundle's threshold by default.
+        full: Score every paper by all views. This is another model than the bundle's cascade, with another
+            `scoring_digest`.
 
     Raises:
         BundleError: onnxruntime or tokenizers cannot use what is in the bundle.
-        UsageError: The bundle does not have the view, or never reaches what the operating point asks for.
+        UsageError: The bundle never reaches what the operating point asks for.
     """
 
-    def __init__(self, bundle: Bundle, view: ViewName | None = None, point: OperatingPoint | None = None) -> None:
-        manifest = bundle.manifest if view is None else bundle.manifest.choose(view)
+    def __init__(self, bundle: Bundle, point: OperatingPoint | None = None, *, full: bool = False) -> None:
+        self.manifest = manifest = replace(bundle.manifest, cascade=None) if full else bundle.manifest
         self.digest = bundle.digest
-        self.scoring_digest = sha256(f"{SCORING_VERSION} {manifest.scoring_digest}".encode())
-        self.manifest: Manifest = manifest
+        versions = f"{SCORING_VERSION} onnxruntime {ort.__version__}"  # its kernels round as each release likes
+        self.scoring_digest = sha256(f"{versions} {manifest.scoring_digest}".encode())
         self.decision: Decision = (point or OperatingPoint()).resolve(bundle, manifest)
-        self._view: View | None = None if manifest.view is None else manifest.views[manifest.view]
+        self._view = None if manifest.view is None else manifest.views[manifest.view]
+        self._asks_encoder = self._view is None or self._view.encoder != 0
         self._linear = None if bundle.linear is None else LinearModel.from_bytes(bundle.linear)
         try:
             self._tokenizer = PaperTokenizer(
-                bundle.tokenizer, max_length=bundle.manifest.max_length, separator=bundle.manifest.separator
+                bundle.tokenizer, max_length=manifest.max_length, separator=manifest.separator
             )
             self._session = _session(bundle.model)
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception
-            raise BundleError(f"bundle {bundle.manifest.name}: unusable: {error}; export it again") from error
+            raise BundleError(f"bundle {manifest.name}: unusable: {error}; export it again") from error
         self._filled = _filled({item.name for item in self._session.get_inputs()}, manifest)
         labels = self._session.get_outputs()[0].shape[-1]
-        if labels != len(bundle.manifest.labels):
+        if labels != len(manifest.labels):
             raise BundleError(
-                f"bundle {bundle.manifest.name}: the model gives {labels} logits for "
-                f"{len(bundle.manifest.labels)} labels; export it again"
+                f"bundle {manifest.name}: the model gives {labels} logits for {len(manifest.labels)} labels; "
+                "export it again"
             )
 
     @classmethod
-    def load(
-        cls, folder: Path | str | None = None, view: ViewName | None = None, point: OperatingPoint | None = None
-    ) -> Self:
+    def load(cls, folder: Path | str | None = None, point: OperatingPoint | None = None, *, full: bool = False) -> Self:
         """Load a bundle folder, or the bundle that comes with the package.
 
         Raises:
             BundleError: The bundle is missing, tampered with or unusable.
-            UsageError: The bundle does not have the view, or never reaches what the operating point asks for.
+            UsageError: The bundle never reaches what the operating point asks for.
         """
-        return cls(Bundle.shipped() if folder is None else Bundle.load(Path(folder)), view, point)
+        return cls(Bundle.shipped() if folder is None else Bundle.load(Path(folder)), point, full=full)
+
+    @property
+    def full(self) -> bool:
+        """Whether every paper is scored by all views."""
+        return self.manifest.cascade is None
 
     def deciding(self, decision: Decision) -> Self:
         """Return a classifier that shares this one's session and turns scores into labels in another way."""
@@ -88,18 +117,58 @@ class Classifier:
         other.decision = decision
         return other
 
+    def score(
+        self,
+        titles: Sequence[str],
+        abstracts: Sequence[str],
+        hashes: Hashes | None = None,
+        stop: threading.Event | None = None,
+    ) -> Scored:
+        """Score n papers of normalized text; each score is a function of that paper and the bundle alone.
+
+        Args:
+            titles: n titles.
+            abstracts: n abstracts.
+            hashes: Shape (n,): the papers' content hashes, where they are known already.
+            stop: When set, the work ends after the current paper, and the result is of no use.
+        """
+        scores = np.full(len(titles), np.nan, dtype=np.float32)
+        errors, screened = np.zeros(len(titles), dtype=np.uint8), np.zeros(len(titles), dtype=np.bool_)
+        linear = self.linear_scores(titles, abstracts)
+        cascade, audited = self.manifest.cascade, np.zeros(len(titles), dtype=np.bool_)
+        if cascade is not None:
+            below = cascade.below(titles, abstracts, linear)
+            audited = below & cascade.audited(content_hashes(titles, abstracts) if hashes is None else hashes)
+            screened = below & ~audited
+            for row in np.flatnonzero(screened).tolist():
+                scores[row] = cascade.probability(float(linear[row]))
+        tokens = 0
+        for row in np.flatnonzero(~screened).tolist():
+            if stop is not None and stop.is_set():
+                break
+            input_ids = self.encode(titles[row], abstracts[row])
+            tokens += len(input_ids)
+            if input_ids:
+                logits = self.logits(input_ids) if self._asks_encoder else np.zeros(2, dtype=np.float32)
+                scores[row] = self._probability(logits, float(linear[row]))
+            if not np.isfinite(scores[row]):
+                errors[row] = REASONS.index(NON_FINITE if input_ids else EMPTY_TEXT)
+        lost = 0 if cascade is None else int(np.sum(scores[audited] >= cascade.certificate.threshold))
+        outcomes = Outcomes(scores=scores, errors=errors, screened=screened)
+        return Scored(outcomes=outcomes, tokens=tokens, audited=int(audited.sum()), disagreements=lost)
+
     def encode(self, title: str, abstract: str) -> list[int]:
         """Return the token ids of one paper of normalized text; none where there is nothing to score."""
         return self._tokenizer.encode(title, abstract)
 
     def logits(self, input_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Run the model on one paper.
+        """Run the encoder on one paper.
 
         Args:
             input_ids: t >= 1 token ids, special tokens included.
 
         Returns:
-            Shape (k,), float32: one logit per label of the bundle.
+            Shape (2,), float32: one logit per label of the bundle.
         """
         ids = np.asarray([input_ids], dtype=np.int64)
         feeds = {INPUT: ids} | {name: np.full_like(ids, number) for name, number in self._filled.items()}
@@ -110,35 +179,18 @@ class Classifier:
         """Score n papers of normalized text by the linear view.
 
         Returns:
-            Shape (n,), float64, log-odds; all 0 where the bundle has no linear view or the chosen view does not ask it.
+            Shape (n,), float64, log-odds; all 0 where the bundle has no linear view or does not ask it.
         """
         if self._linear is None or self._view is None or not self._view.linear:
             return np.zeros(len(titles))
         return self._linear.scores(titles, abstracts)
 
-    def score(self, input_ids: Sequence[int], linear: float) -> float:
-        """Return the probability of the positive label for one paper, a float32 value.
-
-        Not finite if the model's output is not.
-
-        Args:
-            input_ids: t >= 1 token ids, special tokens included.
-            linear: The same paper's log-odds by `linear_scores`.
-        """
-        return float(self._probabilities(input_ids, linear)[self.manifest.positive_index])
-
-    def _probabilities(self, input_ids: Sequence[int], linear: float) -> NDArray[np.float32]:
-        if self._view is None:
-            return softmax(self.logits(input_ids))
+    def _probability(self, logits: NDArray[np.float32], linear: float) -> float:
+        """Combine the logits of one paper with its log-odds by the linear view; not finite where they are not."""
         positive = self.manifest.positive_index
-        margin = 0.0
-        if self._view.encoder:
-            logits = self.logits(input_ids)
-            margin = float(logits[positive]) - float(logits[1 - positive])
-        probability = self._view.probability(margin, linear)
-        both = np.full(2, 1 - probability, dtype=np.float32)
-        both[positive] = probability
-        return both
+        margin = float(logits[positive]) - float(logits[1 - positive])
+        view = self._view or _ENCODER_ALONE
+        return view.probability(margin, linear)
 
     def predict_proba(
         self,
@@ -157,24 +209,22 @@ class Classifier:
             threads: Calling threads; one per available core by default.
 
         Returns:
-            Shape (n, k), float32: probabilities in the order of the bundle's labels; NaN where a paper has no text.
+            Shape (n, 2), float32: probabilities in the order of the bundle's labels; NaN where a paper has no text.
 
         Raises:
             UsageError: Neither or both forms were given, or not as many titles as abstracts.
         """
         titles, abstracts = _papers(texts, titles, abstracts)
-        probabilities = np.full((len(titles), len(self.manifest.labels)), np.nan, dtype=np.float32)
-        linear = self.linear_scores(titles, abstracts)
+        starts = range(0, len(titles), _CHUNK_PAPERS)
 
-        def score_row(row: int) -> None:
-            input_ids = self.encode(titles[row], abstracts[row])
-            if input_ids:
-                probabilities[row] = self._probabilities(input_ids, float(linear[row]))
+        def score_chunk(start: int) -> NDArray[np.float32]:
+            chunk = slice(start, start + _CHUNK_PAPERS)
+            return self.score(titles[chunk], abstracts[chunk]).outcomes.scores
 
         with ThreadPoolExecutor(threads or available_cores()) as pool:
-            for _ in pool.map(score_row, range(len(titles))):
-                pass
-        return probabilities
+            scores = np.concatenate([np.zeros(0, dtype=np.float32), *pool.map(score_chunk, starts)])
+        both = np.stack([1 - scores, scores], axis=1)
+        return both if self.manifest.positive_index == 1 else both[:, ::-1]
 
     def predict(
         self,
@@ -198,12 +248,6 @@ class Classifier:
         labels = names[self.decision.positive(scores).astype(np.intp)]
         labels[np.isnan(scores) | self.decision.uncertain(scores)] = None
         return list(labels)
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits of shape (k,) into probabilities, float32, of the same shape."""
-    shifted = np.exp(logits - logits.max())
-    return np.asarray(shifted / shifted.sum(), dtype=np.float32)
 
 
 def _papers(

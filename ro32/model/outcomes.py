@@ -23,6 +23,8 @@ UNCERTAIN = "uncertain"
 REASONS: tuple[str | None, ...] = (None, EMPTY_TEXT, NON_FINITE, INVALID_UTF8, MALFORMED)
 """Why a paper was not scored, by error code; 0 is a scored paper."""
 
+_FIRST_READING_ERROR = REASONS.index(INVALID_UTF8)
+
 Hashes = NDArray[np.bytes_]
 """Content hashes, dtype S16. No two of them compare equal unless all 16 bytes are."""
 
@@ -42,13 +44,22 @@ class Outcomes:
     screened: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, triples: Sequence[tuple[float, int, bool]]) -> Self:
-        """Collect n times score, error code, and whether the screen alone scored."""
-        scores, errors, screened = zip(*triples, strict=True) if triples else ((), (), ())
+    def empty(cls, papers: int) -> Self:
+        """Return the outcomes of n papers of which nothing is known."""
         return cls(
-            scores=np.array(scores, dtype=np.float32),
-            errors=np.array(errors, dtype=np.uint8),
-            screened=np.array(screened, dtype=np.bool_),
+            scores=np.full(papers, np.nan, dtype=np.float32),
+            errors=np.zeros(papers, dtype=np.uint8),
+            screened=np.zeros(papers, dtype=np.bool_),
+        )
+
+    @classmethod
+    def concatenate(cls, pieces: Sequence[Self]) -> Self:
+        """Join outcomes in order."""
+        pieces = [cls.empty(0), *pieces]
+        return cls(
+            scores=np.concatenate([piece.scores for piece in pieces]),
+            errors=np.concatenate([piece.errors for piece in pieces]),
+            screened=np.concatenate([piece.screened for piece in pieces]),
         )
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
@@ -111,15 +122,17 @@ class OutcomeIndex:
             ValueError: The batches hold more or fewer papers than announced.
         """
         records = np.zeros(rows, dtype=_RECORD)
-        filled = 0
+        filled = kept = 0
         for hashes, outcomes in batches:
-            records[filled : filled + len(hashes)] = pack(hashes, outcomes)
-            filled += len(hashes)
+            known = outcomes.errors < _FIRST_READING_ERROR  # the others say nothing of the text that was hashed
+            packed = pack(hashes[known], outcomes.take(known))
+            records[kept : kept + len(packed)] = packed
+            filled, kept = filled + len(hashes), kept + len(packed)
         if filled != rows:
             raise ValueError(f"announced {rows} papers, found {filled}")
-        if rows == 0:
+        if kept == 0:
             return
-        run: NDArray[np.bytes_] = records.view(_KEY)
+        run: NDArray[np.bytes_] = records[:kept].view(_KEY)
         run.sort()
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
             run = np.concatenate([self._runs.pop(), run])

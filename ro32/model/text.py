@@ -11,7 +11,9 @@ first, and what looks like a control token in a paper ("[SEP]", "[MASK]") is tex
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 MAX_CHARS = 65_536
@@ -42,6 +44,11 @@ def content_hash(title: str, abstract: str) -> bytes:
     Normalized text holds no line feed, so no two papers of different text share the digested bytes.
     """
     return hashlib.blake2b(f"{title}\n{abstract}".encode(), digest_size=16).digest()
+
+
+def content_hashes(titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.bytes_]:
+    """Digest n papers of normalized text by `content_hash`: shape (n,), dtype S16."""
+    return np.frombuffer(b"".join(map(content_hash, titles, abstracts)), dtype="S16")
 
 
 class PaperTokenizer:

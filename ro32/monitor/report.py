@@ -100,11 +100,11 @@ def _positives(journal: Journal) -> dict[str, Any]:
 
 
 def _cascade(journal: Journal) -> dict[str, Any]:
-    screen, audit = journal.job.screen if journal.job else None, journal.audit
-    certificate = screen.cascade.certificate if screen else None
+    cascade, audit = journal.job.classifier.manifest.cascade if journal.job else None, journal.audit
+    certificate = cascade.certificate if cascade else None
     return {
-        "screens": None if journal.job is None else screen is not None,
-        "cut": screen.cascade.cut if screen else None,
+        "screens": None if journal.job is None else cascade is not None,
+        "cut": cascade.cut if cascade else None,
         "certified_bound": certificate.bound if certificate else None,
         "certified_papers": certificate.papers if certificate else None,
         "audit_bound": audit.bound if audit else None,

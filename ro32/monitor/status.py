@@ -15,14 +15,11 @@ from ro32.folder import manifest
 from ro32.folder.plan import FolderRun
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import OutcomeIndex, Outcomes
+from ro32.run.engine import Remaining, rows_to_score
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, SkippedFile, Stage
-from ro32.run.parts import PartStore
 from ro32.run.prepare import prepare
-from ro32.run.resume import take_over
 from ro32.run.reuse import outcomes_before
-from ro32.run.speed import Speed
-from ro32.run.threads import Known, sort_out
 from ro32.run.walk import Progress
 from ro32.storage.files import Target, for_arrow
 from ro32.storage.lock import holder
@@ -173,18 +170,17 @@ def _look_at(
     """Look at one labels file; `previous` are outcomes of other labels than those that the settings name."""
     journal.enter(Stage.REUSE)
     previous = outcomes_before(job, journal) if previous is None else previous
-    known = Known(previous=previous, current=OutcomeIndex())
-    store = PartStore(job.target, job.fingerprint)
-    todo = take_over(job, store, known.current, journal)
+    remaining = Remaining.resume(job, previous, journal)
+    todo, current = remaining.parts, remaining.current
     plan, finished = job.plan, journal.resumed.rows
     rows, reused, to_score = finished, 0, 0
     for number, (part, papers) in enumerate(read_parts(todo, plan.columns, plan.id_type), len(plan.parts) - len(todo)):
-        work = sort_out(papers, known, set())
-        known.current.add(papers.hashes[work.todo], _unknown(len(work.todo)))
-        reused, to_score, rows = reused + work.reused, to_score + len(work.todo), rows + part.rows
+        needed = rows_to_score(papers, previous, current, set())
+        current.add(papers.hashes[needed], Outcomes.empty(len(needed)))
+        reused += int(previous.find(papers.hashes)[0].sum())
+        to_score, rows = to_score + len(needed), rows + part.rows
         on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=number + 1))
     plan.check_unchanged()
-    speed = Speed.told_by(journal.previous, job.classifier.scoring_digest, job.screen)
     return Status(
         target=str(job.target),
         running=holder(job.target),
@@ -201,7 +197,7 @@ def _look_at(
         seconds=speed.seconds(rows=plan.rows - finished, to_score=to_score, threads=job.settings.threads),
         disk_needed_bytes=_disk_needed(job, rows_todo=plan.rows - finished, parts_todo=len(todo)),
         disk_free_bytes=_free_bytes(_disk_of(job.target)),
-        left_over=tuple(LeftOver(path=path, size_bytes=size) for path, size in store.folder.left_over()),
+        left_over=tuple(LeftOver(path=path, size_bytes=size) for path, size in remaining.store.folder.left_over()),
     )
 
 
@@ -209,10 +205,6 @@ def _free_bytes(folder: Path) -> int:
     """Return what is free in a folder, or where it is to be created."""
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
     return shutil.disk_usage(there).free
-
-
-def _unknown(papers: int) -> Outcomes:
-    return Outcomes.of([(0.0, 0, False)] * papers)
 
 
 def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:

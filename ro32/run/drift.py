@@ -26,7 +26,7 @@ class Share:
     papers: int
 
     @classmethod
-    def told_by(cls, provenance: Mapping[str, Any]) -> Self | None:
+    def from_footer(cls, provenance: Mapping[str, Any]) -> Self | None:
         """Read the share from the footer of a labels file; None where it tells none."""
         try:
             rows = provenance["rows"]

@@ -1,108 +1,259 @@
-"""The seam between a run and what scores its parts: threads of this process, or the nodes of a cluster."""
+"""The engine seam: a function that scores the parts of labels files. Here the local one, threads of this process.
 
+It reads ahead by one part, so that no thread waits for the disk.
+"""
+
+import threading
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
-from ro32.data.papers import Part
-from ro32.model.outcomes import OutcomeIndex
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.data.labels import label_table, outcomes_of
+from ro32.data.papers import Papers, Part, read_parts
+from ro32.model.classifier import Classifier, Scored
+from ro32.model.outcomes import REASONS, Hashes, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal, Stage
-from ro32.run.parts import Counts, PartStore
-from ro32.run.resume import take_over
-from ro32.run.reuse import outcomes_before
-from ro32.run.threads import Known, score_parts
+from ro32.run.parts import Counts, FinishedPart, PartStore
+from ro32.run.plan import Plan
+
+_CHUNK_PAPERS = (1, 16)
+"""Papers a thread takes at once, at least and at most: so many that handing them over costs nothing."""
+_SCREENED_CHUNK_PAPERS = (16, 256)
+"""The same where a cascade leaves a few of them to the encoder: as many as `ro32.model.ngrams` hashes at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unfinished:
+class Remaining:
     """What is left to do for one labels file.
 
     Attributes:
-        job: What it is to be made from.
+        job: What it is made from.
         store: Its finished parts; the others go there.
-        known: Outcomes that need no model.
         parts: The parts that are not finished, in their order.
+        previous: Outcomes of earlier labels.
+        current: Outcomes of the finished parts; grows while the run goes on.
     """
 
     job: Job
     store: PartStore
-    known: Known
     parts: Sequence[Part]
+    previous: OutcomeIndex
+    current: OutcomeIndex
 
     @classmethod
-    def begin(cls, job: Job, journal: Journal, previous: OutcomeIndex | None = None) -> "Unfinished":
-        """Read what earlier labels and a killed run hold, and prepare the folder of parts.
+    def resume(cls, job: Job, previous: OutcomeIndex, journal: Journal) -> "Remaining":
+        """Take over the parts that a killed run finished. Nothing is written.
 
         Args:
-            job: What the labels are to be made from.
-            journal: Told what became of the rows that are done.
-            previous: Outcomes of earlier labels; by default those that the job's settings name.
+            job: What the labels are made from.
+            previous: Outcomes of earlier labels.
+            journal: Records what became of the rows of finished parts.
 
         Raises:
-            InputDataError: Labels were named for reuse and cannot be.
-            OutputError: The folder cannot be created.
-            OSError: The disk is full or failed.
+            OSError: The disk failed.
+            UnreachableError: A store failed.
         """
-        journal.enter(Stage.REUSE)
-        previous = outcomes_before(job, journal) if previous is None else previous
-        store = PartStore(job.target, job.fingerprint)
-        store.prepare()
-        known = Known(previous=previous, current=OutcomeIndex())
-        return cls(job=job, store=store, known=known, parts=take_over(job, store, known.current, journal))
+        journal.enter(Stage.RESUME)
+        store, current, todo = PartStore(job.target, job.fingerprint), OutcomeIndex(), list[Part]()
+        for part in job.plan.parts:
+            finished = store.load(part)
+            if finished is None:
+                todo.append(part)
+                continue
+            for batch in finished.table.to_batches():
+                current.add(*outcomes_of(batch))
+            journal.resumed += finished.counts
+        return cls(job=job, store=store, parts=todo, previous=previous, current=current)
 
 
-class Engine(Protocol):
-    """Finishes parts. A part's labels depend on its rows, the model and the settings alone, so engines agree."""
+Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[tuple[Remaining, Counts]]]
+"""Scores parts and saves them in their stores. A part's labels depend on its rows and the model alone, so engines agree.
 
-    @property
-    def name(self) -> str:
-        """What footers and reports call it."""
-
-    def finish(
-        self, work: Iterable[Unfinished], journal: Journal, on_rows: Callable[[int], None]
-    ) -> Iterator[tuple[Unfinished, Counts]]:
-        """Score parts and keep them in their stores.
-
-        Args:
-            work: What is to be done, in order. It is asked for the next labels file only when that is needed, so memory
-                holds few of them.
-            journal: Told where the time goes.
-            on_rows: Called in this thread with the number of rows done since the last call.
-
-        Yields:
-            For each part that is finished and kept, the labels file that it belongs to and what became of its rows.
-
-        Raises:
-            Ro32Error: An input changed, is damaged or missing.
-            OSError: The disk is full or failed.
-        """
+Called with the work, asked for one labels file after the other as it is needed, so that memory holds few of them; with
+the journal, which records where the time goes; and with a function that it calls, in the caller's thread, with the
+number of rows done since the last call. Yields, for each part that is saved, its labels file and the counts of its
+rows. Raises a Ro32Error where an input changed, is damaged or missing, and an OSError where the disk is full or failed.
+"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalEngine:
-    """Threads of this process around one classifier."""
+def score_locally(
+    work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]
+) -> Iterator[tuple[Remaining, Counts]]:
+    """Score parts in order by threads of this process. An `Engine`."""
+    journal.engine = "local"
+    for remaining in work:
+        job = remaining.job
+        for part, finished in score_parts(
+            job.plan,
+            remaining.parts,
+            job.classifier,
+            remaining.previous,
+            remaining.current,
+            threads=job.settings.threads,
+            journal=journal,
+            on_rows=on_rows,
+        ):
+            journal.enter(Stage.SAVE_PART)
+            job.plan.check_unchanged(after=part)
+            remaining.store.save(part, finished)
+            yield remaining, finished.counts
 
-    name: str = "local"
 
-    def finish(
-        self, work: Iterable[Unfinished], journal: Journal, on_rows: Callable[[int], None]
-    ) -> Iterator[tuple[Unfinished, Counts]]:
-        """Score parts in order; see `Engine.finish`."""
-        for unfinished in work:
-            job = unfinished.job
-            parts = score_parts(
-                job.plan,
-                unfinished.parts,
-                job.classifier,
-                unfinished.known,
-                threads=job.settings.threads,
-                journal=journal,
-                on_rows=on_rows,
-                screen=job.screen,
-            )
-            for part, finished in parts:
-                journal.enter(Stage.KEEP)
-                job.plan.check_unchanged(after=part)
-                unfinished.store.save(part, finished)
-                yield unfinished, finished.counts
+def score_parts(
+    plan: Plan,
+    parts: Sequence[Part],
+    classifier: Classifier,
+    previous: OutcomeIndex,
+    current: OutcomeIndex,
+    *,
+    threads: int,
+    journal: Journal,
+    on_rows: Callable[[int], None],
+) -> Iterator[tuple[Part, FinishedPart]]:
+    """Label parts of a plan, in order.
+
+    Args:
+        plan: The plan.
+        parts: Its parts that are not finished yet, in its order.
+        classifier: The model, shared by the threads.
+        previous: Outcomes that need no model: of earlier labels.
+        current: The same of this run; what is scored is added.
+        threads: Calling threads.
+        journal: Records where the time goes.
+        on_rows: Called in this thread with the number of rows done since the last call.
+
+    Yields:
+        Each part, finished.
+    """
+    stop = threading.Event()
+    least, most = _CHUNK_PAPERS if classifier.full else _SCREENED_CHUNK_PAPERS
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
+    in_flight: deque[tuple[Part, Papers, NDArray[np.intp], list[Future[tuple[Scored, float]]]]] = deque()
+
+    def score_chunk(titles: Sequence[str], abstracts: Sequence[str], hashes: Hashes) -> tuple[Scored, float]:
+        started = time.monotonic()
+        scored = classifier.score(titles, abstracts, hashes, stop)
+        return scored, time.monotonic() - started
+
+    def start(part: Part, papers: Papers) -> None:
+        journal.enter(Stage.LOOK_UP)
+        ahead = {digest for _, earlier, rows, _ in in_flight for digest in earlier.hashes[rows]}
+        todo = rows_to_score(papers, previous, current, ahead)
+        futures = []
+        for rows in cut_into_chunks(todo, least=least, most=most, threads=threads):
+            titles, abstracts = ([texts[row] for row in rows] for texts in (papers.titles, papers.abstracts))
+            futures.append(pool.submit(score_chunk, titles, abstracts, papers.hashes[rows]))
+        in_flight.append((part, papers, todo, futures))
+
+    def finish() -> tuple[Part, FinishedPart]:
+        journal.enter(Stage.SCORE)
+        part, papers, todo, futures = in_flight.popleft()
+        on_rows(len(papers) - len(todo))
+        chunks: list[Scored] = []
+        for future in futures:
+            scored, seconds = future.result()
+            chunks.append(scored)
+            journal.thread_seconds += seconds
+            on_rows(len(chunks[-1].outcomes))
+        journal.enter(Stage.LABEL)
+        current.add(papers.hashes[todo], Outcomes.concatenate([chunk.outcomes for chunk in chunks]))
+        return part, _finished(papers, todo, chunks, previous, current, classifier)
+
+    try:
+        journal.enter(Stage.READ)
+        for part, papers in read_parts(parts, plan.columns, plan.id_type):
+            start(part, papers)
+            if len(in_flight) > 1:
+                yield finish()
+            journal.enter(Stage.READ)
+        while in_flight:
+            yield finish()
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def rows_to_score(papers: Papers, previous: OutcomeIndex, current: OutcomeIndex, ahead: set[bytes]) -> NDArray[np.intp]:
+    """Find the rows of a part that need the model: the first of each text that nobody knows yet.
+
+    Args:
+        papers: The part, n rows.
+        previous: Outcomes of earlier labels.
+        current: Outcomes of this run.
+        ahead: Hashes that an earlier part is about to score.
+
+    Returns:
+        Shape (m,), rising.
+    """
+    readable = np.flatnonzero(papers.errors == 0)
+    known = np.zeros(len(papers), dtype=np.bool_)
+    for index in (previous, current):
+        known |= index.find(papers.hashes)[0]
+    _, first = np.unique(papers.hashes[readable], return_index=True)
+    rows = np.sort(readable[first])
+    rows = rows[~known[rows]]
+    return np.array([row for row in rows if papers.hashes[row] not in ahead], dtype=np.intp) if ahead else rows
+
+
+def cut_into_chunks(rows: NDArray[np.intp], *, least: int, most: int, threads: int) -> Iterator[NDArray[np.intp]]:
+    """Cut rows into what a thread takes at once: less and less of what is left, so that all threads end together.
+
+    Source: guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers 36, 1987), halved: papers
+    differ in length.
+
+    Args:
+        rows: Shape (m,).
+        least: Rows of a chunk, but for the last.
+        most: Rows of a chunk.
+        threads: How many take them.
+    """
+    at = 0
+    while at < len(rows):
+        share = -(-(len(rows) - at) // (2 * threads))
+        size = min(max(share, least), most)
+        yield rows[at : at + size]
+        at += size
+
+
+def _finished(
+    papers: Papers,
+    todo: NDArray[np.intp],
+    chunks: Sequence[Scored],
+    previous: OutcomeIndex,
+    current: OutcomeIndex,
+    classifier: Classifier,
+) -> FinishedPart:
+    """Assemble a part whose texts are all known by now, and count what became of its rows."""
+    in_previous, before = previous.find(papers.hashes)
+    in_current, now = current.find(papers.hashes)
+    unreadable = papers.errors > 0
+    outcomes = Outcomes(
+        scores=np.where(unreadable, np.float32(np.nan), np.where(in_current, now.scores, before.scores)),
+        errors=np.where(unreadable, papers.errors, np.where(in_current, now.errors, before.errors)),
+        screened=~unreadable & np.where(in_current, now.screened, before.screened),
+    )
+    decision, has_score = classifier.decision, outcomes.errors == 0
+    taken = np.zeros(len(papers), dtype=np.bool_)
+    taken[todo] = True
+    reused = int(np.sum(in_previous & ~taken & ~unreadable))
+    counts = Counts(
+        rows=len(papers),
+        scored=len(todo),
+        reused=reused,
+        duplicates=len(papers) - len(todo) - reused - int(unreadable.sum()),
+        unreadable=int(unreadable.sum()),
+        positives=int(np.sum(decision.positive(outcomes.scores))),
+        uncertain=int(np.sum(has_score & decision.uncertain(outcomes.scores))),
+        unscored=dict(Counter(str(REASONS[code]) for code in outcomes.errors[~has_score])),
+        tokens=sum(chunk.tokens for chunk in chunks),
+        screened=sum(int(chunk.outcomes.screened.sum()) for chunk in chunks),
+        audited=sum(chunk.audited for chunk in chunks),
+        disagreements=sum(chunk.disagreements for chunk in chunks),
+    )
+    return FinishedPart(table=label_table(papers, outcomes, classifier.manifest, decision), counts=counts)

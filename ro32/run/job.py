@@ -8,10 +8,8 @@ from ro32.data.papers import Columns
 from ro32.data.parquet import DEFAULT_MAX_EXPANSION
 from ro32.errors import UsageError
 from ro32.model.bundle import sha256
-from ro32.model.cascade import CascadeMode
 from ro32.model.classifier import Classifier
 from ro32.model.processor import available_cores
-from ro32.model.screen import DEFAULT_AUDIT_SHARE, Screen
 from ro32.run.drift import DEFAULT_MAX_DRIFT
 from ro32.run.plan import DEFAULT_PART_ROWS, Plan
 from ro32.storage.client import StoreSettings
@@ -40,9 +38,7 @@ class Settings:
         max_expansion: Uncompressed bytes that an input file may announce for each byte it has, at least 1.
         max_drift: Change of the share of positives, either way, above which a warning is due, 0 to 1.
         on_error: Whether a damaged file among several ends the run.
-        cascade: Whether papers that the linear view is sure of are scored by it alone.
-        audit_share: Share of these papers that are scored in full all the same, 0 to 1.
-        strict_cascade: Publish nothing where that sample contradicts the bundle's certificate.
+        strict_cascade: Fail, instead of warning, when the audit contradicts the cascade's certificate.
         stores: How object stores are asked.
     """
 
@@ -55,8 +51,6 @@ class Settings:
     max_expansion: float = DEFAULT_MAX_EXPANSION
     max_drift: float = DEFAULT_MAX_DRIFT
     on_error: OnError = OnError.STOP
-    cascade: CascadeMode = CascadeMode.AUTO
-    audit_share: float = DEFAULT_AUDIT_SHARE
     strict_cascade: bool = False
     stores: StoreSettings = field(default_factory=StoreSettings)
 
@@ -71,8 +65,6 @@ class Settings:
             raise UsageError(f"expected a file to expand at least 1 time, found {self.max_expansion}")
         if not 0 <= self.max_drift <= 1:
             raise UsageError(f"expected a change of share between 0 and 1, found {self.max_drift}")
-        if not 0 <= self.audit_share <= 1:
-            raise UsageError(f"expected a share of papers to audit between 0 and 1, found {self.audit_share}")
         if self.reuse is not None and self.no_reuse:
             raise UsageError("labels to reuse were named, and reuse was switched off; do one of the two")
 
@@ -86,14 +78,12 @@ class Job:
         target: Where the labels are to appear, links resolved.
         classifier: The model.
         settings: How to score.
-        screen: Decides which papers need no encoder; none where all are scored in full.
     """
 
     plan: Plan
     target: Target
     classifier: Classifier
     settings: Settings
-    screen: Screen | None
 
     @property
     def fingerprint(self) -> str:
@@ -103,5 +93,4 @@ class Job:
         classifier = self.classifier
         model = classifier.scoring_digest, classifier.digest, classifier.decision  # the latter two for the labels
         settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones
-        screen = None if self.screen is None else (self.screen.digest, self.screen.audit_share)
-        return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model, screen)).encode())
+        return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model)).encode())

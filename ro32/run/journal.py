@@ -2,11 +2,10 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ class Stage(StrEnum):
     """Waiting for the model: what its threads do while the stages above and below go on is not in it."""
     LABEL = "label"
     """Putting labels together."""
-    KEEP = "keep"
+    SAVE_PART = "save_part"
     """Writing finished parts."""
     COMMIT = "commit"
     """Joining the parts, checking them against the input, publishing."""
@@ -125,7 +124,6 @@ class Journal:
         stage: Where it is now.
         job: What it was asked for, as soon as that is planned.
         engine: What scores the parts.
-        previous: What the footer of the labels before it tells.
         unchanged: What is known of the rows of input files that did not change, and whose labels stay as they are.
         resumed: What became of the rows of parts that an earlier run had finished.
         done: What became of the rows that this run finished.
@@ -147,7 +145,6 @@ class Journal:
     stage: Stage = Stage.MODEL
     job: Job | None = None
     engine: str = "local"
-    previous: Mapping[str, Any] | None = None
     unchanged: Counts = field(default_factory=Counts)
     resumed: Counts = field(default_factory=Counts)
     done: Counts = field(default_factory=Counts)

@@ -27,7 +27,7 @@ class Before:
     comparable: bool
 
     @classmethod
-    def told_by(cls, provenances: Iterable[Mapping[str, Any]], classifier: Classifier) -> Self:
+    def from_footers(cls, provenances: Iterable[Mapping[str, Any]], classifier: Classifier) -> Self:
         """Read it from the footers of labels files.
 
         Args:
@@ -36,7 +36,7 @@ class Before:
         """
         positives, papers, told, comparable = 0, 0, False, True
         for provenance in provenances:
-            share = Share.told_by(provenance)
+            share = Share.from_footer(provenance)
             if share is not None:
                 positives, papers, told = positives + share.positives, papers + share.papers, True
             comparable = comparable and not _same_model_decides_otherwise(classifier, provenance)
@@ -93,9 +93,10 @@ def _same_model_decides_otherwise(classifier: Classifier, previous: Mapping[str,
 
 def _audit(job: Job, counts: Counts, journal: Journal) -> None:
     """Compare what the sample of papers below the cut says with the bundle's certificate."""
-    if job.screen is None:
+    cascade = job.classifier.manifest.cascade
+    if cascade is None:
         return
-    certificate = job.screen.cascade.certificate
+    certificate = cascade.certificate
     journal.audit = audit = Audit(
         papers=counts.audited,
         disagreements=counts.disagreements,
@@ -112,9 +113,9 @@ def _audit(job: Job, counts: Counts, journal: Journal) -> None:
     if job.settings.strict_cascade:
         raise InputDataError(
             f"{job.target}: {found}; nothing was published; these papers are unlike those of the certificate: "
-            "score with --cascade off, or certify a cascade on papers like these"
+            "score with --full, or certify a cascade on papers like these"
         )
-    journal.warn("cascade", f"{found}; score with --cascade off until you know why")
+    journal.warn("cascade", f"{found}; score with --full until you know why")
 
 
 def _listed(counts: Counts) -> str:

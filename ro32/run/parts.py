@@ -25,13 +25,14 @@ from ro32.storage.object_parts import ObjectParts
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What became of rows. rows = scored + reused + duplicates.
+    """What became of rows. rows = scored + reused + duplicates + unreadable.
 
     Attributes:
         rows: Rows of the input.
         scored: Rows whose text was scored, by the screen alone or in full; those without a token are among them.
         reused: Rows whose outcome an earlier labels file held.
         duplicates: Rows with the same text as an earlier row of this run.
+        unreadable: Rows that could not be read, and so have an error instead of a score.
         positives: Rows with the positive label.
         uncertain: Rows with a score and no label, since a person is to decide.
         unscored: Rows without a score, by reason; they are among the above.
@@ -45,6 +46,7 @@ class Counts:
     scored: int = 0
     reused: int = 0
     duplicates: int = 0
+    unreadable: int = 0
     positives: int = 0
     uncertain: int = 0
     unscored: Mapping[str, int] = field(default_factory=dict)

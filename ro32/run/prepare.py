@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
 from ro32.model.classifier import Classifier
-from ro32.model.screen import choose_screen
 from ro32.run.job import Job, OnError, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.plan import find_inputs, make_plan
@@ -30,14 +29,13 @@ def prepare(
         journal: Told of the job, and of files that are left out.
 
     Raises:
-        UsageError: A cascade is asked for that the bundle does not have.
+        UsageError: A URL is none, or not allowed.
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for.
         OutputError: The target cannot be created, or is one of the input files.
         ReadWriteError: The disk failed.
     """
     journal.enter(Stage.PLAN)
-    screen = choose_screen(classifier.manifest, classifier.decision, settings.cascade, settings.audit_share)
     files = find_inputs(inputs, settings.stores)
     found = (
         resolve_output(target, files, f", or {target}/ for a labels file per input file")
@@ -46,7 +44,7 @@ def prepare(
     )
     sound = sound_files(files, settings, journal)
     plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion)
-    journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings, screen=screen)
+    journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings)
     return journal.job
 
 

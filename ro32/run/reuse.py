@@ -20,6 +20,18 @@ from ro32.storage.objects import find_objects
 from ro32.storage.urls import ObjectUrl
 
 
+def footer_before(job: Job) -> dict[str, Any] | None:
+    """Return the footer of the labels that stand at the target; None where there are none, or it cannot be read.
+
+    Raises:
+        UnreachableError: A store failed.
+    """
+    before = _labels_at(job)
+    with suppress(OSError, ValueError, pa.ArrowException):
+        return None if before is None else read_provenance(before)
+    return None
+
+
 def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
     """Load the outcomes that a job may take over; none, and a warning where that is a surprise, if there are none.
 
@@ -27,10 +39,8 @@ def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
         InputDataError: Labels were named for reuse and cannot be.
         UnreachableError: A store failed.
     """
-    named = _found(job.settings.reuse, job.settings.stores)
-    before = job.target if isinstance(job.target, Path) else job.target.labels_before
-    journal.previous = _provenance(before) or _provenance(named) or None
-    source = named or before
+    named = _find(job.settings.reuse, job.settings.stores)
+    source = named or _labels_at(job)
     if job.settings.no_reuse or source is None:
         return OutcomeIndex()
     # The other forms tell no provenance.
@@ -38,7 +48,7 @@ def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
     if named is None and nothing_there:
         return OutcomeIndex()
     try:
-        return load_outcomes(source, job.classifier.scoring_digest, None if job.screen is None else job.screen.digest)
+        return load_outcomes(source, job.classifier.scoring_digest)
     except NotReusableError as error:
         if named is not None:
             raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
@@ -46,7 +56,11 @@ def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
         return OutcomeIndex()
 
 
-def _found(named: Path | ObjectUrl | None, stores: StoreSettings) -> InputFile | None:
+def _labels_at(job: Job) -> InputFile | None:
+    return job.target if isinstance(job.target, Path) else job.target.labels_before
+
+
+def _find(named: Path | ObjectUrl | None, stores: StoreSettings) -> InputFile | None:
     """Return the labels that were named for reuse."""
     if not isinstance(named, ObjectUrl):
         return named
@@ -61,14 +75,12 @@ class NotReusableError(Exception):
     """An earlier labels file says nothing about this run's papers; the message says why."""
 
 
-def load_outcomes(path: InputFile, scoring_digest: str, screen_digest: str | None) -> OutcomeIndex:
+def load_outcomes(path: InputFile, scoring_digest: str) -> OutcomeIndex:
     """Read the outcomes of an earlier run.
 
     Args:
         path: Its labels file.
-        scoring_digest: What full scores depend on besides the text; the file must name the same.
-        screen_digest: The same of scores that a screen gives. Where the file names another, or there is no screen now,
-            only what was scored in full is taken.
+        scoring_digest: What scores depend on besides the text; the file must name the same.
 
     Returns:
         The outcomes by content hash.
@@ -83,17 +95,14 @@ def load_outcomes(path: InputFile, scoring_digest: str, screen_digest: str | Non
             raise NotReusableError("it is not a labels file of ro32")
         if provenance.get("scoring_digest") != scoring_digest:
             raise NotReusableError("it was scored with another model or another version of the scoring")
-        rows, digest, index = pq.read_metadata(for_arrow(path)).num_rows, RowsDigest(), OutcomeIndex()
-        told = provenance.get("cascade") or {}
-        same_screen = screen_digest is not None and told.get("digest") == screen_digest
+        digest, index = RowsDigest(), OutcomeIndex()
 
         def checked() -> Iterator[tuple[Hashes, Outcomes]]:
             for hashes, outcomes in read_outcomes(path):
                 digest.update(hashes, outcomes)
-                kept = ~outcomes.screened | same_screen
-                yield hashes[kept], outcomes.take(kept)
+                yield hashes, outcomes
 
-        index.add_all(rows - (0 if same_screen else int(told.get("screened_rows", 0))), checked())
+        index.add_all(pq.read_metadata(for_arrow(path)).num_rows, checked())
     except UnreachableError:  # says nothing of the labels; to score all papers for it would cost a night
         raise
     except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
@@ -101,10 +110,3 @@ def load_outcomes(path: InputFile, scoring_digest: str, screen_digest: str | Non
     if digest.hexdigest() != provenance.get("rows_digest"):
         raise NotReusableError("it is damaged: its rows do not match the digest in its footer")
     return index
-
-
-def _provenance(path: InputFile | None) -> dict[str, Any] | None:
-    """Return what the footer of a labels file tells; None where that cannot be read, or there is none."""
-    with suppress(OSError, ValueError, pa.ArrowException):
-        return None if path is None else read_provenance(path)
-    return None

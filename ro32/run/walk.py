@@ -7,12 +7,14 @@ from pathlib import Path
 from ro32.errors import ClusterError, ReadWriteError
 from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
-from ro32.run.engine import Engine, LocalEngine, Unfinished
+from ro32.run.engine import Engine, Remaining, score_locally
 from ro32.run.job import Settings
 from ro32.run.journal import FolderChanges, Journal, SkippedFile, Stage
 from ro32.run.judge import Before, judge
 from ro32.run.parts import Counts
+from ro32.run.plan import Plan
 from ro32.run.prepare import prepare
+from ro32.run.reuse import footer_before, outcomes_before
 from ro32.storage.files import Target
 from ro32.storage.lock import only_run
 from ro32.storage.urls import ObjectUrl, place
@@ -67,12 +69,12 @@ def score_file(
         target: The labels file, or its URL. It appears whole or not at all; one that is there is replaced.
         classifier: The model; the bundle that comes with ro32 by default.
         settings: How to score.
-        engine: What scores the parts; threads of this process by default.
-        journal: Told what the run does, for reports; also of use when it fails.
+        engine: Scores the parts; threads of this process by default.
+        journal: Records what the run does, for reports; also of use when it fails.
         on_progress: Called in this thread whenever rows are done.
 
     Raises:
-        UsageError: A cascade is asked for that the bundle does not have.
+        UsageError: A URL is none, or not allowed.
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for, too many of its rows have no text, or a sample of
             them contradicts the cascade's certificate.
@@ -81,7 +83,7 @@ def score_file(
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
         ClusterError: The engine's cluster failed, or parts killed their workers there.
     """
-    journal, target, engine = journal or Journal(), place(target), engine or LocalEngine()
+    journal, target, engine = journal or Journal(), place(target), engine or score_locally
     job = prepare(
         [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
         target,
@@ -91,14 +93,19 @@ def score_file(
     )
     try:
         with only_run(job.target):
-            unfinished = Unfinished.begin(job, journal)
-            before = Before.told_by([journal.previous] if journal.previous else [], job.classifier)
-            finish_parts([unfinished], engine, journal, on_progress, papers=job.plan.rows, parts=len(job.plan.parts))
+            journal.enter(Stage.REUSE)
+            before = Before.from_footers(filter(None, [footer_before(job)]), job.classifier)
+            remaining = Remaining.resume(job, outcomes_before(job, journal), journal)
+            remaining.store.prepare()
+            progress = ProgressCount(job.plan, on_progress)
+            for _, counts in engine(progress.begin([remaining]), journal, progress.advance):
+                journal.done += counts
+                progress.finish_part()
             refuse_isolated(target, journal)
             journal.enter(Stage.COMMIT)
-            commit(job, unfinished.store, journal, check=lambda counts: judge(job, counts, journal, before))
+            commit(job, remaining.store, journal, check=lambda counts: judge(job, counts, journal, before))
             journal.published = True
-            unfinished.store.clear()
+            remaining.store.clear()
     except OSError as error:  # before the commit; after it, nothing raises one
         raise ReadWriteError(
             f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
@@ -134,44 +141,43 @@ def summarize(journal: Journal) -> Summary:
     )
 
 
-def finish_parts(
-    work: Iterable[Unfinished],
-    engine: Engine,
-    journal: Journal,
-    on_progress: Callable[[Progress], None],
-    *,
-    papers: int,
-    parts: int,
-    parts_done: int = 0,
-) -> None:
-    """Finish all parts that are not finished yet.
+class ProgressCount:
+    """Counts rows and parts that are done, and reports them.
 
     Args:
-        work: The parts, by labels file.
-        engine: Scores them.
-        journal: Told what became of their rows.
-        on_progress: Called in this thread whenever rows are done.
-        papers: Rows of the whole run, those that are done already among them.
-        parts: Its parts, likewise.
-        parts_done: Parts that are done, besides those of `work`.
+        plan: The whole run.
+        on_progress: Called whenever rows are done.
+        rows_done: Rows that were done before the run began.
+        parts_done: Parts likewise.
     """
-    journal.engine = engine.name
-    rows_done = journal.unchanged.rows
 
-    def advance(rows: int) -> None:
-        nonlocal rows_done
-        rows_done += rows
-        on_progress(Progress(papers=papers, papers_done=rows_done, parts=parts, parts_done=parts_done))
+    def __init__(
+        self, plan: Plan, on_progress: Callable[[Progress], None], *, rows_done: int = 0, parts_done: int = 0
+    ) -> None:
+        self._plan, self._report = plan, on_progress
+        self._rows_done, self._parts_done = rows_done, parts_done
 
-    def begun() -> Iterator[Unfinished]:
-        nonlocal parts_done
-        for unfinished in work:
-            plan = unfinished.job.plan
-            parts_done += len(plan.parts) - len(unfinished.parts)
-            advance(plan.rows - sum(part.rows for part in unfinished.parts))
-            yield unfinished
+    def begin(self, work: Iterable[Remaining]) -> Iterator[Remaining]:
+        """Hand work on, and count the parts that an earlier run finished."""
+        for remaining in work:
+            plan = remaining.job.plan
+            self._parts_done += len(plan.parts) - len(remaining.parts)
+            self.advance(plan.rows - sum(part.rows for part in remaining.parts))
+            yield remaining
 
-    for _, counts in engine.finish(begun(), journal, advance):
-        journal.done += counts
-        parts_done += 1
-        advance(0)
+    def advance(self, rows: int) -> None:
+        """Count rows."""
+        self._rows_done += rows
+        self._report(
+            Progress(
+                papers=self._plan.rows,
+                papers_done=self._rows_done,
+                parts=len(self._plan.parts),
+                parts_done=self._parts_done,
+            )
+        )
+
+    def finish_part(self) -> None:
+        """Count a part."""
+        self._parts_done += 1
+        self.advance(0)
