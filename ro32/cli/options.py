@@ -16,8 +16,6 @@ from ro32.cli.version import version_option
 from ro32.data.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
 from ro32.model.cascade import CascadeMode
 from ro32.model.screen import DEFAULT_AUDIT_SHARE
-from ro32.providers import Provider
-from ro32.run.autotune import SECONDS
 from ro32.run.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.run.job import OnError
 from ro32.run.plan import DEFAULT_PART_ROWS
@@ -137,7 +135,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--threads",
         metavar="N",
         type=Count(min=1),
-        show_default="as --autotune found, else one per core available to this process",
+        show_default="one per core available to this process",
         help="Threads that score.",
     ),
     _with_default(
@@ -159,12 +157,6 @@ _OPTIONS: tuple[Decorator, ...] = (
         show_default="from 1 to what the cluster's processors allow",
         help="Actors that are there all the time, and that are there while there is work for as many; one number says "
         "both.",
-    ),
-    _with_default(
-        "--provider",
-        type=click.Choice([item.value for item in Provider]),
-        default=Provider.CPU.value,
-        help="What runs the model. Only cpu does so far; of the others it says why not.",
     ),
     _with_default(
         "--part-rows",
@@ -231,18 +223,16 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Lines on stderr: sentences, or JSON objects with the run's id.",
     ),
     _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
-    _only_here("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
+    _only_here(
+        "--status",
+        is_flag=True,
+        help="Dry run: print how many papers would be scored and how many reused.",
+    ),
     _only_here(
         "--explain",
         metavar="N",
         type=Count(min=1),
         help="Say on stdout which words moved the scores of the first N papers, and do nothing.",
-    ),
-    _only_here(
-        "--autotune",
-        is_flag=True,
-        help=f"Measure for {SECONDS:.0f} seconds on the first papers how many threads are the fastest, and remember "
-        "that for later runs of this model here.",
     ),
     _only_here("--json", "as_json", is_flag=True, help="Print --status or --explain as JSON."),
     _option(

@@ -15,7 +15,6 @@ from ro32.model.processor import processor_name
 from ro32.run.job import Job
 from ro32.run.journal import Journal
 from ro32.run.parts import Counts, PartStore
-from ro32.run.speed import Speed
 
 
 def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
@@ -87,7 +86,6 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, jou
         "engine": journal.engine,
         "started": journal.started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "speed": asdict(Speed.measured(journal)),
         "settings": {"threads": settings.threads, "part_rows": settings.part_rows, "columns": asdict(settings.columns)},
         "onnxruntime_version": version("onnxruntime"),
         "python_version": platform.python_version(),
