@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ro32.errors import ClusterError, ReadWriteError
+from ro32.errors import ClusterError, ReadWriteError, check_interrupted
 from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
 from ro32.run.engine import Engine, LocalEngine, Unfinished
@@ -160,6 +160,7 @@ def finish_parts(
 
     def advance(rows: int) -> None:
         nonlocal rows_done
+        check_interrupted()
         rows_done += rows
         on_progress(Progress(papers=papers, papers_done=rows_done, parts=parts, parts_done=parts_done))
 
