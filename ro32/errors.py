@@ -96,6 +96,25 @@ class Interrupted(BaseException):
         )
 
 
+_interruption: Interrupted | None = None
+
+
+def note_interruption(stop: Interrupted | None) -> None:
+    """Remember that a signal asked this process to stop, or forget it."""
+    global _interruption  # noqa: PLW0603 - of the process, as signals are
+    _interruption = stop
+
+
+def check_interrupted() -> None:
+    """Raise the interruption that a signal asked for, should a destructor or a library have swallowed it.
+
+    Raises:
+        Interrupted: A signal came.
+    """
+    if _interruption is not None:
+        raise _interruption
+
+
 def nearest(word: str, known: Iterable[str], similarity: float = 0.6) -> str:
     """Return a question that names the known word most like one that is not; nothing where none is like it.
 

@@ -27,7 +27,6 @@ from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
 from ro32.model.classifier import Classifier
 from ro32.model.installed import list_bundles
 from ro32.model.processor import available_cores
-from ro32.model.views import ViewName
 from ro32.run.plan import find_files
 from ro32.run.walk import Progress
 
@@ -203,7 +202,7 @@ def _maker_of(labels: Scores) -> Classifier | None:
     folder = next((item.folder for item in list_bundles(default_store()) if item.digest == labels.digest), None)
     if folder is None:
         return None
-    return Classifier.load(folder, None if labels.view is None else ViewName(labels.view))
+    return Classifier.load(folder, full=labels.full)
 
 
 def _bundle_scorer(

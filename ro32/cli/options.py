@@ -14,10 +14,6 @@ from ro32.cli.log import LogFormat
 from ro32.cli.numbers import Count, Number
 from ro32.cli.version import version_option
 from ro32.data.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
-from ro32.model.cascade import CascadeMode
-from ro32.model.screen import DEFAULT_AUDIT_SHARE
-from ro32.providers import Provider
-from ro32.run.autotune import SECONDS
 from ro32.run.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.run.job import OnError
 from ro32.run.plan import DEFAULT_PART_ROWS
@@ -82,35 +78,24 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Model to score with: a folder, or the name of one that ro32-bundle installed.",
     ),
     _option(
-        "--encoder-only",
+        "--full",
         is_flag=True,
-        show_default="all views of the bundle together",
-        help="Score by the encoder alone, and label by its own threshold.",
+        show_default="the bundle's cascade",
+        help="Score every paper by the whole model, also those that the cascade's linear view decides. This is another "
+        "model: its scores differ, and labels of one are not reused by the other.",
     ),
-    _with_default(
-        "--cascade",
-        type=click.Choice([item.value for item in CascadeMode]),
-        default=CascadeMode.AUTO.value,
-        help="Score papers that the linear view is sure of by it alone: always, never, or if the model has a "
-        "certificate of how few labels that changes.",
-    ),
-    _with_default(
-        "--audit-share",
-        metavar="SHARE",
-        type=Number(0, 1),
-        default=DEFAULT_AUDIT_SHARE,
-        help="Share of the papers that the linear view is sure of that are scored in full all the same, to see whether "
-        "the certificate holds for them.",
-    ),
+    click.option("--cascade", type=click.Choice(["auto", "off"]), hidden=True),  # until 0.2: "off" is now --full
     _option(
-        "--strict-cascade", is_flag=True, help="Publish nothing when it does not hold, where else a warning tells."
+        "--strict-cascade",
+        is_flag=True,
+        help="Fail, instead of warning, when the audit contradicts the cascade's certificate.",
     ),
     _option(
         "--threshold",
         metavar="SCORE",
         type=Number(0, 1, min_open=True),
         show_default="the bundle's, where F1 is best",
-        help="Score from which a paper gets the label. Another one needs no scoring anew.",
+        help="Score from which a paper gets the label. Another threshold reuses the scores there are.",
     ),
     _option(
         "--target-precision",
@@ -137,7 +122,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--threads",
         metavar="N",
         type=Count(min=1),
-        show_default="as --autotune found, else one per core available to this process",
+        show_default="one per core available to this process",
         help="Threads that score.",
     ),
     _with_default(
@@ -159,12 +144,6 @@ _OPTIONS: tuple[Decorator, ...] = (
         show_default="from 1 to what the cluster's processors allow",
         help="Actors that are there all the time, and that are there while there is work for as many; one number says "
         "both.",
-    ),
-    _with_default(
-        "--provider",
-        type=click.Choice([item.value for item in Provider]),
-        default=Provider.CPU.value,
-        help="What runs the model. Only cpu does so far; of the others it says why not.",
     ),
     _with_default(
         "--part-rows",
@@ -231,18 +210,16 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Lines on stderr: sentences, or JSON objects with the run's id.",
     ),
     _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
-    _only_here("--status", is_flag=True, help="Say on stdout what a run would do, and do nothing."),
+    _only_here(
+        "--status",
+        is_flag=True,
+        help="Dry run: print how many papers would be scored and how many reused.",
+    ),
     _only_here(
         "--explain",
         metavar="N",
         type=Count(min=1),
         help="Say on stdout which words moved the scores of the first N papers, and do nothing.",
-    ),
-    _only_here(
-        "--autotune",
-        is_flag=True,
-        help=f"Measure for {SECONDS:.0f} seconds on the first papers how many threads are the fastest, and remember "
-        "that for later runs of this model here.",
     ),
     _only_here("--json", "as_json", is_flag=True, help="Print --status or --explain as JSON."),
     _option(

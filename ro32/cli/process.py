@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from ro32.cli import signals
-from ro32.errors import Interrupted, Ro32Error
+from ro32.errors import Interrupted, Ro32Error, check_interrupted
 from ro32.storage.urls import redact
 
 BUG = 70
@@ -76,7 +76,11 @@ def reason_of(error: BaseException) -> BaseException:
         if isinstance(link, Interrupted):
             return link
         link = link.__cause__ or link.__context__
-    return signals.asked() or error
+    try:
+        check_interrupted()
+    except Interrupted as stop:
+        return stop
+    return error
 
 
 def code_for(error: BaseException) -> int:

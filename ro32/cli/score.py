@@ -20,19 +20,15 @@ from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
-from ro32.cli.tuning import tune, with_remembered_threads
 from ro32.cli.words import explanations_text, status_text, summary_line
 from ro32.data.papers import Columns
 from ro32.errors import UsageError
 from ro32.evaluation.explain import explain_papers
 from ro32.folder.walk import score_folder
-from ro32.model.cascade import CascadeMode
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.model.processor import available_cores
-from ro32.model.views import ViewName
 from ro32.monitor.status import survey, survey_folder
-from ro32.providers import Provider, check_provider
 from ro32.run.job import OnError, Settings
 from ro32.run.journal import Journal
 from ro32.run.plan import find_inputs, make_plan
@@ -58,9 +54,8 @@ def command(
     output: str,
     prune: bool,
     bundle: Path | None,
-    encoder_only: bool,
-    cascade: str,
-    audit_share: float,
+    full: bool,
+    cascade: str | None,
     strict_cascade: bool,
     threshold: float | None,
     target_precision: float | None,
@@ -73,7 +68,6 @@ def command(
     engine: str,
     ray_address: str | None,
     ray_actors: str | None,
-    provider: str,
     part_rows: int,
     reuse: Path | ObjectUrl | None,
     no_reuse: bool,
@@ -89,7 +83,6 @@ def command(
     quiet: bool,
     status: bool,
     explain: int | None,
-    autotune: bool,
     as_json: bool,
 ) -> None:
     """Tell for every paper whether it belongs in cs.RO, and how sure that is.
@@ -111,7 +104,6 @@ def command(
         reports = Reports(target=target, report=report, metrics_file=metrics_file)
         for sentence in mistyped_variables(context):
             journal.warn("unknown_variable", sentence)
-        check_provider(Provider(provider))
         settings = Settings(
             threads=threads or (available_cores() if engine == EngineName.LOCAL else 1),
             part_rows=part_rows,
@@ -122,12 +114,10 @@ def command(
             max_expansion=max_expansion,
             max_drift=max_drift,
             on_error=OnError(on_error),
-            cascade=CascadeMode(cascade),
-            audit_share=audit_share,
             strict_cascade=strict_cascade,
             stores=StoreSettings(endpoint_url=endpoint_url, allow_http=allow_http),
         )
-        view = ViewName.ENCODER if encoder_only else None
+        full = full or cascade == "off"
         point = OperatingPoint(
             threshold=threshold,
             target_precision=target_precision,
@@ -139,23 +129,18 @@ def command(
         def on_progress(progress: Progress) -> None:
             display.update(**asdict(progress))
 
-        asked = [name for name, given in (("status", status), ("explain", explain), ("autotune", autotune)) if given]
+        asked = [name for name, given in (("status", status), ("explain", explain)) if given]
         _refuse_misuse(output, asked, prune=prune, as_json=as_json)
         if explain:
-            classifier = Classifier.load(bundle_folder(bundle), view, point)
+            classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             plan = make_plan(
                 find_inputs(files, settings.stores), settings.columns, settings.part_rows, settings.max_expansion
             )
             explained = explain_papers(classifier, plan, explain, threads=settings.threads)
             click.echo(explanations_text(explained, classifier.manifest.positive_label, as_json=as_json))
             return
-        if autotune:
-            classifier = Classifier.load(bundle_folder(bundle), view, point)
-            tune(files, classifier, settings, partial(log.info, "autotune"))
-            return
         if status:
-            classifier = Classifier.load(bundle_folder(bundle), view, point)
-            settings = with_remembered_threads(settings, classifier, threads)
+            classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             with display:
                 look = survey_folder if into_folder else survey
                 found = look(
@@ -165,12 +150,10 @@ def command(
             return
         reports.check(files, [reuse])
         with reports.written(journal), display:
-            classifier = Classifier.load(bundle_folder(bundle), view, point)
+            classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             scorer = make_engine(
                 EngineName(engine), bundle_folder(bundle), ray_address=ray_address, ray_actors=ray_actors
             )
-            if scorer.name == EngineName.LOCAL:
-                settings = with_remembered_threads(settings, classifier, threads)
             label = partial(score_folder, prune=prune) if into_folder else score_file
             summary = label(
                 files,

@@ -1,55 +1,41 @@
-"""SIGINT and SIGTERM, turned into an interruption that no library on its way can keep to itself."""
+"""SIGINT and SIGTERM: an interruption is raised where the main thread is, and noted in case something swallows it."""
 
 import signal
 import sys
 from types import FrameType
 from typing import NoReturn
 
+from ro32 import errors
 from ro32.errors import Interrupted
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-SENT_AGAIN_AFTER_S = 0.05
-
-_asked: Interrupted | None = None
-
-
-def asked() -> Interrupted | None:
-    """Return what a signal asked of this process; None if none came."""
-    return _asked
 
 
 def listen() -> None:
     """From now on let SIGINT and SIGTERM raise `Interrupted` in the main thread, wherever it is.
 
-    Where it is may be a destructor, or a callback of compiled code: from there Python passes no exception on. One
-    that was stopped in this way is sent again, when the destructor is done.
+    Where it is may be a destructor, or a callback of compiled code: from there Python passes no exception on. Then
+    `ro32.errors.check_interrupted` raises it later.
     """
-    sys.unraisablehook = _send_again
+    errors.note_interruption(None)
+    sys.unraisablehook = _report_unless_interrupted
     for number in STOPPING:
         signal.signal(number, _interrupt)
 
 
 def ignore() -> None:
     """From now on let signals pass: nothing is left to stop."""
-    for number in (*STOPPING, signal.SIGALRM):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-    global _asked  # noqa: PLW0603 - of the process, as signals are
     signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
-    _asked = Interrupted(number)
-    raise _asked
+    stop = Interrupted(number)
+    errors.note_interruption(stop)
+    raise stop
 
 
-def _send_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    lost = unraisable.exc_value
-    if not isinstance(lost, Interrupted):
+def _report_unless_interrupted(unraisable: "sys.UnraisableHookArgs") -> None:
+    if not isinstance(unraisable.exc_value, Interrupted):
         sys.__unraisablehook__(unraisable)
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise lost
-
-    signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, SENT_AGAIN_AFTER_S)

@@ -58,7 +58,7 @@ def _operating_point(decision: Decision) -> str:
 
 
 def status_text(status: Status, output: str) -> str:
-    """Say in a few lines what a run would do."""
+    """Say in a few lines what a dry run found."""
     return "\n".join(f"{name:<11} {words}" for name, words in _status_lines(status, output))
 
 
@@ -72,17 +72,8 @@ def _status_lines(status: Status, output: str) -> Iterator[tuple[str, str]]:
     yield "reused", f"{status.reused:,} whose text the earlier labels hold"
     yield "duplicates", f"{status.duplicates:,} with the text of an earlier paper"
     yield "to score", f"{status.to_score:,}"
-    yield "time", _time(status.seconds)
-    free = "" if status.disk_free_bytes >= status.disk_needed_bytes else ": NOT ENOUGH"
-    yield "disk", f"about {_size(status.disk_needed_bytes)} needed, {_size(status.disk_free_bytes)} free{free}"
     for item in status.left_over:
         yield "left over", f"{item.path}, {_size(item.size_bytes)}; removed when a run succeeds"
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown: no labels before tell how fast this model is on this processor"
-    return f"about {seconds:,.0f} s" if seconds < 120 else f"about {seconds / 60:,.0f} min"  # noqa: PLR2004 - 2 minutes
 
 
 def _size(size: float) -> str:

@@ -32,7 +32,7 @@ class Scores:
         digest: SHA-256 in hex of the bundle or checkpoint; None where a labels file does not tell.
         threshold: A paper is called positive when its score is at least this.
         values: Shape (n,), float32, in the order of the papers; NaN where a paper has no score.
-        view: Of the bundle, by which the papers were scored; None where a labels file or checkpoint tells of none.
+        full: Whether every paper was scored by all views of the bundle, without its cascade.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Scores:
     digest: str | None
     threshold: float
     values: NDArray[np.float32]
-    view: str | None = None
+    full: bool = False
 
 
 def check_labels(labels: Path) -> None:
@@ -60,7 +60,7 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
         InputMissingError: The file is not there.
         InputDataError: It is no labels file, or not one of these papers in this order.
     """
-    digest, threshold, view = _origin(labels)
+    digest, threshold, full = _origin(labels)
     ids: list[pa.Array] = []
     values = [np.zeros(0, dtype=np.float32)]
     for _, batch in parquet.read_batches(labels, ["id", "score"]):
@@ -73,7 +73,7 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
         digest=digest,
         threshold=threshold,
         values=np.concatenate(values),
-        view=view,
+        full=full,
     )
 
 
@@ -129,7 +129,7 @@ def score_with_bundle(
         digest=classifier.digest,
         threshold=classifier.decision.threshold,
         values=np.concatenate(values),
-        view=classifier.manifest.view,
+        full=classifier.full,
     )
 
 
@@ -143,13 +143,13 @@ def with_distinct_names(scores: Sequence[Scores]) -> list[Scores]:
     ]
 
 
-def _origin(labels: Path) -> tuple[str | None, float, str | None]:
-    """Return the digest of the bundle that made a labels file, the threshold, and the view that scored."""
+def _origin(labels: Path) -> tuple[str | None, float, bool]:
+    """Return the digest of the bundle that made a labels file, the threshold, and whether it scored in full."""
     schema, _ = parquet.read_footer(labels)
     check_columns(labels, schema, ("id", "score"))
     try:
         provenance = read_provenance(labels) or {}
-        return provenance.get("bundle_digest"), float(provenance["threshold"]), provenance.get("view")
+        return provenance.get("bundle_digest"), float(provenance["threshold"]), bool(provenance.get("full"))
     except (KeyError, TypeError, ValueError) as error:
         raise InputDataError(
             f"{labels}: not a labels file of ro32 (its footer tells no threshold); name what ro32-score wrote"

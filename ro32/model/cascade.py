@@ -77,7 +77,7 @@ class Certificate:
         return min(1.0, self.bound * self.papers / self.screened)
 
     def covers(self, threshold: float) -> bool:
-        """Whether it speaks of labels by this threshold: a higher one calls fewer papers positive, so fewer get lost."""
+        """Whether it speaks of this threshold, or of a lower one: a higher threshold loses fewer positive papers."""
         return threshold >= self.threshold
 
 

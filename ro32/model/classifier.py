@@ -18,7 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ro32.errors import BundleError, UsageError
-from ro32.model.bundle import Bundle, sha256
+from ro32.model.bundle import Bundle, Manifest, sha256
 from ro32.model.external import has_external_data
 from ro32.model.linear import LinearModel
 from ro32.model.operating_point import Decision, OperatingPoint

@@ -1,14 +1,9 @@
-"""What a run would do, found out by doing all of it but scoring and writing."""
+"""Dry run: all that a run does, but scoring and writing."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from ro32.data import sources
 from ro32.data.papers import read_parts
 from ro32.errors import TryAgainError
 from ro32.folder import manifest
@@ -21,18 +16,11 @@ from ro32.run.journal import Journal, SkippedFile, Stage
 from ro32.run.prepare import prepare
 from ro32.run.reuse import outcomes_before
 from ro32.run.walk import Progress
-from ro32.storage.files import Target, for_arrow
 from ro32.storage.lock import holder
 from ro32.storage.urls import ObjectUrl
 
-STATUS_VERSION = 1
+STATUS_VERSION = 2
 """Raised when a field changes its meaning or goes; new fields leave it as it is."""
-_PART_BYTES = 4_096
-"""What a file of a finished part takes besides its rows: footer and page headers, 3.3 kB."""
-_ROW_BYTES = 24
-"""What a row takes besides its id: hash 16, score 4, and label, error and headers."""
-_ID_BYTES = 14
-"""What an id takes where no footer tells: 10 characters and their length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +33,7 @@ class LeftOver:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What a run would do now. rows = finished + reused + duplicates + to_score.
+    """What a run would do now: the result of a dry run. rows = finished + reused + duplicates + to_score.
 
     Attributes:
         status_version: Version of these fields.
@@ -61,9 +49,6 @@ class Status:
         reused: Rows whose outcome the earlier labels hold.
         duplicates: Rows with the same text as an earlier row.
         to_score: Rows that need the model.
-        seconds: How long that takes; None where no labels before tell how fast this machine is.
-        disk_needed_bytes: What parts and new labels take together until the parts are removed, about.
-        disk_free_bytes: What is free in the target's folder; for labels in a store, where temporary files are.
         left_over: What runs over another input, with another model or other settings left, and temporary files.
     """
 
@@ -80,9 +65,6 @@ class Status:
     reused: int
     duplicates: int
     to_score: int
-    seconds: float | None
-    disk_needed_bytes: int
-    disk_free_bytes: int
     left_over: tuple[LeftOver, ...]
 
 
@@ -95,7 +77,7 @@ def survey(
     journal: Journal,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Status:
-    """Find out what a run with the same arguments would do. Nothing is written, and no lock is kept.
+    """Do a dry run: find out what a run with the same arguments would do. Nothing is written, and no lock is kept.
 
     Every paper is read and looked up, as the run would do, so that the numbers are exact.
 
@@ -121,7 +103,7 @@ def survey_folder(
     journal: Journal,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Status:
-    """Find out the same of a run that writes a labels file for each input file.
+    """Do a dry run of one that writes a labels file for each input file.
 
     Raises:
         Ro32Error: As `survey` does, or as planning such a run does.
@@ -143,7 +125,6 @@ def survey_folder(
             on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
     except OSError as error:
         raise TryAgainError(f"{target}: a run changed what lies in it meanwhile ({error}); ask again") from error
-    seconds = [status.seconds for status in found]
     return Status(
         target=str(target),
         running=holder(run.folder.target(manifest.NAME)),
@@ -157,9 +138,6 @@ def survey_folder(
         reused=journal.unchanged.rows + sum(status.reused for status in found),
         duplicates=sum(status.duplicates for status in found),
         to_score=sum(status.to_score for status in found),
-        seconds=None if None in seconds else sum(filter(None, seconds)),
-        disk_needed_bytes=_together(target, [status.disk_needed_bytes for status in found]),
-        disk_free_bytes=_free_bytes(target if isinstance(target, Path) else _disk_of(target)),
         left_over=tuple(item for status in found for item in status.left_over),
     )
 
@@ -194,40 +172,5 @@ def _look_at(
         reused=reused,
         duplicates=plan.rows - finished - reused - to_score,
         to_score=to_score,
-        seconds=speed.seconds(rows=plan.rows - finished, to_score=to_score, threads=job.settings.threads),
-        disk_needed_bytes=_disk_needed(job, rows_todo=plan.rows - finished, parts_todo=len(todo)),
-        disk_free_bytes=_free_bytes(_disk_of(job.target)),
         left_over=tuple(LeftOver(path=path, size_bytes=size) for path, size in remaining.store.folder.left_over()),
     )
-
-
-def _free_bytes(folder: Path) -> int:
-    """Return what is free in a folder, or where it is to be created."""
-    there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    return shutil.disk_usage(there).free
-
-
-def _disk_needed(job: Job, *, rows_todo: int, parts_todo: int) -> int:
-    """Return the bytes of the parts to come and of the labels, which lie beside each other when they are joined."""
-    ids = 0
-    for source in job.plan.sources:
-        if sources.format_of(source.path) is not sources.Format.PARQUET:
-            ids += _ID_BYTES * source.rows
-            continue
-        footer = pq.read_metadata(for_arrow(source.path))
-        for group in range(footer.num_row_groups):
-            chunks = (footer.row_group(group).column(index) for index in range(footer.num_columns))
-            ids += sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == job.plan.columns.id)
-    labels = ids + _ROW_BYTES * job.plan.rows + _PART_BYTES
-    parts = labels * rows_todo // max(job.plan.rows, 1) + _PART_BYTES * parts_todo
-    return labels + parts
-
-
-def _together(folder: Target, needed: Sequence[int]) -> int:
-    """Return the bytes that all labels files of a folder need; those in a store are put together one by one."""
-    return sum(needed) if isinstance(folder, Path) else max(needed, default=0)
-
-
-def _disk_of(target: Target) -> Path:
-    """Return a folder of the disk that labels are written to before they are published."""
-    return target.parent if isinstance(target, Path) else Path(tempfile.gettempdir())

@@ -9,7 +9,7 @@ from typing import Any
 
 from ro32.data.labels import LabelsFile, RowsDigest, outcomes_of
 from ro32.data.papers import read_ids
-from ro32.errors import ReadWriteError
+from ro32.errors import ReadWriteError, check_interrupted
 from ro32.model.operating_point import Decision
 from ro32.model.processor import processor_name
 from ro32.run.job import Job
@@ -29,6 +29,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
     Raises:
         ReadWriteError: The parts do not add up to the input.
         TryAgainError: The input changed meanwhile.
+        Interrupted: A signal came.
         OSError: The disk is full or failed.
     """
     plan, target = job.plan, job.target
@@ -49,6 +50,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
             counts += finished.counts
         plan.check_unchanged()
         check(counts)
+        check_interrupted()
         labels.commit(plan.rows, _provenance(job, counts, digest, screened, journal))
 
 

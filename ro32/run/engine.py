@@ -73,7 +73,7 @@ class Remaining:
 
 
 Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[tuple[Remaining, Counts]]]
-"""Scores parts and saves them in their stores. A part's labels depend on its rows and the model alone, so engines agree.
+"""Scores parts and saves them. A part's labels depend on its rows and the model alone, so engines agree.
 
 Called with the work, asked for one labels file after the other as it is needed, so that memory holds few of them; with
 the journal, which records where the time goes; and with a function that it calls, in the caller's thread, with the
@@ -221,7 +221,7 @@ def cut_into_chunks(rows: NDArray[np.intp], *, least: int, most: int, threads: i
         at += size
 
 
-def _finished(
+def _finished(  # noqa: PLR0917
     papers: Papers,
     todo: NDArray[np.intp],
     chunks: Sequence[Scored],

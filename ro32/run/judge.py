@@ -97,6 +97,13 @@ def _audit(job: Job, counts: Counts, journal: Journal) -> None:
     if cascade is None:
         return
     certificate = cascade.certificate
+    lowest = job.classifier.decision.lowest
+    if not certificate.covers(lowest):
+        journal.warn(
+            "not_certified",
+            f"the cascade's certificate covers thresholds from {certificate.threshold:.4f} on, and {lowest:.4f} was "
+            "asked for: how many labels differ from those of --full was not measured",
+        )
     journal.audit = audit = Audit(
         papers=counts.audited,
         disagreements=counts.disagreements,

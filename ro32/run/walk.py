@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ro32.errors import ClusterError, ReadWriteError
+from ro32.errors import ClusterError, ReadWriteError, check_interrupted
 from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
 from ro32.run.engine import Engine, Remaining, score_locally
@@ -166,7 +166,8 @@ class ProgressCount:
             yield remaining
 
     def advance(self, rows: int) -> None:
-        """Count rows."""
+        """Count rows; a moment at which the run can be interrupted."""
+        check_interrupted()
         self._rows_done += rows
         self._report(
             Progress(

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import indent
 
 import pytest
@@ -11,6 +12,7 @@ FRAME = """
 import os, signal, time
 import click
 from ro32.cli.process import run
+from ro32.errors import check_interrupted
 
 class Held:
     def __del__(self):
@@ -21,10 +23,12 @@ def library():
 
 @click.command("a-command")
 def command():
+    check_interrupted()
     held = Held()
     del held
     library()
-    time.sleep(20)
+    check_interrupted()
+    print("published")
 
 run(command)
 """
@@ -38,7 +42,7 @@ def run(in_destructor: str, in_library: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
-def test_a_signal_that_a_destructor_swallows_is_sent_again(name: str, code: int) -> None:
+def test_a_signal_that_a_destructor_swallows_ends_the_command_before_it_publishes(name: str, code: int) -> None:
     done = run(SIGNAL.format(name=name), "pass")
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith(f"a-command: stopped by {name}; ")
@@ -52,7 +56,7 @@ def test_what_fails_after_a_signal_failed_by_it() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_what_a_destructor_raises_itself_is_told_as_ever() -> None:
+def test_what_a_destructor_raises_itself_is_reported_as_ever() -> None:
     done = run("raise ValueError('not closed')", "raise SystemExit(0)")
     assert done.returncode == 0
     assert "Exception ignored" in done.stderr
@@ -62,3 +66,39 @@ def test_what_a_destructor_raises_itself_is_told_as_ever() -> None:
 def test_a_second_signal_ends_a_command_that_cleans_up_for_too_long() -> None:
     terminate = "os.kill(os.getpid(), signal.SIGTERM)"
     assert run("pass", f"try:\n    {terminate}\nfinally:\n    {terminate}").returncode == -signal.SIGTERM
+
+
+SWALLOWED = """
+import os, signal, sys
+import ro32.run.{module} as module
+from ro32.cli.score import main
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(1000))  # the handler runs here
+
+real = module.{name}
+
+def swallow(*args, **options):
+    Held()
+    return real(*args, **options)
+
+module.{name} = swallow
+sys.argv[1:] = {args!r}
+main()
+"""
+
+
+@pytest.mark.parametrize(("module", "name", "finished"), [("walk", "prepare", 0), ("commit", "read_ids", 4)])
+def test_a_run_whose_signal_is_swallowed_publishes_nothing(
+    module: str, name: str, finished: int, tmp_path: Path, papers_path: Path, tiny_bundle: Path
+) -> None:
+    labels = tmp_path / "labels.parquet"
+    args = [str(papers_path), "-o", str(labels), "--bundle", str(tiny_bundle), "--part-rows", "500"]
+    program = SWALLOWED.format(module=module, name=name, args=args)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 143, done.stderr
+    assert "stopped by SIGTERM" in done.stderr
+    assert not labels.exists()
+    assert len(list(tmp_path.glob(".labels.parquet.parts/*/*.parquet"))) == finished

@@ -40,7 +40,6 @@ NOT_HERE = (
     NotHere(r"(\S*/)?pip install (build|\S*\.whl)", "installs packages", "tests/smoke/test_wheel.py"),
     NotHere(r"pip install 'ro32\[", "installs gigabytes", "tests/docs/test_commands.py"),
     NotHere("make (test|bench)$", "takes minutes", "tests/docs/test_links.py"),
-    NotHere(r".*--autotune", "takes half a minute", "tests/run/test_autotune.py"),
     NotHere(r".*pytest tests/faults", "takes half an hour", "tests/faults/conftest.py"),
     NotHere("RO32_CHECKPOINT=", "needs the full checkpoint", "tests/export/test_parity.py"),
     NotHere("docker ", "needs an engine", "tests/smoke/test_container.py"),

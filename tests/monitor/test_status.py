@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ro32.data.labels import read_provenance
 from ro32.errors import Interrupted, TryAgainError
 from ro32.model.classifier import Classifier
 from ro32.monitor.status import Status, survey
-from ro32.run import speed
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
 from ro32.run.parts import parts_folder
@@ -80,7 +77,7 @@ def state_of(folder: Path) -> dict[Path, tuple[int, bytes | None]]:
     }
 
 
-def foretold(status: Status) -> tuple[int, int, int, int]:
+def expected_by(status: Status) -> tuple[int, int, int, int]:
     return status.rows, status.reused, status.duplicates, status.to_score
 
 
@@ -89,14 +86,14 @@ def done(summary: Summary) -> tuple[int, int, int, int]:
     return counts.rows, counts.reused, counts.duplicates, counts.scored
 
 
-def test_a_run_does_what_was_foretold(target: Target, papers: pl.DataFrame) -> None:
+def test_a_run_does_what_the_dry_run_found(target: Target, papers: pl.DataFrame) -> None:
     """First labels, then new papers, known ones and duplicates within a part and across parts."""
     papers.head(120).write_parquet(target.papers)
-    assert foretold(target.status()) == (120, 0, 0, 120) == done(target.run())
+    assert expected_by(target.status()) == (120, 0, 0, 120) == done(target.run())
     pl.concat([papers.head(220), papers.slice(100, 60), papers.slice(210, 10)]).write_parquet(target.papers)
     expected = target.status()
-    assert foretold(expected) == (290, 140, 50, 100) == done(target.run())
-    assert foretold(target.status(no_reuse=True)) == (290, 0, 70, 220) == done(target.run(no_reuse=True))
+    assert expected_by(expected) == (290, 140, 50, 100) == done(target.run())
+    assert expected_by(target.status(no_reuse=True)) == (290, 0, 70, 220) == done(target.run(no_reuse=True))
 
 
 def test_asking_changes_nothing(target: Target, papers: pl.DataFrame, tmp_path: Path) -> None:
@@ -126,42 +123,6 @@ def test_finished_parts_are_told_from_left_overs(target: Target, papers: pl.Data
     assert target.status().left_over == ()
 
 
-def test_disk_needed_is_what_a_run_takes(target: Target, papers_path: Path) -> None:
-    pl.read_parquet(papers_path).head(600).write_parquet(target.papers)
-    needed = target.status().disk_needed_bytes
-    parts = 0
-
-    def measure(progress: Progress) -> None:
-        nonlocal parts
-        if progress.parts_done == progress.parts:
-            parts = sum(path.stat().st_size for path in parts_folder(target.labels).rglob("*.parquet"))
-
-    target.run(measure)
-    taken = parts + target.labels.stat().st_size
-    assert taken <= needed <= 1.6 * taken
-    again = target.status().disk_needed_bytes
-    assert again == needed, "labels that are there stay until the new ones are complete"
-
-
-def test_time_is_unknown_before_the_first_labels(target: Target, papers: pl.DataFrame) -> None:
-    papers.write_parquet(target.papers)
-    assert target.status().seconds is None
-
-
-def test_time_is_that_of_the_rates_in_the_footer(
-    target: Target, papers: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(speed, "MIN_PAPERS", 20)
-    papers.head(200).write_parquet(target.papers)
-    target.run()
-    told = read_provenance(target.labels)
-    assert told is not None
-    rates = told["speed"]
-    papers.write_parquet(target.papers)
-    expected = 300 / rates["rows_per_s"] + 100 / (3 * rates["papers_per_thread_s"])
-    assert target.status(threads=3).seconds == pytest.approx(expected)
-
-
 def test_a_run_in_progress_is_named_and_not_disturbed(target: Target, papers: pl.DataFrame) -> None:
     papers.write_parquet(target.papers)
     assert target.status().running is None
@@ -189,13 +150,11 @@ def test_a_run_that_ends_meanwhile_is_told(
     """It removes its parts; to count them is not possible any more."""
     papers.write_parquet(target.papers)
     target.kill_after(2)
-    real = shutil.disk_usage
 
-    def disk_usage(folder: Path) -> Any:
+    def run_meanwhile(_: Path) -> None:
         target.run()
-        return real(folder)
 
-    monkeypatch.setattr("ro32.monitor.status.shutil.disk_usage", disk_usage)
+    monkeypatch.setattr("ro32.monitor.status.holder", run_meanwhile)
     monkeypatch.setattr("ro32.run.parts.leftovers", lambda path: [parts_folder(path)])
     with pytest.raises(TryAgainError, match="ask again"):
         target.status()
@@ -208,7 +167,6 @@ def test_the_command_says_it_in_words(score: Score, source: Path, tmp_path: Path
     words = {line[0]: line[1] for line in lines}
     assert words["papers"] == "5 in 1 file, 1 part"
     assert words["reused"].startswith("0 ")
-    assert words["time"].startswith("unknown")
     assert "to score    5\n" in outcome.stdout
 
 

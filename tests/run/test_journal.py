@@ -1,4 +1,4 @@
-"""The journal of a run, and the speed that is read off it."""
+"""The journal of a run."""
 
 import time
 from pathlib import Path
@@ -8,14 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ro32.data.labels import read_provenance
 from ro32.errors import Interrupted
 from ro32.model.classifier import Classifier
-from ro32.model.processor import processor_name
-from ro32.run import speed
 from ro32.run.job import Settings
 from ro32.run.journal import Journal, Stage, new_run_id
-from ro32.run.speed import Speed
 from ro32.run.walk import Progress, score_file
 
 
@@ -90,66 +86,3 @@ def test_a_run_that_fails_tells_how_far_it_came(run: Any, papers: pl.DataFrame) 
     assert (journal.published, journal.counts.rows, journal.stage) == (False, 100, Stage.KEEP)
     again = run(None)
     assert (again.resumed.rows, again.done.rows, again.counts.rows) == (100, 200, 300)
-
-
-@pytest.fixture
-def few_papers_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a rate rest on as many papers as a test has."""
-    monkeypatch.setattr(speed, "MIN_PAPERS", 20)
-
-
-@pytest.mark.usefixtures("few_papers_count")
-def test_footer_tells_the_speed(run: Any, papers: pl.DataFrame, tmp_path: Path) -> None:
-    journal = run(papers)
-    told = read_provenance(tmp_path / "labels.parquet")
-    assert told is not None
-    assert told["run_id"] == journal.run_id
-    assert told["speed"]["papers_per_thread_s"] == papers.height / journal.thread_seconds
-    assert 0 < told["speed"]["rows_per_s"] < 1e7
-
-
-@pytest.mark.usefixtures("few_papers_count")
-def test_a_night_with_little_to_score_keeps_the_speed_known_before(
-    run: Any, papers: pl.DataFrame, tmp_path: Path
-) -> None:
-    run(papers.head(290))
-    before = read_provenance(tmp_path / "labels.parquet")
-    run(papers)
-    after = read_provenance(tmp_path / "labels.parquet")
-    assert before is not None
-    assert after is not None
-    assert after["rows"]["scored"] == 10
-    assert after["speed"]["papers_per_thread_s"] == before["speed"]["papers_per_thread_s"]
-    assert after["speed"]["rows_per_s"] != before["speed"]["rows_per_s"]
-
-
-def test_few_papers_tell_no_speed(run: Any, papers: pl.DataFrame, tmp_path: Path) -> None:
-    run(papers)
-    told = read_provenance(tmp_path / "labels.parquet")
-    assert told is not None
-    assert told["speed"] == {"papers_per_thread_s": None, "rows_per_s": None}
-
-
-RATES = {"papers_per_thread_s": 50.0, "rows_per_s": 1000.0}
-
-
-@pytest.mark.parametrize(
-    ("changes", "known"),
-    [
-        ({}, Speed(**RATES)),
-        ({"processor": "another"}, Speed()),
-        ({"scoring_digest": "another"}, Speed(rows_per_s=1000)),
-        ({"speed": None}, Speed()),
-        ({"speed": {"papers_per_thread_s": "fast", "rows_per_s": -1}}, Speed()),
-    ],
-)
-def test_speed_is_that_of_this_processor_and_model(changes: dict[str, Any], known: Speed) -> None:
-    told = {"processor": processor_name(), "scoring_digest": "model", "speed": RATES} | changes
-    assert Speed.told_by(told, "model") == known
-
-
-def test_time_is_foretold_from_what_is_known() -> None:
-    assert Speed(**RATES).seconds(rows=2000, to_score=500, threads=2) == 2 + 5
-    assert Speed(rows_per_s=1000).seconds(rows=2000, to_score=0, threads=2) == 2
-    assert Speed(rows_per_s=1000).seconds(rows=2000, to_score=1, threads=2) is None
-    assert Speed(papers_per_thread_s=50).seconds(rows=1, to_score=1, threads=1) is None
