@@ -25,7 +25,6 @@ from bench.results import Check, Section
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
 from ro32.model.bundle import SHIPPED, Bundle
-from ro32.model.cascade import CascadeMode
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import Confusion
 from ro32.run.job import Settings
@@ -138,7 +137,8 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
     folder, target = Path(settings["folder"]), Path(settings["folder"]) / settings["target"]
     target.unlink(missing_ok=True)
     report = folder / "report.json"
-    args = [settings["papers"], "-o", str(target), "--bundle", settings["bundle"], "--cascade", settings["cascade"]]
+    args = [settings["papers"], "-o", str(target), "--bundle", settings["bundle"]]
+    args += ["--full"] if settings["cascade"] == "off" else []
     code = exit_code_of(command, [*args, "--report", str(report), "--quiet"])
     if code:
         raise RuntimeError(f"exit code {code}")
@@ -182,7 +182,7 @@ def dissect(settings: dict[str, Any]) -> dict[str, Any]:
         [settings["papers"]],
         Path(settings["folder"]) / "dissected.parquet",
         classifier=classifier,
-        settings=Settings(cascade=CascadeMode.ON),
+        settings=Settings(),
         journal=journal,
     )
     threads: dict[str, float] = dict.fromkeys(("screening", "tokenizing", "encoding"), 0.0)

@@ -20,10 +20,9 @@ from bench.results import Check, Section
 from ro32.cluster.connection import connected
 from ro32.cluster.engine import RayEngine
 from ro32.model.bundle import Bundle, shipped_folder
-from ro32.model.cascade import CascadeMode
 from ro32.model.classifier import Classifier
 from ro32.model.processor import available_cores
-from ro32.run.engine import Engine, LocalEngine
+from ro32.run.engine import Engine, score_locally
 from ro32.run.job import Settings
 from ro32.run.walk import score_file
 
@@ -94,11 +93,11 @@ def measure(
 
 def score(settings: dict[str, Any]) -> dict[str, Any]:
     """Score both dumps by one engine: with a thread a core, or with an actor of one thread a core."""
-    by_ray, cores = settings["engine"] == RayEngine.name, available_cores()
-    engine: Engine = LocalEngine()
+    by_ray, cores = settings["engine"] == "ray", available_cores()
+    engine: Engine = score_locally
     if by_ray:
         engine = RayEngine(Bundle.load(shipped_folder()), least=cores, most=cores)
-    classifier, threads = Classifier.load(), 1 if by_ray else cores
+    classifier, threads = Classifier.load(full=True), 1 if by_ray else cores
     with connected(settings["address"]) if by_ray else nullcontext():
         took = {}
         for dump, part_rows in (("small", 1), ("large", settings["part_rows"])):
@@ -108,7 +107,7 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
                 Path(settings["folder"], f"{dump}.parquet"),
                 target,
                 classifier=classifier,
-                settings=Settings(threads=threads, part_rows=part_rows, cascade=CascadeMode.OFF, no_reuse=True),
+                settings=Settings(threads=threads, part_rows=part_rows, no_reuse=True),
                 engine=engine,
             )
             took[dump] = time.perf_counter() - started

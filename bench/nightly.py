@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.dump import make_dump
 from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
-from ro32.model.classifier import Classifier
+from ro32.model.classifier import Classifier, Scored
+from ro32.model.outcomes import Hashes, Outcomes
 from ro32.run.walk import score_file
 
 SEED = 2
@@ -39,17 +40,18 @@ PART_ROWS = 200
 class MadeUp(Classifier):
     """The shipped model by name and digest, but its scores cost nothing."""
 
-    def encode(self, title: str, abstract: str) -> list[int]:
-        """Return one token, if there is text."""
-        return [1] if title or abstract else []
-
-    def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:  # noqa: ARG002
-        """Return zeros."""
-        return np.zeros(len(titles))
-
-    def score(self, input_ids: Sequence[int], linear: float) -> float:  # noqa: ARG002
-        """Return a score that is not positive."""
-        return 0.001
+    def score(
+        self,
+        titles: Sequence[str],
+        abstracts: Sequence[str],  # noqa: ARG002
+        hashes: Hashes | None = None,  # noqa: ARG002
+        stop: threading.Event | None = None,  # noqa: ARG002
+    ) -> Scored:
+        """Return scores that are not positive; the tokens are one a paper."""
+        outcomes = dataclasses.replace(
+            Outcomes.empty(len(titles)), scores=np.full(len(titles), 0.001, dtype=np.float32)
+        )
+        return Scored(outcomes=outcomes, tokens=len(titles), audited=0, disagreements=0)
 
 
 def measure(

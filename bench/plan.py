@@ -24,7 +24,7 @@ from ro32.data.labels import schema
 from ro32.data.papers import read_ids
 from ro32.folder.walk import score_folder
 from ro32.model.classifier import Classifier
-from ro32.run.engine import Unfinished
+from ro32.run.engine import Remaining
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.parts import Counts, FinishedPart
@@ -169,25 +169,23 @@ class ProcessorJournal(Journal):
 class FixedCost:
     """Finishes parts without a model."""
 
-    name = "fixed cost"
-
     def __init__(self) -> None:
         self._rng = np.random.default_rng(SEED)
 
-    def finish(
-        self, work: Iterable[Unfinished], journal: Journal, on_rows: Callable[[int], None]
-    ) -> Iterator[tuple[Unfinished, Counts]]:
-        """Make parts up; see `ro32.run.engine.Engine.finish`."""
-        for unfinished in work:
-            job = unfinished.job
-            for part, ids in read_ids(unfinished.parts, job.plan.columns, job.plan.id_type):
+    def __call__(
+        self, work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]
+    ) -> Iterator[tuple[Remaining, Counts]]:
+        """Make parts up; see `ro32.run.engine.Engine`."""
+        for remaining in work:
+            job = remaining.job
+            for part, ids in read_ids(remaining.parts, job.plan.columns, job.plan.id_type):
                 journal.enter(Stage.SCORE)
                 finished = self._made_up(job, ids)
-                journal.enter(Stage.KEEP)
+                journal.enter(Stage.SAVE_PART)
                 job.plan.check_unchanged(after=part)
-                unfinished.store.save(part, finished)
+                remaining.store.save(part, finished)
                 on_rows(part.rows)
-                yield unfinished, finished.counts
+                yield remaining, finished.counts
                 journal.enter(Stage.READ)
 
     def _made_up(self, job: Job, ids: pa.ChunkedArray) -> FinishedPart:

@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+import numpy as np
 
-from export.certificate import Measured, Row, make_cascade, quality, table
+from export.certificate import Measured, Row, cascade_scores, make_cascade, quality, table
+from export.combine import replace_curve
 from export.measured import read_measured
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.errors import BundleError
 from ro32.model.binomial import upper_bound
-from ro32.model.bundle import CARD, CASCADE, MANIFEST, Bundle, sha256
+from ro32.model.bundle import CARD, CASCADE, CURVES, MANIFEST, Bundle, sha256
 from ro32.model.cascade import Cascade
 from ro32.model.classifier import Classifier
+from ro32.model.metrics import Curve, precision_recall
 from ro32.model.processor import available_cores
 from ro32.model.publish import publish
 
@@ -43,8 +46,18 @@ def csv(rows: list[Row]) -> bytes:
     return "".join(f"{line}\n" for line in [_CSV_HEAD, *(",".join(map(str, astuple(row))) for row in rows)]).encode()
 
 
-def add_cascade(folder: Path, output: Path, bundle: Bundle, cascade: Cascade, rows: list[Row]) -> Bundle:
+def add_cascade(
+    folder: Path, output: Path, bundle: Bundle, cascade: Cascade, *, rows: list[Row], curve: Curve | None
+) -> Bundle:
     """Publish a bundle with a cascade; one that is there already gives way.
+
+    Args:
+        folder: The bundle.
+        output: Where the new one is to be.
+        bundle: The same, loaded.
+        cascade: What it gets.
+        rows: What the cut changes.
+        curve: Precision and recall of the scores that come out, in the place of those of full scoring.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -52,6 +65,8 @@ def add_cascade(folder: Path, output: Path, bundle: Bundle, cascade: Cascade, ro
     manifest, certificate = bundle.manifest, cascade.certificate
     files = {name: (folder / name).read_bytes() for name in manifest.files}
     files[CASCADE] = csv(rows)
+    if curve is not None:
+        files[CURVES] = replace_curve(files[CURVES], str(manifest.view), curve)
     card = files.get(CARD, b"").decode().partition("\n\n## Cascade\n")[0].rstrip()
     card += SECTION.format(
         **asdict(certificate),
@@ -105,7 +120,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     "--labels",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Labels of these papers by this bundle with --cascade off.  [default: score them]",
+    help="Labels of these papers by this bundle with --full.  [default: score them]",
 )
 @click.option(
     "--max-share",
@@ -160,7 +175,7 @@ def command(
             f"bundle {manifest.name}: it does not score by a linear view; add one by python -m export.views"
         )
     measured, digest = read_measured(
-        Classifier(bundle), papers_path, scores=scores, labels=labels, threads=threads or available_cores()
+        Classifier(bundle, full=True), papers_path, scores=scores, labels=labels, threads=threads or available_cores()
     )
     if check:
         if manifest.cascade is None:
@@ -171,7 +186,12 @@ def command(
         measured, view=manifest.view, max_share=max_share, confidence=confidence, papers_sha256=digest
     )
     click.echo(_findings(measured, cascade))
-    published = add_cascade(folder, output or folder, bundle, cascade, list(table(measured, cascade.cut)))
+    curve = None
+    if measured.listed is not None and measured.listed.any():
+        curve = precision_recall(measured.listed, cascade_scores(measured, cascade).astype(np.float64))
+    published = add_cascade(
+        folder, output or folder, bundle, cascade, rows=list(table(measured, cascade.cut)), curve=curve
+    )
     click.echo(f"{output or folder}: {manifest.name}, {published.digest}", err=True)
 
 

@@ -167,6 +167,13 @@ def curves_csv(curves: Mapping[ViewName, Curve]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+def replace_curve(curves: bytes, view: str, curve: Curve) -> bytes:
+    """Put another curve of one view into what `curves_csv` wrote."""
+    others = [line for line in curves.decode().splitlines() if not line.startswith(f"{view},")]
+    own = curves_csv({ViewName(view): curve}).decode().splitlines()[1:]
+    return "".join(f"{line}\n" for line in [others[0], *own, *others[1:]]).encode()
+
+
 def _columns(scores: Scores, name: ViewName) -> NDArray[np.float64]:
     encoder, linear = ASKED[name]
     return np.column_stack([np.ones(len(scores)), encoder * scores.encoder, linear * scores.linear])

@@ -18,8 +18,8 @@ from ro32.data import parquet
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import UNKNOWN, read_truth
+from ro32.model.cascade import surely_has_token
 from ro32.model.classifier import Classifier
-from ro32.model.screen import surely_has_token
 from ro32.model.text import normalize
 from ro32.run.walk import Progress
 
@@ -121,7 +121,7 @@ def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> 
     told = read_provenance(path) or {}
     frame = pl.read_parquet(path)
     if told.get("scoring_digest") != classifier.scoring_digest or frame["id"].cast(pl.String).to_list() != papers.ids:
-        raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --cascade off")
+        raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --full")
     if SCREENED in frame.columns and frame[SCREENED].any():
-        raise InputDataError(f"{path}: not all of its papers were scored in full; score them with --cascade off")
+        raise InputDataError(f"{path}: not all of its papers were scored in full; score them with --full")
     return frame["score"].fill_null(float("nan")).to_numpy()

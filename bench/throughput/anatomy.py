@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from bench.throughput.roofline import useful_operations
 from ro32.model.bundle import Bundle
-from ro32.model.cascade import CascadeMode
 from ro32.model.classifier import FILLED, INPUT, SLOWER, Classifier, session_options
 from ro32.model.text import normalize
 from ro32.run.job import Settings
@@ -91,9 +90,9 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
         papers_per_s, tokens_per_s of the whole; operations_per_s of the model while it runs; stages_s, what each
         thread spent on average, and `other` what is left of the whole.
     """
-    classifier = Timed.load(_bundle(settings))
+    classifier = Timed.load(_bundle(settings), full=True)
     threads = settings["threads"]
-    how = Settings(threads=threads, cascade=CascadeMode.OFF)
+    how = Settings(threads=threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pl.read_parquet(settings["papers"]).head(WARM_UP_PAPERS).write_parquet(folder / "few.parquet")
@@ -121,7 +120,7 @@ def without_model(settings: dict[str, Any]) -> dict[str, Any]:
     Returns:
         papers_per_s, the same by the processor's time instead of the clock's, and stages_s.
     """
-    classifier = Free.load(_bundle(settings))
+    classifier = Free.load(_bundle(settings), full=True)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     journal = Journal()
@@ -131,7 +130,7 @@ def without_model(settings: dict[str, Any]) -> dict[str, Any]:
             [settings["papers"]],
             Path(folder) / "labels.parquet",
             classifier=classifier,
-            settings=Settings(threads=1, cascade=CascadeMode.OFF),
+            settings=Settings(threads=1),
             journal=journal,
         )
         wall, spent = time.perf_counter() - started, time.process_time() - processor

@@ -18,13 +18,13 @@ def open_side(load: str, folder: Path) -> Run:
 
 
 def _open_ours(folder: Path) -> Run:
-    from ro32.model.cascade import CascadeMode  # noqa: PLC0415
     from ro32.model.classifier import Classifier  # noqa: PLC0415 - each side imports what it needs: that is measured
     from ro32.run.job import Settings  # noqa: PLC0415
     from ro32.run.walk import score_file  # noqa: PLC0415
 
-    classifier = Classifier.load(folder if folder.name else None)
-    settings = Settings(cascade=CascadeMode.OFF)  # peers see every paper too; `bench cascade` measures the other
+    # Peers see every paper too; `bench cascade` measures the other.
+    classifier = Classifier.load(folder if folder.name else None, full=True)
+    settings = Settings()
 
     def run(papers: Path, output: Path, _setting: str) -> None:
         score_file([str(papers)], output, classifier=classifier, settings=settings)
