@@ -1,7 +1,6 @@
 """`ro32-bundle`: which models are at hand, what they are worth, whether they are whole; and to install another."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,19 +13,10 @@ from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
 from ro32.model.bundle import CARD, Bundle
 from ro32.model.classifier import Classifier
-from ro32.model.installed import Installed, find, install, list_bundles, look_at
+from ro32.model.installed import Installed, default_store, find, install, list_bundles, look_at
 from ro32.model.origins import read_files
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-def default_store() -> Path:
-    """Return the user's folder of bundles.
-
-    Source: https://specifications.freedesktop.org/basedir-spec/latest/
-    """
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - Path raises where a user has no home, as in a container
-    return Path(data) / "ro32" / "bundles"
 
 
 def bundle_folder(bundle: Path | None) -> Path:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from ro32.cli.bundles import bundle_folder, default_store
+from ro32.cli.bundles import bundle_folder
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
@@ -25,7 +25,7 @@ from ro32.evaluation.scores import Scores, check_labels, read_scores, score_with
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
 from ro32.model.classifier import Classifier
-from ro32.model.installed import list_bundles
+from ro32.model.installed import default_store, list_bundles
 from ro32.model.processor import available_cores
 from ro32.run.plan import find_files
 from ro32.run.walk import Progress

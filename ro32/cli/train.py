@@ -1,7 +1,6 @@
 """`ro32-train`: fine-tune an encoder on a dump of arXiv metadata."""
 
 import dataclasses
-import os
 import shlex
 from pathlib import Path
 from typing import Any, NoReturn
@@ -108,6 +107,7 @@ def command(
     """
     # Imported here: a scoring host has none of it, and --help needs none.
     from ro32.train.config import PRESETS, Keep  # noqa: PLC0415
+    from ro32.train.corpus import default_cache  # noqa: PLC0415
     from ro32.train.device import DType, Kind  # noqa: PLC0415
     from ro32.train.run import Options  # noqa: PLC0415
     from ro32.train.run import run as train  # noqa: PLC0415
@@ -121,7 +121,7 @@ def command(
         data=data,
         validation=validation,
         output=output,
-        cache=cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ro32",
+        cache=cache or default_cache(),
         limit=limit,
         device=Kind(device),
         dtype=DType(dtype),

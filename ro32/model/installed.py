@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 from ro32.errors import BundleError, OutputError, UsageError, nearest
 from ro32.model.bundle import MANIFEST, SHIPPED, Bundle, Manifest, sha256, shipped_folder
 from ro32.model.publish import publish
@@ -30,6 +32,15 @@ class Installed:
     digest: str
     manifest: Manifest
     size_bytes: int
+
+
+def default_store() -> Path:
+    """Return the user's folder of bundles; the machine's where the user has no home, as in a container."""
+    try:
+        data = platformdirs.user_data_path("ro32")
+    except RuntimeError:
+        data = platformdirs.site_data_path("ro32")
+    return data / "bundles"
 
 
 def look_at(folder: Path, name: str | None = None) -> Installed:
@@ -73,9 +84,10 @@ def find(bundle: Path | None, store: Path) -> Path:
         return shipped_folder()
     with suppress(OSError):  # what cannot be looked at is told when it is read
         if not bundle.exists() and bundle.name == str(bundle):
-            for path in (store / bundle, shipped_folder()):
-                if path.is_dir() and path.name == bundle.name:
-                    return path
+            if (store / bundle).is_dir():
+                return store / bundle
+            if bundle.name == SHIPPED:
+                return shipped_folder()
             names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
             raise BundleError(
                 f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "

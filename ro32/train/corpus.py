@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import polars as pl
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from ro32.errors import InputDataError
+from ro32.errors import InputDataError, UsageError
 from ro32.model.text import PaperTokenizer, normalize
 from ro32.train.dump import Dump
 
@@ -94,6 +95,18 @@ def hash_id(paper_id: str, *, seed: int) -> int:
     Among 2.5 million papers two share a hash with a probability of 2e-7.
     """
     return int.from_bytes(hashlib.blake2b(paper_id.encode(), digest_size=8, salt=seed.to_bytes(16, "little")).digest())
+
+
+def default_cache() -> Path:
+    """Return the user's folder of tokenized dumps.
+
+    Raises:
+        UsageError: The user has no home.
+    """
+    try:
+        return platformdirs.user_cache_path("ro32")
+    except RuntimeError as error:
+        raise UsageError("--cache: the user has no home; name a folder, or set HOME or XDG_CACHE_HOME") from error
 
 
 def load_corpus(

@@ -20,9 +20,10 @@ from ro32.train.card import write_card
 from ro32.train.choose import PaperSet, choose_auxiliary, choose_training, choose_validation, split, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus, load_corpus
-from ro32.train.device import Device, DType, Kind, open_device
+from ro32.train.device import Device, DType, Kind
 from ro32.train.dump import Dump
 from ro32.train.encoder import Encoder
+from ro32.train.hardware import open_device
 from ro32.train.loop import Loop, Task
 from ro32.train.plots import CURVE, LOSS, plot_curve, plot_loss
 from ro32.train.state import FOLDER, Progress, RunFolder, check_output

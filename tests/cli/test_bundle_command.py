@@ -4,7 +4,10 @@ import gzip
 import io
 import json
 import lzma
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -263,3 +266,43 @@ def test_a_bundle_that_there_is_not_is_asked_after_by_the_nearest_name(
         done = score(source, "-o", source.with_name("labels.parquet"), bundle=Path(given))
         assert done.code == 78
         assert f"no installed bundle; did you mean '{meant}'?" in done.stderr
+
+
+HOMELESS = """
+import os, pwd, sys
+def unknown(uid):
+    raise KeyError(uid)
+pwd.getpwuid = unknown
+"""
+"""As a container whose user has no line in /etc/passwd."""
+
+
+def without_home(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "HOME" and not name.startswith("XDG_")}
+    return subprocess.run(
+        [sys.executable, "-c", HOMELESS + code],
+        capture_output=True,
+        text=True,
+        env=environment | variables,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_no_home_is_needed(source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    asked = [str(source), "-o", str(tmp_path / "labels.parquet"), "--bundle", str(tiny_bundle)]
+    score = f"from ro32.cli.score import main; sys.argv[1:] = {asked!r}; main()"
+    assert without_home(score).returncode == 0
+    listing = "from ro32.cli.bundles import main; sys.argv[1:] = ['list']; main()"
+    assert "cs.RO" in without_home(listing).stdout
+    shutil.copytree(tiny_bundle, tmp_path / "ro32" / "bundles" / "mine")
+    assert "mine" in without_home(listing, XDG_DATA_HOME=str(tmp_path)).stdout
+
+
+def test_the_cache_of_training_needs_a_home_or_a_name(tmp_path: Path) -> None:
+    where = "from ro32.train.corpus import default_cache; print(default_cache())"
+    assert without_home(where, XDG_CACHE_HOME=str(tmp_path)).stdout == f"{tmp_path}/ro32\n"
+    train = "from ro32.cli.train import main; sys.argv[1:] = ['--data', 'a.parquet', '--output', 'out']; main()"
+    refused = without_home(train)
+    assert refused.returncode == 2
+    assert "set HOME or XDG_CACHE_HOME" in refused.stderr

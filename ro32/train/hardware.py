@@ -1,0 +1,119 @@
+"""Finds the device that trains: with `xla`, the one place that knows CPU from CUDA from TPU."""
+
+import ctypes
+import importlib.util
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ro32.errors import UsageError
+from ro32.train.device import Device, DType, Kind
+
+CPU_TOKENS_PER_PASS = 32 * 512
+BYTES_PER_TOKEN = 1 << 20
+"""GPU memory that a token of a pass is given. MiniLM takes 0.2 MiB at 256 tokens a paper (measured on an H100);
+BERT-base has twice the layers and the width, and at 512 tokens twice the attention a token."""
+FEWEST_TOKENS = 512
+
+
+def open_device(kind: Kind, dtype: DType) -> Device:
+    """Find the device and prepare the process for it.
+
+    Raises:
+        UsageError: The device is not there.
+    """
+    if kind is Kind.TPU or (kind is Kind.AUTO and importlib.util.find_spec("torch_xla") is not None):
+        tpu = _open_tpu(dtype, on_processor=kind is Kind.TPU and os.environ.get("PJRT_DEVICE") == "CPU")
+        if tpu is not None:
+            return tpu
+    if kind is Kind.TPU:
+        raise UsageError(
+            "--device tpu: no TPU found; run this on a TPU VM, in an environment of its own with ro32[tpu], or try it"
+            " out on the processor with PJRT_DEVICE=CPU"
+        )
+    if kind is Kind.CUDA and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no CUDA device found; use --device cpu, or install a CUDA build of torch")
+    if kind is not Kind.CPU and torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory
+        tokens = max(memory // BYTES_PER_TOKEN, FEWEST_TOKENS)
+        bfloat16 = dtype is not DType.FLOAT32
+        return _local(Kind.CUDA, torch.cuda.get_device_name(), bfloat16=bfloat16, tokens_per_pass=tokens)
+    _keep_freed_memory()
+    bfloat16 = dtype is DType.BFLOAT16 or (dtype is DType.AUTO and has_bfloat16_products())
+    name = f"CPU ({_processor_name()}, {torch.get_num_threads()} threads)"
+    return _local(Kind.CPU, name, bfloat16=bfloat16, tokens_per_pass=CPU_TOKENS_PER_PASS)
+
+
+def _open_tpu(dtype: DType, *, on_processor: bool) -> Device | None:
+    """Return the TPU, or what torch_xla makes of the processor; None where there is no TPU."""
+    if importlib.util.find_spec("torch_xla") is None:
+        raise UsageError("--device tpu: torch_xla is not installed; install ro32[tpu] in an environment of its own")
+    try:
+        from ro32.train import xla  # noqa: PLC0415 - importing torch_xla takes hold of the TPU
+
+        return xla.open_xla(dtype) if on_processor or xla.has_tpu() else None
+    except (OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(
+            f"the TPU cannot be used: {reason}; install ro32[tpu], end what holds the TPU, or take --device cpu"
+        ) from error
+
+
+def _local(kind: Kind, name: str, *, bfloat16: bool, tokens_per_pass: int) -> Device:
+    torch_device = torch.device(kind.value)
+
+    def put_rows(array: NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(array).to(torch_device, non_blocking=True)
+
+    def seed(number: int) -> None:
+        torch.manual_seed(number)
+
+    return Device(
+        kind=kind,
+        torch_device=torch_device,
+        bfloat16=bfloat16,
+        name=name,
+        devices=1,
+        compiles=False,
+        tokens_per_pass=tokens_per_pass,
+        put_rows=put_rows,
+        hold_whole=lambda _tensor: None,
+        seed=seed,
+        finish=lambda: None,
+    )
+
+
+def has_bfloat16_products() -> bool:
+    """Tell whether this processor multiplies bfloat16 itself; elsewhere it is emulated, and slower than float32.
+
+    MiniLM, forward and backward, 32 x 192 tokens, papers/s: on a Zen 4 with AVX512_BF16, two cores, 11.5 against 6.9
+    in float32; on a Sapphire Rapids whose AMX was masked, no gain.
+    """
+    flags = _cpu_info("flags").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to keep what a step frees: handed back, every step would fault the same pages in again."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD of malloc.h
+    mallopt(-4, 0)  # M_MMAP_MAX
+
+
+def _processor_name() -> str:
+    return _cpu_info("model name") or platform.machine()
+
+
+def _cpu_info(key: str) -> str:
+    """Return the first processor's line of that name, empty where Linux does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
