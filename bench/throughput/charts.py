@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.throughput.tables import number, spread
-from ro32.evaluation.report.frame import Frame, chart, colour, line, polyline, text
-from ro32.evaluation.report.markup import Markup, element, join
+from ro32.evaluation.page.frame import Frame, chart, colour, line, polyline, text
+from ro32.evaluation.page.markup import Markup, element, join
 
 Bar = tuple[str, Mapping[str, float], int]
 """A name, a median with quartiles, and which colour."""

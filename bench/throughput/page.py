@@ -10,9 +10,9 @@ from typing import Any
 from bench.throughput.charts import bars_chart, front_chart, lines_chart, shares_chart
 from bench.throughput.contestants import TITLES
 from bench.throughput.tables import CONTEST_HEAD, contest_rows, spread
-from ro32.evaluation.report.frame import colour
-from ro32.evaluation.report.markup import Markup, element
-from ro32.evaluation.report.parts import figure, pair, section, table
+from ro32.evaluation.page.frame import colour
+from ro32.evaluation.page.markup import Markup, element
+from ro32.evaluation.page.parts import figure, pair, section, table
 
 
 def page(machine: Mapping[str, Any], content: Mapping[str, Any]) -> str:
@@ -22,7 +22,7 @@ def page(machine: Mapping[str, Any], content: Mapping[str, Any]) -> str:
         machine: That of the results file.
         content: The section.
     """
-    style = (files("ro32.evaluation.report") / "style.css").read_text(encoding="utf-8")
+    style = (files("ro32.evaluation.page") / "style.css").read_text(encoding="utf-8")
     style += Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -8,8 +8,8 @@ from itertools import chain
 
 from ro32.evaluation.comparison import Comparison, compare
 from ro32.evaluation.details import Paper, read_details
-from ro32.evaluation.evaluate import Evaluation, evaluate
 from ro32.evaluation.explain import Explanation, explain_paper
+from ro32.evaluation.one_model import Evaluation, evaluate
 from ro32.evaluation.scores import Scores, with_distinct_names
 from ro32.evaluation.truth import Truth, TruthColumns
 from ro32.model.classifier import Classifier

@@ -12,11 +12,11 @@ from ro32.train.batches import Shaper
 from ro32.train.choose import PaperSet
 from ro32.train.config import Keep, Recipe
 from ro32.train.device import Device
-from ro32.train.evaluate import Evaluation, evaluate
 from ro32.train.sampler import plan_epoch
 from ro32.train.state import Progress, RunFolder, Snapshot
 from ro32.train.step import Stepper
 from ro32.train.stopping import StopRequest
+from ro32.train.validate import Validation, validate
 from ro32.train.watch import Watch
 
 STEPS_PER_REPORT = 20
@@ -152,7 +152,7 @@ class Loop:
                 stop.obey()
 
         self._watch.begin("validation", len(task.validation))
-        measured = evaluate(task.model, task.validation, task.device, self._shaper, on_papers=on_papers)
+        measured = validate(task.model, task.validation, task.device, self._shaper, on_papers=on_papers)
         self._watch.end()
         row = {**about, "step": self._step, **measured.row()}
         best = self._results[self._best_result - 1] if self._best_result else None
@@ -216,7 +216,7 @@ def _worth(row: dict[str, float], keep: Keep) -> float:
     return row["f1"] if keep is Keep.F1 else row["average_precision"]
 
 
-def _best(model: PreTrainedModel, measured: Evaluation, validation: PaperSet) -> dict[str, torch.Tensor]:
+def _best(model: PreTrainedModel, measured: Validation, validation: PaperSet) -> dict[str, torch.Tensor]:
     return {f"weights.{name}": tensor for name, tensor in _weights(model).items()} | {
         "scores": torch.from_numpy(measured.scores),
         "positive": torch.from_numpy(validation.positive),

@@ -18,7 +18,7 @@ from export.papers import pick_hard, read_papers
 from export.verify import check_logits
 from ro32.data.papers import Columns
 from ro32.errors import BundleError, OutputError
-from ro32.evaluation.evaluate import evaluate
+from ro32.evaluation.one_model import evaluate
 from ro32.evaluation.scores import score_with_bundle
 from ro32.evaluation.truth import read_truth
 from ro32.model.bundle import CARD, Bundle, sha256

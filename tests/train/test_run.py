@@ -19,11 +19,11 @@ from ro32.cli.train import command
 from ro32.errors import InputDataError, InputMissingError, Interrupted, OutputError, UsageError
 from ro32.train import loop
 from ro32.train.config import ORIGINAL, SMALL, Keep, Optimizer, Recipe
-from ro32.train.evaluate import Evaluation, evaluate
 from ro32.train.loop import DivergedError
 from ro32.train.run import run
 from ro32.train.state import RunFolder
 from ro32.train.step import Stepper
+from ro32.train.validate import Validation, validate
 from ro32.train.watch import Watch
 from tests.command_line import Invoke
 from tests.train.conftest import MakeOptions
@@ -149,16 +149,16 @@ def test_run_broken_while_the_mean_is_measured_goes_on(
 
     results = 0
 
-    def evaluate_and_break(*args: Any, **names: Any) -> Evaluation:
+    def validate_and_break(*args: Any, **names: Any) -> Validation:
         nonlocal results
         results += 1
         if results == 3 and how == "SIGTERM":
             signal.raise_signal(signal.SIGTERM)
         elif results == 3:
             raise _Vanished
-        return evaluate(*args, **names)
+        return validate(*args, **names)
 
-    monkeypatch.setattr(loop, "evaluate", evaluate_and_break)
+    monkeypatch.setattr(loop, "validate", validate_and_break)
     with pytest.raises(Interrupted if how == "SIGTERM" else _Vanished):
         run(broken, averaged, QUIET)
     monkeypatch.undo()

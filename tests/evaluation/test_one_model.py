@@ -10,8 +10,8 @@ import pytest
 from sklearn import metrics as reference
 
 from ro32.errors import InputDataError
-from ro32.evaluation.evaluate import Evaluation, evaluate
 from ro32.evaluation.intervals import DECISIONS
+from ro32.evaluation.one_model import Evaluation, evaluate
 from ro32.evaluation.results import Results, measure, rows_to_tell
 from ro32.evaluation.scores import Scores, read_scores, with_distinct_names
 from ro32.evaluation.slices import Dimension

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ro32.evaluation.report import table
+from ro32.evaluation import table
 from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Dimension
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ro32.evaluation.evaluate import Evaluation
 from ro32.evaluation.intervals import Estimate
+from ro32.evaluation.one_model import Evaluation
 from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Dimension, Slice
 

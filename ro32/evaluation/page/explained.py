@@ -3,8 +3,8 @@
 import math
 
 from ro32.evaluation.explain import WORD, Explanation, WordEffect
-from ro32.evaluation.report.markup import Markup, element, join
-from ro32.evaluation.report.parts import MINUS, table
+from ro32.evaluation.page.markup import Markup, element, join
+from ro32.evaluation.page.parts import MINUS, table
 
 
 def marked(text: str, explanation: Explanation | None) -> Markup:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from ro32.evaluation.intervals import Estimate
-from ro32.evaluation.report.frame import SHARES, WIDTH, Frame, chart, colour, line, text
-from ro32.evaluation.report.markup import Markup, element, join
+from ro32.evaluation.page.frame import SHARES, WIDTH, Frame, chart, colour, line, text
+from ro32.evaluation.page.markup import Markup, element, join
 from ro32.evaluation.slices import UNKNOWN_NAME, Slice
 
 _ROW = 26

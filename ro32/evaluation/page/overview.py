@@ -1,14 +1,14 @@
 """The sections of the page that speak of everything: its head, the figures, how to read them, and its foot."""
 
 from ro32.evaluation.calibration import BINS
-from ro32.evaluation.evaluate import Evaluation
 from ro32.evaluation.intervals import LEVEL, RESAMPLES
-from ro32.evaluation.report.frame import colour
-from ro32.evaluation.report.group_charts import rows_chart
-from ro32.evaluation.report.markup import Markup, element, join
-from ro32.evaluation.report.parts import SMALL, estimate, figure, pair, section, swatch, table
-from ro32.evaluation.report.table import MEASURED, MEASURES, threshold_text
+from ro32.evaluation.one_model import Evaluation
+from ro32.evaluation.page.frame import colour
+from ro32.evaluation.page.group_charts import rows_chart
+from ro32.evaluation.page.markup import Markup, element, join
+from ro32.evaluation.page.parts import SMALL, estimate, figure, pair, section, swatch, table
 from ro32.evaluation.results import Results
+from ro32.evaluation.table import MEASURED, MEASURES, threshold_text
 
 _OUTCOMES = {"tp": "found", "fp": "called, not listed", "fn": "missed", "tn": "rightly left"}
 

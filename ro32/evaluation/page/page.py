@@ -4,8 +4,8 @@ import base64
 import hashlib
 from importlib.resources import files
 
-from ro32.evaluation.report import groups, overview, papers, thresholds
-from ro32.evaluation.report.markup import Markup, element
+from ro32.evaluation.page import groups, overview, papers, thresholds
+from ro32.evaluation.page.markup import Markup, element
 from ro32.evaluation.results import Results
 
 
@@ -55,7 +55,7 @@ def page(results: Results) -> str:
 
 
 def _own(name: str) -> Markup:
-    return Markup((files("ro32.evaluation.report") / name).read_text(encoding="utf-8"))
+    return Markup((files("ro32.evaluation.page") / name).read_text(encoding="utf-8"))
 
 
 def _digest(text: str) -> str:

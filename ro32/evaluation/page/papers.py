@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from ro32.evaluation.comparison import Comparison
 from ro32.evaluation.details import Paper
-from ro32.evaluation.evaluate import CONFIDENT, Evaluation
 from ro32.evaluation.explain import Explanation
-from ro32.evaluation.report.explained import effects, marked, strongest_words
-from ro32.evaluation.report.frame import colour
-from ro32.evaluation.report.markup import Markup, element, join
-from ro32.evaluation.report.parts import details, estimate, of_model, section, table
-from ro32.evaluation.report.table import MEASURED, MEASURES
+from ro32.evaluation.one_model import CONFIDENT, Evaluation
+from ro32.evaluation.page.explained import effects, marked, strongest_words
+from ro32.evaluation.page.frame import colour
+from ro32.evaluation.page.markup import Markup, element, join
+from ro32.evaluation.page.parts import details, estimate, of_model, section, table
 from ro32.evaluation.results import Results
+from ro32.evaluation.table import MEASURED, MEASURES
 
 _SHOWN = 10
 """Papers of a list that are shown at once; the others are when they are asked for."""

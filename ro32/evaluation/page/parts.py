@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from ro32.evaluation.evaluate import Evaluation
 from ro32.evaluation.intervals import Estimate
-from ro32.evaluation.report.frame import colour
-from ro32.evaluation.report.markup import Child, Markup, element, join
-from ro32.evaluation.report.table import MEASURED
+from ro32.evaluation.one_model import Evaluation
+from ro32.evaluation.page.frame import colour
+from ro32.evaluation.page.markup import Child, Markup, element, join
 from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Slice
+from ro32.evaluation.table import MEASURED
 
 SMALL = frozenset({"accuracy", "calibration_error"})
 """Measures that a fourth digit tells something of."""

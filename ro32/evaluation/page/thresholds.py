@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 
 from ro32.evaluation.calibration import Bin
-from ro32.evaluation.evaluate import Evaluation
 from ro32.evaluation.intervals import Estimate
-from ro32.evaluation.report import charts
-from ro32.evaluation.report.markup import Child, Markup, element
-from ro32.evaluation.report.parts import details, estimate, figure, of_model, pair, section, swatch, table
-from ro32.evaluation.report.table import MEASURED, MEASURES, threshold_text
+from ro32.evaluation.one_model import Evaluation
+from ro32.evaluation.page import charts
+from ro32.evaluation.page.markup import Child, Markup, element
+from ro32.evaluation.page.parts import details, estimate, figure, of_model, pair, section, swatch, table
 from ro32.evaluation.results import Results
+from ro32.evaluation.table import MEASURED, MEASURES, threshold_text
 
 
 def thresholds(results: Results) -> Markup:

@@ -19,7 +19,7 @@ THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Validation:
     """Measures on validation, weighted to speak for all validation papers.
 
     Attributes:
@@ -45,14 +45,14 @@ class Evaluation:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "scores"}
 
 
-def evaluate(
+def validate(
     model: PreTrainedModel,
     papers: PaperSet,
     device: Device,
     shaper: Shaper,
     *,
     on_papers: Callable[[int], object] = lambda _papers: None,
-) -> Evaluation:
+) -> Validation:
     """Score the papers and measure the scores.
 
     Args:
@@ -84,7 +84,7 @@ def evaluate(
     return measure(all_logits, papers)
 
 
-def measure(logits: NDArray[np.float32], papers: PaperSet) -> Evaluation:
+def measure(logits: NDArray[np.float32], papers: PaperSet) -> Validation:
     """Compute the measures from the logits, shape (m, 2)."""
     margin = (logits[:, 1] - logits[:, 0]).astype(np.float64)
     signed = np.where(papers.positive, margin, -margin)
@@ -93,7 +93,7 @@ def measure(logits: NDArray[np.float32], papers: PaperSet) -> Evaluation:
     counts = Confusion.of(papers.positive, scores >= THRESHOLD, papers.weights)
     curve = precision_recall(papers.positive, scores, papers.weights)
     best_threshold, best_f1 = curve.best_f1()
-    return Evaluation(
+    return Validation(
         loss=float(np.average(losses, weights=papers.weights)),
         accuracy=counts.accuracy,
         f1=counts.f1,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ro32.evaluation.report.markup import Markup, element, join
+from ro32.evaluation.page.markup import Markup, element, join
 
 
 class Reader(HTMLParser):

@@ -7,10 +7,10 @@ from typing import Any
 import fastjsonschema
 import pytest
 
-from ro32.evaluation.report.document import VERSION, document
+from ro32.evaluation.document import VERSION, document
 from ro32.evaluation.results import Results
 
-SCHEMA = Path(__file__).parents[3] / "docs" / "ro32-eval.schema.json"
+SCHEMA = Path(__file__).parents[2] / "docs" / "ro32-eval.schema.json"
 
 
 def strict(schema: Any) -> Any:

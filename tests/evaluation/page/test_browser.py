@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import tests.browser
-from ro32.evaluation.report.page import page
+from ro32.evaluation.page.page import page
 from ro32.evaluation.results import Results
 from tests.browser import needs_browser
-from tests.evaluation.report.conftest import ATTACKS
+from tests.evaluation.conftest import ATTACKS
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.evaluation.evaluate import Evaluation
 from ro32.evaluation.intervals import DECISIONS
-from ro32.evaluation.report.frame import SHARES, Frame, chart, colour, line, logarithm, polyline, text
-from ro32.evaluation.report.markup import Markup, element, join
+from ro32.evaluation.one_model import Evaluation
+from ro32.evaluation.page.frame import SHARES, Frame, chart, colour, line, logarithm, polyline, text
+from ro32.evaluation.page.markup import Markup, element, join
 
 F1_LINES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Of F1, where lines of equal F1 are drawn."""

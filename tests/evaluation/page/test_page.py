@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 from ro32.evaluation.explain import Explanation, WordEffect
-from ro32.evaluation.report.explained import marked
-from ro32.evaluation.report.markup import VOID
-from ro32.evaluation.report.page import page
+from ro32.evaluation.page.explained import marked
+from ro32.evaluation.page.markup import VOID
+from ro32.evaluation.page.page import page
 from ro32.evaluation.results import Results
 from ro32.evaluation.scores import Scores
-from tests.evaluation.report.conftest import ATTACKS, results_of
+from tests.evaluation.conftest import ATTACKS, results_of
 
 OWN_TAGS = (
     "html head meta title style body a header p h1 b main section h2 h3 div table caption thead tbody tr th td small "

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from ro32.evaluation.evaluate import Evaluation
-from ro32.evaluation.report.group_charts import rows_chart, years_chart
-from ro32.evaluation.report.markup import Markup, element
-from ro32.evaluation.report.parts import details, figure, pair, section, slice_row, table
-from ro32.evaluation.report.table import MEASURED, MEASURES
+from ro32.evaluation.one_model import Evaluation
+from ro32.evaluation.page.group_charts import rows_chart, years_chart
+from ro32.evaluation.page.markup import Markup, element
+from ro32.evaluation.page.parts import details, figure, pair, section, slice_row, table
 from ro32.evaluation.results import Results
 from ro32.evaluation.slices import UNKNOWN_NAME, Dimension, Slice
+from ro32.evaluation.table import MEASURED, MEASURES
 
 _DRAWN = 16
 """Primary categories that are drawn, those with the most listed papers."""

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ro32.evaluation.comparison import Comparison
-from ro32.evaluation.evaluate import Evaluation
 from ro32.evaluation.intervals import LEVEL, RESAMPLES, SEED
+from ro32.evaluation.one_model import Evaluation
 from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Slice
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ro32.evaluation.report.markup import Attribute, Child, Markup, element, join
+from ro32.evaluation.page.markup import Attribute, Child, Markup, element, join
 
 WIDTH = 440
 """Of every chart, in its own units: a phone shows about as many pixels, so letters keep their size there."""
