@@ -33,3 +33,5 @@ and lays it out for others: `python -m export.push checkpoint/ --bundle bundle/ 
 push.py         a repository of the Hugging Face hub
 model.mk        `make model`: every step from papers to the bundle that ships
 """
+
+import ro32 as ro32  # before onnxruntime and transformers: it switches their usage reports off

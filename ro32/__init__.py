@@ -2,8 +2,12 @@
 
 As a library: `Classifier`, `score_file`, `score_folder`, `Settings` and `score`, and the version. docs/library.md shows
 each at work. What is named here is loaded when it is first asked for, so that `import ro32` costs next to nothing.
+
+This module is imported before any other one of ro32, export and bench, so it is where the usage reports of the
+libraries below them are switched off.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +19,19 @@ if TYPE_CHECKING:
     from ro32.run.walk import score_file as score_file
 
     __version__: str
+
+for _switch, _value in (
+    ("ORT_DISABLE_TELEMETRY", "1"),
+    ("HF_HUB_DISABLE_TELEMETRY", "1"),
+    ("RAY_USAGE_STATS_ENABLED", "0"),
+    ("DO_NOT_TRACK", "1"),
+):
+    os.environ.setdefault(_switch, _value)
+"""No usage reports, by this process and those that it starts. onnxruntime reads its switch once, when it is imported:
+without it, its wheels from 1.29 on write a device id and a database below ~/.cache and look up a collector's host.
+
+Source: https://github.com/microsoft/onnxruntime/pull/27379
+"""
 
 _HOMES = {
     "Classifier": "ro32.model.classifier",

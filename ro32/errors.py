@@ -24,6 +24,36 @@ from difflib import get_close_matches
 DISK_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
 """Error numbers that speak of the disk, which failed or is full, and not of a path or its permissions."""
 
+_SHORTAGES: tuple[tuple[str, tuple[type[BaseException], ...], frozenset[int], tuple[str, ...]], ...] = (
+    (
+        "there is not enough memory; raise the limit of this job (ulimit -v, MemoryMax=)",
+        (MemoryError,),
+        frozenset({errno.ENOMEM}),
+        ("bad_alloc", "bad allocation", "Cannot allocate memory", "failed to map segment", "Failed to allocate memory"),
+    ),
+    (
+        "no thread can be started; raise the limit of this job (ulimit -u, TasksMax=), or give --threads 1",
+        (),
+        frozenset(),
+        ("can't start new thread", "ThreadPoolBuildError", "Resource temporarily unavailable"),
+    ),
+    (
+        "too many files are open; raise the limit of this job (ulimit -n, LimitNOFILE=)",
+        (),
+        frozenset({errno.EMFILE, errno.ENFILE}),
+        ("Too many open files",),
+    ),
+    (
+        "there is no folder for temporary files; set TMPDIR to a folder that can be written to",
+        (),
+        frozenset(),
+        ("No usable temporary directory",),
+    ),
+)
+"""What a process may run out of: the message, and the exceptions, error numbers and words of C++, Rust and the loader
+that speak of it."""
+_NAME_CHARS = 80
+
 
 class Ro32Error(Exception):
     """Base of every error that ro32 raises on purpose."""
@@ -113,6 +143,40 @@ def check_interrupted() -> None:
     """
     if _interruption is not None:
         raise _interruption
+
+
+def shortage(error: BaseException) -> ReadWriteError | None:
+    """Return the error to report instead where the process may have no more memory, threads, files or temporary files.
+
+    Args:
+        error: Anything that was raised, by a library too.
+
+    Returns:
+        None where an error is about something else, or was raised on purpose.
+    """
+    if isinstance(error, ReadWriteError | TryAgainError | UsageError | ClusterError):
+        return None
+    link: BaseException | None = error
+    while link is not None:
+        text = "" if isinstance(link, Ro32Error) else str(link)  # ours quote file names and columns
+        number = link.errno if isinstance(link, OSError) else None
+        for what, kinds, numbers, marks in _SHORTAGES:
+            if isinstance(link, kinds) or number in numbers or any(mark in text for mark in marks):
+                return ReadWriteError(what)
+        link = link.__cause__ or link.__context__
+    return None
+
+
+def few(names: Iterable[str], most: int = 20) -> str:
+    """List names for a message: the first ones, each cut to a length that is read, and how many more there are.
+
+    Args:
+        names: Any number of them, of any length.
+        most: How many are named.
+    """
+    listed = list(names)
+    shown = ", ".join(name if len(name) <= _NAME_CHARS else f"{name[:_NAME_CHARS]}..." for name in listed[:most])
+    return f"{shown} and {len(listed) - most:,} more" if len(listed) > most else shown
 
 
 def nearest(word: str, known: Iterable[str], similarity: float = 0.6) -> str:

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 
 import click
 
-from ro32.cli.process import run
+from ro32.cli.process import message, run
 from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
 from ro32.model.bundle import CARD, Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.installed import Installed, default_store, find, install, list_bundles, look_at
 from ro32.model.origins import read_files
+from ro32.printable import printable, short
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -71,6 +72,7 @@ def list_command(*, store: Path, as_json: bool) -> None:
         )
         for item in found
     ]
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -93,9 +95,10 @@ def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
         click.echo(json.dumps(_facts(found), indent=2))
         return
     for name, value in _flat(_facts(found)):
-        click.echo(f"{name:<44}{value}")
+        click.echo(f"{printable(name):<44}{short(printable(value))}")
     click.echo()
-    click.echo((found.folder / CARD).read_text(encoding="utf-8").rstrip())
+    card = (found.folder / CARD).read_bytes().decode(errors="replace")
+    click.echo(printable(card.rstrip(), lines=True))
 
 
 @command.command(name="verify", context_settings=_CONTEXT)
@@ -114,10 +117,10 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
             classifier = Classifier.load(folder)
             classifier.predict_proba(["A robot arm"])
         except Ro32Error as error:
-            click.echo(f"{folder}: not usable: {error}")
+            click.echo(message(f"{folder}: not usable: {error}"))
             failed = error
         else:
-            click.echo(f"{folder}: {classifier.manifest.name}, {classifier.digest}: whole and usable")
+            click.echo(message(f"{folder}: {classifier.manifest.name}, {classifier.digest}: whole and usable"))
     if failed is not None:
         raise failed
 
@@ -137,8 +140,8 @@ def install_command(*, origin: str, name: str | None, digest: str | None, overwr
     Example: ro32-bundle install bundle.tar.gz --name cs.RO-large
     """
     folder, bundle = install(read_files(origin), store, name=name, digest=digest, overwrite=overwrite)
-    click.echo(f"{folder}: {bundle.manifest.name}, {bundle.digest}")
-    click.echo(f"ro32-score --bundle {folder.name} scores with it", err=True)
+    click.echo(message(f"{folder}: {bundle.manifest.name}, {bundle.digest}"))
+    click.echo(message(f"ro32-score --bundle {folder.name} scores with it"), err=True)
 
 
 def _facts(bundle: Installed) -> dict[str, Any]:

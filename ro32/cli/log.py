@@ -13,7 +13,7 @@ from functools import partial
 from tqdm import tqdm
 
 import ro32.storage
-from ro32.cli.process import BUG, ToldError, code_for, reason_of
+from ro32.cli.process import BUG, AlreadyReported, code_for, message, reason_of
 from ro32.errors import Interrupted
 from ro32.run.journal import Warned
 from ro32.storage.urls import redact
@@ -26,15 +26,15 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class _Tries(logging.Handler):
+class _Retries(logging.Handler):
     """Hands messages on."""
 
-    def __init__(self, tell: Callable[..., None]) -> None:
+    def __init__(self, on_message: Callable[..., None]) -> None:
         super().__init__()
-        self._tell = tell
+        self._on_message = on_message
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell("retry", record.getMessage())
+        self._on_message("retry", record.getMessage())
 
 
 class Log:
@@ -59,7 +59,7 @@ class Log:
         return partial(self.info, "progress") if self._json else None
 
     def info(self, event: str, message: str, **fields: object) -> None:
-        """Tell what goes on.
+        """Report what goes on.
 
         Args:
             event: "progress", "retry" or "summary".
@@ -70,13 +70,13 @@ class Log:
             self._write("info", event, message, message, fields)
 
     def warn(self, warned: Warned) -> None:
-        """Tell what an operator should know."""
+        """Report what an operator should know."""
         self._write("warning", warned.kind, warned.message, f"{self._name}: warning: {warned.message}", {})
 
     @contextmanager
-    def tries(self) -> Iterator[None]:
-        """Tell of every request to a store that is tried again."""
-        handler = _Tries(self.info)
+    def retries(self) -> Iterator[None]:
+        """Report every request to a store that is tried again."""
+        handler = _Retries(self.info)
         logger = logging.getLogger(ro32.storage.__name__)
         before = logger.level, logger.propagate
         logger.addHandler(handler)
@@ -90,10 +90,10 @@ class Log:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Where lines are JSON, tell an error in one of them; else let it go on to where all errors are told.
+        """Where lines are JSON, report an error in one of them; else let it go on to where all errors are reported.
 
         Raises:
-            ToldError: Carries the exit code of an error that was told here.
+            AlreadyReported: Carries the exit code of an error that was reported here.
         """
         try:
             yield
@@ -106,17 +106,17 @@ class Log:
             if code == BUG:
                 fields["traceback"] = traceback.format_exc()
             self._write("error", "error", str(error), "", fields)
-            raise ToldError(code) from raised
+            raise AlreadyReported(code) from raised
 
-    def _write(self, level: str, event: str, message: str, text: str, fields: dict[str, object]) -> None:
-        line = redact(text)
+    def _write(self, level: str, event: str, sentence: str, text: str, fields: dict[str, object]) -> None:
+        line = message(text)
         if self._json:
             head = {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "level": level,
                 "event": event,
                 "run_id": self._run_id,
-                "message": message,
+                "message": message(sentence),
             }
-            line = redact(json.dumps(head | fields, ensure_ascii=False))
+            line = redact(json.dumps(head | fields))  # ASCII, so it is JSON whatever the encoding of stderr
         tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it anew below

@@ -1,4 +1,4 @@
-"""Wrong usage of a command that has --log-format: told in JSON where that is asked for."""
+"""Wrong usage of a command that has --log-format: reported in JSON where that is asked for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ class LoggedCommand(click.Command):
         """Read a command line.
 
         Raises:
-            ToldError: It is wrong, and JSON lines are asked for; one told so.
+            AlreadyReported: It is wrong, and JSON lines are asked for; one said so.
         """
-        with self._told(list(args)):
+        with self._reported(list(args)):
             return super().make_context(info_name, args, parent, **extra)
 
     @contextmanager
-    def _told(self, args: list[str]) -> Iterator[None]:
-        """Tell wrong usage in JSON, if the command line, the environment or a file asks for that."""
+    def _reported(self, args: list[str]) -> Iterator[None]:
+        """Report wrong usage in JSON, if the command line, the environment or a file asks for that."""
         try:
             yield
         except (click.UsageError, Ro32Error) as misuse:

@@ -6,39 +6,41 @@ order of the papers, and memory holds one part. What a killed run had done is go
 
 import json
 import os
-import shutil
-import sys
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32.cli.streams import STDIN, STDOUT
 from ro32.data.labels import read_provenance
 from ro32.data.writers import FOOTER_KEY, Form, TextWriter
-from ro32.errors import InputDataError, ReadWriteError, UsageError
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError, UsageError
 from ro32.storage.urls import ObjectUrl, place
 
 DASH = "-"
 Place = Path | ObjectUrl
+_READ_BYTES = 1 << 20
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 """How Arrow's IPC streams begin: the mark of a message.
 
 Source: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
 """
-_STDOUT = 1
 
 
 @contextmanager
 def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Place]]:
-    """Put files in the places of stdin and stdout.
+    """Put files in the places of stdin, stdout and the pipes of a shell.
 
     Args:
-        papers: What to read; `-` stands for stdin, which may hold an Arrow IPC stream or any form that a file may have.
-        output: Where the labels go; `-` stands for stdout, which gets an Arrow IPC stream where stdin held one, and
-            JSON lines otherwise.
+        papers: What to read; `-` and /dev/stdin stand for stdin, which may hold an Arrow IPC stream or any form that a
+            file may have. A pipe that a shell names, as <(zcat a.gz), is read likewise.
+        output: Where the labels go; `-` and /dev/stdout stand for stdout, which gets an Arrow IPC stream where stdin
+            held one, and JSON lines otherwise.
 
     Yields:
         The files to read, and the file to write. Stdout gets its content when the block ends well.
@@ -46,33 +48,60 @@ def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str],
     Raises:
         UsageError: Stdin is named among other inputs, or its labels are to go to a folder.
         InputDataError: An Arrow stream is damaged.
-        ReadWriteError: Stdin, stdout or the disk failed.
+        InputMissingError: Stdin is closed or cannot be read.
+        ReadWriteError: Stdout or the disk failed.
     """
-    if DASH in papers and len(papers) > 1:
+    pipes = {text: number for text in papers if (number := _descriptor(text)) is not None}
+    if STDIN in pipes.values() and len(papers) > 1:
         raise UsageError(f"expected {DASH} for stdin alone, found {len(papers)} inputs; name files, or {DASH}")
-    if DASH in papers and output.endswith(os.sep):
+    if pipes and output.endswith(os.sep):
         raise UsageError(f"{output} is a folder, which gets the labels of files; name a file, or {DASH} for stdout")
-    if DASH not in papers and output != DASH:
+    to_stdout = output == DASH or _number(output) == STDOUT
+    if not pipes and not to_stdout:
         yield papers, place(output)
         return
-    with TemporaryDirectory(prefix="ro32-") as name:
-        arrow = False
-        if DASH in papers:
-            arrow = _receive(Path(name, "stdin"))
-            papers = [str(Path(name, "stdin"))]
-        if output != DASH:
+    with TemporaryDirectory(prefix="ro32-", ignore_cleanup_errors=True) as name:
+        files = {text: Path(name, f"pipe-{number}" if number else "stdin") for text, number in pipes.items()}
+        arrow = [_receive(pipes[text], file) for text, file in files.items()]
+        papers = [str(files.get(text, text)) for text in papers]
+        if not to_stdout:
             yield papers, place(output)
             return
         yield papers, Path(name, "labels.parquet")
         if Path(name, "labels.parquet").exists():
-            _send(Path(name, "labels.parquet"), arrow=arrow)
+            _send(Path(name, "labels.parquet"), arrow=any(arrow))
 
 
-def _receive(path: Path) -> bool:
-    """Write stdin to a file, an Arrow stream as Parquet, and tell whether it was one."""
+def _number(text: str) -> int | None:
+    """Return the descriptor that a path in a folder of open files names; None for any other path."""
+    named = {"/dev/stdin": STDIN, "/dev/stdout": STDOUT}.get(text)
+    folder, _, last = text.rpartition("/")
+    is_number = folder in {"/dev/fd", "/proc/self/fd"} and last.isascii() and last.isdecimal()
+    return int(last) if is_number else named
+
+
+def _descriptor(text: str) -> int | None:
+    """Return the descriptor to read an input from; None where the input is a file."""
+    if text == DASH:
+        return STDIN
+    number = _number(text)
+    try:
+        return number if number == STDIN or (number is not None and stat.S_ISFIFO(os.fstat(number).st_mode)) else None
+    except OSError:
+        return None  # a run reports what is missing
+
+
+def _receive(descriptor: int, path: Path) -> bool:
+    """Write what comes through a pipe to a file, an Arrow stream as Parquet, and return whether it was one."""
+    name = path.stem
+    try:
+        source = os.fdopen(descriptor, "rb", closefd=False)
+    except OSError as error:  # a folder, for example
+        raise InputMissingError(f"{name}: cannot be read: {error.strerror}; send papers, or name a file") from error
     try:
         with path.open("w+b") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            while data := _read(source, name):
+                file.write(data)
             file.seek(0)
             if file.read(len(_ARROW_STREAM)) != _ARROW_STREAM:
                 return False
@@ -85,23 +114,33 @@ def _receive(path: Path) -> bool:
         converted.replace(path)
     except pa.ArrowException as error:
         raise InputDataError(
-            f"stdin: its Arrow stream is damaged: {' '.join(str(error).split())}; send it anew"
+            f"{name}: its Arrow stream is damaged: {' '.join(str(error).split())}; send it anew"
         ) from error
     except OSError as error:
-        raise ReadWriteError(f"stdin: cannot be kept in {path.parent}: {error.strerror or error}; run again") from error
+        raise ReadWriteError(
+            f"{name}: cannot be kept in {path.parent}: {error.strerror or error}; run again"
+        ) from error
     return True
+
+
+def _read(source: BinaryIO, name: str) -> bytes:
+    """Read the next bytes of a pipe; none at its end."""
+    try:
+        return source.read(_READ_BYTES)
+    except OSError as error:
+        raise InputMissingError(f"{name}: cannot be read: {error.strerror}; send papers, or name a file") from error
 
 
 def _send(path: Path, *, arrow: bool) -> None:
     """Write labels to stdout. Not by way of `sys.stdout`, which would try again at the end of the process."""
     try:
-        with pq.ParquetFile(path) as labels, os.fdopen(_STDOUT, "wb", closefd=False) as stdout:
+        with pq.ParquetFile(path) as labels, os.fdopen(STDOUT, "wb", closefd=False) as stdout:
             schema = labels.schema_arrow
             if arrow:
-                told = {FOOTER_KEY: json.dumps(read_provenance(path))}
-                with pa.ipc.new_stream(stdout, schema.with_metadata(told)) as stream:
+                footer = {FOOTER_KEY: json.dumps(read_provenance(path))}
+                with pa.ipc.new_stream(stdout, schema.with_metadata(footer)) as stream:
                     for batch in labels.iter_batches():
-                        stream.write_batch(batch.replace_schema_metadata(told))
+                        stream.write_batch(batch.replace_schema_metadata(footer))
                 return
             writer = TextWriter(stdout, schema, Form.JSON_LINES)
             for batch in labels.iter_batches():

@@ -7,15 +7,17 @@ from typing import NoReturn
 
 import click
 
-from ro32.cli import signals
-from ro32.errors import Interrupted, Ro32Error, check_interrupted
+from ro32.cli import signals, streams
+from ro32.errors import Interrupted, ReadWriteError, Ro32Error, check_interrupted, shortage
+from ro32.printable import printable, short
 from ro32.storage.urls import redact
 
 BUG = 70
+_TRACEBACK_CHARS = 20_000
 
 
-class ToldError(Exception):
-    """An error that was told in another form; only its exit code is left.
+class AlreadyReported(Exception):  # noqa: N818 - it is no error of its own
+    """An error was reported in another form; only its exit code is left.
 
     Args:
         code: The exit code.
@@ -33,6 +35,7 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
         command: The Click command.
         args: The command line without the program's name; the process's own by default.
     """
+    streams.replace()
     signals.listen()
     try:
         code = exit_code_of(command, args)
@@ -44,29 +47,56 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
 
 def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> int:
     """Run a command, report on stderr what went wrong, and return the exit code."""
+    code = _report(command, args)
+    try:
+        streams.flush()
+    except Ro32Error as error:
+        if not code:
+            _say(command, error)
+        return code or error.exit_code
+    return code
+
+
+def _report(command: click.Command, args: Sequence[str] | None) -> int:
     try:
         command.main(args=None if args is None else list(args), prog_name=command.name, standalone_mode=False)
     except click.ClickException as misuse:
+        misuse.message = message(misuse.message)
         misuse.show()
         return code_for(misuse)
     except click.exceptions.Exit as request:
         return request.exit_code
-    except ToldError as told:
-        return told.code
-    except (Exception, Interrupted) as raised:  # noqa: BLE001 - the last resort: whatever is not ours is a bug
+    except AlreadyReported as reported:
+        return reported.code
+    except SystemExit as end:
+        if not isinstance(end.__context__, OSError):
+            raise
+        return ReadWriteError.exit_code  # so Click ends a process whose pipe broke, with 1
+    except BaseException as raised:  # noqa: BLE001 - the last resort: whatever is not ours is a bug, Polars' panics too
         error = reason_of(raised)
         code = code_for(error)
         if code == BUG:
-            click.echo(redact(traceback.format_exc()), err=True, nl=False)
+            trace = printable(redact(traceback.format_exc()), lines=True)
+            click.echo(short(trace, _TRACEBACK_CHARS), err=True, nl=False)
             click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
         else:
-            click.echo(redact(f"{command.name}: {error}"), err=True)
+            _say(command, error)
         return code
     return 0
 
 
+def _say(command: click.Command, error: BaseException) -> None:
+    if not isinstance(error, streams.OutputGoneError):
+        click.echo(f"{command.name}: {message(str(error))}", err=True)
+
+
+def message(text: str) -> str:
+    """Write a message as it is reported: one line of bounded length, without secrets and invisible characters."""
+    return short(printable(redact(text)))
+
+
 def reason_of(error: BaseException) -> BaseException:
-    """Return the interruption that an error followed from, or the error itself.
+    """Return what an error followed from: an interruption, a shortage of memory, threads or files, or the error itself.
 
     A signal may come at any instruction, in a library's too, whose cleaning up then trips over what was not yet set up,
     or which takes the interruption for a failure of its own. So whatever fails after a signal, failed by it.
@@ -80,7 +110,7 @@ def reason_of(error: BaseException) -> BaseException:
         check_interrupted()
     except Interrupted as stop:
         return stop
-    return error
+    return shortage(error) or error
 
 
 def code_for(error: BaseException) -> int:

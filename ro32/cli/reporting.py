@@ -88,7 +88,7 @@ class Reports:
         report = make_report(journal, self._target, exit_code=exit_code, error=error)
         try:
             if self.report is not None:
-                durable.write(self.report.resolve(), f"{json.dumps(report, indent=2, ensure_ascii=False)}\n".encode())
+                durable.write(self.report.resolve(), f"{json.dumps(report, indent=2)}\n".encode())
             if self.metrics_file is not None:
                 from ro32.monitor.prometheus import write_metrics  # noqa: PLC0415 - its package is there only where it is asked for
 

@@ -9,6 +9,7 @@ import click
 from ro32.errors import BundleError
 from ro32.model.bundle import SHIPPED, shipped_folder
 from ro32.model.installed import Installed, look_at
+from ro32.printable import printable, short
 
 
 def version_text() -> str:
@@ -17,7 +18,7 @@ def version_text() -> str:
         lines = _of_bundle(look_at(shipped_folder(), SHIPPED))
     except BundleError as error:  # what a version is asked for is often a broken installation
         lines = [f"bundle unusable: {error}"]
-    return "\n".join([f"ro32, version {version('ro32')}", *lines])
+    return "\n".join([f"ro32, version {version('ro32')}", *(short(printable(line)) for line in lines)])
 
 
 def _of_bundle(bundle: Installed) -> list[str]:
@@ -28,12 +29,12 @@ def _of_bundle(bundle: Installed) -> list[str]:
     )
     if manifest.cascade is None:
         return [name, "no certificate of a cascade: every paper is scored in full"]
-    told = manifest.cascade.certificate
+    found = manifest.cascade.certificate
     return [
         name,
         (
-            f"cascade: of {told.papers:,} papers {told.screened / told.papers:.1%} need no encoder and {told.changed} "
-            f"get another label; at most {told.bound:.4%} do, with {told.confidence:.0%} confidence"
+            f"cascade: of {found.papers:,} papers {found.screened / found.papers:.1%} need no encoder and "
+            f"{found.changed} get another label; at most {found.bound:.4%} do, with {found.confidence:.0%} confidence"
         ),
     ]
 

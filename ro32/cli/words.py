@@ -2,9 +2,8 @@
 
 import json
 import math
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import click
@@ -12,6 +11,7 @@ import click
 from ro32.evaluation.explain import WORD, Explanation
 from ro32.model.operating_point import Decision
 from ro32.monitor.status import Status
+from ro32.printable import printable
 from ro32.run.journal import FolderChanges
 from ro32.run.walk import Summary
 
@@ -59,7 +59,7 @@ def _operating_point(decision: Decision) -> str:
 
 def status_text(status: Status, output: str) -> str:
     """Say in a few lines what a dry run found."""
-    return "\n".join(f"{name:<11} {words}" for name, words in _status_lines(status, output))
+    return "\n".join(f"{name:<11} {printable(words)}" for name, words in _status_lines(status, output))
 
 
 def _status_lines(status: Status, output: str) -> Iterator[tuple[str, str]]:
@@ -97,7 +97,7 @@ def explanations_text(explanations: Sequence[Explanation], positive_label: str, 
     """Say which words moved the scores of papers, in words or as JSON; in colour on a terminal."""
     if as_json:
         values = json.loads(json.dumps([asdict(item) for item in explanations]), parse_constant=lambda _: None)
-        return json.dumps(values, indent=2, ensure_ascii=False)
+        return json.dumps(values, indent=2)  # ASCII, so that it is JSON in every locale
     colour = sys.stdout.isatty()
     return "\n\n".join(_explanation_text(item, positive_label, colour=colour) for item in explanations)
 
@@ -111,27 +111,39 @@ def _explanation_text(explanation: Explanation, positive_label: str, *, colour: 
         colour: Mark by colour, for a terminal, and not by brackets.
     """
     if not explanation.words:
-        return f"{explanation.id}: no score, since there is no text"
+        return f"{printable(explanation.id)}: no score, since there is no text"
     raised = {
         effect.word: not effect.log_odds < 0 for effect in explanation.strongest
     }  # NaN: there is no score without it
 
-    def mark(match: re.Match[str]) -> str:
-        if match[0].lower() not in raised:
-            return match[0]
-        up = raised[match[0].lower()]
+    def mark(word: str) -> str:
+        text = printable(word)
+        if word.lower() not in raised:
+            return text
+        up = raised[word.lower()]
         if colour:
-            return click.style(match[0], fg="green" if up else "red", bold=True)
-        return f"[{'+' if up else '-'}{match[0]}]"
+            return click.style(text, fg="green" if up else "red", bold=True)
+        return f"[{'+' if up else '-'}{text}]"
 
     lines = [
-        f"{explanation.id}: {explanation.label or 'no label'}, score {explanation.score:.4f} for {positive_label}",
-        *(f"    {WORD.sub(mark, text)}" for text in (explanation.title, explanation.abstract) if text),
+        printable(
+            f"{explanation.id}: {explanation.label or 'no label'}, score {explanation.score:.4f} for {positive_label}"
+        ),
+        *(f"    {_marked(text, mark)}" for text in (explanation.title, explanation.abstract) if text),
     ]
     for effect in explanation.strongest:
         times = f", {effect.places} times" if effect.places > 1 else ""
         needed = math.isnan(effect.score_without)
         without = "no score" if needed else f"{effect.score_without:.4f}"
         moved = "" if needed else f"{effect.log_odds:+.2f}"
-        lines.append(f"    {moved:>7}  {effect.word}{times}; without it {without}")
+        lines.append(f"    {moved:>7}  {printable(effect.word)}{times}; without it {without}")
     return "\n".join(lines)
+
+
+def _marked(text: str, mark: Callable[[str], str]) -> str:
+    """Return a text with its words marked, and what is between them printable."""
+    pieces, end = [], 0
+    for match in WORD.finditer(text):
+        pieces += [printable(text[end : match.start()]), mark(match[0])]
+        end = match.end()
+    return "".join([*pieces, printable(text[end:])])

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import signal
 import sys
 import threading
@@ -53,7 +52,6 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a batch job tells nobody
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if in_main else {}
     try:

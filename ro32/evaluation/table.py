@@ -6,6 +6,7 @@ from ro32.evaluation.intervals import Estimate
 from ro32.evaluation.one_model import Evaluation
 from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Dimension, Slice
+from ro32.printable import printable, short
 
 MEASURES = {
     "f1": "F1",
@@ -18,6 +19,7 @@ MEASURES = {
 """Measures in the order in which they are shown, and what they are called."""
 MEASURED = ("f1", "precision", "recall")
 """Those of them that are shown of groups, and of differences."""
+_CELL_CHARS = 100
 GROUPS = 20
 """Categories that are shown, those with the most listed papers; arXiv has some 170."""
 
@@ -90,6 +92,7 @@ def _estimate(item: Estimate, sign: str = "") -> str:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
     """Lay out cells in columns, the first one to the left, all others to the right."""
+    rows = [[short(printable(cell), _CELL_CHARS) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

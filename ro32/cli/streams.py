@@ -1,0 +1,102 @@
+"""Standard streams that are always there: closed, full or gone, they decide nothing but what was to be read or written.
+
+What cannot be written to stderr is dropped. What cannot be written to stdout ends a command with 74.
+"""
+
+import io
+import os
+import sys
+from typing import TextIO
+
+from ro32.errors import ReadWriteError
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+
+class OutputGoneError(ReadWriteError):
+    """Stdout has no reader any more, as in `ro32-bundle list | head -1`. There is nothing to report."""
+
+
+class _Output(io.RawIOBase):
+    """Writes to a standard stream.
+
+    Args:
+        descriptor: Which.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._failed = False
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
+        return os.isatty(self._descriptor)
+
+    def write(self, data: bytes) -> int:  # type: ignore[override] - mypy knows no narrower name for a buffer
+        """Write some bytes.
+
+        Raises:
+            ReadWriteError: It is stdout, and cannot be written to. What is written later is dropped.
+        """
+        if self._failed:
+            return len(data)
+        try:
+            return os.write(self._descriptor, data)
+        except OSError as error:
+            if self._descriptor == STDERR:
+                return len(data)
+            self._failed = True
+            if isinstance(error, BrokenPipeError):
+                raise OutputGoneError("stdout: its reader is gone") from error
+            raise ReadWriteError(
+                f"stdout: writing failed: {error.strerror}; free space, or name another place"
+            ) from error
+
+
+def reserve() -> None:
+    """Open what is closed of the three, so that no file of ours gets its number and is then written to as a log.
+
+    As coreutils does it, /dev/null is opened the wrong way round: to read or write there is an error, as it was.
+    """
+    for descriptor, mode in ((STDIN, os.O_WRONLY), (STDOUT, os.O_RDONLY), (STDERR, os.O_RDONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest free number, which is this one
+
+
+def replace() -> None:
+    """Let stdout and stderr of this process be streams that end nothing by a failure."""
+    sys.stdout = _text(sys.stdout, STDOUT)
+    sys.stderr = _text(sys.stderr, STDERR)
+
+
+def flush() -> None:
+    """Write what is held back.
+
+    Raises:
+        ReadWriteError: Stdout cannot be written to.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+
+
+def _text(stream: TextIO | None, descriptor: int) -> TextIO:
+    """Return a stream like the one that Python opened, if it did."""
+    if stream is not None:
+        stream.flush()
+    raw = _Output(descriptor)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=getattr(stream, "encoding", None) or "utf-8",
+        errors="backslashreplace",  # a locale that lacks a character loses the character and not the run
+        line_buffering=descriptor == STDERR or raw.isatty(),
+    )
