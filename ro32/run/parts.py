@@ -1,26 +1,29 @@
 """Finished parts of a run, kept beside the target until it is committed: what a killed run leaves for the next one."""
 
-import glob
 import hashlib
 import io
 import json
-import shutil
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 from typing import Protocol, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32.data.labels import outcomes_of, schema
 from ro32.data.papers import Part
 from ro32.data.writers import FOOTER_KEY, WRITER_OPTIONS
 from ro32.errors import DISK_ERRNOS, OutputError
 from ro32.storage import durable
-from ro32.storage.files import Target
-from ro32.storage.object_parts import ObjectParts
+from ro32.storage.files import Kind, Target, kind_of
+from ro32.storage.object_parts import PART_NAME, RUN_NAME, ObjectParts
+
+_PART_FILE = re.compile(rf"{PART_NAME.pattern}|\.[0-9]{{8,}}-[0-9a-f]{{64}}\.parquet\.[0-9a-f]{{8}}\.tmp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,23 @@ class Counts:
     screened: int = 0
     audited: int = 0
     disagreements: int = 0
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Read counts back.
+
+        Raises:
+            ValueError: They are damaged, or of a version of ro32 that counts other things.
+        """
+        told = json.loads(text)
+        if not isinstance(told, dict) or told.keys() != {item.name for item in fields(cls)}:
+            raise ValueError("expected the counts of this version of ro32")
+        unscored = told["unscored"]
+        if not isinstance(unscored, dict):
+            raise ValueError("expected the unscored rows by reason")  # noqa: TRY004 - damaged data
+        if not all(type(number) is int for number in (*(told | {"unscored": 0}).values(), *unscored.values())):
+            raise ValueError("expected numbers of rows")
+        return cls(**told)
 
     def __add__(self, other: Self) -> Self:
         numbers = [item.name for item in fields(self) if item.name != "unscored"]
@@ -123,7 +143,7 @@ class LocalParts:
 
     def names(self) -> Iterable[str]:
         """Return the names of the parts that are there."""
-        return [path.name for path in self._folder.glob("*-*.parquet")]
+        return [path.name for path in _files(self._folder) if PART_NAME.fullmatch(path.name)]
 
     def create(self) -> None:
         """Create the folder.
@@ -149,6 +169,8 @@ class LocalParts:
         Raises:
             OSError: It cannot be read.
         """
+        if kind_of(self._folder / name) is not Kind.FILE:
+            raise FileNotFoundError(name)
         return (self._folder / name).read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
@@ -168,19 +190,23 @@ class LocalParts:
 
     def left_over(self) -> Iterator[tuple[str, int]]:
         """Yield path and size in bytes of what other runs for the same target left."""
-        for path in leftovers(self._target):
-            children = path.iterdir() if path == parts_folder(self._target) else [path]
-            for child in children:
-                if child != self._folder:
-                    files = [file for file in child.rglob("*") if file.is_file()] if child.is_dir() else [child]
-                    yield str(child), sum(file.stat().st_size for file in files)
+        for run in _runs(self._target):
+            if run != self._folder:
+                yield str(run), sum(path.stat().st_size for path in _files(run))
+        for path in _temporary(self._target):
+            yield str(path), path.stat().st_size
 
     def clear(self) -> None:
-        """Remove the parts of this run and what other runs left; what cannot be removed stays."""
-        with suppress(OSError):
-            for path in leftovers(self._target):
-                with suppress(OSError):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        """Remove the parts of this run and what other runs left.
+
+        What cannot be removed stays, and so does what no run of ro32 put there.
+        """
+        for path in [*chain.from_iterable(_files(run) for run in _runs(self._target)), *_temporary(self._target)]:
+            with suppress(OSError):
+                path.unlink()
+        for folder in (*_runs(self._target), parts_folder(self._target)):
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
 
 class PartStore:
@@ -197,7 +223,8 @@ class PartStore:
     def __init__(self, target: Target, fingerprint: str) -> None:
         short = fingerprint[:32]
         self.folder: PartFolder = LocalParts(target, short) if isinstance(target, Path) else ObjectParts(target, short)
-        self._names = {int(name.partition("-")[0]): name for name in self.folder.names()}
+        found = filter(None, map(PART_NAME.fullmatch, self.folder.names()))
+        self._names = {int(part["index"]): part.string for part in found}
 
     def prepare(self) -> None:
         """Make sure that parts can be saved.
@@ -238,7 +265,8 @@ class PartStore:
     def load(self, part: Part) -> FinishedPart | None:
         """Return a part that is finished and undamaged, else None.
 
-        One that cannot be read counts as damaged: it is done again and replaced, where another try might fail forever.
+        One that cannot be read counts as damaged, and so does one that another version of ro32 wrote: it is done again
+        and replaced, where another try might fail forever.
 
         Raises:
             UnreachableError: A store failed, which says nothing of the part.
@@ -252,9 +280,18 @@ class PartStore:
             return None
         if hashlib.sha256(data).hexdigest() != name.removesuffix(".parquet").partition("-")[2]:
             return None
-        table = pq.read_table(pa.BufferReader(data))
-        counts = Counts(**json.loads(table.schema.metadata[FOOTER_KEY.encode()]))
-        return FinishedPart(table=table.replace_schema_metadata(None), counts=counts)
+        try:
+            table = pq.read_table(pa.BufferReader(data))
+            counts = Counts.from_json((table.schema.metadata or {})[FOOTER_KEY.encode()])
+            table = table.replace_schema_metadata(None)
+            for batch in table.to_batches():
+                outcomes_of(batch)
+            known = table.schema == schema(table.schema.field("id").type)
+        except (KeyError, ValueError, pa.ArrowException):
+            return None
+        if not known or not table.num_rows == counts.rows == part.rows:
+            return None
+        return FinishedPart(table=table, counts=counts)
 
     def clear(self) -> None:
         """Remove the parts of this run, and what earlier runs for the same target left.
@@ -291,5 +328,23 @@ def parts_folder(target: Path) -> Path:
 
 def leftovers(target: Path) -> list[Path]:
     """List what runs that did not end well left beside a target: finished parts, and temporary files."""
-    temporary = target.parent.glob(f".{glob.escape(target.name)}.*{durable.TEMPORARY_SUFFIX}")
-    return [path for path in (parts_folder(target), *sorted(temporary)) if path.exists()]
+    folder = parts_folder(target)
+    return [*([folder] if folder.is_dir() else []), *_temporary(target)]
+
+
+def _temporary(target: Path) -> list[Path]:
+    """List the temporary files of this very target."""
+    return sorted(path for path in target.parent.iterdir() if durable.is_temporary(path, target))
+
+
+def _runs(target: Path) -> list[Path]:
+    """List the folders in which runs for a target keep their parts."""
+    folder = parts_folder(target)
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if RUN_NAME.fullmatch(path.name) and path.is_dir())
+
+
+def _files(run: Path) -> list[Path]:
+    """List the parts in such a folder, and the temporary files of parts."""
+    return sorted(path for path in run.iterdir() if _PART_FILE.fullmatch(path.name)) if run.is_dir() else []

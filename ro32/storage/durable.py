@@ -4,19 +4,26 @@ Every file that ro32-score leaves behind goes through here, so a fault at any mo
 one, never a part of one.
 """
 
+import errno
 import os
+import re
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
+from ro32.storage.files import require_regular
 
-TEMPORARY_SUFFIX = ".tmp"
+_TOKEN_BYTES = 4
+_ADVICE = "name a file in a folder that exists and is writable"
 
 
 def create_beside(target: Path) -> tuple[Path, BinaryIO]:
     """Open a new file with a hidden, unique name in the target's folder.
+
+    It has the mode of the file that it is to replace, and its owner and group where this process may give them away.
 
     Returns:
         Its path and the file, open for writing.
@@ -25,26 +32,92 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
         OutputError: The folder does not exist or cannot be written to.
         OSError: The disk is full or failed.
     """
-    path = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    path = target.with_name(f".{target.name}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
     try:
-        return path, path.open("xb")
+        file = path.open("xb")
     except OSError as error:
         if error.errno in DISK_ERRNOS:
             raise
-        raise OutputError(
-            f"{target}: cannot be created: {error.strerror}; name a file in a folder that exists and is writable"
-        ) from error
+        raise OutputError(f"{target}: cannot be created: {error.strerror}; {_ADVICE}") from error
+    with suppress(OSError):  # nothing stands there, or the file system has no modes
+        _take_after(file.fileno(), target.stat())
+    return path, file
+
+
+def is_temporary(path: Path, target: Path) -> bool:
+    """Tell whether a path is what `create_beside` leaves for this very target when a run is killed."""
+    name = rf"\.{re.escape(target.name)}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp"
+    return re.fullmatch(name, path.name, re.DOTALL) is not None and _is_plain(path)
 
 
 def check_creatable(target: Path) -> None:
-    """Check that a file can be created beside its place, without leaving anything.
+    """Check that a file can be created beside its place and take that place, without leaving anything.
 
     Raises:
-        OutputError: The folder does not exist or cannot be written to.
+        OutputError: The folder does not exist or cannot be written to, or what stands there cannot be replaced.
+        OSError: The disk is full or failed.
     """
+    check_replaceable(target)
     temporary, file = create_beside(target)
     file.close()
-    temporary.unlink()
+    try:
+        temporary.unlink()
+    except OSError as error:  # a folder to which files can only be added
+        raise OutputError(f"{target}: cannot be replaced later: {error.strerror}; {_ADVICE}") from error
+
+
+def check_replaceable(target: Path) -> None:
+    """Check that a rename onto a file or folder would succeed. Nothing is changed.
+
+    Raises:
+        OutputError: It is a mount point, an immutable file, a file of somebody else in a sticky folder, or not a
+            regular file.
+    """
+    if not target.is_dir():
+        require_regular(target, OutputError)
+    try:
+        # The kernel checks whether an entry may be removed before it finds that the call does not fit its kind.
+        target.unlink() if target.is_dir() else target.rmdir()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        pass
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be replaced: {error.strerror}; name another place") from error
+    if _is_mount(target):
+        raise OutputError(f"{target}: cannot be replaced, since it is a mount point; mount its folder instead")
+
+
+def _is_mount(path: Path) -> bool:
+    """Tell whether something is mounted at a path, even from the same file system, which `os.path.ismount` misses."""
+    try:
+        return _mount_id(path) != _mount_id(path.parent)
+    except (OSError, ValueError):  # nothing stands there, or no /proc
+        return False
+
+
+def _mount_id(path: Path) -> int:
+    """Source: https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html."""
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+    finally:
+        os.close(descriptor)
+    return int(told.partition("mnt_id:")[2].split()[0])
+
+
+def _is_plain(path: Path) -> bool:
+    """Tell whether a path is a regular file itself, and no link to one."""
+    with suppress(OSError):
+        return stat.S_ISREG(path.lstat().st_mode)
+    return False
+
+
+def _take_after(descriptor: int, before: os.stat_result) -> None:
+    """Give a file owner, group and mode of another, as far as this process may."""
+    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        for owner, group in ((before.st_uid, -1), (-1, before.st_gid)):
+            with suppress(PermissionError):
+                os.fchown(descriptor, owner, group)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & 0o777)
 
 
 def publish(temporary: Path, file: BinaryIO, target: Path) -> None:
@@ -57,12 +130,19 @@ def publish(temporary: Path, file: BinaryIO, target: Path) -> None:
 
     Raises:
         OSError: The disk is full or failed; the target is as it was.
+        OutputError: What stands there cannot be replaced, which `check_creatable` finds out earlier.
         ReadWriteError: The target is new and whole, but a power cut may bring the old one back.
     """
     file.flush()
     os.fsync(file.fileno())
     file.close()
-    temporary.replace(target)
+    require_regular(target, OutputError)
+    try:
+        temporary.replace(target)
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EACCES, errno.EBUSY, errno.EISDIR}:
+            raise
+        raise OutputError(f"{target}: cannot be replaced: {error.strerror}; name another place") from error
     try:
         sync_folder(target.parent)
     except OSError as error:

@@ -1,34 +1,39 @@
-"""One run at a time for each target."""
+"""One run at a time for each target.
+
+The lock of a file is a file beside it, which the kernel locks for the process, so nothing that ends the process leaves
+it locked. Who holds the lock removes its file at the end. So who gets the lock looks whether its file is still there.
+"""
 
 import fcntl
 import json
 import os
 import socket
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
 from ro32.storage import object_lock
-from ro32.storage.files import Target
+from ro32.storage.files import Target, require_regular
 
 _GRACE_S = 0.2
 """How long a run waits for the lock: no run ends so soon, but `holder` asks for it and lets go at once."""
+_PAUSE_S = 0.01
+_MODE = 0o666
+"""Less the umask: who may write beside the target may be its next writer."""
 
 
 def lock_path(target: Path) -> Path:
-    """Return the lock file of a target: beside it, hidden. It stays: the kernel frees the lock, not its name."""
+    """Return the lock file of a target: beside it, hidden."""
     return target.with_name(f".{target.name}.lock")
 
 
 @contextmanager
 def only_run(target: Target) -> Iterator[None]:
     """Hold the lock of a target.
-
-    Of a file, the kernel holds it for this process, so nothing that ends the process leaves it behind.
 
     Raises:
         TryAgainError: Another run holds it; says which.
@@ -41,11 +46,10 @@ def only_run(target: Target) -> Iterator[None]:
             yield
         return
     path = lock_path(target)
-    lock = FileLock(path, timeout=_GRACE_S, fallback_to_soft=False)  # a soft lock would outlive kill -9
+    require_regular(path, OutputError, f"remove it, so that {target} can be locked, or name another file")
     try:
-        path.touch()  # where no file can be created, filelock would wait for one and say that the lock is held
-        lock.acquire()
-    except Timeout:
+        descriptor = _acquire(path)
+    except BlockingIOError:
         raise TryAgainError(f"{target}: {_holder(path)} is writing it; wait for its end") from None
     except OSError as error:
         if error.errno in DISK_ERRNOS:
@@ -55,11 +59,47 @@ def only_run(target: Target) -> Iterator[None]:
             "name a file in a folder that exists, is writable and allows locks"
         ) from error
     try:
-        _sign(path)
+        _sign(descriptor)
         yield
     finally:
         with suppress(OSError):  # the end of the process frees it too; what was done in its shelter is done
-            lock.release()
+            if _is_at(descriptor, path):
+                path.unlink()
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    """Open and lock a file, and return its descriptor.
+
+    Raises:
+        BlockingIOError: Another run holds the lock.
+        OSError: The file cannot be opened or locked.
+    """
+    until = time.monotonic() + _GRACE_S
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, path):
+                return descriptor
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # locked, or removed by the run that held it
+        time.sleep(_PAUSE_S)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether a path still names an open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def holder(target: Target) -> str | None:
@@ -68,7 +108,9 @@ def holder(target: Target) -> str | None:
         return object_lock.holder(target)
     path = lock_path(target)
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     try:
@@ -82,14 +124,15 @@ def holder(target: Target) -> str | None:
     return None
 
 
-def _sign(path: Path) -> None:
+def _sign(descriptor: int) -> None:
     """Tell in the lock file who holds it. Only a hint for people, so it is neither synced nor renamed."""
     holder = {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    path.write_text(json.dumps(holder))
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
 def _holder(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Finished parts in a store, beside the labels that they are for: what a killed run leaves, on whatever machine."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from copy import copy
@@ -8,6 +9,11 @@ from typing import Self
 from ro32.errors import OutputError, TryAgainError
 from ro32.storage.client import ConflictError, UnreachableError
 from ro32.storage.object_target import ObjectTarget
+
+RUN_NAME = re.compile(r"[0-9a-f]{32}")
+"""What the parts of one run are under: the beginning of its fingerprint."""
+PART_NAME = re.compile(r"(?P<index>[0-9]{8,})-(?P<sha256>[0-9a-f]{64})\.parquet")
+"""A finished part. What has another name is somebody else's and is left alone."""
 
 
 class ObjectParts:
@@ -82,10 +88,14 @@ class ObjectParts:
     def left_over(self) -> Iterator[tuple[str, int]]:
         """Yield URL and size in bytes of what other runs left."""
         for key, version in self._store.list(self._all):
-            if not key.startswith(self._prefix):
+            if self._is_part(key) and not key.startswith(self._prefix):
                 yield self._store.show(key), version.size
 
     def clear(self) -> None:
         """Remove the parts of this run and of others; what cannot be removed stays."""
         with suppress(OutputError, UnreachableError):
-            self._store.remove([key for key, _ in self._store.list(self._all)])
+            self._store.remove([key for key, _ in self._store.list(self._all) if self._is_part(key)])
+
+    def _is_part(self, key: str) -> bool:
+        run, _, name = key.removeprefix(self._all).partition("/")
+        return RUN_NAME.fullmatch(run) is not None and PART_NAME.fullmatch(name) is not None
