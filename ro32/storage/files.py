@@ -1,8 +1,11 @@
 """Files on a disk and objects in a store: the few things that are asked of both."""
 
 import io
+import stat
+from enum import StrEnum
 from pathlib import Path
 
+from ro32.errors import Ro32Error
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.objects import StoredObject
 
@@ -14,6 +17,59 @@ Target = Path | ObjectTarget
 
 Identity = tuple[int | str, int | str, int, int]
 """Two marks of the file itself, size in bytes and time of modification in ns."""
+
+
+class Kind(StrEnum):
+    """What stands at a path."""
+
+    FILE = "a file"
+    FOLDER = "a folder"
+    PIPE = "a named pipe (FIFO)"
+    SOCKET = "a socket"
+    DEVICE = "a device"
+    DANGLING = "a link to nothing"
+
+
+_SPECIAL = {
+    stat.S_IFDIR: Kind.FOLDER,
+    stat.S_IFIFO: Kind.PIPE,
+    stat.S_IFSOCK: Kind.SOCKET,
+    stat.S_IFCHR: Kind.DEVICE,
+    stat.S_IFBLK: Kind.DEVICE,
+}
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Return what stands at a path, links followed; None where nothing does. Nothing is opened.
+
+    Raises:
+        OSError: The path cannot be looked at: no permission, a name that is too long, a link to itself.
+    """
+    try:
+        return _SPECIAL.get(stat.S_IFMT(path.stat().st_mode), Kind.FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        return Kind.DANGLING if path.is_symlink() else None
+
+
+def require_regular(path: Path, refused: type[Ro32Error], advice: str = "name a file") -> None:
+    """Refuse what is there and is no regular file: to open a pipe waits for ever, to replace a device destroys it.
+
+    A path where nothing stands passes.
+
+    Args:
+        path: What somebody named.
+        refused: What to raise.
+        advice: What to do about it.
+
+    Raises:
+        Ro32Error: `refused`: a device, pipe, socket, folder or link to nothing stands there, or it cannot be looked at.
+    """
+    try:
+        found = kind_of(path)
+    except OSError as error:
+        raise refused(f"{path}: cannot be looked at: {error.strerror}; {advice}") from error
+    if found not in {None, Kind.FILE}:
+        raise refused(f"{path}: expected a file, found {found}; {advice}")
 
 
 def identity_of(file: InputFile) -> Identity:
