@@ -21,6 +21,10 @@ DEFAULT_MAX_EXPANSION = 100.0
 ALWAYS_ALLOWED_BYTES = 64 << 20
 """Uncompressed bytes that are never too many: a small file may well hold the same value thousands of times."""
 
+ERRORS_COLUMN = "ro32: error"
+"""Name of an additional last column of a batch, of strings: why a row cannot be read (one of `REASONS`), or null. Only
+batches with such a row have it."""
+
 _READ_ROWS = 2_048
 """Rows decoded at once: what bounds memory when a file is one huge row group."""
 _READ_BUFFER_BYTES = 1 << 20
