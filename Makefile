@@ -45,24 +45,16 @@ model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folde
 .PHONY: check
 check: lint types test smoke ## all that continuous integration runs: lint, types, test, smoke
 
-# In two halves of about the same length, so that --jobs=2 can run them beside each other.
-systems := tests/cluster tests/docs tests/faults tests/storage
-fast := HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not full and not xla and not smoke" --durations=10 --durations-min=5
+# A worker a core, each with one native thread. What shares a server, a cluster or an export stays on one worker.
+pytest := HF_HUB_OFFLINE=1 POLARS_MAX_THREADS=1 OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n auto --dist loadgroup
 
 .PHONY: test
-test: test-systems test-units ## run the tests, but for those that need minutes (documentation checks included)
-
-.PHONY: test-systems
-test-systems: $(dev_env) ## of these, those of whole systems: stores, clusters, faults, the commands that pages show
-	$(fast) $(systems)
-
-.PHONY: test-units
-test-units: $(dev_env) ## of these, all others
-	$(fast) $(addprefix --ignore=,$(systems))
+test: $(dev_env) ## run the tests, but for those that need minutes (documentation checks included)
+	$(pytest) -m "not full and not xla and not smoke" --durations=10 --durations-min=5
 
 .PHONY: test-all
 test-all: $(dev_env) ## run the slow tests too
-	HF_HUB_OFFLINE=1 .venv/dev/bin/python -m pytest -m "not xla"
+	$(pytest) -m "not xla"
 
 .PHONY: test-xla
 test-xla: $(xla_env) ## run the training tests on a real XLA device, PJRT's CPU client (an environment of 7 GB)

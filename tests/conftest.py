@@ -18,6 +18,17 @@ from ro32.run.walk import score_file
 from tests.command_line import Invoke, Outcome, Run, Score
 
 DATA = Path(__file__).parent / "data"
+TOGETHER = {"cluster", "docs", "export", "storage", "train"}
+"""Folders whose tests share something that takes long to make; they run on one worker."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a module, or of a folder that shares more, on one worker (`pytest -n 2 --dist loadgroup`)."""
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
+        place = item.path.relative_to(Path(__file__).parent)
+        group = place.parts[0] if place.parts[0] in TOGETHER else str(place)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
