@@ -1,15 +1,14 @@
 """The parts of pages that are made from the code, so that they cannot drift from it. `make docs` writes them anew.
 
-In README.md they are the fenced blocks that begin with "$ ro32-... --help", and the table between "<!-- quality -->"
-and "<!-- /quality -->", in docs/cascade.md the table between "<!-- certificate -->" and "<!-- /certificate -->"; both
-tables come from the manifest of the bundle that ships.
+In README.md that is the table between "<!-- quality -->" and "<!-- /quality -->", in docs/cascade.md the one between
+"<!-- certificate -->" and "<!-- /certificate -->"; both come from the manifest of the bundle that ships.
 """
 
 import re
 
 from ro32.model.bundle import Bundle
 from ro32.model.views import ViewName
-from tests.docs.commands import ROOT, command_named, context_of
+from tests.docs.commands import ROOT
 from tests.docs.manual import MANUAL, pages
 from tests.docs.reference import REFERENCE, reference
 
@@ -17,20 +16,14 @@ README = ROOT / "README.md"
 CASCADE = ROOT / "docs" / "cascade.md"
 
 VIEWS = {
-    ViewName.COMBINED: "both together: what `ro32-score` does",
-    ViewName.ENCODER: "the encoder alone: `--encoder-only`",
-    ViewName.LINEAR: "the linear model alone",
+    ViewName.COMBINED: "the model",
+    ViewName.ENCODER: "its encoder alone",
+    ViewName.LINEAR: "its linear view alone: the baseline",
 }
 
 
 def refresh(text: str) -> str:
     """Return README.md's text with every generated part as it should be."""
-    text = re.sub(
-        r"(?<=```console\n)\$ (ro32-\w+) --help\n.*?(?=```)",
-        lambda match: f"$ {match[1]} --help\n{help_text(match[1])}\n",
-        text,
-        flags=re.DOTALL,
-    )
     return re.sub(r"(?<=<!-- quality -->\n).*?(?=<!-- /quality -->)", lambda _: quality_table(), text, flags=re.DOTALL)
 
 
@@ -78,12 +71,6 @@ def quality_table() -> str:
         figures = (f"{view[measure]:.4f}" for measure in ("average_precision", "f1", "precision", "recall"))
         lines.append(f"| {VIEWS[name]} | {' | '.join(figures)} |")
     return "".join(f"{line}\n" for line in lines)
-
-
-def help_text(name: str) -> str:
-    """Return what a command prints for --help on a terminal of HELP_WIDTH columns."""
-    with context_of(command_named(name), name) as context:
-        return context.command.get_help(context)
 
 
 def main() -> None:
