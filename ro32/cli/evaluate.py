@@ -19,7 +19,7 @@ from ro32.data.papers import Columns
 from ro32.errors import BundleError, UsageError
 from ro32.evaluation import table
 from ro32.evaluation.document import document
-from ro32.evaluation.page.page import page
+from ro32.evaluation.page.render import page
 from ro32.evaluation.results import EXAMPLES, explain_disagreements, measure, read_papers_to_tell
 from ro32.evaluation.scores import Scores, check_labels, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension

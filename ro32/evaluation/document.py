@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ro32.evaluation.comparison import Comparison
 from ro32.evaluation.intervals import LEVEL, RESAMPLES, SEED
 from ro32.evaluation.one_model import Evaluation
@@ -64,8 +67,8 @@ def _model(results: Results, item: Evaluation) -> dict[str, Any]:
             "confident_candidates": disagreements.confident_candidates,
             "missed": len(disagreements.missed),
             "confident_missed": disagreements.confident_missed,
-            "told_candidates": _papers(results, disagreements.candidates.tolist(), [item]),
-            "told_missed": _papers(results, disagreements.missed.tolist(), [item]),
+            "told_candidates": _papers(results, disagreements.candidates, [item]),
+            "told_missed": _papers(results, disagreements.missed, [item]),
         },
     }
 
@@ -91,23 +94,22 @@ def _comparison(results: Results, item: Comparison) -> dict[str, Any]:
         "better": item.better,
         "worse": item.worse,
         "differences": {name: asdict(estimate) for name, estimate in item.differences.items()},
-        "told_flips": _papers(results, item.flips.tolist(), models),
+        "told_flips": _papers(results, item.flips, models),
     }
 
 
-def _papers(results: Results, rows: Iterable[int], models: Iterable[Evaluation]) -> list[dict[str, Any]]:
-    """Tell of papers, as many as are told; those whose details were not read are passed over."""
-    told = [row for row in list(rows)[: results.examples] if row in results.details]
+def _papers(results: Results, rows: NDArray[np.intp], models: Iterable[Evaluation]) -> list[dict[str, Any]]:
+    """Return the papers that are shown."""
     return [
         {
-            "id": results.details[row].id,
-            "title": results.details[row].shown_title,
-            "categories": list(results.details[row].categories),
+            "id": paper.id,
+            "title": paper.shown_title,
+            "categories": list(paper.categories),
             "listed": bool(results.truth.listed[row]),
             "scores": {item.scores.name: float(item.scores.values[row]) for item in models},
             **_explained(results, row, models),
         }
-        for row in told
+        for row, paper in results.shown(rows)
     ]
 
 

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ro32.evaluation.comparison import Comparison, compare
 from ro32.evaluation.details import Paper, read_details
 from ro32.evaluation.explain import Explanation, explain_paper
@@ -49,6 +52,10 @@ class Results:
     def evaluation(self, name: str) -> Evaluation:
         """Return the evaluation of a model."""
         return next(item for item in self.evaluations if item.scores.name == name)
+
+    def shown(self, rows: Sequence[int] | NDArray[np.intp]) -> list[tuple[int, Paper]]:
+        """Return papers to show, at most `examples` of them; those whose details were not read are passed over."""
+        return [(row, self.details[row]) for row in map(int, rows[: self.examples]) if row in self.details]
 
 
 def measure(

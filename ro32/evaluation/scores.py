@@ -42,6 +42,10 @@ class Scores:
     values: NDArray[np.float32]
     full: bool = False
 
+    def called(self, row: int) -> bool:
+        """Tell whether a paper is called positive."""
+        return float(self.values[row]) >= self.threshold
+
 
 def check_labels(labels: Path) -> None:
     """See whether this is a labels file at all, by its footer.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tests.browser
-from ro32.evaluation.page.page import page
+from ro32.evaluation.page.render import page
 from ro32.evaluation.results import Results
 from tests.browser import needs_browser
 from tests.evaluation.conftest import ATTACKS

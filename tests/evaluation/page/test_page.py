@@ -2,18 +2,19 @@
 
 import re
 from dataclasses import replace
-from html import escape, unescape
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import escape
 
 from ro32.evaluation.explain import Explanation, WordEffect
-from ro32.evaluation.page.explained import marked
-from ro32.evaluation.page.markup import VOID
-from ro32.evaluation.page.page import page
+from ro32.evaluation.page.render import environment, marked, page
 from ro32.evaluation.results import Results
 from ro32.evaluation.scores import Scores
 from tests.evaluation.conftest import ATTACKS, results_of
@@ -24,6 +25,8 @@ OWN_TAGS = (
     "article footer ul script fieldset legend mark"
 )
 """All elements that the page is made of."""
+VOID = frozenset({"input", "link", "meta"})
+"""Those of HTML without an end tag. Source: https://html.spec.whatwg.org/multipage/syntax.html#void-elements"""
 
 
 class Reader(HTMLParser):
@@ -32,6 +35,7 @@ class Reader(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
         self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
         self._open: list[str] = []
         self.feed(text)
         self.close()
@@ -46,6 +50,10 @@ class Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """Check that the innermost element is what ends."""
         assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note text."""
+        self.text += data
 
     def attributes(self, name: str) -> list[str]:
         """Return the values of all attributes of this name."""
@@ -115,6 +123,14 @@ def test_words_are_marked_where_a_paper_is_explained_and_nowhere_else(explained:
         assert f"Scored in full: {explanation.score:.4f}" in text
 
 
+@given(st.text())
+def test_any_text_stays_text(content: str) -> None:
+    template = environment().from_string('<p title="{{ content }}">{{ content|marked(none) }}{{ content }}</p>')
+    reader = Reader(template.render(content=content))
+    assert reader.tags == [("p", {"title": content})]
+    assert reader.text == content * 2
+
+
 def test_marks_leave_a_text_as_it_is() -> None:
     effects = [
         WordEffect(word=word, places=1, score_without=0.5, log_odds=moved)
@@ -122,7 +138,7 @@ def test_marks_leave_a_text_as_it_is() -> None:
     ]
     explanation = Explanation(id="", title="", abstract="", score=0.9, label=None, words=tuple(effects))
     text = "A <b>Robot</b> & a robot's arm; &lt; robot"
-    found = marked(text, explanation)
+    found = str(marked(text, explanation))
     assert unescape(re.sub("</?mark[^>]*>", "", found)) == text
     assert re.findall(r'<mark class="(\w+)">(.*?)</mark>', found) == [
         ("down", "b"),
