@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32 import strict_json
 from ro32.data.papers import Papers
 from ro32.data.parquet import read_batches
 from ro32.data.writers import FOOTER_KEY, count_rows, form_of, open_writer
@@ -200,7 +201,7 @@ def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
     raw = (pq.read_metadata(for_arrow(file)).metadata or {}).get(FOOTER_KEY.encode())
     if raw is None:
         return None
-    provenance = json.loads(raw)
+    provenance = strict_json.parse(raw)
     if not isinstance(provenance, dict):
         raise ValueError(f"{path}: the footer's key {FOOTER_KEY} holds no object")  # noqa: TRY004 - damaged data
     return provenance

@@ -15,6 +15,7 @@ from typing import Protocol, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ro32 import strict_json
 from ro32.data.papers import Part
 from ro32.data.writers import FOOTER_KEY, WRITER_OPTIONS
 from ro32.errors import DISK_ERRNOS, OutputError
@@ -253,7 +254,7 @@ class PartStore:
         if hashlib.sha256(data).hexdigest() != name.removesuffix(".parquet").partition("-")[2]:
             return None
         table = pq.read_table(pa.BufferReader(data))
-        counts = Counts(**json.loads(table.schema.metadata[FOOTER_KEY.encode()]))
+        counts = Counts(**strict_json.parse(table.schema.metadata[FOOTER_KEY.encode()]))
         return FinishedPart(table=table.replace_schema_metadata(None), counts=counts)
 
     def clear(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ro32 import strict_json
 from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
 from ro32.storage import object_lock
 from ro32.storage.files import Target
@@ -94,7 +95,7 @@ def _sign(path: Path) -> None:
 
 def _holder(path: Path) -> str:
     try:
-        holder = json.loads(path.read_text())
+        holder = strict_json.parse(path.read_text())
         return f"process {holder['pid']} on {holder['host']}, started {holder['since']},"
     except (OSError, ValueError, KeyError, TypeError):
         return "another run"
