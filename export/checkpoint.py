@@ -1,6 +1,5 @@
 """The checkpoint: a Hugging Face folder that training wrote, opened as data only: safetensors, no code."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from transformers import (
 
 from ro32.errors import BundleError
 from ro32.model.bundle import CARD, TOKENIZER, sha256
+from ro32.storage import strict_json
 
 CONFIG = "config.json"
 DIGESTED = (
@@ -128,7 +128,7 @@ class Checkpoint:
 
 def _read_config(folder: Path) -> dict[str, object]:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = strict_json.parse((folder / CONFIG).read_text(encoding="utf-8"))
     except ValueError as error:
         raise BundleError(f"checkpoint {folder}: {CONFIG} is not JSON: {error}") from error
     if "auto_map" in config:

@@ -29,7 +29,7 @@ def read_config(context: click.Context, _option: click.Parameter, path: Path | N
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise click.UsageError(f"--config {path}: cannot be read: {error.strerror}; name a TOML file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"--config {path}: is not TOML: {error}") from error
     context.default_map = dict(_checked(context, path, given))
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow.csv import ConvertOptions, CSVStreamingReader, ParseOptions, ReadOptions, open_csv
 
 from ro32.errors import DISK_ERRNOS, InputDataError, ReadWriteError
-from ro32.storage.files import InputFile
+from ro32.storage.files import InputFile, for_arrow
 
 DELIMITERS = ",\t;"
 _BLOCK_BYTES = 4 << 20
@@ -91,7 +91,7 @@ def _open(path: InputFile, columns: Sequence[str]) -> CSVStreamingReader | None:
         if head.count(b"\n") == 1 and head.endswith(b"\n"):
             return None
     return open_csv(
-        path if isinstance(path, Path) else path.open("rb"),
+        for_arrow(path) if isinstance(path, Path) else path.open("rb"),
         read_options=ReadOptions(block_size=_BLOCK_BYTES, use_threads=False, encoding="utf8"),
         parse_options=ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=ConvertOptions(

@@ -1,6 +1,5 @@
 """JSON lines in, one object a line, in bounded memory: the form of Kaggle's snapshot of arXiv."""
 
-import json
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -8,6 +7,7 @@ import pyarrow as pa
 
 from ro32.data.parquet import unreadable
 from ro32.errors import InputDataError
+from ro32.storage import strict_json
 from ro32.storage.files import InputFile
 
 _BYTES_PER_BLOCK = 16 << 20
@@ -32,7 +32,7 @@ def read_schema(path: InputFile) -> tuple[pa.Schema, int]:
         first = next((line for line in lines if line.strip()), None)
         if first is not None:
             try:
-                names = list(json.loads(first))
+                names = list(strict_json.parse(first))
             except ValueError as error:
                 raise _damaged(path, 1, len(lines), error) from error
             break

@@ -19,7 +19,7 @@ from ro32.errors import ReadWriteError
 from ro32.model.bundle import Manifest
 from ro32.model.operating_point import Decision
 from ro32.model.outcomes import REASONS, UNCERTAIN, Hashes, Outcomes, pack
-from ro32.storage import durable
+from ro32.storage import durable, strict_json
 from ro32.storage.files import InputFile, Target, for_arrow
 from ro32.storage.object_target import create_spool, upload
 
@@ -200,7 +200,7 @@ def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
     raw = (pq.read_metadata(for_arrow(file)).metadata or {}).get(FOOTER_KEY.encode())
     if raw is None:
         return None
-    provenance = json.loads(raw)
+    provenance = strict_json.parse(raw)
     if not isinstance(provenance, dict):
         raise ValueError(f"{path}: the footer's key {FOOTER_KEY} holds no object")  # noqa: TRY004 - damaged data
     return provenance

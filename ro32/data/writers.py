@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32.data import delimited, jsonlines
-from ro32.storage.files import InputFile, Target
+from ro32.storage.files import InputFile, Target, for_arrow
 
 FOOTER_KEY = "ro32"
 """Key of the Parquet footer under which the provenance stands, as JSON."""
@@ -112,7 +112,7 @@ def count_rows(path: Path, form: Form) -> int:
     """
     match form:
         case Form.PARQUET:
-            return int(pq.read_metadata(path).num_rows)
+            return int(pq.read_metadata(for_arrow(path)).num_rows)
         case Form.CSV:
             return delimited.read_schema(path)[1]
         case Form.JSON_LINES:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ro32.folder.places import LabelsFolder
+from ro32.storage import strict_json
 from ro32.storage.files import InputFile, size_of
 from ro32.storage.objects import StoredObject
 
@@ -74,7 +75,7 @@ def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
         UnreachableError: The store failed.
     """
     with suppress(ValueError):
-        told = json.loads(folder.read(NAME) or b"{}")
+        told = strict_json.parse(folder.read(NAME) or b"{}")
         if isinstance(told, dict) and told.get("manifest_version") == MANIFEST_VERSION:
             return told
     return {}
@@ -104,4 +105,4 @@ def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], told: Mapping
     """
     files = [{key: value for key, value in asdict(entry).items() if value is not None} for entry in entries]
     content = {"manifest_version": MANIFEST_VERSION, **told, "files": files}
-    folder.write(NAME, f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())
+    folder.write(NAME, f"{json.dumps(content, indent=1)}\n".encode())

@@ -23,6 +23,7 @@ from typing import Any, Self
 from ro32.errors import BundleError, UsageError
 from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
 from ro32.model.views import View, ViewName
+from ro32.storage import strict_json
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
@@ -152,7 +153,7 @@ class Manifest:
             BundleError: `data` is not the canonical form of a manifest, or its digest does not match.
         """
         try:
-            body = json.loads(data)
+            body = strict_json.parse(data)
             body.pop("digest")
             views = {name: View(**view) for name, view in body.pop("views", {}).items()}
             lists = {name: tuple(body.get(name, ())) for name in ("labels", "inputs")}

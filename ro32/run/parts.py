@@ -19,7 +19,7 @@ from ro32.data.labels import outcomes_of, schema
 from ro32.data.papers import Part
 from ro32.data.writers import FOOTER_KEY, WRITER_OPTIONS
 from ro32.errors import DISK_ERRNOS, OutputError
-from ro32.storage import durable
+from ro32.storage import durable, strict_json
 from ro32.storage.files import Kind, Target, kind_of
 from ro32.storage.object_parts import PART_NAME, RUN_NAME, ObjectParts
 
@@ -65,7 +65,7 @@ class Counts:
         Raises:
             ValueError: They are damaged, or of a version of ro32 that counts other things.
         """
-        told = json.loads(text)
+        told = strict_json.parse(text)
         if not isinstance(told, dict) or told.keys() != {item.name for item in fields(cls)}:
             raise ValueError("expected the counts of this version of ro32")
         unscored = told["unscored"]

@@ -1,9 +1,12 @@
 """Files on a disk and objects in a store: the few things that are asked of both."""
 
 import io
+import os
 import stat
 from enum import StrEnum
 from pathlib import Path
+
+import pyarrow as pa
 
 from ro32.errors import Ro32Error
 from ro32.storage.object_target import ObjectTarget
@@ -97,9 +100,13 @@ def size_of(file: InputFile) -> int:
     return file.stat().st_size if isinstance(file, Path) else file.version.size
 
 
-def for_arrow(file: InputFile) -> Path | io.RawIOBase:
+def for_arrow(file: InputFile) -> Path | io.RawIOBase | pa.NativeFile:
     """Return what pyarrow reads of a Parquet file: the ranges that it needs, and no other."""
-    return file if isinstance(file, Path) else file.ranges()
+    if not isinstance(file, Path):
+        return file.ranges()
+    name = os.fsencode(file)
+    # pyarrow takes a name that is no UTF-8 as bytes alone, and these only here
+    return file if name.decode(errors="replace").encode() == name else pa.OSFile(name)
 
 
 def full_name(file: InputFile) -> str:

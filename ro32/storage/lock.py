@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
-from ro32.storage import object_lock
+from ro32.storage import object_lock, strict_json
 from ro32.storage.files import Target, require_regular
 
 _GRACE_S = 0.2
@@ -137,7 +137,7 @@ def _sign(descriptor: int) -> None:
 
 def _holder(path: Path) -> str:
     try:
-        holder = json.loads(path.read_text())
+        holder = strict_json.parse(path.read_text())
         return f"process {holder['pid']} on {holder['host']}, started {holder['since']},"
     except (OSError, ValueError, KeyError, TypeError):
         return "another run"

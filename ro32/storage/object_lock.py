@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ro32.errors import Ro32Error, TryAgainError
+from ro32.storage import strict_json
 from ro32.storage.client import ConflictError
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.store import Version
@@ -102,7 +103,7 @@ class _Lock:
         if version is None:
             return None, None
         try:
-            told = json.loads(self._store.read(self._key, version, 0, version.size)) if version.size else {}
+            told = strict_json.parse(self._store.read(self._key, version, 0, version.size)) if version.size else {}
         except TryAgainError:  # renewed or removed this moment
             return version, {"expires": time.time() + 1}
         except ValueError:

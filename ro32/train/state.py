@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ro32.errors import OutputError, UsageError
+from ro32.storage import strict_json
 from ro32.storage.durable import sync_folder
 
 FOLDER = ".run"
@@ -83,7 +84,7 @@ class RunFolder:
             raise OutputError(f"{output}: cannot be created: {error.strerror}; name a writable folder") from error
         written = self._folder / IDENTITY
         if written.exists():
-            _refuse_difference(output, json.loads(written.read_text()), identity)
+            _refuse_difference(output, strict_json.parse(written.read_text()), identity)
         else:
             written.write_text(json.dumps(identity, indent=1))
 
@@ -178,7 +179,7 @@ def _write_folder(folder: Path, tensors: dict[str, torch.Tensor], state: dict[st
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    state = json.loads((folder / STATE).read_text())
+    state = strict_json.parse((folder / STATE).read_text())
     if _digest(folder / TENSORS) != state["tensors"]:
         raise ValueError(f"{folder}: damaged")
     return load_file(folder / TENSORS), state
