@@ -1,5 +1,6 @@
 """Files on a disk and objects in a store: the few things that are asked of both."""
 
+import errno
 import io
 import stat
 from enum import StrEnum
@@ -98,8 +99,16 @@ def size_of(file: InputFile) -> int:
 
 
 def for_arrow(file: InputFile) -> Path | io.RawIOBase:
-    """Return what pyarrow reads of a Parquet file: the ranges that it needs, and no other."""
-    return file if isinstance(file, Path) else file.ranges()
+    """Return what pyarrow reads of a Parquet file: the ranges that it needs, and no other.
+
+    Raises:
+        OSError: It is a device, pipe, socket or folder, which pyarrow would wait for.
+    """
+    if not isinstance(file, Path):
+        return file.ranges()
+    if kind_of(file) not in {None, Kind.FILE}:
+        raise OSError(errno.EINVAL, "Not a regular file", str(file))
+    return file
 
 
 def full_name(file: InputFile) -> str:
