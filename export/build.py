@@ -25,7 +25,9 @@ from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest
 from ro32.model.classifier import Classifier
 from ro32.model.processor import processor_name
 from ro32.model.publish import check_target, publish
+from ro32.run.prepare import resolve_output
 from ro32.run.walk import Progress
+from ro32.storage.durable import check_creatable
 
 TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")
 POSITIVE_INDEX = 1
@@ -122,6 +124,8 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         OutputError: The bundle or the scores cannot be written where they should be.
     """
     check_target(settings.output, overwrite=settings.overwrite)
+    if settings.scores_out is not None:
+        check_creatable(resolve_output(settings.scores_out, [settings.papers]))
     checkpoint = Checkpoint.open(settings.checkpoint)
     manifest = _manifest(settings, checkpoint)
     papers = read_papers(settings.papers, manifest.positive_label)

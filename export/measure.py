@@ -1,5 +1,6 @@
 """Quality on papers whose categories are known, and the threshold that it yields."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ro32.errors import InputDataError, OutputError
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import Confusion, precision_recall
 from ro32.run.walk import Progress
+from ro32.storage import durable
 
 CHUNK_PAPERS = 256
 """Papers between two signs of progress: a few seconds' work."""
@@ -136,7 +138,9 @@ def write_scores(path: Path, ids: Sequence[str], positive: NDArray[np.bool_], sc
     frame = pl.DataFrame({"id": ids, "positive": positive, "score": scores}).with_columns(
         pl.col("score").fill_nan(None)
     )
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
     try:
-        frame.write_parquet(path)
+        durable.write(path.resolve(), buffer.getvalue())
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error}; name another file with --scores-out") from error

@@ -16,12 +16,13 @@ from export.views import read_scores
 from ro32.cli.progress import ProgressDisplay
 from ro32.data import parquet
 from ro32.data.labels import SCREENED, read_provenance
-from ro32.errors import InputDataError
+from ro32.errors import InputDataError, InputMissingError
 from ro32.evaluation.truth import UNKNOWN, read_truth
 from ro32.model.cascade import surely_has_token
 from ro32.model.classifier import Classifier
 from ro32.model.text import normalize
 from ro32.run.walk import Progress
+from ro32.storage.files import require_regular
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed anew: float32
@@ -43,6 +44,7 @@ def read_measured(
     Returns:
         The papers that have a score, and the digest of the file.
     """
+    require_regular(path, InputMissingError)
     schema, _ = parquet.read_footer(path)
     missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
     if missing:

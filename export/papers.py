@@ -10,9 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ro32.data import parquet
-from ro32.errors import InputDataError
+from ro32.errors import InputDataError, InputMissingError
 from ro32.evaluation.truth import read_truth
 from ro32.model.text import normalize
+from ro32.storage.files import require_regular
 
 SHARE_POSITIVE = 0.25
 """Most of the papers to verify on that are drawn from the positives: label flips happen among them and their like."""
@@ -62,9 +63,10 @@ def read_papers(path: Path, category: str) -> LabelledPapers:
         category: What makes a paper positive when it stands anywhere among the paper's categories.
 
     Raises:
-        InputMissingError: The file is not there.
+        InputMissingError: The file is not there, or is a device, pipe, socket or folder.
         InputDataError: The file is damaged or lacks a column, or not both kinds of papers are in it.
     """
+    require_regular(path, InputMissingError)
     schema, _ = parquet.read_footer(path)
     missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
     if missing:

@@ -8,7 +8,7 @@ import click
 from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
-from ro32.errors import OutputError
+from ro32.cli.target import check_target, write_target
 from ro32.model.metrics import precision_recall
 from ro32.train.dump import Dump
 from ro32.train.linear import LinearRecipe, fit, read_features, score_features
@@ -39,6 +39,7 @@ def command(
     410,784 papers take about 5 GB of memory and three minutes of one core.
     """
     recipe = LinearRecipe(category=category, features=features, seed=seed)
+    check_target(output, [path for path in (data, validation) if path is not None])
     with ProgressDisplay(quiet=quiet) as display:
         dumps = [Dump.open(path) for path in (data, validation) if path is not None]
         total, done = sum(dump.rows for dump in dumps), 0
@@ -50,10 +51,7 @@ def command(
 
         training, *held_out = (read_features(dump, category, on_rows=show) for dump in dumps)
     model = fit(training, recipe)
-    try:
-        output.write_bytes(model.to_bytes())
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error.strerror}; name a file in a writable folder") from error
+    write_target(output, model.to_bytes())
     for papers in held_out:
         curve = precision_recall(papers.positive, score_features(model, papers))
         click.echo(f"average precision {curve.average_precision:.4f}, best F1 {curve.best_f1()[1]:.4f}")

@@ -15,12 +15,13 @@ def listen() -> None:
     """From now on let SIGINT and SIGTERM raise `Interrupted` in the main thread, wherever it is.
 
     Where it is may be a destructor, or a callback of compiled code: from there Python passes no exception on. Then
-    `ro32.errors.check_interrupted` raises it later.
+    `ro32.errors.check_interrupted` raises it later. A signal that the process was started to ignore stays ignored.
     """
     errors.note_interruption(None)
     sys.unraisablehook = _report_unless_interrupted
     for number in STOPPING:
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells without job control ask for
+            signal.signal(number, _interrupt)
 
 
 def ignore() -> None:

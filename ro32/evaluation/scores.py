@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ro32.data import parquet
 from ro32.data.labels import read_provenance
 from ro32.data.papers import Columns
-from ro32.errors import InputDataError
+from ro32.errors import InputDataError, InputMissingError
 from ro32.evaluation.truth import Truth, check_columns
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import OutcomeIndex
@@ -20,6 +20,7 @@ from ro32.run.engine import score_parts
 from ro32.run.journal import Journal
 from ro32.run.plan import find_files, make_plan
 from ro32.run.walk import Progress
+from ro32.storage.files import require_regular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,10 @@ def check_labels(labels: Path) -> None:
     """See whether this is a labels file at all, by its footer.
 
     Raises:
-        InputMissingError: The file is not there.
+        InputMissingError: The file is not there, or is a device, pipe, socket or folder.
         InputDataError: It is no labels file.
     """
+    require_regular(labels, InputMissingError, "name labels that ro32-score wrote")
     _origin(labels)
 
 

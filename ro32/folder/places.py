@@ -9,7 +9,7 @@ from ro32.errors import DISK_ERRNOS, OutputError
 from ro32.run.plan import files_below
 from ro32.storage import durable
 from ro32.storage.client import StoreSettings
-from ro32.storage.files import InputFile, Target
+from ro32.storage.files import InputFile, Kind, Target, kind_of
 from ro32.storage.object_folder import ObjectFolder
 from ro32.storage.urls import ObjectUrl
 
@@ -84,23 +84,17 @@ class LocalFolder:
             OutputError: It cannot be created.
             OSError: The disk is full or failed.
         """
-        try:
-            self.path.mkdir(exist_ok=True)
-        except OSError as error:
-            if error.errno in DISK_ERRNOS:
-                raise
-            raise OutputError(
-                f"{self.path}: cannot be created: {error.strerror}; name a folder within one that is writable"
-            ) from error
+        _create(self.path)
         durable.sync_folder(self.path.parent)
 
     def make_room(self, name: str) -> None:
         """Create the folder that a file is to be in.
 
         Raises:
-            OSError: It cannot be created.
+            OutputError: It cannot be created.
+            OSError: The disk is full or failed.
         """
-        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        _create((self.path / name).parent)
 
     def notice(self, name: str) -> None:
         """Do nothing: what is on a disk is found when it is read."""
@@ -108,7 +102,7 @@ class LocalFolder:
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None where it cannot be read."""
         try:
-            return (self.path / name).read_bytes()
+            return (self.path / name).read_bytes() if kind_of(self.path / name) is Kind.FILE else None
         except OSError:
             return None
 
@@ -132,6 +126,17 @@ class LocalFolder:
             (self.path / name).unlink(missing_ok=True)
         for parent in {(self.path / name).parent for name in names}:
             durable.sync_folder(parent)
+
+
+def _create(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
+        raise OutputError(
+            f"{folder}: cannot be created: {error.strerror}; name a folder within one that is writable"
+        ) from error
 
 
 def labels_folder(place: Path | ObjectUrl, stores: StoreSettings) -> LabelsFolder:

@@ -18,7 +18,8 @@ from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.parts import Counts
 from ro32.run.plan import find_inputs, make_plan
 from ro32.run.prepare import sound_files
-from ro32.storage.files import InputFile, Target
+from ro32.storage.durable import check_replaceable
+from ro32.storage.files import InputFile, Kind, Target, kind_of
 from ro32.storage.object_folder import ObjectFolder
 from ro32.storage.objects import StoredObject
 from ro32.storage.urls import ObjectUrl, is_url
@@ -78,6 +79,9 @@ class FolderRun:
             own = tuple(replace(part, index=index) for index, part in enumerate(parts.get(source.path, ())))
             alone = replace(plan, sources=(source,), parts=own)
             jobs[names[source.path]] = replace(whole, plan=alone, target=target.target(names[source.path]))
+        for job in jobs.values():
+            if isinstance(job.target, Path):
+                check_replaceable(job.target)
         kept = frozenset(names.values()) - frozenset(jobs)
         return cls(folder=target, whole=whole, jobs=jobs, kept=kept, changes=changes)
 
@@ -129,9 +133,9 @@ def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFil
         ReadWriteError: The disk failed.
     """
     try:
-        resolved = folder.resolve()
-        if resolved.exists() and not resolved.is_dir():
-            raise OutputError(f"{folder} is a file; name a folder, or the file without a slash at its end")
+        resolved, found = folder.resolve(), kind_of(folder)
+        if found not in {None, Kind.FOLDER}:
+            raise OutputError(f"{folder} is {found}; name a folder, or a file without a slash at its end")
         if not resolved.parent.is_dir():
             raise OutputError(f"{folder}: cannot be created: no folder {resolved.parent}; create it, or name another")
         local = [file for file in files if isinstance(file, Path)]

@@ -24,6 +24,7 @@ from ro32.errors import BundleError, UsageError
 from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
 from ro32.model.views import View, ViewName
 from ro32.storage import strict_json
+from ro32.storage.files import require_regular
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
@@ -250,6 +251,7 @@ def _canonical(body: Mapping[str, Any]) -> bytes:
 def _read(folder: Path, name: str) -> bytes:
     if Path(name).name != name:
         raise BundleError(f"bundle {folder}: {MANIFEST} names {name!r}, which is not a plain file name")
+    require_regular(folder / name, BundleError, "install the bundle again, or name another")
     try:
         return (folder / name).read_bytes()
     except OSError as error:

@@ -11,6 +11,7 @@ import platformdirs
 from ro32.errors import BundleError, OutputError, UsageError, nearest
 from ro32.model.bundle import MANIFEST, SHIPPED, Bundle, Manifest, sha256, shipped_folder
 from ro32.model.publish import publish
+from ro32.storage.files import require_regular
 
 _NAME = re.compile(r"\w[\w.-]*")
 
@@ -49,6 +50,7 @@ def look_at(folder: Path, name: str | None = None) -> Installed:
     Raises:
         BundleError: It has none.
     """
+    require_regular(folder / MANIFEST, BundleError, "name a bundle folder")
     try:
         raw = (folder / MANIFEST).read_bytes()
         sizes = [file.stat().st_size for file in folder.iterdir() if file.is_file()]

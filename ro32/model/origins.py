@@ -15,6 +15,7 @@ from typing import IO
 
 from ro32.errors import BundleError, InputMissingError, UsageError
 from ro32.model.bundle import MANIFEST, Manifest
+from ro32.storage.files import require_regular
 
 HUB = "hf:"
 HUB_ARCHIVE = "bundle.tar"
@@ -43,12 +44,17 @@ def read_files(origin: str) -> dict[str, bytes]:
     path = Path(origin)
     try:
         if path.is_dir():
-            return _collect(origin, lambda name, _limit: (path / name).read_bytes())
+            return _collect(origin, lambda name, _limit: _read_plain(path / name))
         if path.is_file():
             return _from_archive(path)
     except OSError as error:
         raise InputMissingError(f"{error.filename or path}: cannot be read: {error.strerror}; get it again") from error
     raise InputMissingError(f"{origin}: no such folder or archive; name one, or hf:owner/name@commit")
+
+
+def _read_plain(path: Path) -> bytes:
+    require_regular(path, BundleError, "name a folder that holds a bundle")
+    return path.read_bytes()
 
 
 def _collect(origin: str, read: Callable[[str, int], bytes]) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Folders that are complete, or not there at all: bundles above all."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TypeVar
 
 from ro32.errors import OutputError
 from ro32.model.bundle import MANIFEST, Bundle
-from ro32.storage.durable import sync_folder
+from ro32.storage.durable import check_replaceable, sync_folder
 
 Found = TypeVar("Found")
 
@@ -17,18 +18,22 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """Refuse early what `publish` would have to refuse in the end.
 
     Raises:
-        OutputError: The target is there and may not be replaced, or its parent folder is not there.
+        OutputError: The target is there and may not or cannot be replaced, or nothing can be created in its folder.
     """
-    if not target.parent.is_dir():
-        raise OutputError(f"{target}: the folder {target.parent} does not exist; create it")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{target}: the folder {target.parent} is not writable; name another place")
-    if not (target.exists() or target.is_symlink()):
-        return
-    if not overwrite:
-        raise OutputError(f"{target}: is already there; name another folder, or replace it with --overwrite")
-    if target.is_symlink() or not (target / MANIFEST).is_file():
-        raise OutputError(f"{target}: is no bundle folder, so --overwrite leaves it alone; name another folder")
+    try:
+        if not target.parent.is_dir():
+            raise OutputError(f"{target}: the folder {target.parent} does not exist; create it")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise OutputError(f"{target}: the folder {target.parent} is not writable; name another place")
+        if not os.path.lexists(target):
+            return
+        if not overwrite:
+            raise OutputError(f"{target}: is already there; name another folder, or replace it with --overwrite")
+        if target.is_symlink() or not (target / MANIFEST).is_file():
+            raise OutputError(f"{target}: is no bundle folder, so --overwrite leaves it alone; name another folder")
+        check_replaceable(target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be created: {error.strerror}; name another folder") from error
 
 
 def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bundle:
@@ -65,8 +70,9 @@ def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], 
     Raises:
         OutputError: It cannot be written.
     """
-    beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    aside = target.with_name(f".{target.name}.{os.getpid()}.old")
+    token = secrets.token_hex(4)  # in a container, each run may have the number of the one that was killed
+    beside = target.with_name(f".{target.name}.{token}.partial")
+    aside = target.with_name(f".{target.name}.{token}.old")
     try:
         beside.mkdir()
         for name, content in files.items():

@@ -3,12 +3,9 @@
 import hashlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
-from itertools import chain
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -18,12 +15,10 @@ import pyarrow.parquet as pq
 from ro32.data.labels import outcomes_of, schema
 from ro32.data.papers import Part
 from ro32.data.writers import FOOTER_KEY, WRITER_OPTIONS
-from ro32.errors import DISK_ERRNOS, OutputError
-from ro32.storage import durable, strict_json
-from ro32.storage.files import Kind, Target, kind_of
-from ro32.storage.object_parts import PART_NAME, RUN_NAME, ObjectParts
-
-_PART_FILE = re.compile(rf"{PART_NAME.pattern}|\.[0-9]{{8,}}-[0-9a-f]{{64}}\.parquet\.[0-9a-f]{{8}}\.tmp")
+from ro32.storage import strict_json
+from ro32.storage.files import Target
+from ro32.storage.local_parts import PART_NAME, LocalParts
+from ro32.storage.object_parts import ObjectParts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,91 +117,6 @@ class PartFolder(Protocol):
 
     def clear(self) -> None:
         """Remove the parts of this run and what other runs left, as far as it can be removed."""
-
-
-class LocalParts:
-    """The folder of one run's finished parts, beside the labels that they are for.
-
-    Args:
-        target: The labels file.
-        fingerprint: What the folder is named after.
-    """
-
-    def __init__(self, target: Path, fingerprint: str) -> None:
-        self._target = target
-        self._folder = parts_folder(target) / fingerprint
-
-    @property
-    def path(self) -> Path:
-        """Where the parts are."""
-        return self._folder
-
-    def names(self) -> Iterable[str]:
-        """Return the names of the parts that are there."""
-        return [path.name for path in _files(self._folder) if PART_NAME.fullmatch(path.name)]
-
-    def create(self) -> None:
-        """Create the folder.
-
-        Raises:
-            OutputError: It cannot be created.
-            OSError: The disk is full or failed.
-        """
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if error.errno in DISK_ERRNOS:
-                raise
-            raise OutputError(
-                f"{self._folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
-            ) from error
-        for folder in (self._folder.parent, self._target.parent):  # else a power cut takes the folder, parts and all
-            durable.sync_folder(folder)
-
-    def read(self, name: str) -> bytes:
-        """Return the content of a part.
-
-        Raises:
-            OSError: It cannot be read.
-        """
-        if kind_of(self._folder / name) is not Kind.FILE:
-            raise FileNotFoundError(name)
-        return (self._folder / name).read_bytes()
-
-    def write(self, name: str, data: bytes) -> None:
-        """Make a part appear, whole.
-
-        Raises:
-            OSError: The disk is full or failed.
-        """
-        durable.write(self._folder / name, data)
-
-    def for_part(self, name: str | None) -> Self:  # noqa: ARG002 - of use in stores
-        """Return the folder itself."""
-        return self
-
-    def notice(self, name: str) -> None:
-        """Do nothing: what is on a disk is found when it is read."""
-
-    def left_over(self) -> Iterator[tuple[str, int]]:
-        """Yield path and size in bytes of what other runs for the same target left."""
-        for run in _runs(self._target):
-            if run != self._folder:
-                yield str(run), sum(path.stat().st_size for path in _files(run))
-        for path in _temporary(self._target):
-            yield str(path), path.stat().st_size
-
-    def clear(self) -> None:
-        """Remove the parts of this run and what other runs left.
-
-        What cannot be removed stays, and so does what no run of ro32 put there.
-        """
-        for path in [*chain.from_iterable(_files(run) for run in _runs(self._target)), *_temporary(self._target)]:
-            with suppress(OSError):
-                path.unlink()
-        for folder in (*_runs(self._target), parts_folder(self._target)):
-            with suppress(OSError):  # not empty
-                folder.rmdir()
 
 
 class PartStore:
@@ -319,32 +229,3 @@ def write_part(folder: PartFolder, part: Part, finished: FinishedPart) -> str:
     name = f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
     folder.write(name, data)
     return name
-
-
-def parts_folder(target: Path) -> Path:
-    """Return the folder of a target's finished parts: beside it, and hidden."""
-    return target.with_name(f".{target.name}.parts")
-
-
-def leftovers(target: Path) -> list[Path]:
-    """List what runs that did not end well left beside a target: finished parts, and temporary files."""
-    folder = parts_folder(target)
-    return [*([folder] if folder.is_dir() else []), *_temporary(target)]
-
-
-def _temporary(target: Path) -> list[Path]:
-    """List the temporary files of this very target."""
-    return sorted(path for path in target.parent.iterdir() if durable.is_temporary(path, target))
-
-
-def _runs(target: Path) -> list[Path]:
-    """List the folders in which runs for a target keep their parts."""
-    folder = parts_folder(target)
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if RUN_NAME.fullmatch(path.name) and path.is_dir())
-
-
-def _files(run: Path) -> list[Path]:
-    """List the parts in such a folder, and the temporary files of parts."""
-    return sorted(path for path in run.iterdir() if _PART_FILE.fullmatch(path.name)) if run.is_dir() else []

@@ -15,7 +15,7 @@ from ro32.data import parquet, sources
 from ro32.data.papers import Columns, Part, check_schema, is_text
 from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
 from ro32.storage.client import StoreSettings
-from ro32.storage.files import Identity, InputFile, identity_of
+from ro32.storage.files import Identity, InputFile, identity_of, require_regular
 from ro32.storage.objects import find_objects
 from ro32.storage.urls import is_url
 
@@ -100,7 +100,7 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
         Distinct files, sorted by name.
 
     Raises:
-        InputMissingError: An input names nothing, or may not be looked at.
+        InputMissingError: An input names nothing, or may not be looked at, or is a device, pipe or socket.
         ReadWriteError: The disk failed.
     """
     found: set[Path] = set()
@@ -112,6 +112,8 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
         if not files:
             raise InputMissingError(f"{wanted}; name a file, a folder or a pattern")
         found.update(files)
+    for path in found:
+        require_regular(path, InputMissingError, "name a file, or - for papers that come through a pipe")
     return sorted(found)
 
 

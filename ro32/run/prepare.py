@@ -1,19 +1,22 @@
 """From what was asked for to a job that can be done: files found, plan made, output possible."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
+from ro32.errors import DISK_ERRNOS, InputDataError, OutputError, ReadWriteError
 from ro32.model.classifier import Classifier
 from ro32.run.job import Job, OnError, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.plan import find_inputs, make_plan
 from ro32.run.skip import leave_out_damaged
 from ro32.storage.client import StoreSettings
-from ro32.storage.files import InputFile
+from ro32.storage.durable import check_replaceable
+from ro32.storage.files import InputFile, Target, require_regular
 from ro32.storage.object_target import ObjectTarget
-from ro32.storage.objects import StoredObject
-from ro32.storage.urls import ObjectUrl
+from ro32.storage.objects import MAGIC, StoredObject, matches
+from ro32.storage.urls import ObjectUrl, is_url
 
 
 def prepare(
@@ -37,22 +40,34 @@ def prepare(
     """
     journal.enter(Stage.PLAN)
     files = find_inputs(inputs, settings.stores)
-    found = (
-        resolve_output(target, files, f", or {target}/ for a labels file per input file")
-        if isinstance(target, Path)
-        else _look_at(target, files, settings.stores)
-    )
+    found: Target
+    if isinstance(target, Path):
+        found = resolve_output(target, files, f", or {target}/ for a labels file per input file")
+        _refuse_within(found, inputs)
+    else:
+        found = _look_at(target, inputs, files, settings.stores)
+    if isinstance(settings.reuse, Path):
+        require_regular(settings.reuse, InputDataError, "name labels that ro32-score wrote, or none")
     sound = sound_files(files, settings, journal)
     plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion)
     journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings)
     return journal.job
 
 
-def _look_at(url: ObjectUrl, inputs: Sequence[InputFile], stores: StoreSettings) -> ObjectTarget:
-    """Look at a target in a store; refuse one of the inputs."""
+def _look_at(url: ObjectUrl, inputs: Sequence[str], files: Sequence[InputFile], stores: StoreSettings) -> ObjectTarget:
+    """Look at a target in a store; refuse one of the inputs, and what the next run would read as one."""
     target = ObjectTarget.of(url, stores)
-    if any(isinstance(file, StoredObject) and (file.store, file.key) == (target.store, target.key) for file in inputs):
+    if any(isinstance(file, StoredObject) and (file.store, file.key) == (target.store, target.key) for file in files):
         raise OutputError(f"{target} is an input itself; name another object")
+    for given in (ObjectUrl.parse(text) for text in inputs if is_url(text)):
+        if (given.scheme, given.host) != (url.scheme, url.host):
+            continue
+        folder = f"{given.key.removesuffix('/')}/" if given.key else ""
+        if url.key.startswith(folder) or matches(url.key.split("/"), given.key.split("/")):
+            raise OutputError(
+                f"{target} is within the input {given}, so the next run would read its labels as papers; "
+                "name an object elsewhere"
+            )
     return target
 
 
@@ -80,13 +95,16 @@ def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal
     return sound
 
 
-def resolve_output(path: Path, inputs: Sequence[InputFile], instead: str = "") -> Path:
-    """Follow an output's links; refuse one in no folder, one that is a folder, or one of the inputs under any name.
+def resolve_output(path: Path, files: Sequence[InputFile], instead: str = "") -> Path:
+    """Follow an output's links; refuse what cannot be written or must not be replaced. Nothing is written.
+
+    Refused are: a path in no folder, a folder, device, pipe, socket or link to nothing, an input file under any name,
+    the file that stdin, stdout or stderr is, and what a rename could not replace.
 
     Args:
         path: A file that is to be written.
-        inputs: Files that are to be read.
-        instead: What to say of a folder besides.
+        files: Files that are to be read.
+        instead: What else to say of a folder.
 
     Raises:
         OutputError: It is one of these, or cannot be looked at.
@@ -100,10 +118,16 @@ def resolve_output(path: Path, inputs: Sequence[InputFile], instead: str = "") -
             )
         if resolved.is_dir():
             raise OutputError(f"{path} is a folder; name a file in it{instead}")
-        for file in inputs if resolved.exists() else ():
+        require_regular(path, OutputError, "name a file in a folder that can be looked at")
+        if resolved.exists():
             # By device and inode, which see through links of both kinds.
-            if isinstance(file, Path) and file.exists() and file.samefile(resolved):
-                raise OutputError(f"{path} is the input file {file} itself; name another file")
+            for file in files:
+                if isinstance(file, Path) and file.exists() and file.samefile(resolved):
+                    raise OutputError(f"{path} is the input file {file} itself; name another file")
+            for stream, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+                if _is_open_as(descriptor, resolved):
+                    raise OutputError(f"{path} is the file that {stream} is, which would be lost; name another file")
+        check_replaceable(resolved)
     except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
             raise ReadWriteError(f"{path}: looking at it failed: {error.strerror}; run again") from error
@@ -111,3 +135,36 @@ def resolve_output(path: Path, inputs: Sequence[InputFile], instead: str = "") -
             f"{path}: cannot be created: {error}; name a file in a folder that can be looked at"
         ) from error
     return resolved
+
+
+def _is_open_as(descriptor: int, path: Path) -> bool:
+    with suppress(OSError):  # the stream is closed
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
+
+
+def _refuse_within(target: Path, inputs: Sequence[str]) -> None:
+    """Refuse labels that the next run would read as papers: in a folder that is read, or named as a pattern says.
+
+    Args:
+        target: The labels file, links resolved.
+        inputs: What was named as input.
+    """
+    for text in inputs:
+        if is_url(text):
+            continue
+        named = Path(text)
+        if named.is_dir():
+            within = target.is_relative_to(named.resolve())
+        elif named.exists():
+            continue
+        else:  # a pattern: compared without links in its folders
+            parts = Path(os.path.abspath(text)).parts  # noqa: PTH100 - resolve would follow links in the pattern
+            fixed = next((at for at, part in enumerate(parts) if MAGIC & set(part)), len(parts))
+            root = Path(*parts[:fixed]).resolve()
+            within = target.is_relative_to(root) and matches(target.relative_to(root).parts, parts[fixed:])
+        if within:
+            raise OutputError(
+                f"{target} is within the input {text}, so the next run would read its labels as papers; "
+                "name a file elsewhere"
+            )

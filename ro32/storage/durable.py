@@ -74,7 +74,7 @@ def check_replaceable(target: Path) -> None:
             regular file.
     """
     if not target.is_dir():
-        require_regular(target, OutputError)
+        require_regular(target, OutputError, "name another place")
     try:
         # The kernel checks whether an entry may be removed before it finds that the call does not fit its kind.
         target.unlink() if target.is_dir() else target.rmdir()

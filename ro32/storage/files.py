@@ -1,5 +1,6 @@
 """Files on a disk and objects in a store: the few things that are asked of both."""
 
+import errno
 import io
 import os
 import stat
@@ -101,9 +102,15 @@ def size_of(file: InputFile) -> int:
 
 
 def for_arrow(file: InputFile) -> Path | io.RawIOBase | pa.NativeFile:
-    """Return what pyarrow reads of a Parquet file: the ranges that it needs, and no other."""
+    """Return what pyarrow reads of a Parquet file: the ranges that it needs, and no other.
+
+    Raises:
+        OSError: It is a device, pipe, socket or folder, which pyarrow would wait for.
+    """
     if not isinstance(file, Path):
         return file.ranges()
+    if kind_of(file) not in {None, Kind.FILE}:
+        raise OSError(errno.EINVAL, "Not a regular file", str(file))
     name = os.fsencode(file)
     # pyarrow takes a name that is no UTF-8 as bytes alone, and these only here
     return file if name.decode(errors="replace").encode() == name else pa.OSFile(name)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
 from ro32.storage import object_lock, strict_json
+from ro32.storage.durable import check_replaceable
 from ro32.storage.files import Target, require_regular
 
 _GRACE_S = 0.2
@@ -37,7 +38,7 @@ def only_run(target: Target) -> Iterator[None]:
 
     Raises:
         TryAgainError: Another run holds it; says which.
-        OutputError: The lock cannot be created, or the file system knows none.
+        OutputError: The lock cannot be created, the file system knows none, or files in the folder cannot be replaced.
         UnreachableError: A store failed.
         OSError: The disk is full or failed.
     """
@@ -59,6 +60,7 @@ def only_run(target: Target) -> Iterator[None]:
             "name a file in a folder that exists, is writable and allows locks"
         ) from error
     try:
+        check_replaceable(path)  # as the labels are to be: the folder may let files be added alone
         _sign(descriptor)
         yield
     finally:

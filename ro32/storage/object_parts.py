@@ -1,6 +1,5 @@
 """Finished parts in a store, beside the labels that they are for: what a killed run leaves, on whatever machine."""
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from copy import copy
@@ -8,12 +7,8 @@ from typing import Self
 
 from ro32.errors import OutputError, TryAgainError
 from ro32.storage.client import ConflictError, UnreachableError
+from ro32.storage.local_parts import PART_NAME, RUN_NAME
 from ro32.storage.object_target import ObjectTarget
-
-RUN_NAME = re.compile(r"[0-9a-f]{32}")
-"""What the parts of one run are under: the beginning of its fingerprint."""
-PART_NAME = re.compile(r"(?P<index>[0-9]{8,})-(?P<sha256>[0-9a-f]{64})\.parquet")
-"""A finished part. What has another name is somebody else's and is left alone."""
 
 
 class ObjectParts:

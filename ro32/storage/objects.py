@@ -1,7 +1,7 @@
 """An object at one version in the place of an input file: found, read by ranges of bytes, and looked at again."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -15,7 +15,8 @@ from ro32.storage.urls import WEB, ObjectUrl
 _HEAD_BYTES = 64 << 10
 _READ_AHEAD_BYTES = 8 << 20
 """The most that is read at once ahead of what is asked for, by what reads from end to end."""
-_MAGIC = frozenset("*?[")
+MAGIC = frozenset("*?[")
+"""What makes a name a pattern."""
 HIDDEN = (".", "_")
 """How names begin that are not part of a dump, as in folders."""
 
@@ -143,10 +144,10 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
             return [StoredObject(store=store, key=key, version=version)]
         if store.root.scheme in WEB:
             return []
-    if _MAGIC & set(key):
-        fixed = key[: min(key.index(letter) for letter in _MAGIC & set(key))]
+    if MAGIC & set(key):
+        fixed = key[: min(key.index(letter) for letter in MAGIC & set(key))]
         pattern = key.split("/")
-        listed = [item for item in store.list(fixed) if _matches(item[0].split("/"), pattern)]
+        listed = [item for item in store.list(fixed) if matches(item[0].split("/"), pattern)]
     else:
         folder = f"{key.removesuffix('/')}/" if key else ""
         listed = [
@@ -158,12 +159,12 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
     return [StoredObject(store=store, key=found, version=version) for found, version in listed]
 
 
-def _matches(parts: list[str], pattern: list[str]) -> bool:
-    """Tell whether a key, cut at its slashes, matches a pattern as a path would: `**` stands for any folders."""
+def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether a key or path, cut at its slashes, matches a pattern as paths do: `**` stands for any folders."""
     if not pattern or not parts:
-        return not parts and pattern in ([], ["**"])
+        return not parts and list(pattern) in ([], ["**"])
     first, rest = pattern[0], pattern[1:]
     hidden = parts[0].startswith(".") and not first.startswith(".")
     if first == "**":
-        return _matches(parts, rest) or (not hidden and _matches(parts[1:], pattern))
-    return not hidden and fnmatchcase(parts[0], first) and _matches(parts[1:], rest)
+        return matches(parts, rest) or (not hidden and matches(parts[1:], pattern))
+    return not hidden and fnmatchcase(parts[0], first) and matches(parts[1:], rest)

@@ -10,7 +10,8 @@ import polars as pl
 
 from ro32.data import sources
 from ro32.data.parquet import unreadable
-from ro32.errors import InputDataError
+from ro32.errors import InputDataError, InputMissingError
+from ro32.storage.files import require_regular
 
 COLUMNS = ("id", "title", "abstract", "categories")
 UPDATE_COLUMN = "update_date"
@@ -39,10 +40,11 @@ class Dump:
         """Recognize, digest and count a dump.
 
         Raises:
-            InputMissingError: No such file, or it cannot be read.
+            InputMissingError: No such file, or it cannot be read, or it is a device, pipe, socket or folder.
             InputDataError: It has none of the forms that are known, or is damaged, or lacks a column.
             ReadWriteError: The disk failed.
         """
+        require_regular(path, InputMissingError, "name one file")
         digest = hashlib.blake2b(digest_size=16)
         try:
             with path.open("rb") as file:

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from ro32.errors import OutputError, UsageError
 from ro32.storage import strict_json
 from ro32.storage.durable import sync_folder
+from ro32.storage.files import Kind, kind_of
 
 FOLDER = ".run"
 KEPT = 2
@@ -143,14 +144,14 @@ def check_output(output: Path) -> None:
     """Refuse a folder that holds something else than a run.
 
     Raises:
-        OutputError: It is a file, or a folder with other things in it.
+        OutputError: It is no folder, or a folder with other things in it.
     """
     if output.is_dir() and any(output.iterdir()) and not (output / FOLDER).is_dir():
         if (output / "training.json").exists():
             raise OutputError(f"{output}: holds a checkpoint that is complete; name a new folder to train another")
         raise OutputError(f"{output}: is not empty and holds no run that could go on; name a new or empty folder")
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output}: is a file; name a folder")
+    if (found := kind_of(output)) not in {None, Kind.FOLDER}:
+        raise OutputError(f"{output}: is {found}; name a folder")
 
 
 def _refuse_difference(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

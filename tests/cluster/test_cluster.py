@@ -25,8 +25,8 @@ from ro32.model.classifier import Classifier
 from ro32.run.engine import Engine
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
-from ro32.run.parts import parts_folder
 from ro32.run.walk import Progress, score_file
+from ro32.storage.local_parts import parts_folder
 from tests.cluster.workers import LoggingWorker, MortalWorker
 
 PART_ROWS, PARTS = 20, 6

@@ -16,8 +16,8 @@ from ro32.errors import BundleError, TryAgainError, UsageError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import OutcomeIndex
-from ro32.run.parts import LocalParts
 from ro32.run.plan import make_plan
+from ro32.storage.local_parts import LocalParts
 from tests.command_line import Score
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ro32.cluster.worker import Kept, Task, Worker
 from ro32.model.outcomes import OutcomeIndex
-from ro32.run.parts import LocalParts
+from ro32.storage.local_parts import LocalParts
 
 LETHAL = 2
 """Number of the part that kills its worker, in files of more than two parts."""

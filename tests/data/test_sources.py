@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ro32.data import sources
 from ro32.data.sources import Format, recognize
 from ro32.errors import InputDataError
-from ro32.run.parts import parts_folder
+from ro32.storage.local_parts import parts_folder
 from tests.command_line import Score
 
 Write = Callable[[pl.DataFrame, Path], object]

@@ -20,8 +20,8 @@ from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.run.commit import commit
 from ro32.run.job import OnError, Settings
-from ro32.run.parts import leftovers
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.local_parts import leftovers
 from ro32.storage.lock import only_run
 from tests.command_line import Score
 from tests.docs.tables import check_documented

@@ -16,8 +16,8 @@ from ro32.model.classifier import Classifier
 from ro32.monitor.status import Status, survey
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
-from ro32.run.parts import parts_folder
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.local_parts import parts_folder
 from ro32.storage.lock import holder, lock_path, only_run
 from tests.command_line import Score
 from tests.docs.tables import check_documented
@@ -147,7 +147,7 @@ def test_asking_who_runs_keeps_no_run_from_beginning(target: Target) -> None:
 def test_a_run_that_ends_meanwhile_is_told(
     target: Target, papers: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It removes its parts; to count them is not possible any more."""
+    """It removes its temporary files; their size cannot be looked up any more."""
     papers.write_parquet(target.papers)
     target.kill_after(2)
 
@@ -155,7 +155,7 @@ def test_a_run_that_ends_meanwhile_is_told(
         target.run()
 
     monkeypatch.setattr("ro32.monitor.status.holder", run_meanwhile)
-    monkeypatch.setattr("ro32.run.parts.leftovers", lambda path: [parts_folder(path)])
+    monkeypatch.setattr("ro32.storage.local_parts._temporary", lambda path: [path.with_name("gone")])
     with pytest.raises(TryAgainError, match="ask again"):
         target.status()
 

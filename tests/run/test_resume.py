@@ -11,8 +11,9 @@ from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted, TryAgainError
 from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
-from ro32.run.parts import Counts, leftovers
+from ro32.run.parts import Counts
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.local_parts import leftovers
 from ro32.storage.lock import only_run
 
 Run = Callable[..., Summary]

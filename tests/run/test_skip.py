@@ -13,8 +13,8 @@ from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted
 from ro32.model.classifier import Classifier
 from ro32.run.job import OnError, Settings
-from ro32.run.parts import leftovers
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.local_parts import leftovers
 from tests.command_line import Score
 
 Skip = Callable[..., Summary]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ro32.errors import TryAgainError
-from ro32.storage import lock
+from ro32.storage import object_lock as lock
 from ro32.storage.client import StoreSettings
 from ro32.storage.object_lock import holder, only_run
 from ro32.storage.object_target import ObjectTarget

@@ -101,13 +101,19 @@ def test_a_killed_run_is_resumed_and_its_damaged_parts_are_not_taken(
     assert bucket.table("labels.parquet").to_pylist() == expected
 
 
-def test_what_another_run_left_is_named_and_removed(score: Score, papers_url: str, bucket: Bucket) -> None:
-    bucket.put(".labels.parquet.parts/0123/00000000-aa.parquet", b"part")
+def test_what_another_run_left_is_named_and_removed_and_nothing_else(
+    score: Score, papers_url: str, bucket: Bucket
+) -> None:
+    part = f".labels.parquet.parts/{32 * '0'}/00000000-{64 * 'a'}.parquet"
+    foreign = [".labels.parquet.parts/0123/notes.txt", f".labels.parquet.parts/{32 * '0'}/part-1.parquet"]
+    for key in (part, *foreign):
+        bucket.put(key, b"part")
     status = score(papers_url, "-o", bucket.url("labels.parquet"), "--status")
     assert status.code == 0, status.stderr
-    assert f"left over   {bucket.url('.labels.parquet.parts/0123/00000000-aa.parquet')}, 4 B" in status.stdout
+    assert f"left over   {bucket.url(part)}, 4 B" in status.stdout
+    assert "notes.txt" not in status.stdout
     assert score(papers_url, "-o", bucket.url("labels.parquet")).code == 0
-    assert bucket.list() == ["labels.parquet", "papers.parquet"]
+    assert bucket.list() == sorted([*foreign, "labels.parquet", "papers.parquet"])
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["nothing before", "labels before"])
