@@ -19,8 +19,9 @@ from ro32.data.papers import read_parts
 from ro32.errors import InputDataError
 from ro32.model.classifier import Classifier
 from ro32.model.processor import available_cores, processor_name
+from ro32.run.inputs import find_inputs
 from ro32.run.job import Settings
-from ro32.run.plan import find_inputs, make_plan
+from ro32.run.plan import make_plan
 from ro32.storage import durable
 
 SECONDS = 30.0
