@@ -14,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ro32.data import sources
+from ro32.data.parquet import ERRORS_COLUMN
 from ro32.errors import InputDataError, UsageError, nearest
-from ro32.model.outcomes import Hashes
+from ro32.model.outcomes import REASONS, Hashes
 from ro32.model.text import content_hashes, normalize
 from ro32.storage.files import InputFile
 
@@ -97,7 +98,7 @@ def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
             "--abstract-column"
         )
     for name, allowed, expected in (
-        (columns.id, _is_id, "strings or integers"),
+        (columns.id, is_id, "strings or integers"),
         (columns.title, is_text, "strings"),
         (columns.abstract, is_text, "strings"),
     ):
@@ -171,8 +172,18 @@ def _papers(batches: Sequence[pa.RecordBatch], columns: Columns, id_type: pa.Dat
         ]
     )
     return Papers(
-        ids=_ids(batches, columns, id_type), titles=texts["title"].to_list(), abstracts=texts["abstract"].to_list()
+        ids=_ids(batches, columns, id_type),
+        titles=texts["title"].to_list(),
+        abstracts=texts["abstract"].to_list(),
+        errors=np.concatenate([_errors(batch) for batch in batches]),
     )
+
+
+def _errors(batch: pa.RecordBatch) -> NDArray[np.uint8]:
+    """Return the error code of each row."""
+    if ERRORS_COLUMN not in batch.schema.names:
+        return np.zeros(batch.num_rows, dtype=np.uint8)
+    return np.array([REASONS.index(reason) for reason in batch.column(ERRORS_COLUMN).to_pylist()], dtype=np.uint8)
 
 
 def is_text(data_type: pa.DataType) -> bool:
@@ -184,7 +195,8 @@ def is_text(data_type: pa.DataType) -> bool:
     )
 
 
-def _is_id(data_type: pa.DataType) -> bool:
+def is_id(data_type: pa.DataType) -> bool:
+    """Tell whether a column type can be that of ids: text or integers, plain or dictionary-encoded."""
     if pa.types.is_dictionary(data_type):
-        return _is_id(data_type.value_type)
+        return is_id(data_type.value_type)
     return bool(is_text(data_type) or pa.types.is_integer(data_type))
