@@ -7,6 +7,7 @@ Ro32Error
 ├── ClusterError         69   the cluster is not there, or a part killed every worker that it was given to
 ├── OutputError          73   the output cannot be created
 ├── ReadWriteError       74   the disk or the network failed while reading or writing
+│   └── OutOfMemoryError      there is too little memory
 ├── TryAgainError        75   locked by another run, or the input changed while it was read
 └── BundleError          78   the bundle or checkpoint is missing, tampered with or unusable
 
@@ -95,6 +96,20 @@ class ReadWriteError(Ro32Error):
     """Reading or writing failed half-way."""
 
     exit_code = 74
+
+
+class OutOfMemoryError(ReadWriteError):
+    """There is too little memory for the work, which says nothing of the input.
+
+    Args:
+        where: What was being done.
+    """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where}: there is too little memory; give the process more (ulimit -v, the limit of a container), or run "
+            "it with fewer --threads"
+        )
 
 
 class TryAgainError(Ro32Error):

@@ -13,7 +13,8 @@ from ro32.cli.engines import EngineName
 from ro32.cli.log import LogFormat
 from ro32.cli.numbers import Count, Number
 from ro32.cli.version import version_option
-from ro32.data.parquet import ALWAYS_ALLOWED_BYTES, DEFAULT_MAX_EXPANSION
+from ro32.data.footer import ALWAYS_ALLOWED_BYTES
+from ro32.data.parquet import DEFAULT_MAX_EXPANSION
 from ro32.run.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
 from ro32.run.job import OnError
 from ro32.run.plan import DEFAULT_PART_ROWS

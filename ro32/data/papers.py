@@ -4,21 +4,33 @@ Only the three needed columns are ever read; Polars normalizes the text.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain, groupby, pairwise
 from operator import attrgetter
+from sys import getsizeof
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ro32.data import sources
 from ro32.data.parquet import ERRORS_COLUMN
+from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, UsageError, nearest
 from ro32.model.outcomes import REASONS, Hashes
-from ro32.model.text import content_hashes, normalize
+from ro32.model.text import content_hash, normalize
 from ro32.storage.files import InputFile
+
+MAX_ID_BYTES = 4_096
+"""Longest id: of arXiv they have 20, and a URL has 2,000 at most."""
+_PIECE_BYTES = 64 << 20
+"""Of text in memory at once, of which three pieces are held: one read, one scored, one waited for. A part of 10,000
+ordinary papers has 13 MB."""
+_SLICE_BYTES = 16 << 20
+"""Of raw text that is normalized at once. A string of Python's may take four times as many bytes as in UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +89,10 @@ class Papers:
     def __post_init__(self) -> None:
         if not len(self.errors):
             object.__setattr__(self, "errors", np.zeros(len(self.titles), dtype=np.uint8))
-        object.__setattr__(self, "hashes", content_hashes(self.titles, self.abstracts))
+        digests = list(map(content_hash, self.titles, self.abstracts))
+        for row in np.flatnonzero(self.errors):  # never that of a paper which can be read
+            digests[row] = content_hash(f"\n{REASONS[self.errors[row]]}\n{self.titles[row]}", self.abstracts[row])
+        object.__setattr__(self, "hashes", np.frombuffer(b"".join(digests), dtype="S16"))
 
     def __len__(self) -> int:
         return len(self.titles)
@@ -99,8 +114,8 @@ def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
         )
     for name, allowed, expected in (
         (columns.id, is_id, "strings or integers"),
-        (columns.title, is_text, "strings"),
-        (columns.abstract, is_text, "strings"),
+        (columns.title, _is_text_or_null, "strings"),
+        (columns.abstract, _is_text_or_null, "strings"),
     ):
         if not allowed(schema.field(name).type):
             raise InputDataError(
@@ -110,42 +125,56 @@ def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
 
 
 def read_parts(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, Papers]]:
-    """Read parts in input order, streaming: memory holds one part and a few thousand rows more.
+    """Read parts in input order, streaming, in pieces of at most `_PIECE_BYTES` of text or one paper.
 
     Args:
         parts: Parts in input order; gaps are allowed.
         columns: Names of the columns to read.
         id_type: What to cast the ids to.
 
+    Yields:
+        A part, or a piece of one with the same index, and its papers. All parts of ordinary papers are in one piece.
+
     Raises:
         InputDataError: A checksum does not match, a value is invalid, or rows are missing.
         ReadWriteError: The file vanished or the disk failed half-way.
+        OutOfMemoryError: There is too little memory.
     """
-    for part, batches in _cut(parts, columns.names):
-        yield part, _papers(batches, columns, id_type)
+    held: list[_Rows] = []
+    for part, start, batch in _cut(parts, columns.names):
+        for rows in _decode(part, start, batch, columns, id_type):
+            if held and sum(item.size for item in held) + rows.size > _PIECE_BYTES:
+                yield _join(held)
+                held = []
+            held.append(rows)
+            if rows.end == part.start + part.rows:
+                yield _join(held)
+                held = []
 
 
 def read_ids(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, pa.ChunkedArray]]:
-    """Read the ids of parts alone, as `read_parts` reads whole papers."""
-    for part, batches in _cut(parts, [columns.id]):
-        yield part, _ids(batches, columns, id_type)
+    """Read the ids of parts alone, as `read_parts` reads whole papers; each part in one piece."""
+    held: list[pa.Array] = []
+    for part, start, batch in _cut(parts, [columns.id]):
+        held.append(_ids(part, start, batch, columns, id_type))
+        if sum(map(len, held)) == part.rows:
+            yield part, pa.chunked_array(held, type=id_type)
+            held = []
 
 
-def _cut(parts: Sequence[Part], names: Sequence[str]) -> Iterator[tuple[Part, Sequence[pa.RecordBatch]]]:
-    """Yield each part with the batches that make it up, cut to its rows."""
+def _cut(parts: Sequence[Part], names: Sequence[str]) -> Iterator[tuple[Part, int, pa.RecordBatch]]:
+    """Yield batches in order, each within one part, with the row of the file at which it starts."""
     for path, group in groupby(parts, key=attrgetter("path")):
         wanted = list(group)
-        held: list[pa.RecordBatch] = []
         for start, batch in sources.read_batches(path, names, from_row=wanted[0].start):
             end = start + batch.num_rows
             while wanted and wanted[0].start < end:
                 part = wanted[0]
-                first = max(part.start, start) - start
-                held.append(batch.slice(first, part.start + part.rows - start - first))
+                first, last = max(part.start, start), min(part.start + part.rows, end)
+                yield part, first, batch.slice(first - start, last - first)
                 if part.start + part.rows > end:
                     break
-                yield wanted.pop(0), held
-                held = []
+                wanted.pop(0)
             if not wanted:
                 break
         if wanted:
@@ -155,48 +184,123 @@ def _cut(parts: Sequence[Part], names: Sequence[str]) -> Iterator[tuple[Part, Se
             )
 
 
-def _ids(batches: Sequence[pa.RecordBatch], columns: Columns, id_type: pa.DataType) -> pa.ChunkedArray:
-    return pa.chunked_array([batch.column(columns.id).cast(id_type) for batch in batches], type=id_type)
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """Some papers of a part: what `Papers` holds of them, and the row of the file at which they start."""
+
+    part: Part
+    start: int
+    ids: pa.Array
+    titles: list[str]
+    abstracts: list[str]
+    errors: NDArray[np.uint8]
+
+    @property
+    def end(self) -> int:
+        """The row of the file behind them."""
+        return self.start + len(self.titles)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the texts in memory; one that several rows share counts once."""
+        return sum(map(getsizeof, {id(text): text for text in chain(self.titles, self.abstracts)}.values()))
 
 
-def _papers(batches: Sequence[pa.RecordBatch], columns: Columns, id_type: pa.DataType) -> Papers:
-    texts = pl.concat(
-        [
-            pl.DataFrame(
-                {
-                    "title": pl.Series(batch.column(columns.title)),
-                    "abstract": pl.Series(batch.column(columns.abstract)),
-                }
-            ).select(normalize(pl.all()))
-            for batch in batches
-        ]
+def _join(held: Sequence[_Rows]) -> tuple[Part, Papers]:
+    first, last = held[0], held[-1]
+    return replace(first.part, start=first.start, rows=last.end - first.start), Papers(
+        ids=pa.chunked_array([rows.ids for rows in held]),
+        titles=list(chain.from_iterable(rows.titles for rows in held)),
+        abstracts=list(chain.from_iterable(rows.abstracts for rows in held)),
+        errors=np.concatenate([rows.errors for rows in held]),
     )
-    return Papers(
-        ids=_ids(batches, columns, id_type),
-        titles=texts["title"].to_list(),
-        abstracts=texts["abstract"].to_list(),
-        errors=np.concatenate([_errors(batch) for batch in batches]),
-    )
 
 
-def _errors(batch: pa.RecordBatch) -> NDArray[np.uint8]:
-    """Return the error code of each row."""
-    if ERRORS_COLUMN not in batch.schema.names:
-        return np.zeros(batch.num_rows, dtype=np.uint8)
-    return np.array([REASONS.index(reason) for reason in batch.column(ERRORS_COLUMN).to_pylist()], dtype=np.uint8)
+def _decode(part: Part, start: int, batch: pa.RecordBatch, columns: Columns, id_type: pa.DataType) -> Iterator[_Rows]:
+    """Yield the papers of a batch, at most `_SLICE_BYTES` of text or one paper at once."""
+    sizes = _sizes(batch.column(columns.title)) + _sizes(batch.column(columns.abstract))
+    slices = np.cumsum(sizes) // _SLICE_BYTES
+    edges = [0, *(np.flatnonzero(np.diff(slices)) + 1).tolist(), batch.num_rows]
+    for first, end in pairwise(edges):
+        rows = batch.slice(first, end - first)
+        errors = np.zeros(len(rows), dtype=np.uint8)
+        if ERRORS_COLUMN in rows.schema.names:
+            errors[:] = [REASONS.index(reason) for reason in rows.column(ERRORS_COLUMN).to_pylist()]
+        yield _Rows(
+            part=part,
+            start=start + first,
+            ids=_ids(part, start + first, rows, columns, id_type),
+            titles=_texts(rows.column(columns.title)),
+            abstracts=_texts(rows.column(columns.abstract)),
+            errors=errors,
+        )
 
 
-def is_text(data_type: pa.DataType) -> bool:
-    """Tell whether a column type holds strings, plain or dictionary-encoded."""
-    if pa.types.is_dictionary(data_type):
-        return is_text(data_type.value_type)
-    return bool(
-        pa.types.is_string(data_type) or pa.types.is_large_string(data_type) or pa.types.is_string_view(data_type)
-    )
+def _sizes(column: pa.Array) -> NDArray[np.int64]:
+    """Return the bytes of each value, shape (n,); none where values lie in a dictionary, which is bounded by itself."""
+    if not is_text(column.type) or pa.types.is_dictionary(column.type):
+        return np.zeros(len(column), dtype=np.int64)
+    return pc.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _texts(column: pa.Array) -> list[str]:
+    """Normalize texts; rows of the same value in a dictionary share one string."""
+    if pa.types.is_null(column.type):
+        return [""] * len(column)
+    if not pa.types.is_dictionary(column.type):
+        return pl.Series(column).to_frame("text").select(normalize(pl.all()))["text"].to_list()
+    used, row = np.unique(column.indices.fill_null(0).to_numpy(zero_copy_only=False), return_inverse=True)
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    values = _texts(column.dictionary.take(pa.array(used))) if known.any() else []
+    return [values[at] if valid else "" for at, valid in zip(row.tolist(), known.tolist(), strict=True)]
+
+
+def _ids(part: Part, start: int, batch: pa.RecordBatch, columns: Columns, id_type: pa.DataType) -> pa.Array:
+    """Cast the ids of a batch.
+
+    Raises:
+        InputDataError: One is too long, or does not fit; says in which row.
+    """
+    ids = batch.column(columns.id)
+    values = ids.dictionary if pa.types.is_dictionary(ids.type) else ids
+    if is_text(values.type) and (pc.max(pc.binary_length(values)).as_py() or 0) > MAX_ID_BYTES:
+        too_long = pc.greater(pc.binary_length(values), MAX_ID_BYTES)
+        rows = too_long if values is ids else too_long.take(ids.indices)
+        if pc.any(rows).as_py():
+            row = start + int(pc.index(rows, value=True).as_py())
+            raise InputDataError(
+                f"{part.path}, row {row:,}: an id of more than {MAX_ID_BYTES:,} bytes; name another column with "
+                "--id-column"
+            )
+    try:
+        return _cast(ids, id_type)
+    except pa.ArrowInvalid as error:
+        for row in range(len(ids)):
+            try:
+                _cast(ids.slice(row, 1), id_type)
+            except pa.ArrowInvalid:
+                raise InputDataError(
+                    f"{part.path}, row {start + row:,}: the id {ids[row]} does not fit {id_type}, the type of the ids "
+                    "of all files; convert the ids to strings"
+                ) from error
+        raise
+
+
+def _cast(ids: pa.Array, id_type: pa.DataType) -> pa.Array:
+    if ids.type == id_type:
+        return ids
+    if pa.types.is_dictionary(id_type):
+        plain = ids.dictionary_decode() if pa.types.is_dictionary(ids.type) else ids
+        return plain.cast(id_type.value_type).dictionary_encode().cast(id_type)
+    return ids.cast(id_type)
+
+
+def _is_text_or_null(data_type: pa.DataType) -> bool:
+    return is_text(data_type) or bool(pa.types.is_null(data_type))
 
 
 def is_id(data_type: pa.DataType) -> bool:
     """Tell whether a column type can be that of ids: text or integers, plain or dictionary-encoded."""
     if pa.types.is_dictionary(data_type):
         return is_id(data_type.value_type)
-    return bool(is_text(data_type) or pa.types.is_integer(data_type))
+    return bool(_is_text_or_null(data_type) or pa.types.is_integer(data_type))

@@ -1,41 +1,40 @@
 """Parquet in, checked to the last byte, in bounded memory.
 
-pyarrow opens, checks and decodes: it verifies page checksums and survives malformed files that abort other readers.
+pyarrow checks and decodes: it verifies page checksums and survives malformed files that abort other readers.
 """
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error
-from ro32.storage.files import InputFile, for_arrow, size_of
+from ro32.data import pages, utf8
+from ro32.data.footer import check_expansion, check_places, check_rows, open_raw, read_metadata
+from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, OutOfMemoryError, ReadWriteError, Ro32Error
+from ro32.model.outcomes import INVALID_UTF8
+from ro32.storage.files import InputFile, size_of
 
 DEFAULT_MAX_EXPANSION = 100.0
 """Uncompressed bytes that a file may announce for each byte it has. Dumps of arXiv, compressed with zstd, have 3.5."""
-ALWAYS_ALLOWED_BYTES = 64 << 20
-"""Uncompressed bytes that are never too many: a small file may well hold the same value thousands of times."""
 
 ERRORS_COLUMN = "ro32: error"
 """Name of an additional last column of a batch, of strings: why a row cannot be read (one of `REASONS`), or null. Only
 batches with such a row have it."""
 
-_READ_ROWS = 2_048
-"""Rows decoded at once: what bounds memory when a file is one huge row group."""
 _READ_BUFFER_BYTES = 1 << 20
 _REQUEST_BYTES = 8 << 20
 """Of one column at once, where each read is a request and waits for its answer."""
-_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
-"""What pyarrow raises for unreadable content, the last for a column's name. An OSError of the system has a number."""
+_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pages.Damaged)
+"""What is raised for unreadable content, also a column's name. An OSError of the system has a number."""
 
 
 def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
-    """Return a file's schema and the number of rows that its footer announces.
+    """Return a file's schema, bytes counted as strings, and the number of rows that its footer announces.
 
     Args:
         path: The file.
@@ -44,26 +43,22 @@ def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
-        InputDataError: It is not Parquet, or damaged, or announces too many bytes.
+        InputDataError: It is not Parquet, or encrypted, or damaged, or announces too many bytes.
         ReadWriteError: The disk failed.
     """
-    empty = False
     try:
-        with path.open("rb") as raw:
-            empty = not raw.read(1)
-        with _open(path) as file:
-            footer = file.metadata
-            groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
-            if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:  # pyarrow believes the one or the other
-                raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
-            _check_columns(path, footer)
-            _check_expansion(path, footer, max_expansion)
-            _check_places(path, footer)
-            return file.schema_arrow, footer.num_rows
+        footer = read_metadata(path)
+        check_rows(footer)
+        check_expansion(path, footer, max_expansion)
+        check_places(path, footer)
+        schema = footer.schema.to_arrow_schema()
+        return pa.schema([field.with_type(utf8.as_text(field.type)) for field in schema]), footer.num_rows
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{path}") from error
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from error
-        kind = "is empty" if empty else f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})"
+        kind = f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})" if size_of(path) else "is empty"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
 
 
@@ -74,103 +69,11 @@ def unreadable(path: InputFile, error: OSError) -> Ro32Error:
     return InputMissingError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions")
 
 
-class _NothingReadError(Exception):
-    """Ends a read before its first byte."""
-
-
-class _NoBytes(io.RawIOBase):
-    """Stands for a file of some size, of which no byte is to be read."""
-
-    def __init__(self, size: int) -> None:
-        self._size = self._at = size
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, _size: int = -1, /) -> NoReturn:
-        raise _NothingReadError
-
-
-def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
-    """Let pyarrow look at what the footer says of each column, in a way that it survives.
-
-    Asked for a column's metadata directly, pyarrow 26 ends the process if they contradict themselves ("terminate called
-    after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises instead.
-
-    Raises:
-        OSError: They do.
-    """
-    file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer)
-    try:
-        for group in range(footer.num_row_groups):
-            with suppress(_NothingReadError):
-                next(file.iter_batches(batch_size=1, row_groups=[group], use_threads=False), None)
-    finally:
-        # The reader keeps the error, which keeps this frame: a ring that no garbage collector sees, 20 kB a file.
-        del file
-
-
-def _check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> None:
-    """Refuse, before anything is decoded, a file that would become far larger than it is.
-
-    Every column counts, read or not, and each on its own too: else a large file could hide a small bomb.
-    """
-    size, total = size_of(path), 0
-    for group in range(footer.num_row_groups):
-        for index in range(footer.num_columns):
-            chunk = footer.row_group(group).column(index)
-            announced = chunk.total_uncompressed_size
-            total += announced
-            where = f"{path}, row group {group}, column {chunk.path_in_schema}"
-            if announced < 0:
-                raise InputDataError(f"{where}: damaged: it announces {announced} bytes; get the file again")
-            _allow(where, announced, min(chunk.total_compressed_size, size), limit)
-    _allow(f"{path}", total, size, limit)
-
-
-def _check_places(path: InputFile, footer: pq.FileMetaData) -> None:
-    """Refuse a file in which two columns, or two row groups, claim the same bytes.
-
-    Pages have checksums and the footer has none: after one flipped bit it may name the pages of another column, whose
-    checksums match.
-    """
-    chunks = []
-    for group in range(footer.num_row_groups):
-        if footer.row_group(group).num_rows == 0:  # pyarrow gives it an offset of 0, where others are
-            continue
-        for index in range(footer.num_columns):
-            chunk = footer.row_group(group).column(index)
-            start = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
-            chunks.append((start, start + chunk.total_compressed_size, group, chunk.path_in_schema))
-    chunks.sort()
-    for (_, end, group, name), (start, _, other_group, other) in pairwise(chunks):
-        if start < end:
-            raise InputDataError(
-                f"{path}, row group {group}, column {name}: damaged: the footer gives bytes of it to column {other} of "
-                f"row group {other_group} too; get the file again"
-            )
-
-
-def _allow(where: str, announced: int, stored: int, limit: float) -> None:
-    if announced > max(limit * stored, ALWAYS_ALLOWED_BYTES):
-        raise InputDataError(
-            f"{where}: {stored:,} bytes announce {announced:,} uncompressed ones, more than {limit:g} times as many; "
-            "nothing was decoded; if you trust the file, raise --max-expansion"
-        )
-
-
 def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some columns of a file in small batches, every value validated.
+
+    Of strings and bytes, what is no UTF-8 becomes null, and an additional column `ERRORS_COLUMN` tells so. They come as
+    dictionary arrays where they would take too much memory otherwise.
 
     Args:
         path: The file.
@@ -181,48 +84,111 @@ def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> 
         The row of the file at which a batch starts, and the batch.
 
     Raises:
-        InputDataError: A checksum does not match or a value is invalid; says in which row group and column.
+        InputDataError: A checksum does not match, a value is damaged, or a page is too large; says where.
         ReadWriteError: The file vanished or the disk failed half-way.
+        OutOfMemoryError: There is too little memory.
     """
-    where = f"{path}"
+    where, row = f"{path}", 0
     try:
-        with _open(path) as file:
-            row = 0
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
+        footer = read_metadata(path, hide_schema=True)
+        with open_raw(path) as raw, _source(path) as source:
+            groups = _Groups(path=path, raw=raw, source=source, footer=footer, columns=columns)
+            for group in range(footer.num_row_groups):
+                rows = footer.row_group(group).num_rows
                 if row + rows <= from_row:
                     row += rows
                     continue
-                where = f"{path}, row group {group}"
-                batches = file.iter_batches(
-                    batch_size=_READ_ROWS,
-                    row_groups=[group],
-                    columns=list(columns),
-                    use_threads=isinstance(path, Path),  # a thread of pyarrow's that waits for a store takes no signal
-                )
-                for batch in batches:
-                    for name in columns:
-                        if name not in batch.schema.names:  # the schema is told twice in a file
-                            raise pa.ArrowInvalid(f"it has no column {name}")
-                        where = f"{path}, row group {group}, column {name}"
-                        batch.column(name).validate(full=True)
-                    where = f"{path}, row group {group}"
-                    yield row, batch.select(list(columns))
+                where = f"{path}, row group {group}, rows from {row:,}"
+                for batch in groups.batches(group):
+                    yield row, _checked(batch, columns)
                     row += batch.num_rows
+                    where = f"{path}, row group {group}, rows from {row:,}"
+    except MemoryError as error:
+        raise OutOfMemoryError(where) from error
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
         raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
 
 
-def _open(path: InputFile) -> pq.ParquetFile:
-    return pq.ParquetFile(
-        for_arrow(path),
-        page_checksum_verification=True,
-        pre_buffer=False,
-        buffer_size=_READ_BUFFER_BYTES if isinstance(path, Path) else _REQUEST_BYTES,
-        memory_map=False,
-    )
+def _source(path: InputFile) -> pa.NativeFile | io.RawIOBase:
+    """Open a file for pyarrow, under a name of any bytes."""
+    return pa.OSFile(bytes(path), "r") if isinstance(path, Path) else path.ranges()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Groups:
+    """The row groups of an open file.
+
+    Attributes:
+        path: The file.
+        raw: The same, open for Python.
+        source: The same, open for pyarrow.
+        footer: Its footer.
+        columns: Names of the columns to read.
+    """
+
+    path: InputFile
+    raw: pages.Source
+    source: pa.NativeFile | io.RawIOBase
+    footer: pq.FileMetaData
+    columns: Sequence[str]
+
+    def batches(self, group: int) -> Iterator[pa.RecordBatch]:
+        """Decode a row group, as many rows at once as fit.
+
+        Raises:
+            InputDataError: Not even one fits.
+        """
+        local = isinstance(self.path, Path)
+        chunks = pages.look_at(self.raw, self.footer.row_group(group), self.columns, trusting=not local)
+        rows, encoded = pages.choose(chunks, lambda chunk: self._longest(group, chunk))
+        if rows == 0:
+            largest = max(chunks, key=lambda chunk: chunk.bytes_of(1))
+            raise InputDataError(
+                f"{self.path}, row group {group}, column {largest.path}: its pages are too large for bounded memory: "
+                f"they take {largest.bytes_of(1):,} bytes or more at once, and {pages.MAX_BYTES:,} are allowed for all "
+                "columns; write the file with smaller pages, such as row groups of 100 rows"
+            )
+        buffer_size = _READ_BUFFER_BYTES if local else _REQUEST_BYTES
+        return self._decode(group, self.columns, rows, encoded, buffer_size)
+
+    def _longest(self, group: int, chunk: pages.Chunk) -> int:
+        """Return the length in bytes of the longest value of a dictionary."""
+        batch = next(self._decode(group, [chunk.path], 1, [chunk.path], pages.HEADER_BYTES), None)
+        if batch is None or not pa.types.is_dictionary(batch.column(0).type):
+            return chunk.longest
+        return pc.max(pc.binary_length(batch.column(0).dictionary)).as_py() or 0
+
+    def _decode(
+        self, group: int, columns: Sequence[str], rows: int, encoded: Sequence[str], buffer_size: int
+    ) -> Iterator[pa.RecordBatch]:
+        file = pq.ParquetFile(
+            self.source,
+            metadata=self.footer,
+            read_dictionary=list(encoded),
+            page_checksum_verification=True,
+            pre_buffer=False,
+            buffer_size=buffer_size,
+        )
+        # One thread: another that waits for a store takes no signal, and one that runs Python may outlive it.
+        batches: Iterator[pa.RecordBatch] = file.iter_batches(
+            batch_size=rows, row_groups=[group], columns=list(columns), use_threads=False
+        )
+        return batches
+
+
+def _checked(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Return a batch with all its values validated, and columns in the order of some names."""
+    missing = [name for name in names if name not in batch.schema.names]
+    if missing:  # the schema is told twice in a file
+        raise pa.ArrowInvalid(f"it has no column {missing[0]}")
+    checked = [utf8.check(batch.column(name)) for name in names]
+    columns, bad = [column for column, _ in checked], np.logical_or.reduce([bad for _, bad in checked])
+    if not bad.any():
+        return pa.record_batch(columns, names=list(names))
+    errors = pa.array(np.where(bad, INVALID_UTF8, None), pa.string())
+    return pa.record_batch([*columns, errors], names=[*names, ERRORS_COLUMN])
 
 
 def _one_line(error: BaseException) -> str:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from ro32.data.compressed import open_text
-from ro32.data.parquet import ALWAYS_ALLOWED_BYTES, ERRORS_COLUMN
+from ro32.data.footer import ALWAYS_ALLOWED_BYTES
+from ro32.data.parquet import ERRORS_COLUMN
 from ro32.errors import InputDataError
 from ro32.model.outcomes import INVALID_UTF8, MALFORMED
 from ro32.storage.files import InputFile, size_of

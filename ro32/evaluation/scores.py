@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ro32.data import parquet
+from ro32.data import parquet, sources
 from ro32.data.labels import read_provenance
 from ro32.data.papers import Columns
 from ro32.errors import InputDataError, InputMissingError

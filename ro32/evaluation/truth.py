@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ro32.data import sources
 from ro32.data.categories import split_categories
-from ro32.data.papers import is_id, is_text
+from ro32.data.papers import is_id
+from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, nearest
 from ro32.run.inputs import find_files
 

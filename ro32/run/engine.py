@@ -135,6 +135,8 @@ def score_parts(
     least, most = _CHUNK_PAPERS if classifier.full else _SCREENED_CHUNK_PAPERS
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
     in_flight: deque[tuple[Part, Papers, NDArray[np.intp], list[Future[tuple[Scored, float]]]]] = deque()
+    whole = {part.index: part for part in parts}  # a part of long texts is read in pieces
+    pieces: list[FinishedPart] = []
 
     def score_chunk(titles: Sequence[str], abstracts: Sequence[str], hashes: Hashes) -> tuple[Scored, float]:
         started = time.monotonic()
@@ -151,7 +153,7 @@ def score_parts(
             futures.append(pool.submit(score_chunk, titles, abstracts, papers.hashes[rows]))
         in_flight.append((part, papers, todo, futures))
 
-    def finish() -> tuple[Part, FinishedPart]:
+    def finish() -> Iterator[tuple[Part, FinishedPart]]:
         journal.enter(Stage.SCORE)
         part, papers, todo, futures = in_flight.popleft()
         on_rows(len(papers) - len(todo))
@@ -163,17 +165,20 @@ def score_parts(
             on_rows(len(chunks[-1].outcomes))
         journal.enter(Stage.LABEL)
         current.add(papers.hashes[todo], Outcomes.concatenate([chunk.outcomes for chunk in chunks]))
-        return part, _finished(papers, todo, chunks, previous, current, classifier)
+        pieces.append(_finished(papers, todo, chunks, previous, current, classifier))
+        if sum(piece.counts.rows for piece in pieces) == whole[part.index].rows:
+            yield whole[part.index], FinishedPart.join(pieces)
+            pieces.clear()
 
     try:
         journal.enter(Stage.READ)
         for part, papers in read_parts(parts, plan.columns, plan.id_type):
             start(part, papers)
             if len(in_flight) > 1:
-                yield finish()
+                yield from finish()
             journal.enter(Stage.READ)
         while in_flight:
-            yield finish()
+            yield from finish()
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)

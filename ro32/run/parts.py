@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol, Self
@@ -89,6 +89,12 @@ class FinishedPart:
 
     table: pa.Table
     counts: Counts
+
+    @classmethod
+    def join(cls, pieces: Sequence[Self]) -> Self:
+        """Join the pieces of a part in their order."""
+        counts = sum((piece.counts for piece in pieces), Counts())
+        return cls(table=pa.concat_tables([piece.table for piece in pieces]), counts=counts)
 
 
 class PartFolder(Protocol):

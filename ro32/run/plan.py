@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from ro32.data import parquet, sources
-from ro32.data.papers import Columns, Part, check_schema, is_text
+from ro32.data.papers import Columns, Part, check_schema
+from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, TryAgainError, UsageError
 from ro32.storage.files import Identity, InputFile, identity_of
 
@@ -145,13 +146,15 @@ def _is_unchanged(source: Source) -> bool:
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:
-    types = {source.id_type for source in sources}
-    if len(types) == 1:
-        return next(iter(types))
+    types = {source.id_type for source in sources if not pa.types.is_null(source.id_type)}
+    if len(types) < 2:  # noqa: PLR2004 - one type, or ids that are all null
+        return next(iter(types), pa.string())
     if all(is_text(item) for item in types):
         return pa.large_string()
+    if all(pa.types.is_unsigned_integer(item) for item in types):
+        return pa.uint64()
     if all(pa.types.is_integer(item) for item in types):
-        return pa.int64()
+        return pa.int64()  # an id beyond it is bad input, found where it is read
     odd = next(source for source in sources if source.id_type != sources[0].id_type)
     raise InputDataError(
         f"ids differ in type: {sources[0].id_type} in {sources[0].path}, {odd.id_type} in {odd.path}; "

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ro32.data import parquet
+from ro32.data import footer, parquet
 from ro32.errors import InputDataError
 from tests.command_line import Score
 
@@ -21,7 +21,7 @@ from tests.command_line import Score
 @pytest.fixture
 def small_files_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let files be refused that are small enough for a test."""
-    monkeypatch.setattr(parquet, "ALWAYS_ALLOWED_BYTES", 10_000)
+    monkeypatch.setattr(footer, "ALWAYS_ALLOWED_BYTES", 10_000)
 
 
 @pytest.fixture

@@ -1,0 +1,211 @@
+"""The footer of a Parquet file, read and checked before anything that it announces is decoded."""
+
+import io
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ro32.errors import InputDataError
+from ro32.storage.files import InputFile, size_of
+
+ALWAYS_ALLOWED_BYTES = 64 << 20
+"""Uncompressed bytes that are never too many: a small file may well hold the same value thousands of times."""
+MAX_FOOTER_BYTES = 32 << 20
+"""Half a million columns of row groups, which take a thousand bytes each when the footer is parsed."""
+MAX_ROWS = 2**31 - 1
+"""A column without values takes no bytes, however many rows it has, but each part of the plan does."""
+MARK, ENCRYPTED_MARK = b"PAR1", b"PARE"
+"""At both ends of a file; the second where the footer is encrypted."""
+_TAIL_BYTES = 64 << 10
+_STORED_SCHEMA, _HIDDEN_SCHEMA = b"ARROW:schema", b"-----:schema"
+
+
+def open_raw(path: InputFile) -> io.BufferedReader | io.RawIOBase:
+    """Open a file for reading here and there."""
+    return path.open("rb") if isinstance(path, Path) else path.ranges()
+
+
+def read_metadata(path: InputFile, *, hide_schema: bool = False) -> pq.FileMetaData:
+    """Read and parse a footer, and see that what it says of each column does not contradict itself.
+
+    Args:
+        path: The file.
+        hide_schema: Whether to let pyarrow decode by Parquet's own types. By the Arrow schema that most writers store
+            besides, it may decode to a dictionary what is not stored as one, and then keeps, and copies for each batch,
+            all values of a row group.
+
+    Raises:
+        InputDataError: The file is encrypted, or its footer too long.
+        pyarrow.ArrowException: It is no Parquet, or damaged.
+        OSError: It cannot be read.
+    """
+    footer = _footer(path)
+    if hide_schema:
+        footer = footer.replace(_STORED_SCHEMA, _HIDDEN_SCHEMA)
+    whole = b"".join([MARK, footer, len(footer).to_bytes(4, "little"), MARK])
+    metadata = pq.read_metadata(pa.BufferReader(whole))
+    try:
+        _check_columns(path, metadata)
+    except (pa.ArrowException, OSError) as error:
+        if "crypt" in str(error):
+            raise InputDataError(_encrypted(path)) from error
+        raise
+    return metadata
+
+
+def _encrypted(path: InputFile) -> str:
+    return f"{path}: is an encrypted Parquet file, for which ro32 takes no keys; write it again without encryption"
+
+
+def _footer(path: InputFile) -> bytes:
+    size = size_of(path)
+    with open_raw(path) as file:
+        tail = _read(file, max(size - _TAIL_BYTES, 0), size)
+        if tail.endswith(ENCRYPTED_MARK):
+            raise InputDataError(_encrypted(path))
+        if len(tail) < 12 or not tail.endswith(MARK):  # noqa: PLR2004 - the mark twice, and the footer's length
+            raise pa.ArrowInvalid("no Parquet magic bytes at its end")
+        length = int.from_bytes(tail[-8:-4], "little")
+        if length + 12 > size:
+            raise pa.ArrowInvalid(f"announces a footer of {length:,} bytes, but has {size:,}")
+        if length > MAX_FOOTER_BYTES:
+            raise InputDataError(
+                f"{path}: its footer has {length:,} bytes, more than {MAX_FOOTER_BYTES:,}; write it again with fewer "
+                "columns, or row groups of more rows"
+            )
+        if length + 8 > len(tail):
+            tail = _read(file, size - 8 - length, size - len(tail)) + tail
+    return tail[-8 - length : -8]
+
+
+def _read(file: io.BufferedReader | io.RawIOBase, start: int, end: int) -> bytes:
+    file.seek(start)
+    data = file.read(end - start) or b""
+    if len(data) < end - start:
+        raise pa.ArrowInvalid("it ends before it should")
+    return data
+
+
+class _NothingReadError(Exception):
+    """Ends a read before its first byte."""
+
+
+class _NoBytes(io.RawIOBase):
+    """Stands for a file of some size, of which no byte is to be read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._at = size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, _size: int = -1, /) -> NoReturn:
+        raise _NothingReadError
+
+
+def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
+    """Let pyarrow look at what the footer says of each column, in a way that it survives.
+
+    Asked for a column's metadata directly, pyarrow 26 ends the process if they contradict themselves ("terminate called
+    after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises instead.
+
+    Raises:
+        OSError: They do.
+    """
+    # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
+    # ends, and then the process ends by SIGABRT ("terminate called without an active exception").
+    file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False)
+    try:
+        for group in range(footer.num_row_groups):
+            with suppress(_NothingReadError):
+                next(file.iter_batches(batch_size=1, row_groups=[group], use_threads=False), None)
+    finally:
+        # The reader keeps the error, which keeps this frame: a ring that no garbage collector sees, 20 kB a file.
+        del file
+
+
+def check_rows(footer: pq.FileMetaData) -> None:
+    """Refuse row groups that do not add up, of which pyarrow believes the one sum or the other.
+
+    Raises:
+        pyarrow.ArrowInvalid: They do not.
+    """
+    groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+    if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:
+        raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
+
+
+def check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> None:
+    """Refuse, before anything is decoded, a file that would become far larger than it is.
+
+    Every column counts, read or not, and each on its own too: else a large file could hide a small bomb.
+
+    Args:
+        path: The file.
+        footer: Its footer.
+        limit: Uncompressed bytes that it may announce for each byte it has.
+
+    Raises:
+        InputDataError: It announces more.
+    """
+    if footer.num_rows > MAX_ROWS:
+        raise InputDataError(f"{path}: announces {footer.num_rows:,} rows, more than {MAX_ROWS:,}; split the file")
+    size, total = size_of(path), 0
+    for group in range(footer.num_row_groups):
+        for index in range(footer.num_columns):
+            chunk = footer.row_group(group).column(index)
+            announced = chunk.total_uncompressed_size
+            total += announced
+            where = f"{path}, row group {group}, column {chunk.path_in_schema}"
+            if announced < 0:
+                raise InputDataError(f"{where}: damaged: it announces {announced} bytes; get the file again")
+            _allow(where, announced, min(chunk.total_compressed_size, size), limit)
+    _allow(f"{path}", total, size, limit)
+
+
+def check_places(path: InputFile, footer: pq.FileMetaData) -> None:
+    """Refuse a file in which two columns, or two row groups, claim the same bytes.
+
+    Pages have checksums and the footer has none: after one flipped bit it may name the pages of another column, whose
+    checksums match.
+
+    Raises:
+        InputDataError: They do.
+    """
+    chunks = []
+    for group in range(footer.num_row_groups):
+        if footer.row_group(group).num_rows == 0:  # pyarrow gives it an offset of 0, where others are
+            continue
+        for index in range(footer.num_columns):
+            chunk = footer.row_group(group).column(index)
+            start = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
+            chunks.append((start, start + chunk.total_compressed_size, group, chunk.path_in_schema))
+    chunks.sort()
+    for (_, end, group, name), (start, _, other_group, other) in pairwise(chunks):
+        if start < end:
+            raise InputDataError(
+                f"{path}, row group {group}, column {name}: damaged: the footer gives bytes of it to column {other} of "
+                f"row group {other_group} too; get the file again"
+            )
+
+
+def _allow(where: str, announced: int, stored: int, limit: float) -> None:
+    if announced > max(limit * stored, ALWAYS_ALLOWED_BYTES):
+        raise InputDataError(
+            f"{where}: {stored:,} bytes announce {announced:,} uncompressed ones, more than {limit:g} times as many; "
+            "nothing was decoded; if you trust the file, raise --max-expansion"
+        )

@@ -1,0 +1,226 @@
+"""How many rows of a row group may be decoded at once, by what its pages unpack to.
+
+A footer tells sizes of whole columns, but not of pages, and a page is unpacked as a whole. Nor does it tell how often a
+value of the dictionary is repeated: one abstract of 1 MiB and 10,000 rows that name it are 50 kB, and 10 GB when they
+are decoded. So the header of each page is read first.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ro32.data.thrift import Cursor, Struct
+
+MAX_BYTES = 256 << 20
+"""What the pages and values of a batch may take, all columns together."""
+MAX_ROWS = 2_048
+"""Rows decoded at once: many times what a call costs."""
+_FEW_ROWS = 256
+"""Where no more rows than these fit, columns are read as dictionaries if they can be."""
+_TRUSTED_BYTES = 32 << 20
+"""What a column announces that is taken on trust where each page would be one request more."""
+HEADER_BYTES = 512
+_LONGER_HEADER_BYTES = (64 << 10, 16 << 20)
+"""Read for the header of a page, one after the other until it is whole; statistics make some long."""
+_BY_DICTIONARY = frozenset({2, 8})
+_DELTA_BYTE_ARRAY = 7
+_COPIES = 3
+"""Of a dictionary: its page, what the decoder makes of it, and the dictionary of a batch."""
+
+
+class Damaged(Exception):  # noqa: N818 - it never leaves this package
+    """A page has no header that can be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A data page.
+
+    Attributes:
+        values: Values in it; of a column without lists, rows.
+        size: Bytes that it unpacks to.
+        encoding: By its number in Parquet's format; -1 where it is not known.
+    """
+
+    values: int
+    size: int
+    encoding: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """A column of a row group.
+
+    Attributes:
+        path: Of the column.
+        values: Values in it.
+        flat: Whether it holds one value a row, and no lists of them.
+        text: Whether its values are of any length.
+        pages: Its data pages in order.
+        dictionary: Bytes that its dictionary unpacks to; 0 where it has none.
+        longest: Bytes that a value of the dictionary may have.
+        encoded: Whether it is to be read as a dictionary.
+    """
+
+    path: str
+    values: int
+    flat: bool
+    text: bool
+    pages: Sequence[Page]
+    dictionary: int
+    longest: int
+    encoded: bool = False
+
+    @property
+    def all_by_dictionary(self) -> bool:
+        """Tell whether every value is one of the dictionary."""
+        return self.flat and self.text and all(page.encoding in _BY_DICTIONARY for page in self.pages)
+
+    def bytes_of(self, rows: int) -> int:
+        """Return what so many rows take at most, while they are decoded."""
+        largest = max((page.size for page in self.pages), default=0)
+        held = largest + _COPIES * self.dictionary
+        if self.encoded:
+            return held + 4 * rows
+        prefixed = max((page.size for page in self.pages if page.encoding == _DELTA_BYTE_ARRAY), default=0)
+        if not self.flat:  # a row may hold any number of values
+            return held + sum(page.size for page in self.pages) + self.values * max(self.longest, prefixed)
+        return held + self._most(rows) + rows * max(self.longest, prefixed)
+
+    def _most(self, rows: int) -> int:
+        """Return the most bytes of pages that so many neighbouring rows can lie in."""
+        values = np.cumsum([0, *(page.values for page in self.pages)])
+        sizes = np.cumsum([0, *(page.size for page in self.pages)])
+        # Between the first and the last of these pages there are fewer rows than asked for.
+        first = np.maximum(np.searchsorted(values, values[:-1] - rows, side="right") - 1, 0)
+        return int(np.max(sizes[1:] - sizes[first], initial=0))
+
+
+class Source(Protocol):
+    """A file to read here and there."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place."""
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        """Read from there."""
+
+
+def look_at(source: Source, group: pq.RowGroupMetaData, names: Sequence[str], *, trusting: bool) -> list[Chunk]:
+    """Read the headers of the pages of some columns.
+
+    Args:
+        source: The file.
+        group: What the footer says of the row group.
+        names: The columns.
+        trusting: Whether to read one header alone of a column that announces few bytes.
+
+    Raises:
+        Damaged: A page has no header that can be read.
+    """
+    columns = (group.column(index) for index in range(group.num_columns))
+    return [_chunk(source, column, name, trusting=trusting) for column in columns if (name := _of(column, names))]
+
+
+def _of(column: pq.ColumnChunkMetaData, names: Sequence[str]) -> str | None:
+    """Return which of some columns this is, or is part of."""
+    path = column.path_in_schema
+    return next((name for name in names if path == name or path.startswith(f"{name}.")), None)
+
+
+def _chunk(source: Source, column: pq.ColumnChunkMetaData, name: str, *, trusting: bool) -> Chunk:
+    at = column.data_page_offset
+    if column.has_dictionary_page and 0 < column.dictionary_page_offset < at:
+        at = column.dictionary_page_offset
+    end, left = at + column.total_compressed_size, column.num_values
+    trusting = trusting and column.total_uncompressed_size <= _TRUSTED_BYTES
+    pages: list[Page] = []
+    dictionary = longest = 0
+    while left > 0 and at < end:
+        header, at = _header(source, at)
+        size = _int(header, 2)
+        match header.get(1):
+            case 2:
+                values, dictionary = _int(_struct(header, 7), 1), size
+                longest = max(size - 4 * values, 0) if column.physical_type == "BYTE_ARRAY" else size // max(values, 1)
+            case 0 | 3 as kind:
+                told = _struct(header, 5 if kind == 0 else 8)
+                values = _int(told, 1)
+                pages.append(Page(values=values, size=size, encoding=_int(told, 2 if kind == 0 else 4)))
+                left -= values
+        at += _int(header, 3)
+        if trusting:
+            pages = [Page(values=column.num_values, size=column.total_uncompressed_size, encoding=-1)]
+            break
+    return Chunk(
+        path=column.path_in_schema,
+        values=column.num_values,
+        flat=column.path_in_schema == name,
+        text=column.physical_type == "BYTE_ARRAY",
+        pages=pages,
+        dictionary=dictionary,
+        longest=longest,
+    )
+
+
+def _header(source: Source, at: int) -> tuple[Struct, int]:
+    """Read the header at a place of a file; return it and where it ends."""
+    for size in (HEADER_BYTES, *_LONGER_HEADER_BYTES):
+        source.seek(at)
+        cursor = Cursor(source.read(size) or b"")
+        try:
+            return cursor.struct(), at + cursor.at
+        except IndexError:
+            continue
+        except ValueError as error:
+            raise Damaged(f"a page has no header: {error}") from error
+    raise Damaged("the header of a page has no end")
+
+
+def _int(struct: Struct, field: int) -> int:
+    value = struct.get(field, 0)
+    if not isinstance(value, int) or value < 0:
+        raise Damaged(f"the header of a page has a field {field} of {value}")
+    return value
+
+
+def _struct(struct: Struct, field: int) -> Struct:
+    value = struct.get(field, {})
+    if isinstance(value, int):
+        raise Damaged(f"the header of a page has a field {field} of {value}")
+    return value
+
+
+def rows_at_once(chunks: Sequence[Chunk]) -> int:
+    """Return how many rows fit at once; 0 where not one does."""
+    rows = MAX_ROWS
+    while rows and sum(chunk.bytes_of(rows) for chunk in chunks) > MAX_BYTES:
+        rows //= 2
+    return rows
+
+
+def choose(chunks: Sequence[Chunk], longest: Callable[[Chunk], int]) -> tuple[int, list[str]]:
+    """Choose how a row group is read.
+
+    Args:
+        chunks: The columns that are read.
+        longest: Tells how long the longest value of a column's dictionary is, which costs a little.
+
+    Returns:
+        Rows to read at once, 0 where not even one fits; and names of columns to read as dictionaries.
+    """
+    rows = rows_at_once(chunks)
+    if rows == MAX_ROWS:
+        return rows, []
+    if _COPIES * sum(chunk.dictionary for chunk in chunks) < MAX_BYTES:
+        known = [
+            replace(chunk, longest=longest(chunk)) if chunk.text and chunk.dictionary else chunk for chunk in chunks
+        ]
+        rows = rows_at_once(known)
+        if rows < _FEW_ROWS:
+            encoded = [replace(chunk, encoded=chunk.dictionary > 0 and chunk.all_by_dictionary) for chunk in known]
+            return rows_at_once(encoded), [chunk.path for chunk in encoded if chunk.encoded]
+    return rows, []

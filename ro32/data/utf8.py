@@ -1,0 +1,67 @@
+"""Strings that may not be UTF-8, and bytes that are to be strings: one bad value costs its row, not the file."""
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def is_text(data_type: pa.DataType) -> bool:
+    """Tell whether a column type holds strings, plain or dictionary-encoded."""
+    if pa.types.is_dictionary(data_type):
+        return is_text(data_type.value_type)
+    return bool(
+        pa.types.is_string(data_type) or pa.types.is_large_string(data_type) or pa.types.is_string_view(data_type)
+    )
+
+
+def as_text(data_type: pa.DataType) -> pa.DataType:
+    """Return the type of strings in the place of bytes, and any other type as it is."""
+    if pa.types.is_dictionary(data_type):
+        return pa.dictionary(data_type.index_type, as_text(data_type.value_type), data_type.ordered)
+    if pa.types.is_binary_view(data_type):
+        return pa.string_view()
+    return {pa.binary(): pa.string(), pa.large_binary(): pa.large_string()}.get(data_type, data_type)
+
+
+def check(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+    """Validate a column of n values.
+
+    Returns:
+        The column, bytes as strings, null where a value is no UTF-8; and where that is, shape (n,).
+
+    Raises:
+        pyarrow.ArrowInvalid: It is damaged in another way.
+    """
+    if pa.types.is_dictionary(column.type):
+        values, bad_values = check(column.dictionary)
+        indices = column.indices
+        indices.validate(full=True)
+        rows = indices.fill_null(0).to_numpy(zero_copy_only=False)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < max(len(values), 1):
+            raise pa.ArrowInvalid("an index is not one of the dictionary")
+        bad = np.zeros(len(rows), dtype=np.bool_)
+        if bad_values.any():
+            bad = bad_values[rows] & indices.is_valid().to_numpy(zero_copy_only=False)
+            indices = pa.array(rows, indices.type, mask=bad | indices.is_null().to_numpy(zero_copy_only=False))
+        return pa.DictionaryArray.from_arrays(indices, values), bad
+    if as_text(column.type) == column.type and not is_text(column.type):
+        column.validate(full=True)
+        return column, np.zeros(len(column), dtype=np.bool_)
+    try:
+        text = column.cast(as_text(column.type))
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        return _repaired(column)
+    return text, np.zeros(len(column), dtype=np.bool_)
+
+
+def _repaired(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+    raw = column.cast(pa.large_binary())
+    raw.validate(full=True)
+    series = pl.Series("", raw)
+    text = series.cast(pl.String, strict=False)
+    bad = text.is_null() & series.is_not_null()
+    if not bad.any():
+        raise pa.ArrowInvalid("its values are not valid")
+    return text.to_arrow().cast(as_text(column.type)), bad.to_numpy()
