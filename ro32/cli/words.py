@@ -71,6 +71,8 @@ def _status_lines(status: Status, output: str) -> Iterator[tuple[str, str]]:
     yield "finished", f"{status.finished:,} in {_count(status.finished_parts, 'part')} of a run that was killed"
     yield "reused", f"{status.reused:,} whose text the earlier labels hold"
     yield "duplicates", f"{status.duplicates:,} with the text of an earlier paper"
+    if status.unreadable:
+        yield "unreadable", f"{status.unreadable:,} that get an error instead of a score"
     yield "to score", f"{status.to_score:,}"
     for item in status.left_over:
         yield "left over", f"{item.path}, {_size(item.size_bytes)}; removed when a run succeeds"

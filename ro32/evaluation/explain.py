@@ -120,9 +120,11 @@ def explain_papers(classifier: Classifier, plan: Plan, papers: int, *, threads: 
         ReadWriteError: The disk failed.
     """
     rows = (
-        (str(paper_id), title, abstract)
+        (str(paper_id), "" if error else title, "" if error else abstract)  # what cannot be read has no score
         for _, part in read_parts(plan.parts, plan.columns, plan.id_type)
-        for paper_id, title, abstract in zip(part.ids.to_pylist(), part.titles, part.abstracts, strict=True)
+        for paper_id, title, abstract, error in zip(
+            part.ids.to_pylist(), part.titles, part.abstracts, part.errors, strict=True
+        )
     )
     return [explain_paper(classifier, *row, threads=threads) for row in islice(rows, papers)]
 

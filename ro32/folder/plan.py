@@ -114,7 +114,8 @@ class FolderRun:
                 rows = told["rows"]
                 journal.unchanged += Counts(
                     rows=job.plan.rows,
-                    reused=job.plan.rows,
+                    reused=job.plan.rows - rows.get("unreadable", 0),
+                    unreadable=rows.get("unreadable", 0),
                     positives=rows["positives"],
                     uncertain=rows.get("uncertain", 0),
                     unscored=rows["unscored"],

@@ -63,7 +63,7 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     yield Sample("run_seconds", "How long the last run took.", report["seconds"])
     for stage, seconds in report["stages"].items():
         yield Sample("stage_seconds", "How long its stages took.", seconds, {"stage": stage})
-    for origin in ("scored", "reused", "duplicates"):
+    for origin in ("scored", "reused", "duplicates", "unreadable"):
         yield Sample("papers", "Papers, by where their score came from.", papers[origin], {"origin": origin})
     yield Sample("papers_screened", "Papers that the screen alone scored.", papers["screened"])
     yield Sample("papers_audited", "Papers below its cut that were scored in full.", papers["audited"])

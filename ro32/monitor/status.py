@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ro32.data.papers import read_parts
 from ro32.errors import TryAgainError
 from ro32.folder import manifest
@@ -33,7 +35,9 @@ class LeftOver:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What a run would do now: the result of a dry run. rows = finished + reused + duplicates + to_score.
+    """What a run would do now: the result of a dry run.
+
+    rows = finished + reused + duplicates + unreadable + to_score.
 
     Attributes:
         status_version: Version of these fields.
@@ -48,6 +52,7 @@ class Status:
         finished: Rows of these parts.
         reused: Rows whose outcome the earlier labels hold.
         duplicates: Rows with the same text as an earlier row.
+        unreadable: Rows that cannot be read, and so would have an error instead of a score.
         to_score: Rows that need the model.
         left_over: What runs over another input, with another model or other settings left, and temporary files.
     """
@@ -64,6 +69,7 @@ class Status:
     finished: int
     reused: int
     duplicates: int
+    unreadable: int
     to_score: int
     left_over: tuple[LeftOver, ...]
 
@@ -137,6 +143,7 @@ def survey_folder(
         finished=sum(status.finished for status in found),
         reused=journal.unchanged.rows + sum(status.reused for status in found),
         duplicates=sum(status.duplicates for status in found),
+        unreadable=journal.unchanged.unreadable + sum(status.unreadable for status in found),
         to_score=sum(status.to_score for status in found),
         left_over=tuple(item for status in found for item in status.left_over),
     )
@@ -151,11 +158,13 @@ def _look_at(
     remaining = Remaining.resume(job, previous, journal)
     todo, current = remaining.parts, remaining.current
     plan, finished = job.plan, journal.resumed.rows
-    rows, reused, to_score = finished, 0, 0
+    rows, reused, unreadable, to_score = finished, 0, 0, 0
     for number, (part, papers) in enumerate(read_parts(todo, plan.columns, plan.id_type), len(plan.parts) - len(todo)):
         needed = rows_to_score(papers, previous, current, set())
         current.add(papers.hashes[needed], Outcomes.empty(len(needed)))
-        reused += int(previous.find(papers.hashes)[0].sum())
+        readable = papers.errors == 0
+        unreadable += int(np.sum(~readable))
+        reused += int(np.sum(previous.find(papers.hashes[readable])[0]))
         to_score, rows = to_score + len(needed), rows + part.rows
         on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=number + 1))
     plan.check_unchanged()
@@ -170,7 +179,8 @@ def _look_at(
         finished_parts=len(plan.parts) - len(todo),
         finished=finished,
         reused=reused,
-        duplicates=plan.rows - finished - reused - to_score,
+        duplicates=plan.rows - finished - reused - unreadable - to_score,
+        unreadable=unreadable,
         to_score=to_score,
         left_over=tuple(LeftOver(path=path, size_bytes=size) for path, size in remaining.store.folder.left_over()),
     )

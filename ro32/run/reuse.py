@@ -21,14 +21,20 @@ from ro32.storage.urls import ObjectUrl
 
 
 def footer_before(job: Job) -> dict[str, Any] | None:
-    """Return the footer of the labels that stand at the target; None where there are none, or it cannot be read.
+    """Return the footer of the labels before: those at the target, else those that were named for reuse.
+
+    Returns:
+        None where there are none, or none that can be read.
 
     Raises:
+        InputDataError: Labels were named for reuse that are not there.
         UnreachableError: A store failed.
     """
-    before = _labels_at(job)
-    with suppress(OSError, ValueError, pa.ArrowException):
-        return None if before is None else read_provenance(before)
+    for labels in (_labels_at(job), _find(job.settings.reuse, job.settings.stores)):
+        with suppress(OSError, ValueError, pa.ArrowException):
+            footer = None if labels is None else read_provenance(labels)
+            if footer:
+                return footer
     return None
 
 

@@ -33,10 +33,9 @@ def folder(tmp_path: Path) -> LocalParts:
 def model(tiny_bundle: Path, classifier: Classifier) -> Model:
     return Model(
         bundle=Bundle.load(tiny_bundle),
-        view=None,
+        full=False,
         decision=classifier.decision,
         scoring_digest=classifier.scoring_digest,
-        screen=None,
         threads=1,
     )
 

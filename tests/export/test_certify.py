@@ -31,10 +31,8 @@ from export.papers import read_papers
 from ro32.errors import BundleError, InputDataError
 from ro32.model.binomial import p_value, upper_bound
 from ro32.model.bundle import Bundle, Manifest
-from ro32.model.cascade import CascadeMode
 from ro32.model.classifier import Classifier
 from ro32.model.linear import LinearModel
-from ro32.run.job import Settings
 from ro32.run.walk import score_file
 from tests.command_line import Invoke
 
@@ -170,7 +168,7 @@ def test_a_bundle_gets_its_certificate_and_scores_by_it(
 ) -> None:
     before = Bundle.load(bundle)
     labels = tmp_path / "full.parquet"
-    score_file([str(papers_path)], labels, classifier=Classifier(before), settings=Settings(cascade=CascadeMode.OFF))
+    score_file([str(papers_path)], labels, classifier=Classifier(before))
     args: list[str | Path] = [bundle, "--papers", papers_path, "--labels", labels, "--max-share", "0.01"]
     outcome = invoke(command, args)
     assert outcome.code == 0, outcome.stderr
@@ -179,7 +177,7 @@ def test_a_bundle_gets_its_certificate_and_scores_by_it(
     assert cascade is not None
     certificate = cascade.certificate
     assert f"({certificate.screened / certificate.papers:.2%})" in outcome.stdout
-    assert after.manifest.scoring_digest == before.manifest.scoring_digest
+    assert after.manifest.scoring_digest != before.manifest.scoring_digest
     card = (bundle / "README.md").read_text()
     assert card.count("## Cascade") == 1
     assert f"below {cascade.cut:g} are scored by it alone" in card
@@ -188,8 +186,8 @@ def test_a_bundle_gets_its_certificate_and_scores_by_it(
     assert (again.stdout, Bundle.load(bundle).digest) == (outcome.stdout, after.digest)
     assert invoke(command, [*args, "--check"]).stdout == outcome.stdout
 
-    plain = Settings(audit_share=0)
-    score_file([str(papers_path)], tmp_path / "new.parquet", classifier=Classifier(after), settings=plain)
+    unaudited = replace(after, manifest=replace(after.manifest, cascade=replace(cascade, audit_share=0.0)))
+    score_file([str(papers_path)], tmp_path / "new.parquet", classifier=Classifier(unaudited))
     full, found = pl.read_parquet(labels), pl.read_parquet(tmp_path / "new.parquet")
     changed = full.filter(full["label"] != found["label"])
     counts = pl.read_csv(bundle / "cascade.csv", schema_overrides={"value": pl.String})
@@ -279,14 +277,14 @@ def test_the_certificate_of_the_shipped_bundle_is_found_again_on_the_sample(pape
     assert certificate.changed <= most_allowed(certificate.papers, certificate.max_share, certificate.confidence)
     for name, bound in MAX_LOSS.items():
         assert certificate.quality[f"full_{name}"] - certificate.quality[f"cascade_{name}"] <= bound
-    assert certificate.allows(bundle.manifest.view, bundle.manifest.threshold)
+    assert (certificate.view, certificate.covers(bundle.manifest.threshold)) == (bundle.manifest.view, True)
     counts = pl.read_csv(
         Path(__file__).parents[2] / "ro32" / "shipped" / "cascade.csv", schema_overrides={"value": pl.String}
     )
     named = set(counts.filter(pl.col("by") == "paper")["value"])
     assert len(named) == certificate.changed
 
-    classifier = Classifier(bundle)
+    classifier = Classifier(bundle, full=True)
     sample = read_papers(papers_path, "cs.RO")
     linear = classifier.linear_scores(sample.titles, sample.abstracts)
     below = linear < cascade.cut

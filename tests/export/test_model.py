@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 
 from ro32.model.classifier import Classifier
-from ro32.model.views import ViewName
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,11 +39,11 @@ def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> No
     ]
     run(command)
 
-    both, encoder = Classifier.load(output), Classifier.load(output, ViewName.ENCODER)
+    both, full = Classifier.load(output), Classifier.load(output, full=True)
     titles, abstracts = ["A grasping robot arm", "Galaxies"], ["We control a manipulator.", "We observe galaxies."]
     robotics, galaxies = both.predict_proba(titles=titles, abstracts=abstracts)[:, both.manifest.positive_index]
     assert robotics > galaxies
-    assert both.scoring_digest != encoder.scoring_digest
+    assert both.scoring_digest != full.scoring_digest
     assert set(both.manifest.quality["views"]) == {"combined", "encoder", "linear"}
     assert both.manifest.cascade is not None
 

@@ -64,12 +64,12 @@ def test_drift_must_matter_and_be_no_chance(now: tuple[int, int], before: tuple[
     ],
 )
 def test_a_footer_that_tells_no_share_is_no_trouble(provenance: dict[str, Any]) -> None:
-    assert Share.told_by(provenance) is None
+    assert Share.from_footer(provenance) is None
 
 
 def test_unscored_papers_are_in_no_share() -> None:
     told = {"rows": {"rows": 12, "positives": 1, "unscored": {"empty_text": 1, "non_finite": 1}}}
-    assert Share.told_by(told) == Share(positives=1, papers=10)
+    assert Share.from_footer(told) == Share(positives=1, papers=10)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def run(tmp_path: Path, classifier: Classifier) -> Any:
 def test_a_run_goes_through_its_stages(run: Any, papers: pl.DataFrame) -> None:
     journal = run(papers)
     spent = journal.seconds()
-    working = {Stage.PLAN, Stage.READ, Stage.LOOK_UP, Stage.SCORE, Stage.LABEL, Stage.KEEP, Stage.COMMIT}
+    working = {Stage.PLAN, Stage.READ, Stage.LOOK_UP, Stage.SCORE, Stage.LABEL, Stage.SAVE_PART, Stage.COMMIT}
     assert all(spent[stage] > 0 for stage in working)
     assert spent[Stage.VERIFY] == 0
     assert journal.thread_seconds > 0
@@ -83,6 +83,6 @@ def test_a_run_that_fails_tells_how_far_it_came(run: Any, papers: pl.DataFrame) 
 
     with pytest.raises(Interrupted):
         run(papers, journal=journal, on_progress=stop)
-    assert (journal.published, journal.counts.rows, journal.stage) == (False, 100, Stage.KEEP)
+    assert (journal.published, journal.counts.rows, journal.stage) == (False, 100, Stage.SAVE_PART)
     again = run(None)
     assert (again.resumed.rows, again.done.rows, again.counts.rows) == (100, 200, 300)

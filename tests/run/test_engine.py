@@ -1,9 +1,9 @@
-"""How rows are handed to threads."""
+"""The local engine: how rows are handed to threads."""
 
 import numpy as np
 import pytest
 
-from ro32.run.threads import cut_into_chunks
+from ro32.run.engine import cut_into_chunks
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
