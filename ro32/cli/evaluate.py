@@ -76,13 +76,13 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     "dimensions",
     multiple=True,
     type=click.Choice([str(dimension) for dimension in Dimension]),
-    help="Print a table of these groups of papers too. Can be given several times.",
+    help="Also print a table by these groups of papers. Can be given several times.",
 )
 @click.option(
     "--html",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write a report too: one page that needs no network.",
+    help="Also write a page for the browser, in one file that needs no network.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
@@ -91,14 +91,14 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     type=Count(min=0),
     default=EXAMPLES,
     show_default=True,
-    help="Disagreements and flips of each kind in the report and the JSON.",
+    help="Number of disagreements of each kind to list in the page and the JSON.",
 )
 @click.option(
     "--explain",
     "explained",
     metavar="N",
     type=Count(min=1),
-    help="Tell in them which words moved the scores of the N surest disagreements of each kind; needs the bundle that "
+    help="Also show which words moved the scores of the N surest disagreements of each kind; needs the bundle that "
     "scored.",
 )
 @click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")

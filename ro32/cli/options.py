@@ -66,11 +66,11 @@ _OPTIONS: tuple[Decorator, ...] = (
         required=True,
         metavar="FILE",
         type=_AS_GIVEN,
-        help="Labels file to write, local or s3://, gs:// or az://: CSV or JSON lines if its name ends in .csv or "
-        ".jsonl, else Parquet; - for stdout. A name that ends in / is a folder, which gets a labels file for "
-        "each input file.",
+        help="Labels file to write, local or s3://, gs:// or az://. Its suffix chooses the format: .parquet, .csv, .tsv "
+        "or .jsonl; - writes Parquet to stdout. With a / at the end it names a folder, and each input file gets a "
+        "labels file there.",
     ),
-    _option("--prune", is_flag=True, help="Remove labels files in the folder of -o whose input is gone."),
+    _option("--prune", is_flag=True, help="Remove labels files from the output folder whose input file is gone."),
     _option(
         "--bundle",
         metavar="BUNDLE",
@@ -102,19 +102,20 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--target-precision",
         metavar="SHARE",
         type=Number(0, 1, min_open=True),
-        help="Choose the threshold that reached this precision when the bundle was validated, with the most recall.",
+        help="Choose the threshold with the highest recall that reached this precision on the validation papers.",
     ),
     _option(
         "--target-recall",
         metavar="SHARE",
         type=Number(0, 1, min_open=True),
-        help="Choose the threshold that reached this recall then, with the most precision.",
+        help="Choose the threshold with the highest precision that reached this recall on the validation papers.",
     ),
     _option(
         "--abstain",
         metavar="LOW:HIGH",
         show_default="every score gets a label",
-        help='Give papers with a score from LOW up to HIGH no label but the error "uncertain": a person is to decide.',
+        help='Leave papers with a score from LOW up to HIGH without a label, with the error "uncertain", for a person to '
+        "decide.",
     ),
     _with_default("--id-column", metavar="NAME", default="id", help="Column of the papers' ids."),
     _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
@@ -130,8 +131,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--engine",
         type=click.Choice([item.value for item in EngineName]),
         default=EngineName.LOCAL.value,
-        help="What scores: threads of this process, or actors on a Ray cluster, with as many threads each as --threads "
-        "says, 1 by default.",
+        help="Backend: local threads or Ray actors. An actor has --threads threads, by default 1.",
     ),
     _option(
         "--ray-address",
@@ -143,72 +143,71 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--ray-actors",
         metavar="MIN:MAX",
         show_default="from 1 to what the cluster's processors allow",
-        help="Actors that are there all the time, and that are there while there is work for as many; one number says "
-        "both.",
+        help="Minimum and maximum number of Ray actors; one number sets both.",
     ),
     _with_default(
         "--part-rows",
         metavar="N",
         type=Count(min=1),
         default=DEFAULT_PART_ROWS,
-        help="Papers held in memory at once. No score depends on it.",
+        help="Papers in a part, the unit of work and of resuming. Scores do not depend on it.",
     ),
     _option(
         "--reuse",
         metavar="FILE",
         type=_PLACE,
         show_default="those in FILE of -o",
-        help="Earlier labels: papers whose text is in them are not scored again.",
+        help="Earlier labels to reuse: papers with the same text keep their score.",
     ),
-    _option("--no-reuse", is_flag=True, help="Score every paper, whatever earlier labels hold."),
+    _option("--no-reuse", is_flag=True, help="Score every paper again."),
     _with_default(
         "--max-unscored",
         metavar="SHARE",
         type=Number(0, 1),
         default=0.01,
-        help="Publish nothing when more than this share of the papers has no text to score.",
+        help="Fail, and publish nothing, when more than this share of the papers has no score.",
     ),
     _with_default(
         "--max-drift",
         metavar="SHARE",
         type=Number(0, 1),
         default=DEFAULT_MAX_DRIFT,
-        help="Warn when the share of positive papers moved by more than this against the labels before, and chance "
-        f"would do so less than once in {1 / SIGNIFICANCE:,.0f} times.",
+        help="Warn when the share of positive papers differs from that of the previous labels by more than this, and "
+        f"the difference is significant (p < {SIGNIFICANCE:g}).",
     ),
     _with_default(
         "--max-expansion",
         metavar="FACTOR",
         type=Number(min=1),
         default=DEFAULT_MAX_EXPANSION,
-        help="Refuse a file that announces more uncompressed bytes than this many times its size, and "
+        help="Refuse a file that expands to more than this many times its size and to more than "
         f"{ALWAYS_ALLOWED_BYTES >> 20} MiB.",
     ),
     _with_default(
         "--on-error",
         type=click.Choice([item.value for item in OnError]),
         default=OnError.STOP.value,
-        help="What to do about a damaged file among several: publish nothing, or leave it out.",
+        help="When one of several input files is damaged: fail and publish nothing, or skip that file.",
     ),
     _option(
         "--endpoint-url",
         metavar="URL",
         show_default="AWS_ENDPOINT_URL, else Amazon's",
-        help="Where s3:// names are looked for: any store that speaks S3.",
+        help="Endpoint of an S3-compatible store for s3:// names.",
     ),
-    _option("--allow-http", is_flag=True, help="Read papers from web addresses, https:// and http://, too."),
-    _option("--report", metavar="FILE", type=_PATH, help="Write what the run did as JSON, also when it fails."),
+    _option("--allow-http", is_flag=True, help="Allow inputs at web addresses: https:// and http://."),
+    _option("--report", metavar="FILE", type=_PATH, help="Write a report of the run as JSON, also when it fails."),
     _option(
         "--metrics-file",
         metavar="FILE",
         type=_PATH,
-        help="Write the same for Prometheus' textfile collector; FILE ends in .prom.",
+        help="Write metrics for Prometheus' textfile collector; FILE ends in .prom.",
     ),
     _with_default(
         "--log-format",
         type=click.Choice([item.value for item in LogFormat]),
         default=LogFormat.TEXT.value,
-        help="Lines on stderr: sentences, or JSON objects with the run's id.",
+        help="Format of log lines on stderr.",
     ),
     _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
     _only_here(
@@ -220,7 +219,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--explain",
         metavar="N",
         type=Count(min=1),
-        help="Say on stdout which words moved the scores of the first N papers, and do nothing.",
+        help="Print which words moved the scores of the first N papers, and write no labels.",
     ),
     _only_here("--json", "as_json", is_flag=True, help="Print --status or --explain as JSON."),
     _option(
@@ -230,8 +229,8 @@ _OPTIONS: tuple[Decorator, ...] = (
         is_eager=True,
         expose_value=False,
         callback=read_config,
-        help='Take options from a TOML file, as in: output = "labels.parquet". The command line overrides the '
-        "environment, and that the file.",
+        help='Read options from a TOML file, for example: output = "labels.parquet". The command line takes precedence '
+        "over the environment, and the environment over the file.",
     ),
     version_option(),
 )

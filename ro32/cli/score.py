@@ -86,14 +86,13 @@ def command(
     explain: int | None,
     as_json: bool,
 ) -> None:
-    """Tell for every paper whether it belongs in cs.RO, and how sure that is.
+    """Classify every paper: does it belong in cs.RO, and how sure is the model?
 
-    PAPERS are Parquet, JSON lines or CSV files with the columns id, title and abstract, told apart by content; a
-    folder stands for the Parquet files in it, a quoted pattern for the files it matches, - for stdin. All may lie
-    in an object store: s3://bucket/key, gs:// or az://, with the package that ro32[cloud] installs. The labels
-    file has one row per paper, in the same order, and appears only when it is complete; with a folder as output,
-    each input file has its own. Labels that are there already are used again for every paper whose text has not
-    changed, and a run that was killed goes on where it was.
+    PAPERS are files with the columns id, title and abstract: Parquet, JSON lines or CSV, compressed or not, recognized
+    by content. A folder stands for the files in it, a quoted pattern for the files that match, - for stdin. With
+    ro32[cloud], they may be objects in a store: s3://bucket/key, gs:// or az://. The labels file has one row per
+    paper, in the same order, and appears only when it is complete. A later run scores only papers whose text is new
+    or changed, and a run that was killed resumes where it stopped.
 
     Example: ro32-score papers.parquet -o labels.parquet
     """

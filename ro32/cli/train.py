@@ -33,43 +33,41 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--limit", metavar="N", type=Count(min=1), help="Take about N papers, chosen by their ids.")
 @click.option("--epochs", metavar="N", type=int, help="Passes over the papers.")
-@click.option("--batch-size", metavar="N", type=int, help="Papers a step, over all devices.")
-@click.option("--max-length", metavar="N", type=int, help="Tokens a paper is cut to.")
-@click.option("--learning-rate", metavar="RATE", type=float, help="Peak of the schedule.")
-@click.option("--hard-negatives", metavar="N", type=int, help="Hardest negatives to train on.")
-@click.option("--random-negatives", metavar="N", type=int, help="Further negatives, drawn at random.")
-@click.option("--positive-repeats", metavar="N", type=int, help="Times an epoch shows each positive paper.")
+@click.option("--batch-size", metavar="N", type=int, help="Papers in an optimizer step, over all devices.")
+@click.option("--max-length", metavar="N", type=int, help="Maximum number of tokens of a paper.")
+@click.option("--learning-rate", metavar="RATE", type=float, help="Peak learning rate.")
+@click.option("--hard-negatives", metavar="N", type=int, help="Number of hard negatives, as ranked by a linear model.")
+@click.option("--random-negatives", metavar="N", type=int, help="Number of further negatives, drawn at random.")
+@click.option("--positive-repeats", metavar="N", type=int, help="How often each positive paper occurs in an epoch.")
 @click.option("--dropout", metavar="SHARE", type=float, help="Of hidden states.  [default: the base model's]")
 @click.option(
     "--attention-dropout", metavar="SHARE", type=float, help="Of attention weights.  [default: the base model's]"
 )
+@click.option("--distillation", metavar="SHARE", type=float, help="Weight of the linear teacher in the target, 0 to 1.")
+@click.option("--auxiliary-weight", metavar="WEIGHT", type=float, help="Weight of the auxiliary category loss.")
 @click.option(
-    "--distillation", metavar="SHARE", type=float, help="Share of a target that a linear model gives, not the label."
+    "--validation-papers", metavar="N", type=int, help="Validate on a representative sample of about N papers."
 )
-@click.option(
-    "--auxiliary-weight", metavar="WEIGHT", type=float, help="Of naming all of a paper's categories, a second task."
-)
-@click.option("--validation-papers", metavar="N", type=int, help="Measure on about N papers that speak for all.")
-@click.option("--seed", metavar="N", type=int, help="Of the split, the order, the head and dropout.")
+@click.option("--seed", metavar="N", type=int, help="Seed of the split, the order, the head and dropout.")
 @click.option(
     "--average/--no-average",
     default=None,
     help="Also measure the mean of the weights after the first and the last epoch, and keep it if it is best.",
 )
-@click.option("--keep", type=click.Choice(["ap", "f1"]), help="Measure by which the best epoch is kept.")
+@click.option("--keep", type=click.Choice(["ap", "f1"]), help="Metric that selects the best epoch.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "tpu", "cuda", "cpu"]),
     default="auto",
     show_default=True,
-    help="What to train on; auto takes the first that is there.",
+    help="Device; auto takes a TPU, else CUDA, else the CPU.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
     show_default=True,
-    help="Arithmetic of matrix products; auto takes bfloat16 where the hardware has it.",
+    help="Data type of matrix products; auto takes bfloat16 where the hardware supports it.",
 )
 @click.option("--cache", metavar="FOLDER", type=FOLDER, help="Folder of tokenized dumps.  [default: ~/.cache/ro32]")
 @click.option(
@@ -78,9 +76,9 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     type=Count(min=1),
     default=200,
     show_default=True,
-    help="Steps between two snapshots.",
+    help="Steps between checkpoints.",
 )
-@click.option("--resume/--no-resume", default=True, show_default=True, help="Go on with the run that the folder holds.")
+@click.option("--resume/--no-resume", default=True, show_default=True, help="Resume the run in the output folder.")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 @version_option()
 def command(
@@ -98,10 +96,10 @@ def command(
     quiet: bool,
     **changes: Any,  # noqa: ANN401 - what the recipe's own fields are given
 ) -> None:
-    """Fine-tune an encoder so that it tells which papers belong in a category.
+    """Fine-tune an encoder to classify which papers belong in a category.
 
-    With no options but --data this is the recipe of the original ro-32. A run that is stopped, by a signal or a power
-    cut, goes on when the same command is given again. The folder becomes an ordinary Hugging Face checkpoint.
+    The default recipe is that of the original ro-32. An interrupted run resumes when the same command is given again.
+    The output folder is an ordinary Hugging Face checkpoint.
 
     Example: ro32-train --data dump.parquet --preset small -o checkpoint
     """
