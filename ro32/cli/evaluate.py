@@ -27,7 +27,7 @@ from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
 from ro32.model.classifier import Classifier
 from ro32.model.installed import default_store, list_bundles
 from ro32.model.processor import available_cores
-from ro32.run.plan import find_files
+from ro32.run.inputs import find_files
 from ro32.run.walk import Progress
 
 _SHIPPED = "ro32"

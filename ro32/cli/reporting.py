@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ro32.cli.process import code_for, reason_of
-from ro32.errors import InputMissingError, OutputError, Ro32Error, UsageError
+from ro32.errors import InputDataError, InputMissingError, OutputError, Ro32Error, UsageError
 from ro32.monitor.report import make_report
+from ro32.run.inputs import find_files
 from ro32.run.journal import Journal
-from ro32.run.plan import find_files
 from ro32.run.prepare import resolve_output
 from ro32.storage import durable
 from ro32.storage.urls import ObjectUrl
@@ -98,9 +98,9 @@ class Reports:
 
 
 def _files(papers: Sequence[str]) -> Iterator[Path]:
-    """Yield the input files that are there; what is missing is told when the run is planned."""
+    """Yield the input files that are there; the plan of the run refuses what is wrong."""
     for text in papers:
         try:
             yield from find_files([text])
-        except InputMissingError:
+        except (UsageError, InputMissingError, InputDataError):
             continue

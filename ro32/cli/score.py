@@ -29,9 +29,10 @@ from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.model.processor import available_cores
 from ro32.monitor.status import survey, survey_folder
+from ro32.run.inputs import find_inputs
 from ro32.run.job import OnError, Settings
 from ro32.run.journal import Journal
-from ro32.run.plan import find_inputs, make_plan
+from ro32.run.plan import make_plan
 from ro32.run.walk import Progress, score_file
 from ro32.storage.client import StoreSettings
 from ro32.storage.urls import ObjectUrl, redact

@@ -1,25 +1,34 @@
 """Text in columns, with a head line that names them: CSV, and the same with tabs or semicolons, in bounded memory.
 
 Fields may be quoted as in RFC 4180 and then hold delimiters, quotes and line ends, as the abstracts of arXiv do. Every
-column is read as strings, since an id such as 0704.0010 is no number.
+column is read as strings, since an id such as 0704.0010 is no number. A quote that would swallow rows is refused;
+in a file with tabs, whose writers often quote nothing, it is text.
 """
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
-from pyarrow.csv import ConvertOptions, CSVStreamingReader, ParseOptions, ReadOptions, open_csv
 
-from ro32.errors import DISK_ERRNOS, InputDataError, ReadWriteError
+from ro32.data.text_rows import (
+    MAX_ROW_BYTES,
+    Faults,
+    Row,
+    count,
+    decode,
+    malformed,
+    read_lines,
+    to_batches,
+    too_long,
+    without_surrogates,
+)
+from ro32.errors import InputDataError
 from ro32.storage.files import InputFile
 
 DELIMITERS = ",\t;"
-_BLOCK_BYTES = 4 << 20
-"""Read at once, and the most that one row may have: many times what a paper has."""
-_HEAD_BYTES = 64 << 10
-_ROWS_PER_BATCH = 2_048
+_MAX_LINES_OF_ROW = 1_000
+"""Lines that the fields of one row may have: more of them are a quote that was not closed."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -36,16 +45,24 @@ def delimiter_of(head: bytes) -> str | None:
     return found if found in text else None
 
 
-def read_schema(path: InputFile) -> tuple[pa.Schema, int]:
-    """Return the columns, all of strings, and the number of rows.
+def read_schema(
+    path: InputFile, columns: Sequence[str] | None = None, max_expansion: float | None = None
+) -> tuple[pa.Schema, int, Faults]:
+    """Return the columns, all of strings, the number of rows, and those of them that cannot be read.
+
+    Args:
+        path: The file.
+        columns: Names of the columns that will be read; all where none are named.
+        max_expansion: Decompressed bytes that are allowed for each byte that the file has.
 
     Raises:
-        InputDataError: A row has more or fewer fields than the head line, or is no UTF-8.
+        InputMissingError: The file may not be read.
+        InputDataError: A quoted field is not closed, or a row is longer than it may be.
         ReadWriteError: The disk failed.
     """
-    names = _names(path)
-    rows = sum(batch.num_rows for _, batch in read_batches(path, names))
-    return pa.schema([(name, pa.string()) for name in names]), rows
+    names = _head(path)[0]
+    rows, faults = count(_rows(path, [name for name in names if columns is None or name in columns], max_expansion))
+    return pa.schema([(name, pa.string()) for name in names]), rows, faults
 
 
 def read_batches(path: InputFile, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -56,62 +73,109 @@ def read_batches(path: InputFile, columns: Sequence[str]) -> Iterator[tuple[int,
         columns: Names of the columns, in the order of the batches' columns.
 
     Yields:
-        The row at which a batch starts, and the batch.
+        The row at which a batch starts, and the batch; `ERRORS_COLUMN` marks rows of another number of fields.
 
     Raises:
-        InputDataError: A row has more or fewer fields than the head line, or is no UTF-8.
+        InputMissingError: The file may not be read.
+        InputDataError: A quoted field is not closed, or a row is longer than it may be.
         ReadWriteError: The disk failed.
     """
-    row = 0
-    try:
-        reader = _open(path, columns)
-        while reader is not None:
-            try:
-                block = reader.read_next_batch()
-            except StopIteration:
-                return
-            for start in range(0, block.num_rows, _ROWS_PER_BATCH):
-                batch = block.slice(start, _ROWS_PER_BATCH)
-                yield row, batch
-                row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
-            raise ReadWriteError(f"{path}: reading failed: {error.strerror}; run again") from error
-        reason = " ".join(str(error).split())
-        raise InputDataError(
-            f"{path}, after row {row:,}: expected as many fields as the head line names: {reason}; mend the row"
-        ) from error
+    yield from to_batches(_rows(path, columns, None), columns)
 
 
-def _open(path: InputFile, columns: Sequence[str]) -> CSVStreamingReader | None:
-    """Open a file for reading; None where it has a head line and nothing else, which pyarrow takes for an error."""
-    names, delimiter = _names(path), _delimiter(path)
-    with path.open("rb") as file:
-        head = file.readline() + file.read(1)
-        if head.count(b"\n") == 1 and head.endswith(b"\n"):
-            return None
-    return open_csv(
-        path if isinstance(path, Path) else path.open("rb"),
-        read_options=ReadOptions(block_size=_BLOCK_BYTES, use_threads=False, encoding="utf8"),
-        parse_options=ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            include_columns=list(columns),
-            strings_can_be_null=False,
-            check_utf8=True,
-        ),
-    )
+def _head(path: InputFile) -> tuple[list[str], str]:
+    """Return the names of the columns, and what separates them."""
+    line = next(read_lines(path), b"")
+    delimiter = delimiter_of(line) or DELIMITERS[0]
+    return next(csv.reader(io.StringIO(decode(line)[0]), delimiter=delimiter)), delimiter
 
 
-def _head(path: InputFile) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_HEAD_BYTES)
+class _Lines:
+    """Gives lines to a parser, and keeps those of the row that it is at, so that they can be given again."""
+
+    def __init__(self, path: InputFile, max_expansion: float | None) -> None:
+        self._path = path
+        self._source = read_lines(path, max_expansion)
+        self._again: list[bytes] = []
+        self._next = 1
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a row."""
+        self.taken, self.texts, self.size, self.valid, self.first = list[bytes](), list[str](), 0, True, self._next
+
+    def give_again(self) -> None:
+        """Take back all lines of the row but its first."""
+        self._again = self.taken[1:] + self._again
+        self._next = self.first + 1
+        self.taken, self.texts = self.taken[:1], self.texts[:1]
+        self.size, self.valid = len(self.taken[0]), decode(self.taken[0])[1]
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop(0) if self._again else next(self._source)
+        self._next += 1
+        self.taken.append(line)
+        self.size += len(line)
+        if len(self.taken) > _MAX_LINES_OF_ROW:
+            raise csv.Error(f"it has more than {_MAX_LINES_OF_ROW:,} lines")
+        if self.size > MAX_ROW_BYTES:
+            raise too_long(self._path, self.first)
+        text, valid = decode(line)
+        self.texts.append(text)
+        self.valid = self.valid and valid
+        return text
 
 
-def _delimiter(path: InputFile) -> str:
-    return delimiter_of(_head(path)) or DELIMITERS[0]
+def _rows(path: InputFile, columns: Sequence[str], max_expansion: float | None) -> Iterator[Row]:
+    names, delimiter = _head(path)
+    places = [names.index(name) for name in columns]
+    lines = _Lines(path, max_expansion)
+    next(lines)  # the names
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW_BYTES))  # of the process; asked at each character
+    parser = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.begin()
+        try:
+            fields = next(parser)
+            if len(lines.taken) > 1:
+                _check_lines(lines.texts, delimiter, len(names))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if delimiter == "\t":
+                lines.give_again()
+                fields = lines.texts[0].rstrip("\r\n").split(delimiter)
+            elif len(lines.taken) > 1:
+                raise InputDataError(
+                    f"{path}, line {lines.first:,}: a quote is not closed, or not doubled as in RFC 4180, and would "
+                    f"swallow {len(lines.taken) - 1:,} lines ({error}); correct the row"
+                ) from error
+            else:
+                yield malformed(lines.first, lines.size, len(columns), str(error))
+                continue
+        if not fields:  # an empty line
+            continue
+        if len(fields) != len(names):
+            reason = f"expected {len(names)} fields, as the first line has, found {len(fields)}"
+            yield malformed(lines.first, lines.size, len(columns), reason)
+            continue
+        row = Row(lines.first, lines.size, [fields[place] for place in places])
+        yield row if lines.valid else without_surrogates(row)
 
 
-def _names(path: InputFile) -> list[str]:
-    head = _head(path).removeprefix(_BOM)
-    return next(csv.reader(io.StringIO(head.decode(errors="replace")), delimiter=delimiter_of(head) or DELIMITERS[0]))
+def _check_lines(lines: Sequence[str], delimiter: str, columns: int) -> None:
+    """Check that a row of several lines is not as many rows.
+
+    Raises:
+        csv.Error: Each line has as many fields as a row and, where commas may be prose, begins like one, with an id.
+    """
+    for line in lines:
+        fields = line.split(delimiter)
+        if len(fields) != columns:
+            return
+        if delimiter != "\t" and (not fields[0] or " " in fields[0] or fields[1][:1].isspace()):
+            return
+    raise csv.Error("each of its lines looks like a row")

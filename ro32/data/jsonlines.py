@@ -1,98 +1,158 @@
 """JSON lines in, one object a line, in bounded memory: the form of Kaggle's snapshot of arXiv."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NoReturn
 
-import polars as pl
 import pyarrow as pa
 
-from ro32.data.parquet import unreadable
+from ro32.data.text_rows import Faults, Row, count, decode, malformed, read_lines, to_batches, without_surrogates
 from ro32.errors import InputDataError
+from ro32.model.outcomes import MALFORMED
 from ro32.storage.files import InputFile
 
-_BYTES_PER_BLOCK = 16 << 20
-"""Decoded at once."""
-_MAX_LINE_BYTES = 4 << 20
-"""The most that one line may have, its end included: as of a row of CSV, many times what a paper has."""
-_ROWS_PER_BATCH = 2_048
-"""As of Parquet: what a part is cut from."""
-_BOM = b"\xef\xbb\xbf"
+_LINES_FOR_NAMES = 1_000
+"""Lines among which one must be an object with fields."""
+_TWICE = object()
+"""In the place of the value of a field that an object has more than once."""
+_KINDS = {dict: "an object", list: "a list", object: "more than one"}
 
 
-def read_schema(path: InputFile) -> tuple[pa.Schema, int]:
-    """Return the columns that the first object has, all of strings, and the number of objects.
+def read_schema(
+    path: InputFile, columns: Sequence[str] | None = None, max_expansion: float | None = None
+) -> tuple[pa.Schema, int, Faults]:
+    """Return the columns that the first readable object has, all of strings, the number of rows, and unreadable ones.
+
+    Args:
+        path: The file.
+        columns: Names of the fields that will be read; all where none are named.
+        max_expansion: Decompressed bytes that are allowed for each byte that the file has.
 
     Raises:
         InputMissingError: The file may not be read.
-        InputDataError: A line is no JSON object, or longer than one may be.
+        InputDataError: None of the first lines is a JSON object with a field, or one is longer than it may be.
         ReadWriteError: The disk failed.
     """
-    names: list[str] = []
-    for _, lines in _blocks(path):
-        first = next((line for line in lines if line.strip()), None)
-        if first is not None:
-            try:
-                names = list(json.loads(first))
-            except ValueError as error:
-                raise _damaged(path, 1, len(lines), error) from error
-            break
+    names, reason = _names(path)
     if not names:
-        raise InputDataError(f"{path}: expected one JSON object a line, found none with a field; get the file again")
-    rows = sum(batch.num_rows for _, batch in read_batches(path, names[:1]))
-    return pa.schema([(name, pa.string()) for name in names]), rows
+        raise InputDataError(
+            f"{path}: expected one JSON object a line, found none with a field{reason}; get the file again, or convert "
+            "it: jq -c"
+        )
+    rows, faults = count(_rows(path, [name for name in names if columns is None or name in columns], (), max_expansion))
+    return pa.schema([(name, pa.string()) for name in names]), rows, faults
 
 
-def read_batches(path: InputFile, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield some fields of the objects, as strings: null where an object lacks one.
+def read_batches(
+    path: InputFile, columns: Sequence[str], lists: Collection[str] = ()
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield some fields of the objects, as strings: null where an object lacks one, numbers digit by digit.
 
     Args:
         path: The file.
         columns: Names of the fields.
+        lists: Those of them that may be lists of strings too; their items are joined by spaces.
 
     Yields:
-        The row at which a batch starts, and the batch.
+        The row at which a batch starts, and the batch; `ERRORS_COLUMN` marks lines that are no JSON object, or whose
+        fields hold something else.
 
     Raises:
         InputMissingError: The file may not be read.
-        InputDataError: A line is no JSON object, or longer than one may be; says which, or among which lines.
+        InputDataError: A line is longer than it may be, or a compressed file is damaged.
         ReadWriteError: The disk failed.
     """
-    schema = {name: pl.String() for name in columns}
-    strings = pa.schema([(name, pa.string()) for name in columns])
-    row = 0
-    for first_line, lines in _blocks(path):
+    yield from to_batches(_rows(path, columns, lists, None), columns)
+
+
+def _names(path: InputFile) -> tuple[list[str], str]:
+    """Return the names of the fields, or none and why the first line has none."""
+    reason = ""
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.strip():
+            try:
+                names = list(_object(decode(line)[0]))
+            except ValueError as error:
+                reason = reason or f" (line {number:,}: {error})"
+            else:
+                if names:
+                    return names, ""
+        if number >= _LINES_FOR_NAMES:
+            break
+    return [], reason
+
+
+def _rows(
+    path: InputFile, columns: Sequence[str], lists: Collection[str], max_expansion: float | None
+) -> Iterator[Row]:
+    keys = [json.dumps(name).encode() for name in columns]
+    for number, line in enumerate(read_lines(path, max_expansion), start=1):
+        if not line.strip():
+            continue
+        text, valid = decode(line)
         try:
-            frame = pl.read_ndjson(b"".join(lines), schema=schema)
-        except pl.exceptions.PolarsError as error:
-            raise _damaged(path, first_line, len(lines), error) from error
-        for part in frame.select(columns).iter_slices(_ROWS_PER_BATCH):
-            for batch in part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(strings).to_batches():
-                yield row, batch
-                row += batch.num_rows
+            fields = _object(text)
+        except ValueError as error:
+            yield malformed(number, len(line), len(columns), str(error))
+            continue
+        if any(line.count(key) > 1 for key in keys):
+            fields |= dict.fromkeys(_twice(text), _TWICE)
+        row = Row(number, len(line), [fields.get(name) for name in columns])
+        if any(value is not None and not isinstance(value, str) for value in row.values):
+            row = _strings_only(row, columns, lists)
+        # A surrogate comes from a byte that is no UTF-8, or from half of a pair of escapes.
+        yield row if valid and b"\\u" not in line else without_surrogates(row)
 
 
-def _blocks(path: InputFile) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield some thousand lines at a time, with the number of the first; none is read further than it may be long."""
-    first, lines, size = 1, list[bytes](), 0
+def _strings_only(row: Row, columns: Sequence[str], lists: Collection[str]) -> Row:
+    """Return a row whose values are strings or null, and that has an error where it had other ones.
+
+    Each value depends on its own field alone: ids are the same, whatever is read beside them.
+    """
+    values: list[str | None] = []
+    for name, value in zip(columns, row.values, strict=True):
+        if value is None or isinstance(value, str):
+            values.append(value)
+        elif name in lists and isinstance(value, list) and all(isinstance(item, str) for item in value):
+            values.append(" ".join(value))
+        else:
+            values.append(None)
+            kind = _KINDS.get(type(value), "a truth value")
+            row = row._replace(error=MALFORMED, reason=f"expected a string as {name!r}, found {kind}")
+    return row._replace(values=values)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+_parse = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant).decode
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Parse a line.
+
+    Raises:
+        ValueError: It is no JSON object, or one in which values are nested too deep.
+    """
     try:
-        with path.open("rb") as file:
-            while line := file.readline(_MAX_LINE_BYTES + 1):
-                if len(line) > _MAX_LINE_BYTES:
-                    raise InputDataError(
-                        f"{path}, line {first + len(lines):,}: longer than {_MAX_LINE_BYTES >> 20} MiB, which no paper "
-                        "is; mend the line, or remove it"
-                    )
-                lines.append(line if lines or first > 1 else line.removeprefix(_BOM))
-                size += len(line)
-                if size >= _BYTES_PER_BLOCK:
-                    yield first, lines
-                    first, lines, size = first + len(lines), [], 0
-            if lines:
-                yield first, lines
-    except OSError as error:
-        raise unreadable(path, error) from error
+        parsed = _parse(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON: {error.msg} at character {error.colno}") from error
+    except RecursionError as error:
+        raise ValueError("values are nested too deep") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("expected a JSON object")  # noqa: TRY004 - damaged data
+    return parsed
 
 
-def _damaged(path: InputFile, first: int, count: int, error: Exception) -> InputDataError:
-    where = f"lines {first} to {first + count - 1}"
-    return InputDataError(f"{path}, {where}: expected one JSON object a line: {' '.join(str(error).split())}")
+def _twice(text: str) -> list[str]:
+    """Return the fields that an object has more than once: which value counts is for nobody to guess."""
+    outermost: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:  # is called of the outermost object last
+        outermost[:] = [name for name, _ in pairs]
+
+    json.loads(text, object_pairs_hook=note)
+    return [name for name, times in Counter(outermost).items() if times > 1]

@@ -1,18 +1,22 @@
 """Files of papers in any form: Parquet, JSON lines, or text in columns (CSV, TSV), told apart by content, not by name.
 
 A Parquet file says in its footer what it holds. A text file does not, so it is decoded once from end to end when the
-run is planned: its rows are counted, and its last line was read, before the first paper is scored.
+run is planned: its rows are counted, and its last line was read, before the first paper is scored. Texts may be
+compressed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import pyarrow as pa
 
 from ro32.data import delimited, jsonlines, parquet
+from ro32.data.compressed import compression_of, open_text
 from ro32.data.delimited import delimiter_of
+from ro32.data.foreign import name_foreign
 from ro32.errors import InputDataError
-from ro32.storage.files import InputFile, size_of
+from ro32.storage.files import InputFile
 
 _HEAD_BYTES = 64 << 10
 """Enough for the names of columns; no more of a file is looked at to recognize it."""
@@ -27,49 +31,89 @@ class Format(StrEnum):
     DELIMITED = "delimited"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a file holds.
+
+    Attributes:
+        schema: Its columns.
+        rows: How many rows it has, those that cannot be read included.
+        faults: Which rows of a text cannot be read, in a sentence; empty where all can. Of Parquet that shows only when
+            values are decoded.
+    """
+
+    schema: pa.Schema
+    rows: int
+    faults: str
+
+
 def recognize(head: bytes) -> Format | None:
     """Tell a file's form by its first bytes; None where it has none of them."""
     if head.startswith(b"PAR1"):
         return Format.PARQUET
     if head.removeprefix(_BOM).lstrip().startswith(b"{"):
         return Format.JSON_LINES
-    return Format.DELIMITED if delimiter_of(head) else None
+    return Format.DELIMITED if name_foreign(head) is None and delimiter_of(head) else None
 
 
-def read_schema(path: InputFile, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
-    """Return a file's columns and the number of its rows.
+def survey(
+    path: InputFile,
+    max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
+    columns: Sequence[str] | None = None,
+) -> Contents:
+    """Find out what a file holds.
 
     Args:
         path: The file.
-        max_expansion: Uncompressed bytes that a Parquet file may announce for each byte it has.
+        max_expansion: Uncompressed bytes that a Parquet file may announce, or a compressed text hold, for each byte it
+            has.
+        columns: Names of the columns that will be read; all where none are named.
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
         InputDataError: It has none of the forms, or is damaged, or announces too many bytes.
         ReadWriteError: The disk failed.
     """
-    match format_of(path):
-        case Format.JSON_LINES:
-            return jsonlines.read_schema(path)
-        case Format.DELIMITED:
-            return delimited.read_schema(path)
+    head, compression = _head(path)
+    match recognize(head):
+        case Format.PARQUET if compression:
+            raise InputDataError(f"{path}: Parquet within {compression}, which is not read; decompress it first")
         case Format.PARQUET:
-            return parquet.read_footer(path, max_expansion)
+            schema, rows = parquet.read_footer(path, max_expansion)
+            return Contents(schema=schema, rows=rows, faults="")
+        case Format.JSON_LINES:
+            schema, rows, faults = jsonlines.read_schema(path, columns, max_expansion if compression else None)
+        case Format.DELIMITED:
+            schema, rows, faults = delimited.read_schema(path, columns, max_expansion if compression else None)
         case None:
-            kind = "is none of Parquet, JSON lines and CSV, or is damaged" if size_of(path) else "is empty"
+            known = name_foreign(head)
+            if known:
+                raise InputDataError(f"{path}: {known}")
+            kind = "is none of Parquet, JSON lines and CSV, or is damaged" if head else "is empty"
             raise InputDataError(f"{path}: {kind}; get the file again, or convert it")
+    return Contents(schema=schema, rows=rows, faults=faults.sentence(path))
 
 
-def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
+def read_schema(path: InputFile, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
+    """Return a file's columns and the number of its rows, as `survey` finds them."""
+    found = survey(path, max_expansion)
+    return found.schema, found.rows
+
+
+def read_batches(
+    path: InputFile, columns: Sequence[str], from_row: int = 0, lists: Collection[str] = ()
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some columns of a file in small batches, every value validated.
 
     Args:
         path: The file.
         columns: Names of the columns to read, in the order of the batches' columns.
         from_row: What lies before this row need not be read, where the form allows that.
+        lists: Columns that may hold lists of strings in JSON too, whose items are joined by spaces.
 
     Yields:
-        The row of the file at which a batch starts, and the batch.
+        The row of the file at which a batch starts, and the batch. Where some of its rows cannot be read, a last column
+        says why: `ERRORS_COLUMN`.
 
     Raises:
         InputDataError: The file is damaged; says where.
@@ -78,7 +122,7 @@ def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> 
     """
     match format_of(path):
         case Format.JSON_LINES:
-            yield from jsonlines.read_batches(path, columns)
+            yield from jsonlines.read_batches(path, columns, lists)
         case Format.DELIMITED:
             yield from delimited.read_batches(path, columns)
         case _:
@@ -90,10 +134,21 @@ def format_of(path: InputFile) -> Format | None:
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
+        InputDataError: It is compressed, and damaged or not one text.
         ReadWriteError: The disk failed.
     """
+    return recognize(_head(path)[0])
+
+
+def _head(path: InputFile) -> tuple[bytes, str | None]:
+    """Return the first bytes of a file, decompressed, and how it is compressed."""
     try:
         with path.open("rb") as file:
-            return recognize(file.read(_HEAD_BYTES))
+            head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise parquet.unreadable(path, error) from error
+    compression = compression_of(head)
+    if compression is None:
+        return head, None
+    with open_text(path) as text:
+        return text.read(_HEAD_BYTES), compression

@@ -1,12 +1,12 @@
-"""The forms of a labels file: Parquet, and for what cannot read that, CSV and JSON lines.
+"""The forms of a labels file: Parquet, and for what cannot read that, CSV, TSV and JSON lines.
 
-Only Parquet has a place for the provenance, so only labels in Parquet can be reused. The other two have the same rows
+Only Parquet has a place for the provenance, so only labels in Parquet can be reused. The others have the same rows
 and columns in the same order, with content hashes in hexadecimal and null as an empty field or as null.
 """
 
 from contextlib import suppress
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol
 
 import polars as pl
@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32.data import delimited, jsonlines
+from ro32.errors import UsageError
 from ro32.storage.files import InputFile, Target
+from ro32.storage.urls import ObjectUrl
 
 FOOTER_KEY = "ro32"
 """Key of the Parquet footer under which the provenance stands, as JSON."""
@@ -27,10 +29,36 @@ class Form(StrEnum):
 
     PARQUET = "parquet"
     CSV = "csv"
+    TSV = "tsv"
     JSON_LINES = "jsonl"
 
 
-_SUFFIXES = {".csv": Form.CSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
+_SUFFIXES = {".csv": Form.CSV, ".tsv": Form.TSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
+_SEPARATORS = {Form.CSV: ",", Form.TSV: "\t"}
+_OTHER_FORMS = frozenset(
+    f".{name}"
+    for names in (
+        ("json", "txt", "tab", "psv", "html", "htm", "xml", "yaml", "yml", "md", "pdf", "xls", "xlsx", "ods"),
+        ("arrow", "feather", "ipc", "orc", "avro", "h5", "hdf5", "npy", "npz", "pkl", "pickle"),
+        ("db", "sqlite", "sqlite3", "duckdb"),
+        ("gz", "gzip", "bz2", "zst", "zstd", "zip", "xz", "lz4", "br", "z", "tar", "tgz", "7z", "rar"),
+    )
+    for name in names
+)
+"""Suffixes that promise what is not written."""
+
+
+def check_name(target: Path | ObjectUrl) -> None:
+    """Refuse a labels file whose name promises a form that is not written.
+
+    Raises:
+        UsageError: It ends in the suffix of one.
+    """
+    suffix = PurePath(target.name).suffix.lower()
+    if suffix in _OTHER_FORMS:
+        raise UsageError(
+            f"{target}: labels are not written as {suffix}; name a file that ends in .parquet, .csv, .tsv or .jsonl"
+        )
 
 
 def form_of(target: Target | InputFile) -> Form:
@@ -74,19 +102,19 @@ class ParquetWriter:
 
 
 class TextWriter:
-    """Writes CSV or JSON lines. There is no place for the provenance."""
+    """Writes CSV, TSV or JSON lines. There is no place for the provenance."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, form: Form) -> None:
         self._file = file
         self._form = form
-        if form is Form.CSV:
-            file.write(f"{','.join(schema.names)}\n".encode())
+        if form in _SEPARATORS:
+            file.write(f"{_SEPARATORS[form].join(schema.names)}\n".encode())
 
     def write(self, table: pa.Table) -> None:
         """Write rows."""
         frame = pl.DataFrame(table).with_columns(pl.col("content_hash").bin.encode("hex"))
-        if self._form is Form.CSV:
-            frame.write_csv(self._file, include_header=False)
+        if self._form in _SEPARATORS:
+            frame.write_csv(self._file, include_header=False, separator=_SEPARATORS[self._form])
         else:
             frame.write_ndjson(self._file)
 
@@ -113,7 +141,7 @@ def count_rows(path: Path, form: Form) -> int:
     match form:
         case Form.PARQUET:
             return int(pq.read_metadata(path).num_rows)
-        case Form.CSV:
-            return delimited.read_schema(path)[1]
+        case Form.CSV | Form.TSV:
+            return delimited.read_schema(path, ())[1]
         case Form.JSON_LINES:
             return sum(batch.num_rows for _, batch in jsonlines.read_batches(path, ["id"]))

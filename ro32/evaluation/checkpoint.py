@@ -18,7 +18,8 @@ from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
 from ro32.model.bundle import sha256
 from ro32.model.text import PaperTokenizer
-from ro32.run.plan import find_files, make_plan
+from ro32.run.inputs import find_files
+from ro32.run.plan import make_plan
 from ro32.run.walk import Progress
 
 THRESHOLD = 0.5

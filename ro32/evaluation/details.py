@@ -9,9 +9,10 @@ import polars as pl
 import pyarrow as pa
 
 from ro32.data import sources
+from ro32.data.categories import split_categories
 from ro32.evaluation.truth import ARXIV_ID, TruthColumns
 from ro32.model.text import MAX_CHARS, normalize
-from ro32.run.plan import find_files
+from ro32.run.inputs import find_files
 
 _ABSTRACT_CHARS = 3_000
 """Characters of an abstract that are shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of
@@ -73,7 +74,8 @@ def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColum
         texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
         ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + file_rows)] - first_of_file
         if len(ours):
-            for start, batch in sources.read_batches(path, [*columns.needed, *texts], from_row=int(ours[0])):
+            names, lists = [*columns.needed, *texts], [columns.categories]
+            for start, batch in sources.read_batches(path, names, from_row=int(ours[0]), lists=lists):
                 at = ours[(ours >= start) & (ours < start + batch.num_rows)]
                 if len(at):
                     papers |= zip((at + first_of_file).tolist(), _papers(batch.take(at - start), columns), strict=True)
@@ -91,7 +93,7 @@ def _papers(batch: pa.RecordBatch, columns: TruthColumns) -> list[Paper]:
     }
     shown = frame.select(
         id=pl.col(columns.id).cast(pl.String),
-        categories=normalize(pl.col(columns.categories)),
+        categories=split_categories(frame[columns.categories], "the papers"),
         **texts,
     )
     return [
@@ -99,7 +101,7 @@ def _papers(batch: pa.RecordBatch, columns: TruthColumns) -> list[Paper]:
             id=row["id"] or "",
             title=row["title"][:MAX_CHARS],
             abstract=row["abstract"][:MAX_CHARS],
-            categories=tuple(row["categories"].split()),
+            categories=tuple(filter(None, row["categories"])),
         )
         for row in shown.iter_rows(named=True)
     ]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ro32.data import parquet
+from ro32.data import parquet, sources
 from ro32.data.labels import read_provenance
 from ro32.data.papers import Columns
 from ro32.errors import InputDataError
@@ -17,8 +17,9 @@ from ro32.evaluation.truth import Truth, check_columns
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import OutcomeIndex
 from ro32.run.engine import score_parts
+from ro32.run.inputs import find_files
 from ro32.run.journal import Journal
-from ro32.run.plan import find_files, make_plan
+from ro32.run.plan import make_plan
 from ro32.run.walk import Progress
 
 
@@ -149,6 +150,12 @@ def with_distinct_names(scores: Sequence[Scores]) -> list[Scores]:
 
 def _origin(labels: Path) -> tuple[str | None, float, bool]:
     """Return the digest of the bundle that made a labels file, the threshold, and whether it scored in full."""
+    form = sources.format_of(labels)
+    if form is not None and form is not sources.Format.PARQUET:
+        raise InputDataError(
+            f"{labels}: expected labels in Parquet, found {form}, which tells neither threshold nor model; score again "
+            "with -o labels.parquet, and name that"
+        )
     schema, _ = parquet.read_footer(labels)
     check_columns(labels, schema, ("id", "score"))
     try:

@@ -10,8 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ro32.data import sources
+from ro32.data.categories import split_categories
+from ro32.data.papers import is_text
 from ro32.errors import InputDataError, nearest
-from ro32.run.plan import find_files
+from ro32.run.inputs import find_files
 
 DATES = ("created", "update_date")
 """Columns that tell a year, where a dump has them: of the first version, and of the latest."""
@@ -72,7 +74,7 @@ def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | Non
 
     Args:
         inputs: Parquet files, folders or patterns, as `ro32-score` takes them.
-        category: For example "cs.RO"; compared with whole tokens of the space-separated categories.
+        category: For example "cs.RO"; compared with whole categories.
         columns: Names of the columns.
 
     Raises:
@@ -111,12 +113,18 @@ def _collect(path: Path, category: str, columns: TruthColumns, collected: _Colle
     """Add the papers of one file."""
     schema, _ = sources.read_schema(path)
     check_columns(path, schema, columns.needed)
-    dates = [name for name in DATES if schema.get_field_index(name) >= 0]
-    texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
+    types = {name: schema.field(name).type for name in schema.names if schema.get_field_index(name) >= 0}
+    if pa.types.is_nested(types[columns.id]):
+        raise InputDataError(
+            f"{path}: expected strings or integers in column {columns.id!r}, found {types[columns.id]}"
+        )
+    dates = [name for name in DATES if name in types and (is_text(types[name]) or pa.types.is_temporal(types[name]))]
+    texts = [name for name in (columns.title, columns.abstract) if name in types and is_text(types[name])]
     texts = texts if len(texts) == 2 else []  # noqa: PLR2004 - half a text has no length to group by
-    for _, batch in sources.read_batches(path, list(dict.fromkeys([*columns.needed, *dates, *texts]))):
-        frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in batch.schema.names})
-        categories = frame[columns.categories].cast(pl.String).fill_null("").str.strip_chars().str.split(" ")
+    names = list(dict.fromkeys([*columns.needed, *dates, *texts]))
+    for start, batch in sources.read_batches(path, names, lists=[columns.categories]):
+        frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in names})
+        categories = split_categories(frame[columns.categories], f"{path}", start)
         primaries = categories.list.first().fill_null("")
         numbers = {
             name: collected.categories.setdefault(name, len(collected.categories))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ro32.errors import DISK_ERRNOS, OutputError
-from ro32.run.plan import files_below
+from ro32.run.inputs import visible_files
 from ro32.storage import durable
 from ro32.storage.client import StoreSettings
 from ro32.storage.files import InputFile, Target
@@ -74,8 +74,8 @@ class LocalFolder:
 
     def names(self) -> Iterable[str]:
         """List the *.parquet files, hidden ones aside."""
-        files = files_below(self.path) if self.path.is_dir() else ()
-        return [str(path.relative_to(self.path)) for path in files]
+        files = visible_files(self.path, follow_links=False) if self.path.is_dir() else ()
+        return [str(path.relative_to(self.path)) for path in files if path.name.endswith(".parquet")]
 
     def create(self) -> None:
         """Create the folder, so that it survives a power cut.

@@ -13,10 +13,11 @@ from ro32.folder.manifest import Entry
 from ro32.folder.places import LabelsFolder, labels_folder
 from ro32.folder.standing import footer_of, still_valid, undamaged
 from ro32.model.classifier import Classifier
+from ro32.run.inputs import find_inputs, input_folders
 from ro32.run.job import Job, Settings
 from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.parts import Counts
-from ro32.run.plan import find_inputs, make_plan
+from ro32.run.plan import make_plan
 from ro32.run.prepare import sound_files
 from ro32.storage.files import InputFile, Target
 from ro32.storage.object_folder import ObjectFolder
@@ -60,7 +61,7 @@ class FolderRun:
             Ro32Error: As `score_folder` does.
         """
         journal.enter(Stage.PLAN)
-        files = find_inputs(inputs, settings.stores)
+        files = find_inputs(inputs, settings.stores, journal.warn)
         place = resolve_folder(folder, inputs, files) if isinstance(folder, Path) else folder
         target = labels_folder(place, settings.stores)
         if isinstance(target, ObjectFolder):
@@ -69,6 +70,8 @@ class FolderRun:
         plan = make_plan(
             sound_files(files, settings, journal), settings.columns, settings.part_rows, settings.max_expansion
         )
+        for sentence in plan.faults:
+            journal.warn("unreadable_rows", sentence)
         whole = Job(plan=plan, target=target.itself, classifier=classifier, settings=settings)
         changes = FolderChanges(files=len(plan.sources))
         journal.job, journal.folder = whole, changes
@@ -135,7 +138,7 @@ def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFil
         if not resolved.parent.is_dir():
             raise OutputError(f"{folder}: cannot be created: no folder {resolved.parent}; create it, or name another")
         local = [file for file in files if isinstance(file, Path)]
-        within = [str(path) for path in _local_folders(inputs) if resolved.is_relative_to(path.resolve())]
+        within = [str(path) for path in input_folders(inputs) if resolved.is_relative_to(path.resolve())]
         within += [str(file) for file in local if file.resolve().is_relative_to(resolved)]
     except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
@@ -193,7 +196,7 @@ def labels_names(inputs: Sequence[str], files: Sequence[InputFile]) -> dict[Inpu
     Raises:
         UsageError: Two files would have the same name.
     """
-    folders = _local_folders(inputs)
+    folders = input_folders(inputs)
     urls = [ObjectUrl.parse(text) for text in inputs if is_url(text)]
     names: dict[InputFile, str] = {}
     taken: dict[str, InputFile] = {}
@@ -207,10 +210,6 @@ def labels_names(inputs: Sequence[str], files: Sequence[InputFile]) -> dict[Inpu
             )
         names[file], taken[name] = name, file
     return names
-
-
-def _local_folders(inputs: Sequence[str]) -> list[Path]:
-    return [Path(text) for text in inputs if not is_url(text) and Path(text).is_dir()]
 
 
 def _name_below(folders: Sequence[Path], file: Path) -> str:

@@ -60,7 +60,8 @@ def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
     if unscored > job.settings.max_unscored * counts.rows:
         raise InputDataError(
             f"{job.target}: {unscored:,} of {counts.rows:,} papers have no score ({_listed(counts)}), more than "
-            f"{job.settings.max_unscored:.2%}; nothing was published; mend the input or raise --max-unscored"
+            f"{job.settings.max_unscored:.2%}; nothing was published; correct the input or raise --max-unscored"
+            + "".join(f"; {sentence}" for sentence in job.plan.faults[:1])
         )
     _measure_drift(job, counts, journal, before)
     _audit(job, counts, journal)

@@ -1,27 +1,19 @@
 """The plan of a run: input files -> parts, a pure function of the input and of the part size."""
 
-import glob
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 import pyarrow as pa
 
 from ro32.data import parquet, sources
 from ro32.data.papers import Columns, Part, check_schema, is_text
-from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
-from ro32.storage.client import StoreSettings
+from ro32.errors import InputDataError, TryAgainError, UsageError
 from ro32.storage.files import Identity, InputFile, identity_of
-from ro32.storage.objects import find_objects
-from ro32.storage.urls import is_url
 
 DEFAULT_PART_ROWS = 10_000
-_HIDDEN = (".", "_")
-"""How names begin that are not part of a dump: left-overs of whatever wrote it, and of runs of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +25,14 @@ class Source:
         rows: Rows that it announces.
         id_type: Type of its ids.
         identity: What tells it from what may come in its place.
+        faults: Which of its rows cannot be read, in a sentence, as far as is known; empty where all can.
     """
 
     path: InputFile
     rows: int
     id_type: pa.DataType
     identity: Identity
+    faults: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +55,11 @@ class Plan:
     def rows(self) -> int:
         """Rows of the whole input."""
         return sum(source.rows for source in self.sources)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is known of rows that cannot be read, a sentence for each file that has them."""
+        return [source.faults for source in self.sources if source.faults]
 
     @property
     def digest(self) -> str:
@@ -91,71 +90,6 @@ class Plan:
                 unchanged = False
             if not unchanged:
                 raise TryAgainError(f"{source.path} changed while it was read; run again when it is complete")
-
-
-def find_files(inputs: Sequence[str]) -> list[Path]:
-    """Resolve inputs to files: each is a file, a folder (its *.parquet files, at any depth) or a glob pattern.
-
-    Returns:
-        Distinct files, sorted by name.
-
-    Raises:
-        InputMissingError: An input names nothing, or may not be looked at.
-        ReadWriteError: The disk failed.
-    """
-    found: set[Path] = set()
-    for text in inputs:
-        try:
-            files, wanted = _files_of(text)
-        except OSError as error:
-            raise parquet.unreadable(Path(error.filename or text), error) from error
-        if not files:
-            raise InputMissingError(f"{wanted}; name a file, a folder or a pattern")
-        found.update(files)
-    return sorted(found)
-
-
-def _files_of(text: str) -> tuple[list[Path], str]:
-    """Return the files that an input names, and what to say where there are none."""
-    path = Path(text)
-    if path.is_dir():
-        return files_below(path), f"folder {text} holds no *.parquet file"
-    if path.exists():  # also a file whose name looks like a pattern
-        return [path], ""
-    files = [Path(file) for file in glob.glob(text, recursive=True) if Path(file).is_file()]  # noqa: PTH207 - an absolute pattern is allowed here
-    return files, f"no file matches {text}" if glob.has_magic(text) else f"input {text} does not exist"
-
-
-def files_below(folder: Path) -> list[Path]:
-    """List the *.parquet files of a folder at any depth, hidden ones and hidden folders aside.
-
-    Unlike `Path.rglob` this passes over no folder that cannot be read: its papers would be missing without a word.
-    """
-    files: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=_give_up):
-        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        files += [Path(parent, name) for name in names if name.endswith(".parquet") and not name.startswith(_HIDDEN)]
-    return files
-
-
-def _give_up(error: OSError) -> NoReturn:
-    raise error
-
-
-def find_inputs(inputs: Sequence[str], stores: StoreSettings) -> list[InputFile]:
-    """Resolve inputs as `find_files` does, and URLs to objects in stores, which come behind all local files.
-
-    Args:
-        inputs: Files, folders, patterns and URLs of any of these.
-        stores: How stores are asked.
-
-    Raises:
-        UsageError: The package for stores is missing, or a URL is none or not allowed.
-        InputMissingError: An input names nothing, or may not be looked at.
-        ReadWriteError: The disk or the store failed.
-    """
-    local = find_files([text for text in inputs if not is_url(text)])
-    return [*local, *find_objects([text for text in inputs if is_url(text)], stores)]
 
 
 def make_plan(
@@ -198,9 +132,10 @@ def _describe(path: InputFile, columns: Columns, max_expansion: float) -> Source
         identity = identity_of(path)  # before the first byte is read, so that no later change goes unnoticed
     except OSError as error:
         raise parquet.unreadable(path, error) from error
-    schema, rows = sources.read_schema(path, max_expansion)
-    check_schema(path, schema, columns)
-    return Source(path=path, rows=rows, id_type=schema.field(columns.id).type, identity=identity)
+    found = sources.survey(path, max_expansion, columns.names)
+    check_schema(path, found.schema, columns)
+    id_type = found.schema.field(columns.id).type
+    return Source(path=path, rows=found.rows, id_type=id_type, identity=identity, faults=found.faults)
 
 
 def _is_unchanged(source: Source) -> bool:

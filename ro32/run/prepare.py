@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ro32.data.writers import check_name
 from ro32.errors import DISK_ERRNOS, OutputError, ReadWriteError
 from ro32.model.classifier import Classifier
+from ro32.run.inputs import find_inputs
 from ro32.run.job import Job, OnError, Settings
 from ro32.run.journal import Journal, Stage
-from ro32.run.plan import find_inputs, make_plan
+from ro32.run.plan import make_plan
 from ro32.run.skip import leave_out_damaged
 from ro32.storage.client import StoreSettings
 from ro32.storage.files import InputFile
@@ -29,14 +31,15 @@ def prepare(
         journal: Told of the job, and of files that are left out.
 
     Raises:
-        UsageError: A URL is none, or not allowed.
+        UsageError: A URL is none, or not allowed, or the target's name promises a form that is not written.
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for.
         OutputError: The target cannot be created, or is one of the input files.
         ReadWriteError: The disk failed.
     """
+    check_name(target)
     journal.enter(Stage.PLAN)
-    files = find_inputs(inputs, settings.stores)
+    files = find_inputs(inputs, settings.stores, journal.warn)
     found = (
         resolve_output(target, files, f", or {target}/ for a labels file per input file")
         if isinstance(target, Path)
@@ -44,6 +47,8 @@ def prepare(
     )
     sound = sound_files(files, settings, journal)
     plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion)
+    for sentence in plan.faults:
+        journal.warn("unreadable_rows", sentence)
     journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings)
     return journal.job
 

@@ -9,7 +9,8 @@ from typing import Self
 import polars as pl
 
 from ro32.data import sources
-from ro32.data.parquet import unreadable
+from ro32.data.categories import split_categories
+from ro32.data.parquet import ERRORS_COLUMN, unreadable
 from ro32.errors import InputDataError
 
 COLUMNS = ("id", "title", "abstract", "categories")
@@ -67,9 +68,16 @@ class Dump:
             ReadWriteError: The disk failed.
         """
         update = [] if UPDATE_COLUMN in self.columns else [pl.lit("").alias(UPDATE_COLUMN)]
-        for _, batch in sources.read_batches(self.path, self.columns):
+        for start, batch in sources.read_batches(self.path, self.columns, lists=["categories"]):
+            if ERRORS_COLUMN in batch.schema.names:
+                faults = sources.survey(self.path, columns=self.columns).faults
+                raise InputDataError(
+                    f"{faults or f'{self.path}: a row after {start:,} cannot be read'}; correct the dump"
+                )
             try:
-                frame = pl.DataFrame(batch).select(pl.col(self.columns).cast(pl.String), *update)
+                frame = pl.DataFrame(batch)
+                categories = split_categories(frame["categories"], f"{self.path}", start).list.join(" ")
+                frame = frame.with_columns(categories).select(pl.col(self.columns).cast(pl.String), *update)
             except pl.exceptions.PolarsError as error:
                 raise InputDataError(f"{self.path}: a column does not hold strings: {error}; convert it") from error
             if frame["id"].null_count():

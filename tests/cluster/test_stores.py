@@ -19,9 +19,10 @@ from ro32.folder.walk import score_folder
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.run.engine import Engine
+from ro32.run.inputs import find_inputs
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
-from ro32.run.plan import find_inputs, make_plan
+from ro32.run.plan import make_plan
 from ro32.run.walk import Progress, Summary, score_file
 from ro32.storage.client import StoreSettings
 from ro32.storage.objects import find_objects

@@ -1,0 +1,47 @@
+"""The categories of papers, in the forms that dumps have them."""
+
+import polars as pl
+
+from ro32.errors import InputDataError
+
+_BETWEEN = r"[\s,;|\[\]()'\"]+"
+"""What stands between categories and around them, lists written as text among them."""
+_CATEGORIES = r"^(?:[A-Za-z0-9][\w.+-]*(?: [A-Za-z0-9][\w.+-]*)*)?$"
+"""Categories in the form of arXiv's, with a space between two."""
+
+
+def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Series:
+    """Split categories as dumps have them: lists, or strings with spaces, commas, semicolons or bars between.
+
+    Args:
+        column: n values.
+        where: Names the file in messages.
+        first_row: Row of the file that the first value is of.
+
+    Returns:
+        n lists of strings; that of a paper without categories holds an empty one.
+
+    Raises:
+        InputDataError: A value is something else, such as a sentence.
+    """
+    if isinstance(column.dtype, pl.Array):
+        column = column.arr.to_list()
+    try:
+        if isinstance(column.dtype, pl.List):
+            column = column.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True)
+        if column.dtype not in {pl.String, pl.Categorical, pl.Null} and not isinstance(column.dtype, pl.Enum):
+            raise InputDataError(
+                f"{where}: expected categories as strings or lists of strings in column {column.name!r}, found "
+                f"{column.dtype}; convert them"
+            )
+        text = column.cast(pl.String).fill_null("").str.replace_all(_BETWEEN, " ").str.strip_chars(" ")
+    except pl.exceptions.PolarsError as error:
+        raise InputDataError(f"{where}: categories cannot be read as strings: {error}; convert them") from error
+    strange = (~text.str.contains(_CATEGORIES)).arg_true()
+    if len(strange):
+        at = strange[0]
+        raise InputDataError(
+            f"{where}, row {first_row + at:,}: expected categories such as 'cs.RO cs.AI', found {column[at]!r:.80}; "
+            "separate them by spaces, commas or semicolons"
+        )
+    return text.str.split(" ")

@@ -1,0 +1,124 @@
+"""Compressed text, read as a stream: gzip, bzip2, Zstandard, or a zip archive of one file, recognized by content."""
+
+import bz2
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from ro32.data.parquet import unreadable
+from ro32.errors import InputDataError
+from ro32.storage.files import InputFile
+
+
+class Compression(StrEnum):
+    """How a file is compressed."""
+
+    GZIP = "gzip"
+    BZIP2 = "bzip2"
+    ZSTANDARD = "Zstandard"
+    ZIP = "zip"
+
+
+_MAGIC = {
+    b"\x1f\x8b": Compression.GZIP,
+    b"BZh": Compression.BZIP2,
+    b"\x28\xb5\x2f\xfd": Compression.ZSTANDARD,
+    b"PK\x03\x04": Compression.ZIP,
+}
+NOT_READ = {
+    b"\xfd7zXZ\x00": ("xz", "xz -dc"),
+    b"\x04\x22\x4d\x18": ("lz4", "lz4 -dc"),
+    b"\x1f\x9d": ("compress", "zcat"),
+    b"7z\xbc\xaf\x27\x1c": ("7-Zip", "7z x -so"),
+    b"Rar!": ("RAR", "unrar p -inul"),
+}
+"""First bytes of compressed files that are not read: what they are, and the command that prints their content."""
+_READ_AHEAD_BYTES = 1 << 20
+_NAMED = 3
+"""Members of an archive that a message names."""
+_DEFLATE_AND_LIKE = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
+_NO_PAPERS = ("__MACOSX/", ".")
+"""How members of a zip archive begin that its maker's system added."""
+
+
+def compression_of(head: bytes) -> Compression | None:
+    """Recognize the compression of a file by its first bytes; None where it has none that is read."""
+    return next((compression for magic, compression in _MAGIC.items() if head.startswith(magic)), None)
+
+
+@contextmanager
+def open_text(path: InputFile) -> Iterator[BinaryIO]:
+    """Open a file for reading from end to end, decompressed. Memory is bounded, whatever it expands to.
+
+    Concatenated gzip members, bzip2 streams and Zstandard frames are one text, as their own tools read them. What goes
+    wrong within the block is raised as an error of the file.
+
+    Raises:
+        InputMissingError: The file may not be read.
+        InputDataError: Its compressed content is damaged or cut off, or the archive does not hold one readable file.
+        ReadWriteError: The disk failed.
+    """
+    compression = None
+    try:
+        with path.open("rb") as raw:
+            compression = compression_of(raw.read(8))
+            raw.seek(0)
+            if compression is None:
+                yield cast("BinaryIO", raw)
+                return
+            with _decompressed(path, cast("BinaryIO", raw), compression) as text:
+                yield text
+    except (EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException) as error:
+        raise _damaged(path, compression, error) from error
+    except OSError as error:
+        if error.errno is None:
+            raise _damaged(path, compression, error) from error
+        raise unreadable(path, error) from error
+
+
+@contextmanager
+def _decompressed(path: InputFile, raw: BinaryIO, compression: Compression) -> Iterator[BinaryIO]:
+    match compression:
+        case Compression.GZIP:
+            with gzip.GzipFile(fileobj=raw) as text:
+                yield cast("BinaryIO", text)
+        case Compression.BZIP2:
+            with bz2.BZ2File(raw) as text:
+                yield cast("BinaryIO", text)
+        case Compression.ZSTANDARD:  # Python 3.14 has it; Arrow's stream reads in this thread, when it is asked
+            source = pa.OSFile(str(path)) if isinstance(path, Path) else pa.PythonFile(raw, "r")
+            with source, pa.CompressedInputStream(source, "zstd") as stream:
+                yield io.BufferedReader(stream, _READ_AHEAD_BYTES)
+        case Compression.ZIP:
+            with zipfile.ZipFile(raw) as archive, archive.open(_only_member(path, archive)) as text:
+                yield cast("BinaryIO", text)
+
+
+def _only_member(path: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    members = [item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith(_NO_PAPERS)]
+    if len(members) != 1:
+        names = ", ".join([*(repr(item.filename) for item in members[:_NAMED]), *("..." for _ in members[_NAMED:][:1])])
+        raise InputDataError(
+            f"{path}: expected a zip archive of one file, found {len(members):,}{names and ': '}{names}; unpack it, "
+            "and name the files of papers"
+        )
+    (member,) = members
+    if member.flag_bits & 1 or member.compress_type not in _DEFLATE_AND_LIKE:
+        kind = "encrypted" if member.flag_bits & 1 else f"compressed by method {member.compress_type}"
+        raise InputDataError(f"{path}: {member.filename!r} in this zip archive is {kind}; unpack it first")
+    return member
+
+
+def _damaged(path: InputFile, compression: Compression | None, error: Exception) -> InputDataError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputDataError(
+        f"{path}: its {compression or 'text'} stream is damaged or cut off ({reason}); get the file again"
+    )

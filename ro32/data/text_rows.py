@@ -1,0 +1,172 @@
+"""Rows of a text file: lines with their numbers, and rows that cannot be read, which keep their places."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from ro32.data.compressed import open_text
+from ro32.data.parquet import ALWAYS_ALLOWED_BYTES, ERRORS_COLUMN
+from ro32.errors import InputDataError
+from ro32.model.outcomes import INVALID_UTF8, MALFORMED
+from ro32.storage.files import InputFile, size_of
+
+MAX_ROW_BYTES = 4 << 20
+"""The most that one row may have, its end included: many times what a paper has."""
+_ROWS_PER_BATCH = 2_048
+"""As of Parquet: what a part is cut from."""
+_BYTES_PER_BATCH = 16 << 20
+_BOM = b"\xef\xbb\xbf"
+_NAMED = 3
+"""Rows that a message names of those that cannot be read."""
+_LONE_SURROGATES = "surrogateescape"
+"""How bytes that are no UTF-8 are decoded: as code points that no valid text has, and that cannot be encoded again."""
+
+
+class Row(NamedTuple):
+    """A row of a text file.
+
+    Attributes:
+        line: Number of its first line in the file, from 1.
+        size: Bytes that it has in the file.
+        values: What its columns hold, null where it lacks one: strings, once the row is read.
+        error: INVALID_UTF8 or MALFORMED where the row cannot be read, and null where it can.
+        reason: What is wrong then, in words.
+    """
+
+    line: int
+    size: int
+    values: Sequence[Any]
+    error: str | None = None
+    reason: str = ""
+
+
+@dataclass
+class Faults:
+    """Rows of a file that cannot be read.
+
+    Attributes:
+        counts: How many, by error.
+        first: The first of them, in words.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    first: list[str] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """Count a row."""
+        if row.error is not None:
+            self.counts[row.error] = self.counts.get(row.error, 0) + 1
+            if len(self.first) < _NAMED:
+                self.first.append(f"line {row.line:,}: {row.reason}")
+
+    def sentence(self, path: InputFile) -> str:
+        """Tell of them; empty where there are none."""
+        if not self.counts:
+            return ""
+        total = sum(self.counts.values())
+        named = "; ".join(self.first) + ("; ..." if total > len(self.first) else "")
+        advice = "; a Latin-1 file becomes UTF-8 by: iconv -f latin1 -t utf-8" if INVALID_UTF8 in self.counts else ""
+        return f"{path}: {total:,} {'row' if total == 1 else 'rows'} cannot be read ({named}){advice}"
+
+
+def read_lines(path: InputFile, max_expansion: float | None = None) -> Iterator[bytes]:
+    """Yield the lines of a file, decompressed, each with its end, without a byte order mark.
+
+    Args:
+        path: The file.
+        max_expansion: Decompressed bytes that are allowed for each byte that the file has; none where all are.
+
+    Raises:
+        InputMissingError: The file may not be read.
+        InputDataError: A line is longer than a row may be, or the file expands to too much, or is damaged.
+        ReadWriteError: The disk failed.
+    """
+    total = 0
+    with open_text(path) as file:
+        allowed = None if max_expansion is None else max(max_expansion * size_of(path), ALWAYS_ALLOWED_BYTES)
+        number = 0
+        while line := file.readline(MAX_ROW_BYTES + 1):
+            number += 1
+            total += len(line)
+            if len(line) > MAX_ROW_BYTES:
+                raise too_long(path, number)
+            if allowed is not None and total > allowed:
+                raise InputDataError(
+                    f"{path}, line {number:,}: {size_of(path):,} bytes expand to more than {max_expansion:g} times as "
+                    "many; if you trust the file, raise --max-expansion"
+                )
+            yield line.removeprefix(_BOM) if number == 1 else line
+
+
+def too_long(path: InputFile, line: int) -> InputDataError:
+    """Return what to raise for a row that is longer than one may be."""
+    return InputDataError(
+        f"{path}, line {line:,}: longer than {MAX_ROW_BYTES >> 20} MiB, which no paper is; correct or remove it"
+    )
+
+
+def decode(line: bytes) -> tuple[str, bool]:
+    """Return a line as text, and whether it is UTF-8; bytes that are not become lone surrogates."""
+    try:
+        return line.decode(), True
+    except UnicodeDecodeError:
+        return line.decode(errors=_LONE_SURROGATES), False
+
+
+def without_surrogates(row: Row) -> Row:
+    """Return a row whose texts can be encoded: those that cannot are null, and the row has an error."""
+    kept = [value if value is None or _is_unicode(value) else None for value in row.values]
+    if kept == list(row.values):
+        return row
+    return row._replace(values=kept, error=row.error or INVALID_UTF8, reason=row.reason or "not UTF-8")
+
+
+def malformed(line: int, size: int, columns: int, reason: str) -> Row:
+    """Return a row of which nothing can be read."""
+    return Row(line, size, [None] * columns, MALFORMED, reason)
+
+
+def to_batches(rows: Iterable[Row], columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Put rows into batches of bounded size.
+
+    Yields:
+        The row at which a batch starts, and the batch: the columns, as strings, and `ERRORS_COLUMN` behind them where a
+        row of the batch cannot be read.
+    """
+    start, held, size = 0, list[Row](), 0
+    for row in rows:
+        held.append(row)
+        size += row.size
+        if len(held) == _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
+            yield start, _batch(held, columns)
+            start, held, size = start + len(held), [], 0
+    if held:
+        yield start, _batch(held, columns)
+
+
+def count(rows: Iterable[Row]) -> tuple[int, Faults]:
+    """Count rows, and those of them that cannot be read."""
+    number, faults = 0, Faults()
+    for row in rows:
+        number += 1
+        faults.add(row)
+    return number, faults
+
+
+def _batch(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
+    arrays = [pa.array(values, pa.string()) for values in zip(*(row.values for row in rows), strict=True)]
+    names = list(columns)
+    if any(row.error is not None for row in rows):
+        arrays.append(pa.array([row.error for row in rows], pa.string()))
+        names.append(ERRORS_COLUMN)
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

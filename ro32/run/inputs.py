@@ -1,0 +1,230 @@
+"""From what was named as input to files: single files, folders, patterns and URLs. Nothing is left out in silence."""
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ro32.data import parquet, sources
+from ro32.data.compressed import compression_of
+from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.storage.client import StoreSettings
+from ro32.storage.files import InputFile, Kind, kind_of
+from ro32.storage.objects import find_objects
+from ro32.storage.urls import is_url
+
+DATA_SUFFIXES = frozenset({".parquet", ".parq", ".pq", ".jsonl", ".ndjson", ".csv", ".tsv"})
+"""How names end, in letters of any case, that a folder's papers have."""
+COMPRESSED_SUFFIXES = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zip"})
+"""What may stand behind these."""
+_HIDDEN = (".", "_")
+"""How names begin that are not part of a dump: left-overs of whatever wrote it, and of runs of ours."""
+_UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload"})
+"""How names end of what somebody is still writing."""
+_TABLES = (
+    ("_delta_log", "a Delta table"),
+    (".hoodie", "a Hudi table"),
+    ("metadata/*.metadata.json", "an Iceberg table"),
+)
+"""What folders have whose files hold rows that were removed since, too."""
+_HEAD_BYTES = 64 << 10
+_NAMED = 3
+
+Warn = Callable[[str, str], None]
+"""Takes the kind of a warning and a sentence."""
+
+
+def silent(kind: str, sentence: str) -> None:
+    """Take a warning that somebody else gives."""
+
+
+def find_inputs(inputs: Sequence[str], stores: StoreSettings, warn: Warn = silent) -> list[InputFile]:
+    """Resolve inputs as `find_files` does, and URLs to objects in stores, which come behind all local files.
+
+    Args:
+        inputs: Files, folders, patterns and URLs of any of these.
+        stores: How stores are asked.
+        warn: Called where something is not read that may be data.
+
+    Raises:
+        UsageError: An input is an empty name, the package for stores is missing, or a URL is none or not allowed.
+        InputMissingError: An input names nothing, or may not be looked at.
+        InputDataError: A pipe, socket or device, or a table of another system, is among the files.
+        ReadWriteError: The disk or the store failed.
+    """
+    local = find_files([text for text in inputs if not is_url(text)], warn)
+    return [*local, *find_objects([text for text in inputs if is_url(text)], stores)]
+
+
+def find_files(inputs: Sequence[str], warn: Warn = silent) -> list[Path]:
+    """Resolve inputs to files: each is a file, a folder (its files of papers, at any depth) or a pattern of these.
+
+    A file is read once, however many names it has.
+
+    Args:
+        inputs: Names.
+        warn: Called where something is not read that may be data.
+
+    Returns:
+        Distinct files, sorted by name.
+
+    Raises:
+        UsageError: An input is an empty name.
+        InputMissingError: An input names nothing, or may not be looked at.
+        InputDataError: A pipe, socket or device, or a table of another system, is among the files.
+        ReadWriteError: The disk failed.
+    """
+    found: set[Path] = set()
+    for text in inputs:
+        try:
+            found.update(_files_of(text, warn))
+        except OSError as error:
+            raise parquet.unreadable(Path(error.filename or text), error) from error
+    return _once(sorted(found), warn)
+
+
+def input_folders(inputs: Sequence[str]) -> list[Path]:
+    """List the local folders that inputs name, patterns' among them."""
+    return [path for text in inputs if not is_url(text) for path in _named(text) if path.is_dir()]
+
+
+def _named(text: str) -> list[Path]:
+    """Return what an input names: itself, where it is there, else what matches it as a pattern."""
+    path = Path(text)
+    if kind_of(path) is not None or not glob.has_magic(text):  # also a file whose name looks like a pattern
+        return [path]
+    hidden = () if path.name.startswith(_HIDDEN) else _HIDDEN
+    matches = (Path(file) for file in glob.glob(text, recursive=True))  # noqa: PTH207 - an absolute pattern is allowed here
+    return sorted(match for match in matches if not hidden or not match.name.startswith(hidden))
+
+
+def _files_of(text: str, warn: Warn) -> list[Path]:
+    if not text:
+        raise UsageError("expected the name of an input, found an empty one; name a file, a folder or a pattern")
+    files: list[Path] = []
+    passed_over: list[Path] = []
+    for path in _named(text):
+        match kind_of(path):
+            case Kind.FOLDER:
+                below = list(visible_files(path, follow_links=True))
+                files += (file for file in below if _is_data(file))
+                passed_over += (file for file in below if not _is_data(file) and _may_be_data(file))
+            case Kind.FILE:
+                files.append(path)
+            case None:
+                raise InputMissingError(f"input {text} does not exist; name a file, a folder or a pattern")
+            case Kind.DANGLING:
+                raise InputMissingError(f"{path} is a link to nothing; correct or remove it")
+            case special:
+                raise _not_regular(path, special)
+    names = ", ".join(map(str, passed_over[:_NAMED])) + (", ..." if len(passed_over) > _NAMED else "")
+    if not files:
+        kind = f"folder {text} holds no file of papers" if Path(text).is_dir() else f"no file matches {text}"
+        raise InputMissingError(
+            f"{kind}, whose name ends in {', '.join(sorted(DATA_SUFFIXES))}"
+            + (f"; {names} may be one: name it by itself" if passed_over else "; name a file, a folder or a pattern")
+        )
+    if passed_over:
+        warn(
+            "not_read",
+            f"{len(passed_over):,} {'file' if len(passed_over) == 1 else 'files'} below {text} may be data and are not "
+            f"read, by their names: {names}; rename them, or name them by themselves",
+        )
+    return files
+
+
+def visible_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
+    """Yield all files of a folder at any depth, hidden ones and hidden folders aside, and each folder once.
+
+    Unlike `Path.rglob` this passes over no folder that cannot be read: its papers would be missing without a word.
+
+    Args:
+        folder: Where to look.
+        follow_links: Whether to look into folders that links lead to, and refuse what is no regular file.
+
+    Raises:
+        InputMissingError: A link leads nowhere.
+        InputDataError: A pipe, socket or device has the name of data, or a folder is a table of another system.
+        OSError: A folder cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders = [folder]
+    while folders:
+        here = folders.pop()
+        status = here.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if follow_links:
+            _refuse_tables(here)
+        with os.scandir(here) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(_HIDDEN)]
+        for entry in visible:
+            path = here / entry.name
+            if entry.is_dir(follow_symlinks=follow_links):
+                folders.append(path)
+            elif entry.is_file():
+                yield path
+            elif follow_links:
+                kind = kind_of(path)
+                if kind is Kind.DANGLING and _is_data(path):
+                    raise InputMissingError(f"{path} is a link to nothing; correct or remove it")
+                if kind is not Kind.DANGLING and kind is not None:
+                    raise _not_regular(path, kind)
+
+
+def _is_data(path: Path) -> bool:
+    """Tell by its name whether a file in a folder holds papers."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if len(suffixes) > 1 and suffixes[-1] in COMPRESSED_SUFFIXES:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in DATA_SUFFIXES
+
+
+def _may_be_data(path: Path) -> bool:
+    """Tell by its content whether a file that a folder's reader passes over may hold papers."""
+    if path.suffix.lower() in _UNFINISHED:
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except PermissionError:
+        return True
+    if head.startswith((b"PAR1", b"PARE", b"ARROW1", b"ORC", b"Obj\x01")) or compression_of(head):
+        return True
+    first, _, second = (line.strip() for line in head.partition(b"\n"))
+    if first.startswith(b"["):
+        return (first[1:].lstrip() or second).startswith(b"{")
+    if first.startswith(b"{"):
+        return first.endswith(b"}") and second.startswith(b"{")
+    return b"title" in first.lower() and sources.recognize(head) is sources.Format.DELIMITED
+
+
+def _refuse_tables(folder: Path) -> None:
+    for sign, kind in _TABLES:
+        if next(folder.glob(sign), None) is not None:
+            raise InputDataError(
+                f"{folder} is {kind}: its files hold rows that were replaced or removed since, too; write the current "
+                "version as Parquet files, and name these"
+            )
+
+
+def _not_regular(path: Path, kind: Kind) -> InputDataError:
+    advice = "name a file, or - and pass it to stdin" if kind is Kind.PIPE else "name a file"
+    return InputDataError(f"{path}: expected a file, found {kind}; papers are read more than once; {advice}")
+
+
+def _once(files: Sequence[Path], warn: Warn) -> list[Path]:
+    """Return files without those that are another one under another name."""
+    kept: dict[tuple[int, int] | Path, Path] = {}
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise parquet.unreadable(file, error) from error
+        mark = (status.st_dev, status.st_ino) if status.st_ino else file.resolve()
+        if mark in kept:
+            warn("same_file", f"{file} is {kept[mark]} under another name; it is read once")
+        else:
+            kept[mark] = file
+    return list(kept.values())
