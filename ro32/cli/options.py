@@ -66,9 +66,9 @@ _OPTIONS: tuple[Decorator, ...] = (
         required=True,
         metavar="FILE",
         type=_AS_GIVEN,
-        help="Labels file to write, local or s3://, gs:// or az://. Its suffix chooses the format: .parquet, .csv, .tsv "
-        "or .jsonl; - writes Parquet to stdout. With a / at the end it names a folder, and each input file gets a "
-        "labels file there.",
+        help="Labels file to write, local or s3://, gs:// or az://. Its suffix sets the format: .parquet, .csv, .tsv or "
+        ".jsonl; - writes Parquet to stdout. With a / at the end it names a folder, and each input file gets a labels "
+        "file there.",
     ),
     _option("--prune", is_flag=True, help="Remove labels files from the output folder whose input file is gone."),
     _option(
@@ -114,8 +114,8 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--abstain",
         metavar="LOW:HIGH",
         show_default="every score gets a label",
-        help='Leave papers with a score from LOW up to HIGH without a label, with the error "uncertain", for a person to '
-        "decide.",
+        help="Leave papers with a score from LOW up to HIGH without a label, for a person to decide; their error is "
+        '"uncertain".',
     ),
     _with_default("--id-column", metavar="NAME", default="id", help="Column of the papers' ids."),
     _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
