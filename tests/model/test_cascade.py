@@ -297,9 +297,7 @@ def test_chance_is_no_contradiction() -> None:
 
 def test_the_sample_is_the_share_that_was_asked_for() -> None:
     def audited(share: float) -> NDArray[np.bool_]:
-        return Cascade(
-            cut=0.0, intercept=-5.0, linear=1.0, certificate=CERTIFICATE, audit_share=share
-        ).audited(hashes)
+        return Cascade(cut=0.0, intercept=-5.0, linear=1.0, certificate=CERTIFICATE, audit_share=share).audited(hashes)
 
     hashes = np.frombuffer(np.random.default_rng(3).bytes(16 * 100_000), dtype="S16")
     found = {share: audited(share) for share in (0.0, 0.005, 0.05, 1.0)}
