@@ -12,9 +12,9 @@ from ro32.cli.process import message, run
 from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
 from ro32.model.bundle import CARD, Bundle
-from ro32.model.classifier import Classifier
-from ro32.model.installed import Installed, default_store, find, install, list_bundles, look_at
+from ro32.model.installed import Installed, default_store, find, install, list_bundles, list_folders, look_at
 from ro32.model.origins import read_files
+from ro32.model.trial import try_out
 from ro32.printable import printable, short
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -56,7 +56,9 @@ def list_command(*, store: Path, as_json: bool) -> None:
 
     Example: ro32-bundle list
     """
-    found = list_bundles(store)
+    found, unusable = list_bundles(store)
+    for error in unusable:
+        click.echo(message(f"not listed: {error}"), err=True)
     if as_json:
         click.echo(json.dumps([_facts(bundle) for bundle in found], indent=2))
         return
@@ -105,17 +107,16 @@ def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
 @click.argument("bundles", nargs=-1, type=click.Path(path_type=Path), metavar="[BUNDLE]...")
 @_store
 def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
-    """Check every file of bundles against its digest, and that the model scores.
+    """Check every file of bundles against its digest, and that the model scores papers of every length.
 
     Without BUNDLE, all that are at hand. The exit code is 78 if any is not what it should be.
 
     Example: ro32-bundle verify
     """
     failed: Ro32Error | None = None
-    for folder in [find(bundle, store) for bundle in bundles] or [item.folder for item in list_bundles(store)]:
+    for folder in [find(bundle, store) for bundle in bundles] or list_folders(store):
         try:
-            classifier = Classifier.load(folder)
-            classifier.predict_proba(["A robot arm"])
+            classifier = try_out(Bundle.load(folder))
         except Ro32Error as error:
             click.echo(message(f"{folder}: not usable: {error}"))
             failed = error

@@ -199,7 +199,7 @@ def _with_progress(scorer: Scorer, *, quiet: bool) -> Scores:
 
 def _maker_of(labels: Scores) -> Classifier | None:
     """Load the bundle that made labels, where it is the one that comes with ro32 or an installed one."""
-    folder = next((item.folder for item in list_bundles(default_store()) if item.digest == labels.digest), None)
+    folder = next((item.folder for item in list_bundles(default_store())[0] if item.digest == labels.digest), None)
     if folder is None:
         return None
     return Classifier.load(folder, full=labels.full)

@@ -15,6 +15,7 @@ byte of a bundle can change unnoticed.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any, Self
 
 from ro32.errors import BundleError, UsageError
 from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
+from ro32.model.fields import check_types
 from ro32.model.views import View, ViewName
 from ro32.storage import strict_json
 from ro32.storage.files import require_regular
@@ -39,6 +41,12 @@ SHIPPED = "cs.RO"
 
 _NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view", "cascade"})
 """Fields that change no score as they stand. Of views and cascade the numbers that make scores do, and are added."""
+
+
+SHORTEST, LONGEST = 4, 8192
+"""Tokens: two special ones at the ends, one between and one of text; and a length whose attention fits into memory."""
+_FILE_NAME = re.compile(r"[\w+-][\w.+ -]{0,200}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +88,7 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.format_version != FORMAT_VERSION:
             raise BundleError(f"format version {self.format_version} is not {FORMAT_VERSION}; update ro32")
         if len(set(self.labels)) != 2 or len(self.labels) != 2 or self.positive_label not in self.labels:  # noqa: PLR2004
@@ -88,6 +97,16 @@ class Manifest:
             )
         if not 0 < self.threshold < 1:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
+        if not SHORTEST <= self.max_length <= LONGEST:
+            raise BundleError(f"max_length {self.max_length} is not between {SHORTEST} and {LONGEST:,} tokens")
+        for name, digest in self.files.items():
+            if not _FILE_NAME.fullmatch(name) or not _SHA256.fullmatch(digest):
+                raise BundleError(f"files: expected plain file names and SHA-256 in hex, found {name!r}: {digest!r}")
+        self._check_views()
+
+    def _check_views(self) -> None:
+        if unknown := set(self.views) - set(ViewName):
+            raise BundleError(f"views: expected {', '.join(ViewName)}, found {min(unknown)!r}")
         if not self.views and self.view is None:
             if self.cascade is not None:
                 raise BundleError("a cascade screens by the linear view, but the bundle has no views")
@@ -249,8 +268,6 @@ def _canonical(body: Mapping[str, Any]) -> bytes:
 
 
 def _read(folder: Path, name: str) -> bytes:
-    if Path(name).name != name:
-        raise BundleError(f"bundle {folder}: {MANIFEST} names {name!r}, which is not a plain file name")
     require_regular(folder / name, BundleError, "install the bundle again, or name another")
     try:
         return (folder / name).read_bytes()

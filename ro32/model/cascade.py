@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.errors import BundleError
+from ro32.model.fields import check_types
 from ro32.model.outcomes import Hashes
 from ro32.model.text import MAX_CHARS
 from ro32.model.views import sigmoid
@@ -59,6 +60,7 @@ class Certificate:
     quality: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.changed <= self.papers or not 0 < self.screened <= self.papers:
             raise BundleError(
                 f"a cascade's certificate counts {self.screened} screened and {self.changed} changed of {self.papers}"
@@ -100,6 +102,7 @@ class Cascade:
     audit_share: float = AUDIT_SHARE
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not all(math.isfinite(number) for number in (self.cut, self.intercept, self.linear)) or self.linear < 0:
             raise BundleError(
                 f"a cascade's numbers must be finite and its weight not negative, found cut {self.cut}, "

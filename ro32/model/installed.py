@@ -64,11 +64,38 @@ def look_at(folder: Path, name: str | None = None) -> Installed:
     )
 
 
-def list_bundles(store: Path) -> list[Installed]:
-    """List the bundle that comes with ro32, then those in a store by name; what is no bundle is passed over."""
-    found = [look_at(shipped_folder(), SHIPPED)]
-    folders = sorted(store.iterdir()) if store.is_dir() else []
-    return found + [look_at(path) for path in folders if (path / MANIFEST).is_file() and not path.name.startswith(".")]
+def list_folders(store: Path) -> list[Path]:
+    """List the folder of the bundle that comes with ro32, then those in a store that have a manifest, by name.
+
+    Raises:
+        BundleError: The store cannot be read.
+    """
+    try:
+        inside = sorted(store.iterdir()) if store.is_dir() else []
+    except OSError as error:
+        raise BundleError(f"{store}: cannot be read: {error.strerror}; name another folder with --store") from error
+    return [
+        shipped_folder(),
+        *(path for path in inside if (path / MANIFEST).is_file() and not path.name.startswith(".")),
+    ]
+
+
+def list_bundles(store: Path) -> tuple[list[Installed], list[BundleError]]:
+    """Read the manifests of the bundles that `list_folders` lists.
+
+    Returns:
+        What they say, and why others could not be read.
+
+    Raises:
+        BundleError: The store cannot be read.
+    """
+    found, unusable = [], []
+    for folder in list_folders(store):
+        try:
+            found.append(look_at(folder, SHIPPED if folder == shipped_folder() else None))
+        except BundleError as error:
+            unusable.append(error)
+    return found, unusable
 
 
 def find(bundle: Path | None, store: Path) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ro32.errors import BundleError
+from ro32.model.fields import check_types
 
 
 class ViewName(StrEnum):
@@ -39,6 +40,7 @@ class View:
     threshold: float
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not all(isinstance(number, float) and math.isfinite(number) for number in self.weights):
             raise BundleError(f"a view's weights must be finite numbers, found {self.weights}")
         if not 0 < self.threshold < 1:

@@ -1,0 +1,96 @@
+"""The types of what a bundle's manifest holds, checked as its dataclasses declare them.
+
+A manifest is text of others: each field may hold anything that JSON can say.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from ro32.errors import BundleError
+
+_EXACT = 2**53
+"""Up to here every integer is a float64 too."""
+_DEEPEST = 16
+_MAX_CHARS = 10_000
+_hints = cache(get_type_hints)
+
+
+def check_types(record: object) -> None:
+    """Check every field of a dataclass against its annotation.
+
+    Numbers must be finite, strings must be UTF-8 and of at most 10,000 characters, and what is free-form is nested at
+    most 16 deep.
+
+    Raises:
+        BundleError: A field holds something else.
+    """
+    hints = _hints(type(record))
+    for item in fields(record):  # type: ignore[arg-type] - any dataclass
+        _check(getattr(record, item.name), hints[item.name], item.name)
+
+
+def _check(value: object, expected: Any, where: str) -> None:  # noqa: ANN401 - an annotation
+    kind = get_origin(expected) or expected
+    if kind in {UnionType, Union}:
+        if value is not None:
+            (expected,) = (choice for choice in get_args(expected) if choice is not type(None))
+            _check(value, expected, where)
+    elif kind is Any:
+        _check_json(value, where, 0)
+    elif kind is tuple:
+        _require(isinstance(value, tuple), value, "a list", where)
+        for item in value:  # type: ignore[attr-defined] - a tuple, as just checked
+            _check(item, get_args(expected)[0], where)
+    elif kind is Mapping:
+        _require(isinstance(value, Mapping), value, "an object", where)
+        for name, item in value.items():  # type: ignore[attr-defined] - a mapping, as just checked
+            _check(name, str, where)
+            _check(item, get_args(expected)[1], f"{where}.{name}")
+    else:
+        _check_single(value, kind, where)
+
+
+def _check_single(value: object, kind: Any, where: str) -> None:  # noqa: ANN401 - a type
+    if kind is str:
+        _require(isinstance(value, str) and len(value) <= _MAX_CHARS and _is_utf8(value), value, "a string", where)
+    elif kind is int:
+        _require(_is_integer(value), value, "an integer", where)
+    elif kind is float:
+        is_number = _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+        _require(is_number, value, "a finite number", where)
+    else:
+        _require(isinstance(value, kind), value, f"a {kind.__name__}", where)
+
+
+def _check_json(value: object, where: str, depth: int) -> None:
+    _require(depth <= _DEEPEST, "...", f"values nested at most {_DEEPEST} deep", where)
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _check(name, str, where)
+            _check_json(item, f"{where}.{name}", depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_json(item, where, depth + 1)
+    elif value is not None and not isinstance(value, bool):
+        _check(value, str if isinstance(value, str) else float, where)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -_EXACT <= value <= _EXACT
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _require(holds: bool, value: object, expected: str, where: str) -> None:  # noqa: FBT001 - the condition itself
+    if not holds:
+        raise BundleError(f"{where}: expected {expected}, found {str(value)[:100]!r}")
