@@ -1,24 +1,24 @@
-"""REPORT.md: the newest results of each benchmark on each machine."""
+"""REPORT.md and REPORT.html: the newest results of each benchmark on each machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
 from bench import results
 from bench.machine import SAME
-from bench.throughput.page import page
-from bench.throughput.tables import tables
+from bench.throughput import series
+from bench.throughput.contestants import TITLES
+from ro32.evaluation.page.render import asset, environment
+from ro32.evaluation.page.render import render as render_page
 
-HEAD = """# What was measured
-
-Made by `python -m bench report` from the files in `bench/results`. Figures of one section were measured in one go, in
-turns; those of two sections are not to be compared."""
+TEMPLATES = Path(__file__).parent / "templates"
 REPORT = Path(__file__).parent / "REPORT.md"
 PAGE = REPORT.with_suffix(".html")
 Measured = tuple[dict[str, Any], dict[str, Any]]
 """A machine, and a section that was measured on it."""
-RENDERERS: Mapping[str, Callable[[dict[str, Any]], str]] = {"throughput": tables}
-"""How a section's figures are shown, where a list of all of them would be too long."""
 
 
 def write_report(folder: Path = results.FOLDER, target: Path = REPORT, first: Path | None = None) -> None:
@@ -82,49 +82,27 @@ def _identity(machine: dict[str, Any]) -> str:
     return str([machine.get(key) for key in SAME])
 
 
-def render(sections: dict[str, list[Measured]]) -> str:
+def render(sections: Mapping[str, list[Measured]]) -> str:
     """Compose the report, Markdown."""
-    parts = [HEAD]
-    for name, measured in sections.items():
-        for at, (machine, section) in enumerate(measured):
-            title = f"{name}, on another machine" if at else name
-            figures = RENDERERS.get(name, _figures)(section)
-            parts.append(f"## {title}\n\n{_circumstances(machine, section)}\n\n{_verdicts(section)}\n\n{figures}")
-    return "\n\n".join(parts) + "\n"
+    plain = _templates().overlay(autoescape=False, finalize=None)  # Markdown, of our own figures
+    return plain.get_template("report.md").render(sections=sections)
 
 
-def _circumstances(machine: dict[str, Any], section: dict[str, Any]) -> str:
-    before, after = section["before"], section["after"]
-    where = f"{machine['processor']} with {machine['cores']} cores ({', '.join(machine['flags'])})"
-    load = f"load {before['load_1min']:.1f} before and {after['load_1min']:.1f} after"
-    settings = ", ".join(f"{name} {_as_text(value)}" for name, value in section["settings"].items() if value != [])
-    commit = before["commit"] or "unknown"
-    return f"{after['at'][:10]}, commit {commit}, {where}, Python {machine['python']}, {load}.\n\nSettings: {settings}."
+def page(machine: Mapping[str, Any], section: Mapping[str, Any]) -> str:
+    """Compose the page of a throughput section: self-contained, without scripts."""
+    style = asset("style.css") + Markup((TEMPLATES / "throughput.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
+    return render_page(_templates(), "throughput.html", style=style, machine=machine, content=section)
 
 
-def _as_text(value: object) -> str:
-    return " / ".join(f"{name} {item}" for name, item in value.items()) if isinstance(value, dict) else str(value)
-
-
-def _verdicts(section: dict[str, Any]) -> str:
-    lines = ["| bound | found | allowed | |", "|---|---:|---:|---|"]
-    for check in section["checks"]:
-        allowed = f"≥ {check['at_least']:.4g}" if "at_least" in check else f"≤ {check['at_most']:.4g}"
-        lines.append(
-            f"| {check['what']} | {check['found']:.4g} | {allowed} | {'holds' if check['holds'] else 'missed'} |"
-        )
-    return "\n".join(lines)
-
-
-def _figures(section: dict[str, Any]) -> str:
-    """List all figures; of a spread the median, with its quartiles behind it."""
-    lines = ["| figure | value |", "|---|---:|"]
-    for name, value in _flatten(section["figures"]):
-        lines.append(f"| {name} | {value} |")
-    return "\n".join(lines)
+def _templates() -> Environment:
+    found = environment(FileSystemLoader(TEMPLATES))
+    found.filters |= {"spread": series.spread, "digits": series.digits, "flat": _flatten}
+    found.globals |= {"series": series, "TITLES": TITLES}
+    return found
 
 
 def _flatten(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Name all figures with their values; of a spread the median, with its quartiles behind it."""
     rows: list[tuple[str, str]] = []
     for name, value in figures.items():
         if isinstance(value, dict) and value.keys() == {"median", "q1", "q3"}:

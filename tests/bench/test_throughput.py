@@ -186,6 +186,17 @@ def test_page_loads_nothing_and_shows_every_chart(folder: Path) -> None:
     assert "nan" not in text
 
 
+def test_what_the_page_is_given_is_text(folder: Path) -> None:
+    attack = "</title><script src=x></script>"
+    measured = content()
+    measured["machine"]["processor"] = measured["sections"]["throughput"]["checks"][0]["what"] = attack
+    (folder / "m-2026-01-01.json").write_text(json.dumps(measured))
+    write_page(folder, folder / "page.html")
+    links = Links()
+    links.feed((folder / "page.html").read_text())
+    assert links.loaded == []
+
+
 def test_page_without_a_throughput_section_is_not_written(tmp_path: Path) -> None:
     assert not write_page(tmp_path, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
