@@ -66,8 +66,8 @@ _OPTIONS: tuple[Decorator, ...] = (
         required=True,
         metavar="FILE",
         type=_AS_GIVEN,
-        help="Labels file to write, local or s3://, gs:// or az://. Its suffix sets the format: .parquet, .csv, .tsv or "
-        ".jsonl; - writes Parquet to stdout. With a / at the end it names a folder, and each input file gets a labels "
+        help="Labels file to write, local or s3://, gs:// or az://. Its suffix sets the format: .parquet, .csv, .tsv, "
+        ".jsonl; - writes Parquet to stdout. With a / at the end it is a folder, and each input file gets a labels "
         "file there.",
     ),
     _option("--prune", is_flag=True, help="Remove labels files from the output folder whose input file is gone."),
