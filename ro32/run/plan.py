@@ -3,7 +3,8 @@
 import glob
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from ro32.data import parquet, sources
 from ro32.data.papers import Columns, Part, check_schema, is_text
 from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
 from ro32.storage.client import StoreSettings
-from ro32.storage.files import Identity, InputFile, identity_of, require_regular
+from ro32.storage.files import Identity, InputFile, changes_reported, identity_of, is_unchanged, require_regular
 from ro32.storage.objects import find_objects
 from ro32.storage.urls import is_url
 
@@ -85,12 +86,21 @@ class Plan:
             UnreachableError: A store failed.
         """
         for source in self.sources if after is None else (self.by_path[after.path],):
-            try:
-                unchanged = _is_unchanged(source)
-            except OSError:
-                unchanged = False
-            if not unchanged:
+            if not is_unchanged(source.path, source.identity):
                 raise TryAgainError(f"{source.path} changed while it was read; run again when it is complete")
+
+    @contextmanager
+    def changes_reported(self) -> Iterator[None]:
+        """Report an input as changed, and not as damaged or missing, where it changed since it was planned.
+
+        Raises:
+            TryAgainError: It changed.
+        """
+        try:
+            yield
+        except (InputDataError, InputMissingError):
+            self.check_unchanged()
+            raise
 
 
 def find_files(inputs: Sequence[str]) -> list[Path]:
@@ -200,15 +210,10 @@ def _describe(path: InputFile, columns: Columns, max_expansion: float) -> Source
         identity = identity_of(path)  # before the first byte is read, so that no later change goes unnoticed
     except OSError as error:
         raise parquet.unreadable(path, error) from error
-    schema, rows = sources.read_schema(path, max_expansion)
-    check_schema(path, schema, columns)
+    with changes_reported(path):
+        schema, rows = sources.read_schema(path, max_expansion)
+        check_schema(path, schema, columns)
     return Source(path=path, rows=rows, id_type=schema.field(columns.id).type, identity=identity)
-
-
-def _is_unchanged(source: Source) -> bool:
-    if isinstance(source.path, Path):
-        return identity_of(source.path) == source.identity
-    return source.path.is_unchanged()
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:
