@@ -127,8 +127,9 @@ def score_with_bundle(
         journal=Journal(),
         on_rows=advance,
     )
-    for _, part in parts:
-        values.append(part.table.column("score").to_numpy())
+    with plan.changes_reported():
+        for _, part in parts:
+            values.append(part.table.column("score").to_numpy())
     plan.check_unchanged()
     return Scores(
         name=classifier.manifest.name,

@@ -15,6 +15,7 @@ from ro32.data.papers import is_id
 from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, nearest
 from ro32.run.inputs import find_files
+from ro32.storage.files import changes_reported
 
 DATES = ("created", "update_date")
 """Columns that tell a year, where a dump has them: of the first version, and of the latest."""
@@ -81,10 +82,12 @@ def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | Non
     Raises:
         InputMissingError: An input is not there.
         InputDataError: A file is damaged or lacks one of the columns.
+        TryAgainError: A file changed while it was read.
     """
     collected = _Collected()
     for path in find_files(inputs):
-        _collect(path, category, columns or TruthColumns(), collected)
+        with changes_reported(path):
+            _collect(path, category, columns or TruthColumns(), collected)
     return collected.truth()
 
 

@@ -80,7 +80,7 @@ def score_folder(
     )
     try:
         run.folder.create()
-        with only_run(run.folder.target(manifest.NAME)):
+        with only_run(run.folder.target(manifest.NAME)), run.whole.plan.changes_reported():
             _write(run, engine, journal, on_progress, prune=prune)
     except OSError as error:
         raise ReadWriteError(

@@ -95,7 +95,8 @@ def survey(
     """
     job = prepare(inputs, target, classifier=classifier, settings=settings, journal=journal)
     try:
-        return _look_at(job, journal, on_progress)
+        with job.plan.changes_reported():
+            return _look_at(job, journal, on_progress)
     except OSError as error:
         raise TryAgainError(f"{target}: a run changed what lies beside it meanwhile ({error}); ask again") from error
 

@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 from ro32.data.papers import Columns
 from ro32.data.parquet import DEFAULT_MAX_EXPANSION
-from ro32.errors import UsageError
+from ro32.errors import TryAgainError, UsageError
 from ro32.model.bundle import sha256
 from ro32.model.classifier import Classifier
 from ro32.model.processor import available_cores
 from ro32.run.drift import DEFAULT_MAX_DRIFT
 from ro32.run.plan import DEFAULT_PART_ROWS, Plan
 from ro32.storage.client import StoreSettings
-from ro32.storage.files import Target, full_name
+from ro32.storage.files import Target, content_mark_of
 from ro32.storage.urls import ObjectUrl
 
 
@@ -85,12 +87,22 @@ class Job:
     classifier: Classifier
     settings: Settings
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 in hex of all that the parts depend on: runs of equal fingerprint may share finished parts."""
+        """SHA-256 in hex of all that the parts depend on: runs of equal fingerprint may share finished parts.
+
+        Of an input file that is its content, size and time, wherever it lies: a copy goes on where the first one was.
+
+        Raises:
+            TryAgainError: An input file is gone.
+            OSError: The disk failed.
+        """
         plan = self.plan
-        sources = [(full_name(source.path), source.rows, source.identity) for source in plan.sources]
+        try:
+            sources = [(source.rows, source.identity[2:], content_mark_of(source.path)) for source in plan.sources]
+        except FileNotFoundError as error:
+            raise TryAgainError(f"{error.filename} is gone since the run began; run again when it is back") from error
         classifier = self.classifier
         model = classifier.scoring_digest, classifier.digest, classifier.decision  # the latter two for the labels
         settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones
-        return sha256(repr((sources, str(plan.id_type), plan.columns, settings, model)).encode())
+        return sha256(repr((version("ro32"), sources, str(plan.id_type), plan.columns, settings, model)).encode())

@@ -1,18 +1,18 @@
 """The plan of a run: input files -> parts, a pure function of the input and of the part size."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pyarrow as pa
 
 from ro32.data import parquet, sources
 from ro32.data.papers import Columns, Part, check_schema
 from ro32.data.utf8 import is_text
-from ro32.errors import InputDataError, TryAgainError, UsageError
-from ro32.storage.files import Identity, InputFile, identity_of
+from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
+from ro32.storage.files import Identity, InputFile, changes_reported, identity_of, is_unchanged
 
 DEFAULT_PART_ROWS = 10_000
 
@@ -85,12 +85,21 @@ class Plan:
             UnreachableError: A store failed.
         """
         for source in self.sources if after is None else (self.by_path[after.path],):
-            try:
-                unchanged = _is_unchanged(source)
-            except OSError:
-                unchanged = False
-            if not unchanged:
+            if not is_unchanged(source.path, source.identity):
                 raise TryAgainError(f"{source.path} changed while it was read; run again when it is complete")
+
+    @contextmanager
+    def changes_reported(self) -> Iterator[None]:
+        """Report an input as changed, and not as damaged or missing, where it changed since it was planned.
+
+        Raises:
+            TryAgainError: It changed.
+        """
+        try:
+            yield
+        except (InputDataError, InputMissingError):
+            self.check_unchanged()
+            raise
 
 
 def make_plan(
@@ -133,16 +142,11 @@ def _describe(path: InputFile, columns: Columns, max_expansion: float) -> Source
         identity = identity_of(path)  # before the first byte is read, so that no later change goes unnoticed
     except OSError as error:
         raise parquet.unreadable(path, error) from error
-    found = sources.survey(path, max_expansion, columns.names)
-    check_schema(path, found.schema, columns)
+    with changes_reported(path):
+        found = sources.survey(path, max_expansion, columns.names)
+        check_schema(path, found.schema, columns)
     id_type = found.schema.field(columns.id).type
     return Source(path=path, rows=found.rows, id_type=id_type, identity=identity, faults=found.faults)
-
-
-def _is_unchanged(source: Source) -> bool:
-    if isinstance(source.path, Path):
-        return identity_of(source.path) == source.identity
-    return source.path.is_unchanged()
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:

@@ -10,7 +10,7 @@ from ro32.data import sources
 from ro32.data.papers import Columns, check_schema
 from ro32.errors import InputDataError
 from ro32.run.journal import SkippedFile
-from ro32.storage.files import InputFile
+from ro32.storage.files import InputFile, changes_reported
 
 
 def leave_out_damaged(
@@ -30,13 +30,15 @@ def leave_out_damaged(
         InputDataError: No file is sound.
         InputMissingError: A file does not exist or may not be read: that is no damage, and mended elsewhere.
         ReadWriteError: The disk failed.
+        TryAgainError: A file changed while it was read.
     """
     sound: list[InputFile] = []
     skipped: list[SkippedFile] = []
     first: InputDataError | None = None
     for path in files:
         try:
-            _verify(path, columns, max_expansion)
+            with changes_reported(path):
+                _verify(path, columns, max_expansion)
         except InputDataError as error:
             first = first or error
             skipped.append(SkippedFile(path=str(path), reason=str(error)))

@@ -92,7 +92,7 @@ def score_file(
         journal=journal,
     )
     try:
-        with only_run(job.target):
+        with only_run(job.target), job.plan.changes_reported():
             journal.enter(Stage.REUSE)
             before = Before.from_footers(filter(None, [footer_before(job)]), job.classifier)
             remaining = Remaining.resume(job, outcomes_before(job, journal), journal)

@@ -1,15 +1,18 @@
 """Files on a disk and objects in a store: the few things that are asked of both."""
 
 import errno
+import hashlib
 import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 
 import pyarrow as pa
 
-from ro32.errors import Ro32Error
+from ro32.errors import InputDataError, InputMissingError, Ro32Error, TryAgainError
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.objects import StoredObject
 
@@ -21,6 +24,15 @@ Target = Path | ObjectTarget
 
 Identity = tuple[int | str, int | str, int, int]
 """Two marks of the file itself, size in bytes and time of modification in ns."""
+
+_PARQUET = b"PAR1"
+_PARQUET_TAIL_BYTES = 8
+"""Length of the footer, 4 bytes, and the same mark as at the beginning.
+
+Source: https://parquet.apache.org/docs/file-format
+"""
+_END_BYTES = 64 << 10
+_BLOCK_BYTES = 1 << 20
 
 
 class Kind(StrEnum):
@@ -92,6 +104,65 @@ def identity_of(file: InputFile) -> Identity:
     return version.e_tag or "", version.generation or "", version.size, version.modified_ns
 
 
+def is_unchanged(file: InputFile, identity: Identity) -> bool:
+    """Tell whether a file is still the one that `identity_of` described.
+
+    Raises:
+        InputMissingError: An object may not be looked at any more.
+        UnreachableError: A store failed.
+    """
+    if not isinstance(file, Path):
+        return file.is_unchanged()
+    try:
+        return identity_of(file) == identity
+    except OSError:
+        return False
+
+
+@contextmanager
+def changes_reported(file: InputFile) -> Iterator[None]:
+    """Report a file as changed, and not as damaged or missing, where it changed while the block read it.
+
+    Raises:
+        TryAgainError: It changed.
+    """
+    identity = None
+    with suppress(OSError):  # what reads it says what is wrong
+        identity = identity_of(file)
+    try:
+        yield
+    except (InputDataError, InputMissingError) as error:
+        if identity is None or is_unchanged(file, identity):
+            raise
+        raise TryAgainError(f"{file} changed while it was read; run again when it is complete") from error
+
+
+def content_mark_of(file: InputFile) -> str:
+    """Return what a file's content is recognized by, wherever a copy of it lies.
+
+    SHA-256 in hex of a Parquet file's footer, which says where each column's bytes are and what they hold, and of the
+    first and last bytes of any other file; the store's two marks of an object.
+
+    Raises:
+        OSError: The file is not there, or cannot be read.
+    """
+    if not isinstance(file, Path):
+        return f"{file.version.e_tag} {file.version.generation}"
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        head, size = content.read(_END_BYTES), content.seek(0, io.SEEK_END)
+        tail = _END_BYTES
+        if head.startswith(_PARQUET) and size > _PARQUET_TAIL_BYTES:
+            content.seek(size - _PARQUET_TAIL_BYTES)
+            tail = int.from_bytes(content.read(4), "little") + _PARQUET_TAIL_BYTES
+        else:
+            digest.update(head)
+        content.seek(size - min(tail, size))
+        while block := content.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def size_of(file: InputFile) -> int:
     """Return a file's bytes.
 
@@ -114,8 +185,3 @@ def for_arrow(file: InputFile) -> Path | io.RawIOBase | pa.NativeFile:
     name = os.fsencode(file)
     # pyarrow takes a name that is no UTF-8 as bytes alone, and these only here
     return file if name.decode(errors="replace").encode() == name else pa.OSFile(name)
-
-
-def full_name(file: InputFile) -> str:
-    """Return a file's path with links resolved, or an object's URL."""
-    return str(file.resolve() if isinstance(file, Path) else file)

@@ -16,6 +16,7 @@ from ro32.model.classifier import Classifier
 from ro32.run import plan
 from ro32.run.job import Settings
 from ro32.run.walk import Progress, score_file
+from ro32.storage import files
 from ro32.storage.files import Identity, identity_of
 
 
@@ -256,7 +257,6 @@ def test_an_interrupted_run_leaves_the_old_labels_and_its_finished_parts(
         )
     assert (tmp_path / "labels.parquet").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".labels.parquet.lock",
         ".labels.parquet.parts",
         "labels.parquet",
         "papers.parquet",
@@ -289,7 +289,8 @@ def test_a_part_has_its_own_file_looked_at_alone(
         looked.append(path)
         return identity_of(path)
 
+    monkeypatch.setattr(files, "identity_of", look)
     monkeypatch.setattr(plan, "identity_of", look)
     settings = Settings(part_rows=5)
     score_file(tmp_path / "dump", tmp_path / "labels.parquet", classifier=classifier, settings=settings)
-    assert len(looked) == 6 + 2 * 6 + 6  # planned, after each part, and before the labels appear
+    assert len(looked) == 2 * 6 + 2 * 6 + 6  # planned, after each part, and before the labels appear

@@ -42,7 +42,7 @@ def check(scene: Scene, ended: Ended, codes: Collection[int]) -> None:
     assert len(asked) == len(set(asked)), "a text was scored twice in one run"
     assert known.isdisjoint(asked), "a text was scored that was finished"
     names = sorted(path.name for path in scene.target.parent.iterdir())
-    assert names == [f".{scene.target.name}.lock", scene.target.name]
+    assert names == [scene.target.name]
 
 
 def found(scene: Scene) -> bytes | None:
