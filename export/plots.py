@@ -5,15 +5,13 @@ import io
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from export.combine import Reliability
+from ro32.evaluation.calibration import wilson
 
 RELIABILITY = "reliability.png"
 SIZE_INCHES = (6.4, 4.6)
 DOTS_PER_INCH = 110
-Z = 1.96
-"""Standard errors of a 95 % interval."""
 
 
 def plot_reliability(bins: Reliability, label: str) -> bytes:
@@ -29,7 +27,7 @@ def plot_reliability(bins: Reliability, label: str) -> bytes:
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     shares.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="what the probability says")
-    low, high = wilson(bins)
+    low, high = wilson(bins.observed * bins.papers, bins.papers)
     errors = np.clip([bins.observed - low, high - bins.observed], 0, None)
     shares.errorbar(bins.predicted, bins.observed, yerr=errors, fmt="o", capsize=3, label="found, 95 % interval")
     shares.set(ylabel=f"share listed in {label}", xlim=(0, 1), ylim=(0, 1.02))
@@ -41,14 +39,3 @@ def plot_reliability(bins: Reliability, label: str) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
-
-
-def wilson(bins: Reliability) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both ends of the 95 % interval of each bin's share, shape (m,) each.
-
-    Source: E. B. Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
-    """
-    n, share = bins.papers, bins.observed
-    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return middle - half, middle + half

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ro32.evaluation.intervals import LEVEL, Estimate, draw, reflect
 
@@ -77,15 +77,16 @@ def calibrate(listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Calibr
     )
 
 
-def wilson(part: int, whole: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share.
+def wilson(part: ArrayLike, whole: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both ends of the 95 % intervals of shares, of one shape with the counts.
 
     Source: Wilson, JASA 1927, https://doi.org/10.1080/01621459.1927.10502953
     """
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    share, spread = part / whole, z * z / whole
-    centre, reach = share + spread / 2, z * np.sqrt(share * (1 - share) / whole + spread / (4 * whole))
-    return float((centre - reach) / (1 + spread)), float((centre + reach) / (1 + spread))
+    papers = np.asarray(whole, dtype=np.float64)
+    share, spread = np.asarray(part) / papers, z * z / papers
+    centre, reach = share + spread / 2, z * np.sqrt(share * (1 - share) / papers + spread / (4 * papers))
+    return (centre - reach) / (1 + spread), (centre + reach) / (1 + spread)
 
 
 def _error(counts: NDArray[np.int64], means: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -95,7 +96,7 @@ def _error(counts: NDArray[np.int64], means: NDArray[np.float64]) -> NDArray[np.
 
 
 def _bin(index: int, papers: int, listed: int, total: float) -> Bin:
-    low, high = wilson(listed, papers) if papers else (None, None)
+    low, high = map(float, wilson(listed, papers)) if papers else (None, None)
     return Bin(
         start=index / BINS,
         end=(index + 1) / BINS,

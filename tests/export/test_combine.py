@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from export.combine import (
@@ -17,7 +16,7 @@ from export.combine import (
     log_odds,
     reliability,
 )
-from export.plots import plot_reliability, wilson
+from export.plots import plot_reliability
 from ro32.model.metrics import precision_recall
 from ro32.model.views import ViewName
 
@@ -101,15 +100,6 @@ def test_reliability_compares_probabilities_with_what_came_true() -> None:
     np.testing.assert_array_equal(bins.papers, [2, 2])
     np.testing.assert_allclose(bins.predicted, [0.105, 0.995], rtol=0, atol=1e-12)
     np.testing.assert_allclose(bins.observed, [0.5, 1.0], rtol=0, atol=1e-12)
-
-
-def test_interval_of_a_share_is_that_of_scipy() -> None:
-    bins = Reliability(papers=np.array([10, 7]), predicted=np.zeros(2), observed=np.array([0.3, 1.0]))
-    low, high = wilson(bins)
-    for at, (positive, papers) in enumerate([(3, 10), (7, 7)]):
-        expected = stats.binomtest(positive, papers).proportion_ci(method="wilson")
-        # The interval takes 1.96 for the quantile 1.959964.
-        np.testing.assert_allclose([low[at], high[at]], expected, rtol=0, atol=1e-4)
 
 
 def test_picture_of_reliability_is_the_same_again() -> None:

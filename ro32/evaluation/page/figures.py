@@ -77,7 +77,7 @@ def for_script(results: Results) -> dict[str, Any]:
 
 def _points(item: Evaluation) -> dict[str, Any]:
     points = item.points
-    presets = [("its own", item.scores.threshold), ("best F1", item.best_threshold), *targets(item)]
+    presets = [("model's own", item.scores.threshold), ("best F1", item.best_threshold), *targets(item)]
     return {
         "thresholds": points.thresholds.tolist(),
         "counts": points.counts.tolist(),

@@ -165,4 +165,4 @@ def test_a_bare_dump_has_a_page_too(tmp_path: Path) -> None:
     text = page(results)
     Reader(text)
     assert "Papers without a score: 1." in text
-    assert text.count("Of these papers, the dump does not tell.") == 2
+    assert text.count("The dump has no data for these groups.") == 2
