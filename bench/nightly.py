@@ -51,7 +51,7 @@ class MadeUp(Classifier):
         outcomes = dataclasses.replace(
             Outcomes.empty(len(titles)), scores=np.full(len(titles), 0.001, dtype=np.float32)
         )
-        return Scored(outcomes=outcomes, tokens=len(titles), audited=0, disagreements=0)
+        return Scored(outcomes=outcomes, tokens=len(titles), audited=0, disagreements=0, seconds=0.0)
 
 
 def measure(

@@ -7,6 +7,7 @@ papers shared a run (one activation scale per tensor; https://github.com/microso
 
 import copy
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -50,12 +51,14 @@ class Scored:
         tokens: Tokens that the encoder saw, special tokens included.
         audited: Papers below the cascade's cut that were scored in full all the same.
         disagreements: Papers among them that full scoring calls positive by the threshold of the certificate.
+        seconds: How long it took.
     """
 
     outcomes: Outcomes
     tokens: int
     audited: int
     disagreements: int
+    seconds: float
 
 
 class Classifier:
@@ -132,6 +135,7 @@ class Classifier:
             hashes: Shape (n,): the papers' content hashes, where they are known already.
             stop: When set, the work ends after the current paper, and the result is of no use.
         """
+        started = time.monotonic()
         scores = np.full(len(titles), np.nan, dtype=np.float32)
         errors, screened = np.zeros(len(titles), dtype=np.uint8), np.zeros(len(titles), dtype=np.bool_)
         linear = self.linear_scores(titles, abstracts)
@@ -155,7 +159,13 @@ class Classifier:
                 errors[row] = REASONS.index(NON_FINITE if input_ids else EMPTY_TEXT)
         lost = 0 if cascade is None else int(np.sum(scores[audited] >= cascade.certificate.threshold))
         outcomes = Outcomes(scores=scores, errors=errors, screened=screened)
-        return Scored(outcomes=outcomes, tokens=tokens, audited=int(audited.sum()), disagreements=lost)
+        return Scored(
+            outcomes=outcomes,
+            tokens=tokens,
+            audited=int(audited.sum()),
+            disagreements=lost,
+            seconds=time.monotonic() - started,
+        )
 
     def encode(self, title: str, abstract: str) -> list[int]:
         """Return the token ids of one paper of normalized text; none where there is nothing to score."""

@@ -142,7 +142,7 @@ def survey_folder(
         parts=len(plan.parts),
         finished_parts=sum(status.finished_parts for status in found),
         finished=sum(status.finished for status in found),
-        reused=journal.unchanged.rows + sum(status.reused for status in found),
+        reused=journal.unchanged.reused + sum(status.reused for status in found),
         duplicates=sum(status.duplicates for status in found),
         unreadable=journal.unchanged.unreadable + sum(status.unreadable for status in found),
         to_score=sum(status.to_score for status in found),
@@ -160,14 +160,17 @@ def _look_at(
     todo, current = remaining.parts, remaining.current
     plan, finished = job.plan, journal.resumed.rows
     rows, reused, unreadable, to_score = finished, 0, 0, 0
-    for number, (part, papers) in enumerate(read_parts(todo, plan.columns, plan.id_type), len(plan.parts) - len(todo)):
+    seen = set[int]()  # a part of long texts comes in pieces
+    for part, papers in read_parts(todo, plan.columns, plan.id_type):
+        seen.add(part.index)
+        parts_done = len(plan.parts) - len(todo) + len(seen)
         needed = rows_to_score(papers, previous, current, set())
         current.add(papers.hashes[needed], Outcomes.empty(len(needed)))
         readable = papers.errors == 0
         unreadable += int(np.sum(~readable))
         reused += int(np.sum(previous.find(papers.hashes[readable])[0]))
-        to_score, rows = to_score + len(needed), rows + part.rows
-        on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=number + 1))
+        to_score, rows = to_score + len(needed), rows + len(papers)
+        on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=parts_done))
     plan.check_unchanged()
     return Status(
         target=str(job.target),

@@ -4,7 +4,6 @@ It reads ahead by one part, so that no thread waits for the disk.
 """
 
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from ro32.data.labels import label_table, outcomes_of
 from ro32.data.papers import Papers, Part, read_parts
 from ro32.model.classifier import Classifier, Scored
-from ro32.model.outcomes import REASONS, Hashes, OutcomeIndex, Outcomes
+from ro32.model.outcomes import REASONS, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal, Stage
 from ro32.run.parts import Counts, FinishedPart, PartStore
@@ -134,24 +133,9 @@ def score_parts(
     stop = threading.Event()
     least, most = _CHUNK_PAPERS if classifier.full else _SCREENED_CHUNK_PAPERS
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-    in_flight: deque[tuple[Part, Papers, NDArray[np.intp], list[Future[tuple[Scored, float]]]]] = deque()
+    in_flight: deque[tuple[Part, Papers, NDArray[np.intp], list[Future[Scored]]]] = deque()
     whole = {part.index: part for part in parts}  # a part of long texts is read in pieces
     pieces: list[FinishedPart] = []
-
-    def score_chunk(titles: Sequence[str], abstracts: Sequence[str], hashes: Hashes) -> tuple[Scored, float]:
-        started = time.monotonic()
-        scored = classifier.score(titles, abstracts, hashes, stop)
-        return scored, time.monotonic() - started
-
-    def start(part: Part, papers: Papers) -> None:
-        journal.enter(Stage.LOOK_UP)
-        ahead = {digest for _, earlier, rows, _ in in_flight for digest in earlier.hashes[rows]}
-        todo = rows_to_score(papers, previous, current, ahead)
-        futures = []
-        for rows in cut_into_chunks(todo, least=least, most=most, threads=threads):
-            titles, abstracts = ([texts[row] for row in rows] for texts in (papers.titles, papers.abstracts))
-            futures.append(pool.submit(score_chunk, titles, abstracts, papers.hashes[rows]))
-        in_flight.append((part, papers, todo, futures))
 
     def finish() -> Iterator[tuple[Part, FinishedPart]]:
         journal.enter(Stage.SCORE)
@@ -159,9 +143,8 @@ def score_parts(
         on_rows(len(papers) - len(todo))
         chunks: list[Scored] = []
         for future in futures:
-            scored, seconds = future.result()
-            chunks.append(scored)
-            journal.thread_seconds += seconds
+            chunks.append(future.result())
+            journal.thread_seconds += chunks[-1].seconds
             on_rows(len(chunks[-1].outcomes))
         journal.enter(Stage.LABEL)
         current.add(papers.hashes[todo], Outcomes.concatenate([chunk.outcomes for chunk in chunks]))
@@ -173,7 +156,14 @@ def score_parts(
     try:
         journal.enter(Stage.READ)
         for part, papers in read_parts(parts, plan.columns, plan.id_type):
-            start(part, papers)
+            journal.enter(Stage.LOOK_UP)
+            ahead = {digest for _, earlier, rows, _ in in_flight for digest in earlier.hashes[rows]}
+            todo = rows_to_score(papers, previous, current, ahead)
+            futures = []
+            for rows in cut_into_chunks(todo, least=least, most=most, threads=threads):
+                titles, abstracts = ([texts[row] for row in rows] for texts in (papers.titles, papers.abstracts))
+                futures.append(pool.submit(classifier.score, titles, abstracts, papers.hashes[rows], stop))
+            in_flight.append((part, papers, todo, futures))
             if len(in_flight) > 1:
                 yield from finish()
             journal.enter(Stage.READ)

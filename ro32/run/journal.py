@@ -51,7 +51,8 @@ class Warned:
     """Something that an operator should know although the run went on.
 
     Attributes:
-        kind: "not_reused", "skipped_file", "isolated_part", "gone", "drift", "cascade" or "unknown_variable".
+        kind: "not_reused", "skipped_file", "isolated_part", "gone", "drift", "cascade", "not_certified" or
+            "unknown_variable".
         message: One sentence.
     """
 

@@ -35,7 +35,7 @@ def test_metrics_are_those_of_the_report(run: Run, papers: pl.DataFrame, tmp_pat
     found, told = metrics(tmp_path), json.loads((tmp_path / "run.json").read_text())
     assert found["ro32_exit_code"][0].value == 0
     assert {sample.labels["origin"]: sample.value for sample in found["ro32_papers"]} == {
-        name: told["papers"][name] for name in ("scored", "reused", "duplicates")
+        name: told["papers"][name] for name in ("scored", "reused", "duplicates", "unreadable")
     }
     assert {sample.labels["stage"]: sample.value for sample in found["ro32_stage_seconds"]} == told["stages"]
     assert found["ro32_positive_share"][0].value == told["positives"]["share"]

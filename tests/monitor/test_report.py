@@ -56,6 +56,7 @@ def test_a_report_tells_what_the_run_did(run: Run, report: Report, papers: pl.Da
         "scored": 201,
         "reused": 100,
         "duplicates": 21,
+        "unreadable": 0,
         "uncertain": 0,
         "positives": (labels["label"] == "cs.RO").sum(),
         "unscored": {"empty_text": 2},
@@ -94,7 +95,7 @@ def test_a_run_that_fails_half_way_says_where(
     assert run(papers, "--part-rows", "50").code == 143
     found = report()
     check_documented(found, "report")
-    assert (found["exit_code"], found["failed_in"], found["published"]) == (143, "keep", False)
+    assert (found["exit_code"], found["failed_in"], found["published"]) == (143, "save_part", False)
     assert found["error"].startswith("stopped by SIGTERM")
     assert found["papers"]["rows"] == 100
     assert found["labels"]["run_id"] == before
