@@ -12,7 +12,6 @@ from ro32.cli.numbers import Count
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.model.processor import available_cores
-from ro32.run.walk import Progress
 
 
 @click.command(name="export", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -109,16 +108,7 @@ def command(
         overwrite=overwrite,
     )
     with ProgressDisplay() as display:
-
-        def show(progress: Progress) -> None:
-            display.update(
-                papers=progress.papers,
-                papers_done=progress.papers_done,
-                parts=progress.parts,
-                parts_done=progress.parts_done,
-            )
-
-        report = export_bundle(settings, say=lambda line: click.echo(line, err=True), on_progress=show)
+        report = export_bundle(settings, say=lambda line: click.echo(line, err=True), on_progress=display.update)
     click.echo(_table(report, settings.variant))
     click.echo(f"{output}: {report.bundle.manifest.name}, {report.bundle.digest}", err=True)
 

@@ -1,7 +1,7 @@
 """Gives a bundle its views: fits them, measures them, writes them into manifest, curves and card, and publishes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +56,6 @@ On the same papers, at the threshold. A paper counts as {label} when the categor
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """A published bundle, and what its views are worth.
-
-    Attributes:
-        bundle: As published.
-        quality: By view.
-    """
-
-    bundle: Bundle
-    quality: Mapping[ViewName, ViewQuality]
-
-
 def add_views(
     bundle: Bundle,
     card: str,
@@ -80,7 +67,7 @@ def add_views(
     papers: pl.DataFrame | None = None,
     pictures: Mapping[str, bytes] | None = None,
     made_by: str | None = None,
-) -> Views:
+) -> tuple[Bundle, Mapping[ViewName, ViewQuality]]:
     """Fit the views, and publish the bundle with them.
 
     Args:
@@ -95,6 +82,9 @@ def add_views(
         pictures: PNG files that the card shows, by name.
         made_by: What made the bundle, for the card: a command and a commit.
 
+    Returns:
+        The bundle as published, and what each of its views is worth.
+
     Raises:
         BundleError: The combination ranks papers worse than one of its views does alone, by more than `MAX_LOSS`.
         OutputError: The folder cannot be written.
@@ -102,7 +92,7 @@ def add_views(
     manifest = bundle.manifest
     fitted = {name: fit_view(scores, name) for name in ViewName}
     crossed = {name: cross_fit(scores, name) for name in ViewName}
-    quality = {name: judge_view(scores.positive, found) for name, found in crossed.items()}
+    quality = {name: judge_view(scores.positive, *found) for name, found in crossed.items()}
     best_alone = max(quality[name].average_precision for name in (ViewName.ENCODER, ViewName.LINEAR))
     if quality[ViewName.COMBINED].average_precision < best_alone - MAX_LOSS:
         raise BundleError(
@@ -128,7 +118,7 @@ def add_views(
         text += SLICES.format(label=manifest.positive_label, report=report(judged, manifest.positive_label))
     if made_by is not None:
         text += f"\n## How this bundle was made\n\n{made_by}\n"
-    together = crossed[ViewName.COMBINED].probability
+    together, _ = crossed[ViewName.COMBINED]
     files = {
         **(pictures or {}),
         RELIABILITY: plot_reliability(reliability(scores.positive, together), manifest.positive_label),
@@ -152,7 +142,7 @@ def add_views(
         },
         files={name: sha256(content) for name, content in files.items()},
     ).to_bytes()
-    return Views(bundle=publish(output, files, overwrite=overwrite), quality=quality)
+    return publish(output, files, overwrite=overwrite), quality
 
 
 def quality_row(name: ViewName, quality: ViewQuality) -> str:

@@ -86,21 +86,12 @@ def probabilities(scores: Scores, view: View) -> NDArray[np.float32]:
     return _apply(scores, view.weights).astype(np.float32)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CrossFitted:
-    """What a view says of n papers, each by what was fitted on the other folds.
+def cross_fit(scores: Scores, name: ViewName) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Score every paper by a view that was fitted on the other folds.
 
-    Attributes:
-        probability: Shape (n,), float64.
-        called: Shape (n,), bool: is the probability at least the threshold that the other folds chose?
+    Returns:
+        Probabilities, shape (n,), and whether each is at least the threshold that the other folds chose.
     """
-
-    probability: NDArray[np.float64]
-    called: NDArray[np.bool_]
-
-
-def cross_fit(scores: Scores, name: ViewName) -> CrossFitted:
-    """Score every paper by a view that was fitted on the other folds."""
     fold = np.arange(len(scores)) % FOLDS
     found = np.zeros(len(scores))
     called = np.zeros(len(scores), dtype=np.bool_)
@@ -110,18 +101,18 @@ def cross_fit(scores: Scores, name: ViewName) -> CrossFitted:
         curve = precision_recall(scores.positive[others], fitted[others])
         found[mine] = fitted[mine]
         called[mine] = fitted[mine] >= curve.best_f1()[0]
-    return CrossFitted(probability=found, called=called)
+    return found, called
 
 
-def judge_view(positive: NDArray[np.bool_], found: CrossFitted) -> ViewQuality:
-    """Measure what a view says of papers whose truth, shape (n,), is known."""
-    decisions = Confusion.of(positive, found.called)
+def judge_view(positive: NDArray[np.bool_], probability: NDArray[np.float64], called: NDArray[np.bool_]) -> ViewQuality:
+    """Measure what a view says of papers whose truth is known; all of shape (n,)."""
+    decisions = Confusion.of(positive, called)
     return ViewQuality(
-        average_precision=average_precision(positive, found.probability),
+        average_precision=average_precision(positive, probability),
         f1=decisions.f1,
         precision=decisions.precision,
         recall=decisions.recall,
-        calibration_error=calibration_error(positive, found.probability),
+        calibration_error=calibration_error(positive, probability),
     )
 
 

@@ -93,8 +93,8 @@ def _axis_read(node: NodeProto, data: Shape, constants: Sequence[Array | None]) 
         axis, index = attributes(node).get("axis", 0), constants[1]
         is_first = index is not None and not index.any()
     elif node.op_type == "Slice" and all(value is not None and value.size == 1 for value in constants[1:]):
-        start, end, along = (int(value.flat[0]) for value in constants[1:4] if value is not None)
-        axis, is_first = along, (start, end) == (0, 1)
+        start, end, axis = (int(value.flat[0]) for value in (*constants[1:4], np.zeros(1))[:3] if value is not None)
+        is_first = (start, end) == (0, 1)
     else:
         return None
     return axis % len(data) if is_first and data[axis] == LENGTH else None

@@ -1,7 +1,6 @@
 """Papers to certify a cascade on: read, scored by the linear view and in full, and grouped."""
 
 import hashlib
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from ro32.evaluation.truth import UNKNOWN, read_truth
 from ro32.model.cascade import surely_has_token
 from ro32.model.classifier import Classifier
 from ro32.model.text import normalize
-from ro32.run.walk import Progress
 from ro32.storage.files import require_regular
 
 _NEAR = 0.05
@@ -106,11 +104,7 @@ def _full_scores(
         threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
         todo = np.flatnonzero(np.abs(log_odds(found) - threshold) < _NEAR)
     with ProgressDisplay() as display:
-
-        def show(progress: Progress) -> None:
-            display.update(**asdict(progress))
-
-        found[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=show)
+        found[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=display.update)
     return found
 
 

@@ -1,14 +1,7 @@
-"""`python -m export.slices`: where labels are right and wrong: by year, category and length, and the worst errors."""
+"""Where labels are right and wrong, for the card: by year, category and length, and the worst errors."""
 
-from pathlib import Path
-from typing import NoReturn
-
-import click
 import polars as pl
 
-from ro32.cli.process import run
-from ro32.data.labels import read_provenance
-from ro32.errors import InputDataError, InputMissingError
 from ro32.model.text import normalize
 
 COLUMNS = ("id", "title", "abstract", "categories", "created")
@@ -22,35 +15,6 @@ LONGEST = 1500
 """Papers are grouped by characters of title and abstract, in steps up to the longest, which has no upper bound."""
 CHARACTERS = pl.col("title").str.len_chars() + pl.col("abstract").str.len_chars()
 """Characters of a paper, its text being normalized."""
-
-
-def read_labelled(papers: Path, labels: Path, category: str) -> pl.DataFrame:
-    """Join papers with what they were labelled.
-
-    Args:
-        papers: Parquet file with the columns of `COLUMNS`.
-        labels: A labels file of the same papers.
-        category: What makes a paper positive.
-
-    Returns:
-        What `judge` returns, of the papers that have a score.
-
-    Raises:
-        InputMissingError: A file is not there.
-        InputDataError: It is no labels file, or not of these papers.
-    """
-    try:
-        provenance = read_provenance(labels)
-        frame = pl.read_parquet(papers, columns=list(COLUMNS))
-        scores = pl.read_parquet(labels, columns=["id", "score"])
-    except FileNotFoundError as error:
-        raise InputMissingError(f"{error.filename}: no such file; name another") from error
-    if provenance is None:
-        raise InputDataError(f"{labels}: not a labels file of ro32; name its output")
-    if not frame["id"].equals(scores["id"]):
-        raise InputDataError(f"{labels}: its ids are not those of the papers in their order; score these papers again")
-    scored = frame.with_columns(scores["score"]).filter(pl.col("score").is_not_null())
-    return judge(scored, threshold=float(provenance["threshold"]), category=category)
 
 
 def judge(scored: pl.DataFrame, *, threshold: float, category: str) -> pl.DataFrame:
@@ -138,23 +102,3 @@ def report(papers: pl.DataFrame, category: str) -> str:
 
 def _ratio(part: int, whole: int) -> str:
     return f"{part / whole:.3f}" if whole else "-"
-
-
-@click.command(name="export.slices", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("labels", type=click.Path(path_type=Path), metavar="LABELS")
-@click.option(
-    "--papers", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Papers with categories and dates."
-)
-@click.option("--category", metavar="NAME", default="cs.RO", show_default=True, help="What is positive.")
-def command(*, labels: Path, papers: Path, category: str) -> None:
-    """Print where the labels are right and wrong, as Markdown."""
-    click.echo(report(read_labelled(papers, labels, category), category))
-
-
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """`python -m export.views`: give a bundle of the encoder alone a linear view, and a calibrated combination of both."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,7 +22,6 @@ from ro32.model.bundle import CARD, Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.linear import LinearModel
 from ro32.model.processor import available_cores
-from ro32.run.walk import Progress
 
 
 def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
@@ -108,11 +107,7 @@ def command(
         raise InputMissingError(f"{linear_path}: cannot be read: {error.strerror}; name a linear view") from error
     if scores_path is None:
         with ProgressDisplay() as display:
-
-            def show(progress: Progress) -> None:
-                display.update(**asdict(progress))
-
-            by_encoder = score_all(encoder, papers, threads=threads or available_cores(), on_progress=show)
+            by_encoder = score_all(encoder, papers, threads=threads or available_cores(), on_progress=display.update)
     else:
         by_encoder = read_scores(scores_path, papers)
     scored = papers.take(np.flatnonzero(np.isfinite(by_encoder)))
@@ -122,7 +117,7 @@ def command(
         linear=linear.scores(scored.titles, scored.abstracts),
     )
     card = (folder / CARD).read_text(encoding="utf-8")
-    found = add_views(
+    published, by_view = add_views(
         bundle,
         card,
         linear.to_bytes(),
@@ -134,9 +129,9 @@ def command(
         made_by=made_by,
     )
     click.echo("| view | average precision | F1 | precision | recall | expected calibration error |")
-    for name, quality in found.quality.items():
+    for name, quality in by_view.items():
         click.echo(quality_row(name, quality))
-    click.echo(f"{output}: {found.bundle.manifest.name}, {found.bundle.digest}", err=True)
+    click.echo(f"{output}: {published.manifest.name}, {published.digest}", err=True)
 
 
 def main() -> NoReturn:

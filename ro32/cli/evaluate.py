@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -194,7 +194,7 @@ def command(
 
 def _with_progress(scorer: Scorer, *, quiet: bool) -> Scores:
     with ProgressDisplay(quiet=quiet) as display:
-        return scorer(lambda progress: display.update(**asdict(progress)))
+        return scorer(display.update)
 
 
 def _maker_of(labels: Scores) -> Classifier | None:

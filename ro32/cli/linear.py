@@ -10,6 +10,7 @@ from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
 from ro32.model.metrics import precision_recall
+from ro32.run.walk import Progress
 from ro32.train.dump import Dump
 from ro32.train.linear import LinearRecipe, fit, read_features, score_features
 
@@ -47,7 +48,7 @@ def command(
         def show(rows: int) -> None:
             nonlocal done
             done += rows
-            display.update(papers=total, papers_done=done, parts=len(dumps), parts_done=0)
+            display.update(Progress(papers=total, papers_done=done, parts=len(dumps), parts_done=0))
 
         training, *held_out = (read_features(dump, category, on_rows=show) for dump in dumps)
     model = fit(training, recipe)

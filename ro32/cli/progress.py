@@ -3,10 +3,13 @@
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, astuple
 from types import TracebackType
 from typing import Self, TextIO
 
 from tqdm import tqdm
+
+from ro32.run.walk import Progress
 
 LOG_EVERY_S = 30.0
 """Seconds between two lines in a log: a line a minute reads as a hang, one a second fills the disk."""
@@ -39,10 +42,11 @@ class ProgressDisplay:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, *, papers: int, papers_done: int, parts: int, parts_done: int) -> None:
-        """Show the state of the run: papers and parts in all, and how many of them are done."""
+    def update(self, progress: Progress) -> None:
+        """Show the state of the run."""
         if self._quiet:
             return
+        papers, papers_done, parts, parts_done = astuple(progress)
         if self._stream.isatty() and self._on_line is None:
             if self._bar is None:
                 self._bar = tqdm(total=papers, unit=" papers", file=self._stream, dynamic_ncols=True, smoothing=0.1)
@@ -54,7 +58,7 @@ class ProgressDisplay:
             left = f"{(papers - papers_done) / rate / 60:.0f} min left" if rate else "no paper done yet"
             line = f"{papers_done:,} of {papers:,} papers, {parts_done} of {parts} parts, {rate:.1f} papers/s, {left}"
             if self._on_line is not None:
-                self._on_line(line, papers=papers, papers_done=papers_done, parts=parts, parts_done=parts_done)
+                self._on_line(line, **asdict(progress))
                 return
             self._stream.write(f"{line}\n")
             self._stream.flush()

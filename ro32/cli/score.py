@@ -33,7 +33,7 @@ from ro32.run.inputs import find_inputs
 from ro32.run.job import OnError, Settings
 from ro32.run.journal import Journal
 from ro32.run.plan import make_plan
-from ro32.run.walk import Progress, score_file
+from ro32.run.walk import score_file
 from ro32.storage.client import StoreSettings
 from ro32.storage.urls import ObjectUrl, redact
 
@@ -125,10 +125,6 @@ def command(
             abstain=None if abstain is None else OperatingPoint.parse_band(abstain),
         )
         display = ProgressDisplay(quiet=quiet, on_line=log.on_progress)
-
-        def on_progress(progress: Progress) -> None:
-            display.update(**asdict(progress))
-
         asked = [name for name, given in (("status", status), ("explain", explain)) if given]
         _refuse_misuse(output, asked, prune=prune, as_json=as_json)
         if explain:
@@ -144,7 +140,7 @@ def command(
             with display:
                 look = survey_folder if into_folder else survey
                 found = look(
-                    files, target, classifier=classifier, settings=settings, journal=journal, on_progress=on_progress
+                    files, target, classifier=classifier, settings=settings, journal=journal, on_progress=display.update
                 )
             click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, redact(output)))
             return
@@ -162,7 +158,7 @@ def command(
                 settings=settings,
                 engine=scorer,
                 journal=journal,
-                on_progress=on_progress,
+                on_progress=display.update,
             )
         line = summary_line(summary, redact(output), classifier.manifest.positive_label, classifier.decision)
         log.info("summary", line, **asdict(summary))

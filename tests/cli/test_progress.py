@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ro32.cli.progress import ProgressDisplay
+from ro32.run.walk import Progress
 
 
 class Terminal(io.StringIO):
@@ -19,8 +20,8 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_a_bar() -> None:
     stream = Terminal()
     with ProgressDisplay(stream=stream) as display:
-        display.update(papers=100, papers_done=0, parts=4, parts_done=0)
-        display.update(papers=100, papers_done=100, parts=4, parts_done=4)
+        display.update(Progress(papers=100, papers_done=0, parts=4, parts_done=0))
+        display.update(Progress(papers=100, papers_done=100, parts=4, parts_done=4))
     assert "100/100" in stream.getvalue()
     assert "part 4/4" in stream.getvalue()
 
@@ -31,7 +32,7 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     stream = io.StringIO()
     with ProgressDisplay(stream=stream) as display:
         for done in range(0, 101, 10):
-            display.update(papers=6000, papers_done=done, parts=2, parts_done=0)
+            display.update(Progress(papers=6000, papers_done=done, parts=2, parts_done=0))
             now += 10
     lines = stream.getvalue().splitlines()
     assert lines[0] == "30 of 6,000 papers, 0 of 2 parts, 1.0 papers/s, 100 min left"
@@ -41,5 +42,5 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
 def test_quiet_says_nothing() -> None:
     stream = Terminal()
     with ProgressDisplay(quiet=True, stream=stream) as display:
-        display.update(papers=100, papers_done=50, parts=1, parts_done=0)
+        display.update(Progress(papers=100, papers_done=50, parts=1, parts_done=0))
     assert stream.getvalue() == ""

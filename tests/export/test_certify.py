@@ -256,7 +256,7 @@ def test_new_views_drop_the_certificate(invoke: Invoke, bundle: Path, papers_pat
         linear=LinearModel.from_bytes(loaded.linear).scores(papers.titles, papers.abstracts),
     )
     card = (bundle / "README.md").read_text()
-    again = add_views(loaded, card, loaded.linear, scores, output=tmp_path / "again", overwrite=False).bundle
+    again, _ = add_views(loaded, card, loaded.linear, scores, output=tmp_path / "again", overwrite=False)
     assert again.manifest.cascade is None
     assert "cascade.csv" not in again.manifest.files
     assert "## Cascade" not in (tmp_path / "again" / "README.md").read_text()

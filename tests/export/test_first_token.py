@@ -90,6 +90,13 @@ def test_only_the_first_token_is_computed(steps: str, read: str) -> None:
     assert LENGTH not in observe_shapes(graph)["z"]
 
 
+def test_a_slice_that_names_no_axes_is_of_the_first() -> None:
+    graph = graph_of("z = MatMul(x, matrix)  a = Slice(z, zero, one_axis)  y = Gather <axis = 1> (a, first)")
+    expected = logits(graph, 9)
+    assert read_first_token(graph) == 0
+    assert_array_equal(logits(graph, 9), expected)
+
+
 @pytest.mark.parametrize("steps", WHOLE)
 def test_what_mixes_tokens_is_computed_for_all(steps: str) -> None:
     graph = graph_of(f"{WHOLE[steps]}  {READ['by its number']}")

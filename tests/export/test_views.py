@@ -70,10 +70,10 @@ def test_the_bundle_holds_all_that_the_views_need(with_views: Path) -> None:
 def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
     tiny_bundle: Path, linear: LinearModel, scores: Scores, tmp_path: Path
 ) -> None:
-    plain = add_views(
+    plain, _ = add_views(
         Bundle.load(tiny_bundle), "# Card", linear.to_bytes(), scores, output=tmp_path / "plain", overwrite=False
     )
-    told = add_views(
+    told, _ = add_views(
         Bundle.load(tiny_bundle),
         "# Card",
         linear.to_bytes(),
@@ -84,21 +84,21 @@ def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
         made_by="`make model` at commit 0123abc.",
     )
     assert (tmp_path / "told" / "loss.png").read_bytes() == b"a picture"
-    assert "loss.png" in told.bundle.manifest.files
+    assert "loss.png" in told.manifest.files
     card = (tmp_path / "told" / "README.md").read_text()
     assert "## How this bundle was made\n\n`make model` at commit 0123abc.\n" in card
     assert "](reliability.png)" in card
-    assert told.bundle.digest != plain.bundle.digest
-    assert told.bundle.manifest.scoring_digest == plain.bundle.manifest.scoring_digest
+    assert told.digest != plain.digest
+    assert told.manifest.scoring_digest == plain.manifest.scoring_digest
 
 
 def test_views_are_added_once(with_views: Path, linear: LinearModel, scores: Scores, tmp_path: Path) -> None:
     card = (with_views / "README.md").read_text()
-    again = add_views(
+    again, _ = add_views(
         Bundle.load(with_views), card, linear.to_bytes(), scores, output=tmp_path / "again", overwrite=False
     )
     assert (tmp_path / "again" / "README.md").read_text() == card
-    assert again.bundle.digest == Bundle.load(with_views).digest
+    assert again.digest == Bundle.load(with_views).digest
     with pytest.raises(OutputError, match="--overwrite"):
         add_views(Bundle.load(with_views), card, linear.to_bytes(), scores, output=with_views, overwrite=False)
 
