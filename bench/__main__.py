@@ -1,6 +1,7 @@
 """`python -m bench`: measure, and write down what was found."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -50,9 +51,7 @@ def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> No
     """Compare the training loop with transformers.Trainer, MiniLM on this machine's processor."""
     from bench.training import compare  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    _finish(
-        *results.record("training", lambda: compare(papers, max_length=max_length, repeats=repeats, say=_say), folder)
-    )
+    _record(folder, "training", lambda: compare(papers, max_length=max_length, repeats=repeats, say=_say))
 
 
 @main.command()
@@ -72,7 +71,7 @@ def preparation(folder: Path, *, papers: Path, rows: int, formats: tuple[str, ..
     """Measure what training does before its first step, on a dump of the size of arXiv."""
     from bench.preparation import prepare  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    _finish(*results.record("preparation", lambda: prepare(papers, rows=rows, formats=formats, say=_say), folder))
+    _record(folder, "preparation", lambda: prepare(papers, rows=rows, formats=formats, say=_say))
 
 
 @main.command()
@@ -86,10 +85,9 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
     """Measure a night: a dump whose labels exist but for the newest papers."""
     from bench.nightly import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    def run() -> Section:
-        return measure(papers, rows=rows, small_rows=small_rows, new=new, repeats=repeats, say=_say)
-
-    _finish(*results.record("nightly", run, folder))
+    _record(
+        folder, "nightly", lambda: measure(papers, rows=rows, small_rows=small_rows, new=new, repeats=repeats, say=_say)
+    )
 
 
 @main.command()
@@ -109,10 +107,11 @@ def cascade(folder: Path, *, papers: Path, every: int, large_every: int, repeats
     """Measure the cascade beside full scoring, with the shipped encoder and one of BERT-base's size."""
     from bench.cascade import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    def run() -> Section:
-        return measure(papers, every=every, large_every=large_every, repeats=repeats, plot=plot, say=_say)
-
-    _finish(*results.record("cascade", run, folder))
+    _record(
+        folder,
+        "cascade",
+        lambda: measure(papers, every=every, large_every=large_every, repeats=repeats, plot=plot, say=_say),
+    )
 
 
 @main.command()
@@ -131,10 +130,7 @@ def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> Non
     """Compare scoring with what users would take instead, and with what the processor could do."""
     from bench.throughput.section import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    def run() -> Section:
-        return measure(subjects.resolve(), repeats=repeats, full=full, say=_say)
-
-    _finish(*results.record("throughput", run, folder))
+    _record(folder, "throughput", lambda: measure(subjects.resolve(), repeats=repeats, full=full, say=_say))
 
 
 @main.command()
@@ -147,10 +143,7 @@ def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) 
     """Measure what the Ray engine costs beside the local one, on the same cores."""
     from bench.cluster import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    def run() -> Section:
-        return measure(papers, rows=rows, part_rows=part_rows, repeats=repeats, say=_say)
-
-    _finish(*results.record("ray", run, folder))
+    _record(folder, "ray", lambda: measure(papers, rows=rows, part_rows=part_rows, repeats=repeats, say=_say))
 
 
 @main.command()
@@ -175,7 +168,7 @@ def plan(folder: Path, *, files: tuple[int, ...], rows: int, work: Path | None) 
     """Measure plan and commit alone, of dumps of many files, with scoring at a fixed cost."""
     from bench.plan import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    _finish(*results.record("plan", lambda: measure(files, rows=rows, work=work, say=_say), folder))
+    _record(folder, "plan", lambda: measure(files, rows=rows, work=work, say=_say))
 
 
 @main.command()
@@ -220,8 +213,9 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _finish(path: Path, section: Section) -> None:
-    """Print the verdicts, and fail when a bound does not hold."""
+def _record(folder: Path, name: str, measure: Callable[[], Section]) -> None:
+    """Measure a section, write it down, print the verdicts, and fail when a bound does not hold."""
+    path, section = results.record(name, measure, folder)
     for check in section.checks:
         bound = f"{'at least' if check.at_least else 'at most'} {check.bound:.4g}"
         click.echo(f"{'ok  ' if check.holds else 'MISS'}  {check.what}: {check.found:.4g}, {bound}")

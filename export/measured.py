@@ -1,6 +1,6 @@
 """Papers to certify a cascade on: read, scored by the linear view and in full, and grouped."""
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from export.certificate import Measured
 from export.combine import Scores, log_odds, probabilities
 from export.measure import score_all
-from export.papers import COLUMNS, LabelledPapers
+from export.papers import LabelledPapers, read_texts
 from export.views import read_scores
 from ro32.cli.progress import ProgressDisplay
-from ro32.data import parquet
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError, InputMissingError
 from ro32.evaluation.truth import UNKNOWN, read_truth
 from ro32.model.cascade import surely_has_token
 from ro32.model.classifier import Classifier
-from ro32.model.text import normalize
 from ro32.storage.files import require_regular
 
 _NEAR = 0.05
@@ -43,29 +41,15 @@ def read_measured(
         The papers that have a score, and the digest of the file.
     """
     require_regular(path, InputMissingError)
-    schema, _ = parquet.read_footer(path)
-    missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
-    if missing:
-        raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
-    batches = [pl.DataFrame(batch).cast(pl.String) for _, batch in parquet.read_batches(path, COLUMNS)]
-    frame = pl.concat(batches).with_columns(normalize(pl.col("title", "abstract")))
-    truth = None
-    if schema.get_field_index("categories") >= 0:
-        truth = read_truth([str(path)], classifier.manifest.positive_label)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    papers = LabelledPapers(
-        ids=frame["id"].to_list(),
-        titles=frame["title"].to_list(),
-        abstracts=frame["abstract"].to_list(),
-        positive=np.zeros(len(frame), dtype=np.bool_) if truth is None else truth.listed,
-        digest=digest,
-    )
+    frame, has_categories = read_texts(path)
+    truth = read_truth([str(path)], classifier.manifest.positive_label) if has_categories else None
+    listed = np.zeros(len(frame), dtype=np.bool_) if truth is None else truth.listed
+    papers = LabelledPapers.of(frame, listed, path)
     linear = classifier.linear_scores(papers.titles, papers.abstracts)
     full = _full_scores(classifier, papers, linear, scores=scores, labels=labels, threads=threads)
     sure = np.array([surely_has_token(*text) for text in zip(papers.titles, papers.abstracts, strict=True)])
     kept = np.flatnonzero(np.isfinite(full))
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, Sequence[str]] = {}
     if truth is not None:
         groups["year"] = ["unknown" if year == UNKNOWN else str(year) for year in truth.year[kept].tolist()]
         groups["category"] = [truth.categories[at] for at in truth.primary[kept].tolist()]
@@ -75,9 +59,9 @@ def read_measured(
         full=full[kept],
         threshold=classifier.manifest.threshold,
         listed=None if truth is None else truth.listed[kept],
-        groups=dict(groups),
+        groups=groups,
     )
-    return measured, digest
+    return measured, papers.digest
 
 
 def _full_scores(

@@ -41,6 +41,14 @@ class LabelledPapers:
     positive: NDArray[np.bool_]
     digest: str
 
+    @classmethod
+    def of(cls, frame: pl.DataFrame, positive: NDArray[np.bool_], path: Path) -> "LabelledPapers":
+        """Take the papers of a frame of `read_texts`, and digest the file that they come from."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        ids, titles, abstracts = (frame[name].to_list() for name in COLUMNS)
+        return cls(ids=ids, titles=titles, abstracts=abstracts, positive=positive, digest=digest)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -67,28 +75,31 @@ def read_papers(path: Path, category: str) -> LabelledPapers:
         InputDataError: The file is damaged or lacks a column, or not both kinds of papers are in it.
     """
     require_regular(path, InputMissingError)
-    schema, _ = parquet.read_footer(path)
-    missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
-    if missing:
-        raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
-    listed = read_truth([str(path)], category).listed
-    columns = [pl.DataFrame(batch).cast(pl.String) for _, batch in parquet.read_batches(path, COLUMNS)]
-    frame = pl.concat(columns).with_columns(normalize(pl.col("title", "abstract")), positive=listed)
-    frame = frame.filter((pl.col("title") != "") | (pl.col("abstract") != ""))
+    frame, _ = read_texts(path)
+    frame = frame.with_columns(positive=read_truth([str(path)], category).listed).filter(
+        (pl.col("title") != "") | (pl.col("abstract") != "")
+    )
     if frame["positive"].n_unique() < 2:  # noqa: PLR2004 - positive and negative
         raise InputDataError(
             f"{path}: expected papers inside and outside of {category}, found only one kind among {len(frame)}; "
             "name a file whose categories hold both"
         )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return LabelledPapers(
-        ids=frame["id"].to_list(),
-        titles=frame["title"].to_list(),
-        abstracts=frame["abstract"].to_list(),
-        positive=frame["positive"].to_numpy(),
-        digest=digest,
-    )
+    return LabelledPapers.of(frame, frame["positive"].to_numpy(), path)
+
+
+def read_texts(path: Path) -> tuple[pl.DataFrame, bool]:
+    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized; tell whether it has categories.
+
+    Raises:
+        InputMissingError: The file is not there.
+        InputDataError: The file is damaged or lacks a column.
+    """
+    schema, _ = parquet.read_footer(path)
+    missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
+    if missing:
+        raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
+    batches = [pl.DataFrame(batch).cast(pl.String) for _, batch in parquet.read_batches(path, COLUMNS)]
+    return pl.concat(batches).with_columns(normalize(pl.col("title", "abstract"))), "categories" in schema.names
 
 
 def pick_hard(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64]:
