@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ro32.errors import BundleError, UsageError
 from ro32.model.bundle import Bundle, Manifest, sha256
 from ro32.model.external import has_external_data
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.model.operating_point import Decision, OperatingPoint
 from ro32.model.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, Hashes, Outcomes
 from ro32.model.processor import available_cores, int8_saturates

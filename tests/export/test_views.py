@@ -15,7 +15,7 @@ from export.views import read_scores
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS
 from ro32.model.views import ViewName
 from tests.command_line import Outcome

@@ -18,8 +18,8 @@ from typing import Any
 
 from ro32.errors import ReadWriteError, TryAgainError
 from ro32.folder import manifest
+from ro32.folder.jobs import FolderRun
 from ro32.folder.manifest import Entry
-from ro32.folder.plan import FolderRun
 from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
 from ro32.run.engine import Engine, Remaining, score_locally
