@@ -1,6 +1,7 @@
 """What a command imports: a scoring host has few packages, and each costs time at every start."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -105,6 +106,17 @@ def test_only_the_command_imports_training() -> None:
 def test_every_room_has_its_floor() -> None:
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert packages == {room for rooms in FLOORS for room in rooms}
+
+
+KEPT = {"onnxruntime": "model", "click": "cli", "obstore": "storage", "ray": "cluster", "prometheus_client": "monitor"}
+"""Packages that one room alone knows."""
+
+
+@pytest.mark.parametrize(("package", "room"), KEPT.items())
+def test_one_room_knows_a_package(package: str, room: str) -> None:
+    pattern = re.compile(rf"^\s*(import|from) {package}\b", re.MULTILINE)
+    users = {module for module in MODULES if pattern.search(module.read_text())}
+    assert {module.relative_to(PACKAGE).parts[0] for module in users} == {room}
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
