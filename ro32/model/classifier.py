@@ -157,7 +157,9 @@ class Classifier:
                 scores[row] = self._probability(logits, float(linear[row]))
             if not np.isfinite(scores[row]):
                 errors[row] = REASONS.index(NON_FINITE if input_ids else EMPTY_TEXT)
-        lost = 0 if cascade is None else int(np.sum(scores[audited] >= cascade.certificate.threshold))
+        lost = (
+            0 if cascade is None else int(np.sum(scores[audited].astype(np.float64) >= cascade.certificate.threshold))
+        )
         outcomes = Outcomes(scores=scores, errors=errors, screened=screened)
         return Scored(
             outcomes=outcomes,
