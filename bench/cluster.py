@@ -18,7 +18,7 @@ from bench.dump import make_dump
 from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
 from ro32.cluster.connection import connected
-from ro32.cluster.engine import RayEngine
+from ro32.cluster.ray_engine import RayEngine
 from ro32.model.bundle import Bundle, shipped_folder
 from ro32.model.classifier import Classifier
 from ro32.model.processor import available_cores

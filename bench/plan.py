@@ -22,7 +22,7 @@ from bench.measure import Child, run_child
 from bench.results import Check, Section
 from ro32.data.labels import schema
 from ro32.data.papers import read_ids
-from ro32.folder.walk import score_folder
+from ro32.folder.update import score_folder
 from ro32.model.classifier import Classifier
 from ro32.run.engine import Remaining
 from ro32.run.job import Job, Settings

@@ -20,7 +20,7 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
 from ro32.model.bundle import CARD, Bundle
 from ro32.model.classifier import Classifier
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ro32.folder.walk import score_folder as score_folder
+    from ro32.folder.update import score_folder as score_folder
     from ro32.model.classifier import Classifier as Classifier
     from ro32.model.expression import score as score
     from ro32.run.job import Settings as Settings
@@ -38,7 +38,7 @@ _HOMES = {
     "Settings": "ro32.run.job",
     "score": "ro32.model.expression",
     "score_file": "ro32.run.walk",
-    "score_folder": "ro32.folder.walk",
+    "score_folder": "ro32.folder.update",
 }
 
 __all__ = ["Classifier", "Settings", "__version__", "score", "score_file", "score_folder"]

@@ -32,7 +32,7 @@ def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_
         if ray_address is not None or ray_actors is not None:
             raise UsageError("--ray-address and --ray-actors are of --engine ray; give that too")
         return score_locally
-    from ro32.cluster.engine import RayEngine  # noqa: PLC0415 - the others need none of it
+    from ro32.cluster.ray_engine import RayEngine  # noqa: PLC0415 - the others need none of it
 
     least, most = (1, None) if ray_actors is None else parse_actors(ray_actors)
     return RayEngine(Bundle.load(bundle), address=ray_address, least=least, most=most)

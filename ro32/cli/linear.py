@@ -12,7 +12,7 @@ from ro32.cli.target import check_target, write_target
 from ro32.model.metrics import precision_recall
 from ro32.run.walk import Progress
 from ro32.train.dump import Dump
-from ro32.train.linear import LinearRecipe, fit, read_features, score_features
+from ro32.train.fit_linear import LinearRecipe, fit, read_features, score_features
 
 
 @click.command(name="ro32.cli.linear", context_settings={"help_option_names": ["-h", "--help"]})

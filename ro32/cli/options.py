@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ro32.cli.config import read_config
+from ro32.cli.config_file import read_config
 from ro32.cli.engines import EngineName
 from ro32.cli.log import LogFormat
 from ro32.cli.numbers import Count, Number

@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from ro32.cli.bundles import bundle_folder
-from ro32.cli.config import mistyped_variables
+from ro32.cli.config_file import mistyped_variables
 from ro32.cli.engines import EngineName, make_engine
 from ro32.cli.log import Log, LogFormat
 from ro32.cli.misuse import LoggedCommand
@@ -24,7 +24,7 @@ from ro32.cli.words import explanations_text, status_text, summary_line
 from ro32.data.papers import Columns
 from ro32.errors import UsageError
 from ro32.evaluation.explain import explain_papers
-from ro32.folder.walk import score_folder
+from ro32.folder.update import score_folder
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.model.processor import available_cores

@@ -50,8 +50,8 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """What an actor says of a part that is finished and kept.
+class SavedPart:
+    """What an actor returns for a part that it scored and saved.
 
     Attributes:
         name: Its name in its folder.
@@ -81,8 +81,8 @@ class Worker:
         if self._classifier.scoring_digest != model.scoring_digest:
             raise BundleError("this node has another version of ro32 than the driver; install the same on all nodes")
 
-    def score(self, task: Task, previous: OutcomeIndex) -> Kept:
-        """Score a part and keep it.
+    def score(self, task: Task, previous: OutcomeIndex) -> SavedPart:
+        """Score a part and save it.
 
         Args:
             task: The part.
@@ -111,7 +111,7 @@ class Worker:
         ((part, finished),) = scored
         check_same(task.plan)
         name = write_part(task.folder, part, finished)
-        return Kept(name=name, counts=finished.counts, thread_seconds=journal.thread_seconds)
+        return SavedPart(name=name, counts=finished.counts, thread_seconds=journal.thread_seconds)
 
 
 def verify(bundle: Bundle) -> None:

@@ -1,6 +1,6 @@
 """The manifest of a folder of labels: which files are in it, written after the last of them.
 
-Whoever reads the folder finds in it whether all files are there and whole. Names that begin with "_" or "." are
+A reader of the folder finds in it whether all files are there and whole. Names that begin with "_" or "." are
 passed over by readers of such folders, ro32 among them.
 """
 
@@ -58,7 +58,7 @@ class Entry:
         return cls(name=name, rows=rows, size_bytes=size_of(labels), sha256=digest.hexdigest(), e_tag=e_tag)
 
     def vouches_for(self, name: str, labels: InputFile, rows: int) -> bool:
-        """Tell whether a store says that a file is still this one, so that it need not be read."""
+        """Whether a store says that a file is still this one, so that it need not be read."""
         return (
             isinstance(labels, StoredObject)
             and self.e_tag is not None
@@ -75,9 +75,9 @@ def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
         UnreachableError: The store failed.
     """
     with suppress(ValueError):
-        told = strict_json.parse(folder.read(NAME) or b"{}")
-        if isinstance(told, dict) and told.get("manifest_version") == MANIFEST_VERSION:
-            return told
+        content = strict_json.parse(folder.read(NAME) or b"{}")
+        if isinstance(content, dict) and content.get("manifest_version") == MANIFEST_VERSION:
+            return content
     return {}
 
 
@@ -89,13 +89,13 @@ def read_entries(folder: LabelsFolder) -> dict[str, Entry]:
     return {}
 
 
-def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], told: Mapping[str, Any]) -> None:
+def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], facts: Mapping[str, Any]) -> None:
     """Make the manifest appear, whole.
 
     Args:
         folder: The folder.
         entries: Its labels files.
-        told: What is true of all of them, as JSON values.
+        facts: What holds for all of them, as JSON values.
 
     Raises:
         OutputError: The folder cannot be written to.
@@ -104,5 +104,5 @@ def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], told: Mapping
         TryAgainError: In a store, somebody else wrote one meanwhile; it stays.
     """
     files = [{key: value for key, value in asdict(entry).items() if value is not None} for entry in entries]
-    content = {"manifest_version": MANIFEST_VERSION, **told, "files": files}
+    content = {"manifest_version": MANIFEST_VERSION, **facts, "files": files}
     folder.write(NAME, f"{json.dumps(content, indent=1)}\n".encode())

@@ -19,7 +19,7 @@ _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError,
 
 
 def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
-    """Return what the footer of a labels file tells; None where there is none that can be read.
+    """Return the footer of a labels file; None where there is none that can be read.
 
     Raises:
         InputMissingError: A store does not let it be read.
@@ -31,32 +31,33 @@ def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
     return None
 
 
-def still_valid(job: Job, told: dict[str, Any] | None) -> bool:
-    """Tell whether labels were made from the input of a job as it is now, with its model and settings.
+def still_valid(job: Job, footer: dict[str, Any] | None) -> bool:
+    """Whether labels were made from the input of a job as it is now, with its model and settings.
 
     Args:
         job: What would be written.
-        told: What the footer of the labels tells.
+        footer: The footer of the labels.
     """
-    if told is None or job.settings.no_reuse:
+    if footer is None or job.settings.no_reuse:
         return False
     decision = job.classifier.decision
     return (
-        told.get("input_digest") == job.plan.digest
-        and told.get("bundle_digest") == job.classifier.digest
-        and told.get("scoring_digest") == job.classifier.scoring_digest
-        and told.get("threshold") == decision.threshold
-        and (told.get("operating_point") or {}).get("abstain") == (list(decision.abstain) if decision.abstain else None)
-        and (told.get("settings") or {}).get("columns") == asdict(job.settings.columns)
+        footer.get("input_digest") == job.plan.digest
+        and footer.get("bundle_digest") == job.classifier.digest
+        and footer.get("scoring_digest") == job.classifier.scoring_digest
+        and footer.get("threshold") == decision.threshold
+        and (footer.get("operating_point") or {}).get("abstain")
+        == (list(decision.abstain) if decision.abstain else None)
+        and (footer.get("settings") or {}).get("columns") == asdict(job.settings.columns)
     )
 
 
-def undamaged(job: Job, told: dict[str, Any], name: str, labels: InputFile, listed: Entry | None) -> Entry | None:
+def undamaged(job: Job, footer: dict[str, Any], name: str, labels: InputFile, listed: Entry | None) -> Entry | None:
     """Return the description of labels that are whole, else None.
 
     Args:
         job: What would be written in their place.
-        told: What their footer tells.
+        footer: Their footer.
         name: Their name in the folder.
         labels: The file.
         listed: What the folder's manifest says of it. Where that says nothing, since a run was killed before it wrote
@@ -71,17 +72,17 @@ def undamaged(job: Job, told: dict[str, Any], name: str, labels: InputFile, list
         if listed is not None and listed.vouches_for(name, labels, job.plan.rows):
             return listed
         entry = Entry.of(name, labels, job.plan.rows)
-        return entry if entry == listed or _matches_footer(labels, told, job.plan.rows) else None
+        return entry if entry == listed or _matches_footer(labels, footer, job.plan.rows) else None
     except UnreachableError:
         raise
     except _UNREADABLE:
         return None
 
 
-def _matches_footer(labels: InputFile, told: dict[str, Any], rows: int) -> bool:
+def _matches_footer(labels: InputFile, footer: dict[str, Any], rows: int) -> bool:
     """Decode every row, page checksums included."""
     digest, found = RowsDigest(), 0
     for _, batch in read_batches(labels, pq.read_schema(for_arrow(labels)).names):
         digest.update(*outcomes_of(batch))
         found += batch.num_rows
-    return found == rows and digest.hexdigest() == told.get("rows_digest")
+    return found == rows and digest.hexdigest() == footer.get("rows_digest")

@@ -3,7 +3,7 @@
     model.onnx           the encoder and its classification head: input_ids -> logits, for one paper; older bundles take
                          attention_mask and token_type_ids too
     tokenizer.json       a Hugging Face fast tokenizer
-    linear.safetensors   the linear view (`ro32.model.linear`), where the bundle has one
+    linear.safetensors   the linear view (`ro32.model.linear_view`), where the bundle has one
     curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
     cascade.csv          what the cascade changes, where the bundle has one: by,value,papers,screened,lost,gained
     bundle.json          what this module reads: settings, measured quality, and the digest of each other file

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ro32.errors import BundleError, UsageError
 from ro32.model.bundle import Bundle, Manifest, sha256
 from ro32.model.external import has_external_data
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.model.operating_point import Decision, OperatingPoint
 from ro32.model.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, Hashes, Outcomes
 from ro32.model.processor import available_cores, int8_saturates
@@ -157,7 +157,9 @@ class Classifier:
                 scores[row] = self._probability(logits, float(linear[row]))
             if not np.isfinite(scores[row]):
                 errors[row] = REASONS.index(NON_FINITE if input_ids else EMPTY_TEXT)
-        lost = 0 if cascade is None else int(np.sum(scores[audited] >= cascade.certificate.threshold))
+        lost = (
+            0 if cascade is None else int(np.sum(scores[audited].astype(np.float64) >= cascade.certificate.threshold))
+        )
         outcomes = Outcomes(scores=scores, errors=errors, screened=screened)
         return Scored(
             outcomes=outcomes,

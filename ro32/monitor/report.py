@@ -126,11 +126,11 @@ def _input(journal: Journal) -> dict[str, Any]:
 
 
 def _labels(target: Path | ObjectUrl, stores: StoreSettings) -> dict[str, Any]:
-    """Tell what stands at the target now, whoever put it there."""
-    told: Mapping[str, Any] = {}
+    """Return which labels are at the target now, whichever run wrote them."""
+    footer: Mapping[str, Any] = {}
     with suppress(OSError, ValueError, pa.ArrowException, Ro32Error):
-        told = _provenance(target, stores) or {}
-    return {"path": str(target), "run_id": told.get("run_id"), "finished": told.get("finished")}
+        footer = _provenance(target, stores) or {}
+    return {"path": str(target), "run_id": footer.get("run_id"), "finished": footer.get("finished")}
 
 
 def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str, Any] | None:
@@ -143,7 +143,7 @@ def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str,
 
 
 def _folder(journal: Journal) -> dict[str, int | None]:
-    """Tell what became of the labels files of a folder; null where the output is a file."""
+    """Return what became of the labels files of a folder; null where the output is a file."""
     return {name: getattr(journal.folder, name, None) for name in _FOLDER_CHANGES}
 
 

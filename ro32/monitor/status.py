@@ -9,7 +9,7 @@ import numpy as np
 from ro32.data.papers import read_parts
 from ro32.errors import TryAgainError
 from ro32.folder import manifest
-from ro32.folder.plan import FolderRun
+from ro32.folder.jobs import FolderRun
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import OutcomeIndex, Outcomes
 from ro32.run.engine import Remaining, rows_to_score

@@ -1,7 +1,7 @@
 """The audit of a cascade: does a sample of today's screened papers agree with the bundle's certificate?
 
-Only a contradiction that chance would not produce is told: a sample of some hundred papers cannot show that one label
-in ten thousand changes, but it does show when one in a hundred does.
+Only a contradiction that chance would not produce is reported: a sample of some hundred papers cannot show that one
+label in ten thousand changes, but it does show when one in a hundred does.
 """
 
 from dataclasses import dataclass

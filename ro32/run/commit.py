@@ -23,7 +23,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
     Args:
         job: What it is made from.
         store: Its parts, all of them finished.
-        journal: Told how the scores are distributed.
+        journal: Records how the scores are distributed.
         check: Given what became of the rows before anything is published; raises what speaks against that.
 
     Raises:
@@ -55,7 +55,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
 
 
 def _operating_point(decision: Decision) -> dict[str, Any]:
-    """Tell how the threshold was chosen: JSON values."""
+    """Return how the threshold was chosen: JSON values."""
     return {
         "chosen_by": decision.chosen_by,
         "target": decision.target,
@@ -65,7 +65,7 @@ def _operating_point(decision: Decision) -> dict[str, Any]:
 
 
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
-    """Tell what made this labels file, of whose rows so many were screened: JSON values for its footer."""
+    """Return what made this labels file, of whose rows so many were screened: JSON values for its footer."""
     manifest, decision, settings = job.classifier.manifest, job.classifier.decision, job.settings
     return {
         "run_id": journal.run_id,

@@ -1,4 +1,4 @@
-"""The journal of a run: what it has done so far. The walk writes it; whoever reports reads it, however the run ends."""
+"""The journal of a run: what it has done so far. The walk writes it; reports are made from it, however the run ends."""
 
 import secrets
 import time
@@ -170,7 +170,7 @@ class Journal:
         return self.unchanged + self.resumed + self.done
 
     def enter(self, stage: Stage) -> None:
-        """Tell that from now on the time goes into another stage."""
+        """Count time from now on to another stage."""
         now = time.monotonic()
         self._spent[self.stage] += now - self._since
         self.stage, self._since = stage, now

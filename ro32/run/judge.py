@@ -18,9 +18,9 @@ class Before:
     """What the labels before say, all of their files together.
 
     Attributes:
-        share: The share of positives; None where no file tells one.
-        comparable: Whether a change of the share would be news. It is none where somebody chose another operating
-            point for the same model: a share that moves is what they wanted.
+        share: The share of positives; None where no file has one.
+        comparable: Whether a change of the share is drift. It is not where another operating point was chosen for the
+            same model: then the share is meant to move.
     """
 
     share: Share | None
@@ -34,13 +34,13 @@ class Before:
             provenances: The footers.
             classifier: The model of the labels to come.
         """
-        positives, papers, told, comparable = 0, 0, False, True
+        positives, papers, known, comparable = 0, 0, False, True
         for provenance in provenances:
             share = Share.from_footer(provenance)
             if share is not None:
-                positives, papers, told = positives + share.positives, papers + share.papers, True
+                positives, papers, known = positives + share.positives, papers + share.papers, True
             comparable = comparable and not _same_model_decides_otherwise(classifier, provenance)
-        return cls(share=Share(positives=positives, papers=papers) if told else None, comparable=comparable)
+        return cls(share=Share(positives=positives, papers=papers) if known else None, comparable=comparable)
 
 
 def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
@@ -49,7 +49,7 @@ def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
     Args:
         job: The run.
         counts: What became of all rows.
-        journal: Told how the share of positives has changed, and what the cascade's audit found.
+        journal: Records how the share of positives has changed, and what the cascade's audit found.
         before: The labels that they replace.
 
     Raises:

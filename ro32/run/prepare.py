@@ -31,7 +31,7 @@ def prepare(
         target: The labels file.
         classifier: The model.
         settings: How to score.
-        journal: Told of the job, and of files that are left out.
+        journal: Records the job, and files that are left out.
 
     Raises:
         UsageError: A URL is none, or the target's name promises a form that is not written.
@@ -82,7 +82,7 @@ def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal
     Args:
         files: The files in order.
         settings: How to score.
-        journal: Told of files that are left out.
+        journal: Records files that are left out.
 
     Raises:
         InputMissingError: A file is not there.

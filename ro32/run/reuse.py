@@ -49,7 +49,7 @@ def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
     source = named or _labels_at(job)
     if job.settings.no_reuse or source is None:
         return OutcomeIndex()
-    # The other forms tell no provenance.
+    # The other forms have no footer.
     nothing_there = form_of(source) is not Form.PARQUET or (isinstance(source, Path) and not source.exists())
     if named is None and nothing_there:
         return OutcomeIndex()

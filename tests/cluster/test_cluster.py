@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 
-from ro32.cluster import engine as cluster_engine
-from ro32.cluster.engine import STRIKES, RayEngine
+from ro32.cluster import ray_engine
+from ro32.cluster.ray_engine import STRIKES, RayEngine
 from ro32.errors import ClusterError, InputDataError
 from ro32.folder.manifest import NAME
-from ro32.folder.walk import score_folder
+from ro32.folder.update import score_folder
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.run.engine import Engine
@@ -209,7 +209,7 @@ def test_an_error_on_a_node_is_that_of_a_local_run(start: Start, labels: Labels)
 
 
 def test_a_cluster_without_room_ends_the_run(start: Start, labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_engine, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(ray_engine, "PATIENCE_S", 1.0)
     with pytest.raises(ClusterError, match="no node had 64 free processors"):
         score_file(
             labels.source,

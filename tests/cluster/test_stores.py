@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 
-from ro32.cluster.engine import RayEngine
+from ro32.cluster.ray_engine import RayEngine
 from ro32.cluster.worker import check_same
 from ro32.data.labels import read_provenance
 from ro32.data.papers import Columns
 from ro32.errors import Interrupted, TryAgainError
-from ro32.folder.walk import score_folder
+from ro32.folder.update import score_folder
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.run.engine import Engine

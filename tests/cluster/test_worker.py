@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from ro32.cli.engines import parse_actors
-from ro32.cluster import engine as cluster_engine
-from ro32.cluster.engine import RayEngine
+from ro32.cluster import ray_engine
+from ro32.cluster.ray_engine import RayEngine
 from ro32.cluster.worker import Model, Task, Worker
 from ro32.data.papers import Columns
 from ro32.errors import BundleError, TryAgainError, UsageError
@@ -94,7 +94,7 @@ def test_what_cannot_be_is_refused(
     refused = score(source, "-o", target, "--engine", "ray", "--ray-actors", "3:2")
     assert (refused.code, "found 3 and 2" in refused.stderr) == (2, True)
     assert score(source, "-o", target, "--engine", "ray", "--ray-actors", "0").code == 2
-    monkeypatch.setattr(cluster_engine, "find_spec", lambda _: None)
+    monkeypatch.setattr(ray_engine, "find_spec", lambda _: None)
     missing = score(source, "-o", target, "--engine", "ray")
     assert (missing.code, "pip install 'ro32[ray]'" in missing.stderr) == (2, True)
     with pytest.raises(UsageError, match="needs the package ray"):

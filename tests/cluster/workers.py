@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from ro32.cluster.worker import Kept, Task, Worker
+from ro32.cluster.worker import SavedPart, Task, Worker
 from ro32.model.outcomes import OutcomeIndex
 from ro32.storage.local_parts import LocalParts
 
@@ -22,7 +22,7 @@ def _log(task: Task) -> Path:
 class LoggingWorker(Worker):
     """Tells, in a file beside the parts, which part it is about to score, and takes its time."""
 
-    def score(self, task: Task, previous: OutcomeIndex) -> Kept:
+    def score(self, task: Task, previous: OutcomeIndex) -> SavedPart:
         """Score a part."""
         with _log(task).open("a") as log:
             log.write(f"{task.part.index} {os.getpid()}\n")
@@ -33,7 +33,7 @@ class LoggingWorker(Worker):
 class MortalWorker(Worker):
     """Dies of one part."""
 
-    def score(self, task: Task, previous: OutcomeIndex) -> Kept:
+    def score(self, task: Task, previous: OutcomeIndex) -> SavedPart:
         """Score a part, or die."""
         if task.part.index == LETHAL:
             with _log(task).open("a") as log:

@@ -241,13 +241,13 @@ def test_disagreements_of_labels_are_explained_where_the_bundle_is_installed(
     assert set(explained_in(invoke(command, arguments))) == {"labels"}
 
 
-def test_labels_of_one_view_are_explained_by_that_view(
+def test_labels_of_full_scoring_are_explained_by_full_scoring(
     invoke: Invoke, score: Score, few: Path, cascade_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     copytree(cascade_bundle, tmp_path / "ro32" / "bundles" / "mine")
     labels = tmp_path / "labels.parquet"
-    assert score(few, "-o", labels, "--encoder-only", bundle=cascade_bundle).code == 0
+    assert score(few, "-o", labels, "--full", bundle=cascade_bundle).code == 0
     found = invoke(command, [few, "--labels", labels, "--explain", "2", "--json"])
     assert explained_in(found)
     (model,) = json.loads(found.stdout)["models"]

@@ -32,7 +32,7 @@ from ro32.errors import BundleError, InputDataError
 from ro32.model.binomial import p_value, upper_bound
 from ro32.model.bundle import Bundle, Manifest
 from ro32.model.classifier import Classifier
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.run.walk import score_file
 from tests.command_line import Invoke
 

@@ -15,7 +15,7 @@ from export.views import read_scores
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS
 from ro32.model.views import ViewName
 from tests.command_line import Outcome
@@ -103,7 +103,6 @@ def test_views_are_added_once(with_views: Path, linear: LinearModel, scores: Sco
         add_views(Bundle.load(with_views), card, linear.to_bytes(), scores, output=with_views, overwrite=False)
 
 
-@pytest.mark.parametrize("view", ["combined", "encoder"])
 def test_scores_are_the_formula_of_the_manifest(
     with_views: Path,
     linear: LinearModel,
@@ -111,13 +110,11 @@ def test_scores_are_the_formula_of_the_manifest(
     tmp_path: Path,
     score: Callable[..., Outcome],
     labelled: LabelledPapers,
-    view: str,
 ) -> None:
     plain = Classifier.load(with_views)
     manifest = plain.manifest
-    weights = manifest.views[view]
-    flags = ["--encoder-only"] if view == "encoder" else []
-    assert score(papers_path, "-o", tmp_path / "labels.parquet", *flags, bundle=with_views).code == 0
+    weights = manifest.views["combined"]
+    assert score(papers_path, "-o", tmp_path / "labels.parquet", bundle=with_views).code == 0
     labels = pl.read_parquet(tmp_path / "labels.parquet").head(100)
     titles, abstracts = labelled.titles[:100], labelled.abstracts[:100]
     logits = np.array([plain.logits(plain.encode(*text)) for text in zip(titles, abstracts, strict=True)])
@@ -143,14 +140,6 @@ def test_order_threads_and_parts_change_no_bit(
     shuffled = papers.sample(fraction=1, shuffle=True, seed=1)
     again = scores_of(shuffled, "--threads", "3", "--part-rows", "37").sort("id")
     assert first.equals(again)
-
-
-def test_a_bundle_of_the_encoder_alone_has_no_views(
-    score: Callable[..., Outcome], papers_path: Path, tmp_path: Path
-) -> None:
-    outcome = score(papers_path, "-o", tmp_path / "labels.parquet", "--encoder-only")
-    assert outcome.code == 2
-    assert "no view 'encoder'" in outcome.stderr
 
 
 def test_a_damaged_linear_view_is_refused(with_views: Path, linear: LinearModel) -> None:

@@ -13,9 +13,9 @@ import pytest
 from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted, OutputError, TryAgainError, UsageError
 from ro32.folder import manifest
+from ro32.folder.jobs import labels_names
 from ro32.folder.places import LocalFolder
-from ro32.folder.plan import labels_names
-from ro32.folder.walk import score_folder
+from ro32.folder.update import score_folder
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.run.commit import commit
@@ -188,7 +188,7 @@ def test_a_run_that_is_killed_while_it_publishes_goes_on(
         commit(job, *args, **kwargs)
         published.append(job.target)
 
-    monkeypatch.setattr("ro32.folder.walk.commit", stops)
+    monkeypatch.setattr("ro32.folder.update.commit", stops)
     with pytest.raises(Interrupted):
         run()
     assert not (labels / manifest.NAME).exists()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ro32.errors import Interrupted, TryAgainError
-from ro32.folder.walk import score_folder
+from ro32.folder.update import score_folder
 from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
 from ro32.run.walk import Progress, Summary

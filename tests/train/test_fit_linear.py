@@ -11,7 +11,7 @@ from ro32.errors import InputDataError
 from ro32.model.metrics import average_precision
 from ro32.model.text import normalize
 from ro32.train.dump import Dump
-from ro32.train.linear import (
+from ro32.train.fit_linear import (
     FeatureMatrix,
     LinearRecipe,
     fit,

@@ -1,4 +1,4 @@
-"""The plan of a run for a folder of labels: a job for each input file, and which of them have nothing to do."""
+"""The jobs of a run for a folder of labels: one for each input file, and which of them have nothing to do."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class FolderRun:
         whole: All of the input as one; its target is the folder.
         jobs: What is to be done for each labels file, by its path within the folder.
         kept: Names of labels files whose input is left out, which is not to say that it is gone.
-        changes: Told what becomes of the labels files.
+        changes: Records what becomes of the labels files.
     """
 
     folder: LabelsFolder
@@ -89,11 +89,11 @@ class FolderRun:
         return cls(folder=target, whole=whole, jobs=jobs, kept=kept, changes=changes)
 
     def footers(self, gone: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield what the footers of all labels tell that stand in the folder, those without input among them."""
+        """Yield the footers of all labels in the folder, those without input among them."""
         for name in (*self.jobs, *gone):
-            told = footer_of(self.folder.there(name))
-            if told is not None:
-                yield told
+            footer = footer_of(self.folder.there(name))
+            if footer is not None:
+                yield footer
 
     def standing(self, journal: Journal) -> dict[str, Entry]:
         """Return the labels files that are just what would be written again.
@@ -105,13 +105,13 @@ class FolderRun:
         listed = manifest.read_entries(self.folder)
         for name, job in self.jobs.items():
             labels = self.folder.there(name)
-            told = footer_of(labels)
-            if labels is None or told is None or not still_valid(job, told):
+            footer = footer_of(labels)
+            if labels is None or footer is None or not still_valid(job, footer):
                 continue
-            entry = undamaged(job, told, name, labels, listed.get(name))
+            entry = undamaged(job, footer, name, labels, listed.get(name))
             if entry is not None:
                 entries[name] = entry
-                rows = told["rows"]
+                rows = footer["rows"]
                 journal.unchanged += Counts(
                     rows=job.plan.rows,
                     reused=job.plan.rows - rows.get("unreadable", 0),
@@ -189,7 +189,7 @@ def labels_names(inputs: Sequence[str], files: Sequence[InputFile]) -> dict[Inpu
     """Name the labels files of input files.
 
     Below an input folder, local or in a store, it is the path within that folder; else the file's name. Labels are
-    Parquet, as only that tells where they come from, so other names get a suffix.
+    Parquet, as only that has a footer, so other names get a suffix.
 
     Args:
         inputs: What was named as input.

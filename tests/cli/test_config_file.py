@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ro32.cli import score as module
-from ro32.cli.config import mistyped_variables
+from ro32.cli.config_file import mistyped_variables
 from ro32.cli.score import command as score_command
 from ro32.errors import Interrupted
 from ro32.run.job import OnError, Settings

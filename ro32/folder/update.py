@@ -1,7 +1,7 @@
 """A folder as output: a labels file for each input file, and a manifest when all are there.
 
     plan      every file, as one input; each becomes a job of its own
-    stand     labels that are just what would be written again stay as they are
+    keep      labels that are just what would be written again stay as they are
     score     the parts of all other files, by whatever engine
     judge     all labels together, before the first is published
     publish   file by file, each whole; then the manifest; then, if asked for, remove what has no input any more
@@ -18,8 +18,8 @@ from typing import Any
 
 from ro32.errors import ReadWriteError, TryAgainError
 from ro32.folder import manifest
+from ro32.folder.jobs import FolderRun
 from ro32.folder.manifest import Entry
-from ro32.folder.plan import FolderRun
 from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
 from ro32.run.engine import Engine, Remaining, score_locally
@@ -56,7 +56,7 @@ def score_folder(
         classifier: The model; the bundle that comes with ro32 by default.
         settings: How to score.
         engine: What scores the parts; threads of this process by default.
-        journal: Told what the run does, for reports; also of use when it fails.
+        journal: Records what the run does, for reports; also of use when it fails.
         on_progress: Called in this thread whenever rows are done.
 
     Raises:
@@ -126,7 +126,7 @@ def _write(
             raise TryAgainError(f"{job.target}: somebody else removed it meanwhile; run again")
         entries[name] = Entry.of(name, labels, job.plan.rows)
     refuse_isolated(whole.target, journal)
-    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _told(whole, journal))
+    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _facts(whole, journal))
     journal.published = True
     if prune:
         folder.remove(gone)
@@ -149,8 +149,8 @@ def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> 
         yield remaining
 
 
-def _told(whole: Job, journal: Journal) -> dict[str, Any]:
-    """Tell what made the labels of a folder: JSON values for its manifest."""
+def _facts(whole: Job, journal: Journal) -> dict[str, Any]:
+    """Return what made the labels of a folder: JSON values for its manifest."""
     classifier = whole.classifier
     return {
         "run_id": journal.run_id,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from ro32.errors import BundleError
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS, extract
 from ro32.model.text import normalize
 

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from ro32.errors import InputDataError
-from ro32.model.linear import LinearModel
+from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS, extract
 from ro32.model.text import normalize
 from ro32.train.dump import Dump

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ro32.cluster.worker import Kept, Model, Task, Worker
+from ro32.cluster.worker import Model, SavedPart, Task, Worker
 from ro32.data.papers import Part
 from ro32.errors import ClusterError, Ro32Error, UsageError
 from ro32.model.bundle import Bundle
@@ -210,17 +210,17 @@ class _Run:
             place.node, self._failed_starts = result, 0
             return
         self._journal.enter(Stage.SAVE_PART)
-        self._keep(assignment, result)
+        self._adopt(assignment, result)
         yield assignment.remaining, result.counts
 
-    def _keep(self, assignment: _Assignment, kept: Kept) -> None:
+    def _adopt(self, assignment: _Assignment, saved: SavedPart) -> None:
         remaining, part = assignment.remaining, assignment.part
-        if not remaining.store.adopt(part, kept.name):
+        if not remaining.store.adopt(part, saved.name):
             raise ClusterError(
                 f"{remaining.job.target}: a node wrote part {part.index}, but it cannot be read here; name an output "
                 "on a file system that all nodes share, or in a store"
             )
-        self._journal.thread_seconds += kept.thread_seconds
+        self._journal.thread_seconds += saved.thread_seconds
         self._on_rows(part.rows)
 
     def _on_actor_lost(self, place: Any, error: Exception) -> None:  # noqa: ANN401 - as above
