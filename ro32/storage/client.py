@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -169,6 +170,12 @@ def ask(
                     f"{what}: cannot be listed: {reason}; {_BAD_NAMES}; rename or remove that object, or name the "
                     "others, or folders that do not hold it, one by one"
                 ) from error
+            if _is_not_implemented(error):
+                raise refused(
+                    f"{what}: the store does not implement this request: {reason}; writing needs the conditions "
+                    "If-None-Match and If-Match, without which two runs may destroy each other's labels; use a store "
+                    "or a version of it that has them"
+                ) from error
             if not _is_transient(error):
                 raise refused(f"{what}: the store refuses it: {reason}; check name and credentials") from error
             if tried == TRIES:
@@ -180,6 +187,12 @@ def ask(
         finally:
             running.cancel()  # where a signal ended the waiting
     raise AssertionError  # the last try returns or raises
+
+
+def _is_not_implemented(error: Exception) -> bool:
+    """Tell whether a store answered that it will never do what was asked: no later try helps."""
+    status = _STATUS.search(str(error))
+    return status is not None and int(status[1]) == HTTPStatus.NOT_IMPLEMENTED
 
 
 def _is_transient(error: Exception) -> bool:

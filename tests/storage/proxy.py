@@ -18,6 +18,8 @@ class Fault(Enum):
 
     BUSY = auto()
     """The store answers 503, and does nothing."""
+    NOT_IMPLEMENTED = auto()
+    """The store answers 501, as one does that knows no conditional writes."""
     DROPPED = auto()
     """The request does not reach the store, and the connection ends."""
     UNANSWERED = auto()
@@ -114,6 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.proxy.fault(request)
         if fault is Fault.BUSY:
             self._send(Answer(503, [], b""))
+        elif fault is Fault.NOT_IMPLEMENTED:
+            self._send(Answer(501, [], b"<?xml version='1.0'?><Error><Code>NotImplemented</Code></Error>"))
         elif fault is not Fault.DROPPED:
             cut = fault is Fault.CUT_REQUEST
             answer = self.proxy.forward(self.command, self.path, self.headers, body, cut=cut)
@@ -122,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
             if answer is not None and fault is not Fault.UNANSWERED:
                 request.answered_bytes = len(answer.body)
                 self._send(answer, cut=fault is Fault.CUT_ANSWER)
-        if fault not in {None, Fault.BUSY}:
+        if fault not in {None, Fault.BUSY, Fault.NOT_IMPLEMENTED}:
             self.close_connection = True
 
     def _send(self, answer: Answer, *, cut: bool = False) -> None:

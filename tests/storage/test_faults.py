@@ -1,5 +1,6 @@
 """Faults between a run and its store: old labels or new ones, whole; the documented exit codes; and a rerun."""
 
+import time
 from pathlib import Path
 
 import polars as pl
@@ -85,4 +86,19 @@ def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault
     code, said = scene.run()
     assert once.failed
     assert (code, said) == (0, "")
+    scene.check(code)
+
+
+@pytest.mark.parametrize("key", ["/.labels.parquet.lock", "/.labels.parquet.parts/", "/labels.parquet"])
+def test_a_store_without_conditional_writes_is_refused_at_once(scene: Scene, key: str) -> None:
+    scene.prepare()
+    scene.proxy.fault = lambda request: (
+        Fault.NOT_IMPLEMENTED if request.method == "PUT" and f"{scene.bucket.name}{key}" in request.path else None
+    )
+    started = time.monotonic()
+    code, said = scene.run()
+    assert (code, said.count("\n")) == (73, 0), said
+    assert "If-None-Match" in said
+    assert len([request for request in scene.proxy.requests if key in request.path and request.method == "PUT"]) == 1
+    assert time.monotonic() - started < 30
     scene.check(code)
