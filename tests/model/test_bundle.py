@@ -10,6 +10,7 @@ import pytest
 from ro32.errors import BundleError
 from ro32.model.bundle import Bundle, Manifest, sha256
 from ro32.model.classifier import Classifier
+from tests.forged import forged_manifest
 
 
 @pytest.fixture
@@ -47,8 +48,8 @@ def test_white_space_in_the_manifest_counts(tiny_bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"positive_label": "cs.CL"}, "not one of the labels"),
-        ({"labels": ("cs.RO",)}, "not one of the labels"),
+        ({"positive_label": "cs.CL"}, "expected two labels"),
+        ({"labels": ("cs.RO",)}, "expected two labels"),
         ({"threshold": 1.0}, "threshold"),
         ({"format_version": 99}, "update ro32"),
     ],
@@ -72,8 +73,8 @@ def test_a_manifest_without_the_model_is_refused(copy: Path) -> None:
 
 
 def test_files_outside_the_folder_are_refused(copy: Path) -> None:
-    rewrite(copy, files={"../model.onnx": "00"})
-    with pytest.raises(BundleError, match="not a plain file name"):
+    (copy / "bundle.json").write_bytes(forged_manifest(copy, files={"../model.onnx": 64 * "0"}))
+    with pytest.raises(BundleError, match="expected plain file names"):
         Bundle.load(copy)
 
 
@@ -81,12 +82,6 @@ def test_a_model_that_is_no_onnx_graph_is_refused(copy: Path) -> None:
     (copy / "model.onnx").write_bytes(b"no graph")
     rewrite(copy)
     with pytest.raises(BundleError, match="unusable"):
-        Classifier.load(copy)
-
-
-def test_a_model_with_other_labels_is_refused(copy: Path) -> None:
-    rewrite(copy, labels=("other", "cs.RO", "cs.CV"))
-    with pytest.raises(BundleError, match="2 logits for 3 labels"):
         Classifier.load(copy)
 
 
