@@ -16,10 +16,10 @@ from ro32.data.thrift import Cursor, Struct
 
 MAX_BYTES = 256 << 20
 """What the pages and values of a batch may take, all columns together."""
+_USUAL_BYTES = 64 << 20
+"""What they take at most where a single row does not need more."""
 MAX_ROWS = 2_048
 """Rows decoded at once: many times what a call costs."""
-_FEW_ROWS = 256
-"""Where no more rows than these fit, columns are read as dictionaries if they can be."""
 _TRUSTED_BYTES = 32 << 20
 """What a column announces that is taken on trust where each page would be one request more."""
 HEADER_BYTES = 512
@@ -196,8 +196,14 @@ def _struct(struct: Struct, field: int) -> Struct:
 
 def rows_at_once(chunks: Sequence[Chunk]) -> int:
     """Return how many rows fit at once; 0 where not one does."""
-    rows = MAX_ROWS
-    while rows and sum(chunk.bytes_of(rows) for chunk in chunks) > MAX_BYTES:
+
+    def taken(rows: int) -> int:
+        return sum(chunk.bytes_of(rows) for chunk in chunks)
+
+    if taken(1) > MAX_BYTES:
+        return 0
+    rows, limit = MAX_ROWS, max(_USUAL_BYTES, taken(1))
+    while taken(rows) > limit:
         rows //= 2
     return rows
 
@@ -220,7 +226,7 @@ def choose(chunks: Sequence[Chunk], longest: Callable[[Chunk], int]) -> tuple[in
             replace(chunk, longest=longest(chunk)) if chunk.text and chunk.dictionary else chunk for chunk in chunks
         ]
         rows = rows_at_once(known)
-        if rows < _FEW_ROWS:
+        if rows < MAX_ROWS:
             encoded = [replace(chunk, encoded=chunk.dictionary > 0 and chunk.all_by_dictionary) for chunk in known]
             return rows_at_once(encoded), [chunk.path for chunk in encoded if chunk.encoded]
     return rows, []

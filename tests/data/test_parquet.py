@@ -39,14 +39,7 @@ def nothing_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise AssertionError("a value was decoded")
 
-    opened = parquet._open
-
-    def open_undecodable(path: Path) -> pq.ParquetFile:
-        file = opened(path)
-        monkeypatch.setattr(file, "iter_batches", fail)
-        return file
-
-    monkeypatch.setattr(parquet, "_open", open_undecodable)
+    monkeypatch.setattr(parquet, "read_batches", fail)
 
 
 @pytest.mark.usefixtures("small_files_count", "nothing_is_decoded")
