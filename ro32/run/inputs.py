@@ -74,6 +74,8 @@ def find_files(inputs: Sequence[str], warn: Warn = silent) -> list[Path]:
         InputDataError: A pipe, socket or device, or a table of another system, is among the files.
         ReadWriteError: The disk failed.
     """
+    if "" in inputs:
+        raise UsageError("expected the name of an input, found an empty one; name a file, a folder or a pattern")
     found: set[Path] = set()
     for text in inputs:
         try:
@@ -99,8 +101,6 @@ def _named(text: str) -> list[Path]:
 
 
 def _files_of(text: str, warn: Warn) -> list[Path]:
-    if not text:
-        raise UsageError("expected the name of an input, found an empty one; name a file, a folder or a pattern")
     files: list[Path] = []
     passed_over: list[Path] = []
     for path in _named(text):
