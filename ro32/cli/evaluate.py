@@ -107,7 +107,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     metavar="NAME",
     default="categories",
     show_default=True,
-    help="Column of the categories, separated by spaces.",
+    help="Column of the categories: lists, or text with spaces, commas or semicolons between.",
 )
 @click.option("--title-column", metavar="NAME", default="title", show_default=True, help="Column of the titles.")
 @click.option(
@@ -144,8 +144,9 @@ def command(
 
     Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
+    files = find_files(inputs, _warn)
     if html is not None:
-        check_target(html, [*find_files(inputs), *labels])
+        check_target(html, [*files, *labels])
     elif explained and not as_json:
         raise UsageError("--explain tells of single papers, which the table does not; give --html FILE or --json too")
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
@@ -190,6 +191,10 @@ def command(
     tables = [table.overall(results), table.compared(results)]
     tables += [table.by(results, Dimension(dimension)) for dimension in dimensions]
     click.echo("\n\n".join(filter(None, tables)))
+
+
+def _warn(_kind: str, sentence: str) -> None:
+    click.echo(f"ro32-eval: warning: {sentence}", err=True)
 
 
 def _with_progress(scorer: Scorer, *, quiet: bool) -> Scores:

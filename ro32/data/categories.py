@@ -29,7 +29,7 @@ def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Se
     try:
         if isinstance(column.dtype, pl.List):
             column = column.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True)
-        if column.dtype not in {pl.String, pl.Categorical, pl.Null} and not isinstance(column.dtype, pl.Enum):
+        if not isinstance(column.dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)):
             raise InputDataError(
                 f"{where}: expected categories as strings or lists of strings in column {column.name!r}, found "
                 f"{column.dtype}; convert them"

@@ -137,9 +137,9 @@ def _object(text: str) -> dict[str, Any]:
         ValueError: It is no JSON object, or one in which values are nested too deep.
     """
     try:
-        parsed = _parse(text)
+        parsed = _parse(text.rstrip())
     except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON: {error.msg} at character {error.colno}") from error
+        raise ValueError(f"no JSON: {error.msg} at character {error.pos + 1}") from error
     except RecursionError as error:
         raise ValueError("values are nested too deep") from error
     if not isinstance(parsed, dict):

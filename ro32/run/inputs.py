@@ -10,15 +10,10 @@ from ro32.data.compressed import compression_of
 from ro32.errors import InputDataError, InputMissingError, UsageError
 from ro32.storage.client import StoreSettings
 from ro32.storage.files import InputFile, Kind, kind_of
+from ro32.storage.names import DATA_SUFFIXES, HIDDEN, is_data
 from ro32.storage.objects import find_objects
 from ro32.storage.urls import is_url
 
-DATA_SUFFIXES = frozenset({".parquet", ".parq", ".pq", ".jsonl", ".ndjson", ".csv", ".tsv"})
-"""How names end, in letters of any case, that a folder's papers have."""
-COMPRESSED_SUFFIXES = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zip"})
-"""What may stand behind these."""
-_HIDDEN = (".", "_")
-"""How names begin that are not part of a dump: left-overs of whatever wrote it, and of runs of ours."""
 _UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload"})
 """How names end of what somebody is still writing."""
 _TABLES = (
@@ -74,6 +69,8 @@ def find_files(inputs: Sequence[str], warn: Warn = silent) -> list[Path]:
         InputDataError: A pipe, socket or device, or a table of another system, is among the files.
         ReadWriteError: The disk failed.
     """
+    if "" in inputs:
+        raise UsageError("expected the name of an input, found an empty one; name a file, a folder or a pattern")
     found: set[Path] = set()
     for text in inputs:
         try:
@@ -93,22 +90,20 @@ def _named(text: str) -> list[Path]:
     path = Path(text)
     if kind_of(path) is not None or not glob.has_magic(text):  # also a file whose name looks like a pattern
         return [path]
-    hidden = () if path.name.startswith(_HIDDEN) else _HIDDEN
+    hidden = () if path.name.startswith(HIDDEN) else HIDDEN
     matches = (Path(file) for file in glob.glob(text, recursive=True))  # noqa: PTH207 - an absolute pattern is allowed here
     return sorted(match for match in matches if not hidden or not match.name.startswith(hidden))
 
 
 def _files_of(text: str, warn: Warn) -> list[Path]:
-    if not text:
-        raise UsageError("expected the name of an input, found an empty one; name a file, a folder or a pattern")
     files: list[Path] = []
     passed_over: list[Path] = []
     for path in _named(text):
         match kind_of(path):
             case Kind.FOLDER:
                 below = list(visible_files(path, follow_links=True))
-                files += (file for file in below if _is_data(file))
-                passed_over += (file for file in below if not _is_data(file) and _may_be_data(file))
+                files += (file for file in below if is_data(file.name))
+                passed_over += (file for file in below if not is_data(file.name) and _may_be_data(file))
             case Kind.FILE:
                 files.append(path)
             case None:
@@ -158,7 +153,7 @@ def visible_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
         if follow_links:
             _refuse_tables(here)
         with os.scandir(here) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(_HIDDEN)]
+            visible = [entry for entry in entries if not entry.name.startswith(HIDDEN)]
         for entry in visible:
             path = here / entry.name
             if entry.is_dir(follow_symlinks=follow_links):
@@ -167,18 +162,10 @@ def visible_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
                 yield path
             elif follow_links:
                 kind = kind_of(path)
-                if kind is Kind.DANGLING and _is_data(path):
+                if kind is Kind.DANGLING and is_data(path.name):
                     raise InputMissingError(f"{path} is a link to nothing; correct or remove it")
                 if kind is not Kind.DANGLING and kind is not None:
                     raise _not_regular(path, kind)
-
-
-def _is_data(path: Path) -> bool:
-    """Tell by its name whether a file in a folder holds papers."""
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if len(suffixes) > 1 and suffixes[-1] in COMPRESSED_SUFFIXES:
-        suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in DATA_SUFFIXES
 
 
 def _may_be_data(path: Path) -> bool:

@@ -51,8 +51,8 @@ class Warned:
     """Something that an operator should know although the run went on.
 
     Attributes:
-        kind: "not_reused", "skipped_file", "isolated_part", "gone", "drift", "cascade", "not_certified" or
-            "unknown_variable".
+        kind: "not_read", "same_file", "unreadable_rows", "not_reused", "skipped_file", "isolated_part", "gone",
+            "drift", "cascade", "not_certified" or "unknown_variable".
         message: One sentence.
     """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ro32.data.writers import check_name
 from ro32.errors import DISK_ERRNOS, InputDataError, OutputError, ReadWriteError
 from ro32.model.classifier import Classifier
-from ro32.run.inputs import find_inputs
+from ro32.run.inputs import find_inputs, input_folders
 from ro32.run.job import Job, OnError, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.plan import make_plan
@@ -168,6 +168,7 @@ def _refuse_within(target: Path, inputs: Sequence[str]) -> None:
             fixed = next((at for at, part in enumerate(parts) if MAGIC & set(part)), len(parts))
             root = Path(*parts[:fixed]).resolve()
             within = target.is_relative_to(root) and matches(target.relative_to(root).parts, parts[fixed:])
+            within = within or any(target.is_relative_to(folder.resolve()) for folder in input_folders([text]))
         if within:
             raise OutputError(
                 f"{target} is within the input {text}, so the next run would read its labels as papers; "

@@ -6,8 +6,9 @@ from typing import Self
 
 from ro32.errors import InputMissingError, OutputError, TryAgainError
 from ro32.storage.client import ConflictError, StoreSettings
+from ro32.storage.names import HIDDEN
 from ro32.storage.object_target import ObjectTarget, check_writable
-from ro32.storage.objects import HIDDEN, StoredObject
+from ro32.storage.objects import StoredObject
 from ro32.storage.store import Store, Version
 from ro32.storage.urls import ObjectUrl
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from ro32.errors import InputMissingError
 from ro32.storage.client import StoreSettings
+from ro32.storage.names import HIDDEN, is_data
 from ro32.storage.store import Store, Version
 from ro32.storage.urls import WEB, ObjectUrl
 
@@ -17,8 +18,6 @@ _READ_AHEAD_BYTES = 8 << 20
 """The most that is read at once ahead of what is asked for, by what reads from end to end."""
 MAGIC = frozenset("*?[")
 """What makes a name a pattern."""
-HIDDEN = (".", "_")
-"""How names begin that are not part of a dump, as in folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,7 @@ class _Reader(io.RawIOBase):
 
 
 def find_objects(urls: Iterable[str | ObjectUrl], settings: StoreSettings) -> list[StoredObject]:
-    """Resolve URLs to objects: each is one, a folder (its *.parquet objects, at any depth) or a pattern.
+    """Resolve URLs to objects: each is one, a folder (its objects of papers, at any depth) or a pattern.
 
     Returns:
         Distinct objects, sorted by name as paths are.
@@ -153,8 +152,7 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
         listed = [
             (found, version)
             for found, version in store.list(folder)
-            if found.endswith(".parquet")
-            and not any(part.startswith(HIDDEN) for part in found.removeprefix(folder).split("/"))
+            if is_data(found) and not any(part.startswith(HIDDEN) for part in found.removeprefix(folder).split("/"))
         ]
     return [StoredObject(store=store, key=found, version=version) for found, version in listed]
 

@@ -73,7 +73,7 @@ def test_forms_can_be_mixed_and_labels_are_reused(wrapped: pl.DataFrame, score: 
     assert "(60 reused)" in score(tmp_path / "all", "-o", tmp_path / "labels.csv", "--reuse", labels).stderr
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".NDJSON"])
+@pytest.mark.parametrize("suffix", [".csv", ".TSV", ".jsonl", ".NDJSON"])
 def test_labels_are_of_the_form_that_the_suffix_names(
     suffix: str, wrapped: pl.DataFrame, score: Score, tmp_path: Path
 ) -> None:
@@ -85,8 +85,11 @@ def test_labels_are_of_the_form_that_the_suffix_names(
         assert score(tmp_path / "papers", "-o", path, "--max-unscored", 1).code == 0
     expected = pl.read_parquet(tmp_path / "labels.parquet").with_columns(pl.col("content_hash").bin.encode("hex"))
     schema = expected.schema
-    read = pl.read_csv if suffix == ".csv" else pl.read_ndjson
-    assert read(target, schema=schema).equals(expected)  # scores too, to the last bit
+    if suffix in {".csv", ".TSV"}:
+        found = pl.read_csv(target, schema=schema, separator="," if suffix == ".csv" else "\t")
+    else:
+        found = pl.read_ndjson(target, schema=schema)
+    assert found.equals(expected)  # scores too, to the last bit
     assert not parts_folder(target).exists()
 
 
@@ -105,12 +108,14 @@ def test_a_target_in_text_is_written_whole_or_not_at_all(wrapped: pl.DataFrame, 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"id,title,abstract\n1,2\n", "after row 0: expected as many fields as the head line names"),
-        (b'id,title,abstract\n1,2,3\n4,"5,6\n', "after row 0"),
-        (b"id,title,abstract\n1,\xff,3\n", "invalid UTF8"),
-        (b'{"id": "1", "title": "a", "abstract": "b"}\n{"id": \n', "lines 1 to 2: expected one JSON object a line"),
-        (b'{"id": "1", "title": "\xff", "abstract": "b"}\n', "expected one JSON object a line"),
+        (b"id,title,abstract\n1,2\n", "(1 malformed), more than 1.00%"),
+        (b"id,title,abstract\n1,2\n", "line 2: expected 3 fields, as the first line has, found 2"),
+        (b'id,title,abstract\n1,2,3\n4,"5,6\n', "line 3: unexpected end of data"),
+        (b"id,title,abstract\n1,\xff,3\n", "line 2: not UTF-8); a Latin-1 file becomes UTF-8 by: iconv"),
+        (b"id,title,abstract\n1,\xff,3\n", "(1 invalid_utf8), more than 1.00%"),
+        (b'{"id": "1", "title": "a", "abstract": "b"}\n{"id": \n', "line 2: no JSON: Expecting value at character 7"),
         (b"{}\n", "none with a field"),
+        (b"{\n}\n", "none with a field (line 1: no JSON"),
         (b'{"id": "1", "title": "a"}\n', "expected one column 'abstract', found id, title"),
         (b"id,titel,abstract\n1,2,3\n", "did you mean 'titel'?"),
         (b"id,id,title,abstract\n1,2,3,4\n", "found id, id, title, abstract; name your columns"),

@@ -140,7 +140,7 @@ def test_compressed_texts_are_what_they_hold(kind: str, form: str, papers: pl.Da
     path.write_bytes(whole)
     assert pl.DataFrame(read(path)).select(COLUMNS).equals(expected)
     path.write_bytes(whole[: len(whole) - 300])
-    with pytest.raises(InputDataError, match="papers: .*(damaged|cut off)"):
+    with pytest.raises(InputDataError, match=r"papers: .*(damaged|cut off)"):
         sources.survey(path)
 
 
