@@ -47,7 +47,14 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
 def is_temporary(path: Path, target: Path) -> bool:
     """Tell whether a path is what `create_beside` leaves for this very target when a run is killed."""
     name = rf"\.{re.escape(target.name)}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp"
-    return re.fullmatch(name, path.name, re.DOTALL) is not None and _is_plain(path)
+    return re.fullmatch(name, path.name, re.DOTALL) is not None and is_plain(path)
+
+
+def is_plain(path: Path) -> bool:
+    """Tell whether a path is a regular file itself, and no link to one."""
+    with suppress(OSError):
+        return stat.S_ISREG(path.lstat().st_mode)
+    return False
 
 
 def check_creatable(target: Path) -> None:
@@ -102,13 +109,6 @@ def _mount_id(path: Path) -> int:
     finally:
         os.close(descriptor)
     return int(told.partition("mnt_id:")[2].split()[0])
-
-
-def _is_plain(path: Path) -> bool:
-    """Tell whether a path is a regular file itself, and no link to one."""
-    with suppress(OSError):
-        return stat.S_ISREG(path.lstat().st_mode)
-    return False
 
 
 def _take_after(descriptor: int, before: os.stat_result) -> None:

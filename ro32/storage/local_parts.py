@@ -131,4 +131,5 @@ def _runs(target: Path) -> list[Path]:
 
 def _files(run: Path) -> list[Path]:
     """List the parts in such a folder, and the temporary files of parts."""
-    return sorted(path for path in run.iterdir() if _PART_FILE.fullmatch(path.name)) if run.is_dir() else []
+    found = run.iterdir() if run.is_dir() else ()
+    return sorted(path for path in found if _PART_FILE.fullmatch(path.name) and durable.is_plain(path))

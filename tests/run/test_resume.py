@@ -1,10 +1,16 @@
 """Only what changed, and only what was not finished, is scored."""
 
+import hashlib
+import io
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ro32.data.labels import read_provenance
@@ -151,6 +157,63 @@ def test_a_damaged_part_is_scored_again(run: Run, papers: pl.DataFrame, labels: 
     assert pl.read_parquet(labels).equals(expected)
 
 
+def test_a_copy_of_the_input_is_the_same_input(run: Run, papers: pl.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(papers, on_progress=stop_after(3))
+    shutil.copy2(tmp_path / "papers.parquet", tmp_path / "copy")
+    (tmp_path / "copy").replace(tmp_path / "papers.parquet")
+    assert run(None).resumed == 150
+
+
+def test_other_content_of_the_same_size_and_time_is_another_input(
+    run: Run, papers: pl.DataFrame, tmp_path: Path
+) -> None:
+    frame = papers.with_columns(abstract=pl.lit("One abstract for all"))
+    with pytest.raises(Interrupted):
+        run(frame, on_progress=stop_after(3))
+    before = (tmp_path / "papers.parquet").stat()
+    frame.with_columns(abstract=pl.lit("One abstract for ALL")).write_parquet(tmp_path / "papers.parquet")
+    os.utime(tmp_path / "papers.parquet", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (tmp_path / "papers.parquet").stat().st_size == before.st_size
+    assert run(None).resumed == 0
+
+
+def rewrite(part: Path, counts: dict[str, object], table: pa.Table | None = None) -> None:
+    """Put a part in the place of another, under the name that its content has."""
+    table = pq.read_table(part) if table is None else table
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({"ro32": json.dumps(counts)}), buffer)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    part.with_name(f"{part.name.partition('-')[0]}-{digest}.parquet").write_bytes(buffer.getvalue())
+    part.unlink()
+
+
+def test_parts_of_another_version_are_passed_over(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(papers, on_progress=stop_after(5))
+    first, second, third, fourth, _ = sorted(labels.parent.glob(".labels.parquet.parts/*/*.parquet"))
+    counts = json.loads(pq.read_schema(first).metadata[b"ro32"])
+    rewrite(first, {**counts, "translated": 3})
+    rewrite(second, {"rows": 50})
+    rewrite(third, counts, pq.read_table(third).drop_columns(["screened"]))
+    rewrite(fourth, counts, pq.read_table(fourth).slice(1))
+    assert run(None).resumed == 50
+    assert pl.read_parquet(labels)["id"].equals(papers["id"])
+
+
+def test_a_foreign_file_among_the_parts_is_no_bug_and_stays(run: Run, papers: pl.DataFrame, labels: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(papers, on_progress=stop_after(3))
+    (folder,) = labels.parent.glob(".labels.parquet.parts/*")
+    foreign = [folder / "notes-1.parquet", folder.parent / "README", folder / f"00000004-{'0' * 64}.parquet"]
+    for path in foreign[:2]:
+        path.write_text("notes")
+    os.mkfifo(foreign[2])
+    assert run(None).resumed == 150
+    assert foreign[2].is_fifo()
+    assert all(path.read_text() == "notes" for path in foreign[:2])
+
+
 def test_other_input_takes_no_parts(run: Run, papers: pl.DataFrame, labels: Path) -> None:
     with pytest.raises(Interrupted):
         run(papers, on_progress=stop_after(3))
@@ -179,6 +242,20 @@ def test_input_that_changes_meanwhile_publishes_nothing(
     with pytest.raises(TryAgainError, match="changed while it was read"):
         run(papers, on_progress=touch)
     assert labels.read_bytes() == before
+
+
+def test_input_that_is_cut_off_meanwhile_changed_and_is_not_damaged(
+    run: Run, papers: pl.DataFrame, labels: Path, tmp_path: Path
+) -> None:
+    def cut_off(progress: Progress) -> None:
+        if progress.parts_done == 1:
+            os.truncate(tmp_path / "papers.parquet", 20_000)
+
+    with pytest.raises(TryAgainError, match="changed while it was read"):
+        run(papers, on_progress=cut_off)
+    with pytest.raises(InputDataError):
+        run(None)
+    assert not labels.exists()
 
 
 def test_two_runs_for_one_target_exclude_each_other(run: Run, papers: pl.DataFrame, labels: Path) -> None:
