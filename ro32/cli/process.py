@@ -3,12 +3,13 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from ro32.cli import signals, streams
-from ro32.errors import Interrupted, ReadWriteError, Ro32Error, check_interrupted, shortage
+from ro32.errors import InputMissingError, Interrupted, ReadWriteError, Ro32Error, check_interrupted, shortage
 from ro32.printable import printable, short
 from ro32.storage.urls import redact
 
@@ -110,7 +111,17 @@ def reason_of(error: BaseException) -> BaseException:
         check_interrupted()
     except Interrupted as stop:
         return stop
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return InputMissingError("the working folder is gone; change to one that exists, or name files by whole paths")
     return shortage(error) or error
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def code_for(error: BaseException) -> int:

@@ -11,7 +11,6 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from ro32.data.labels import read_provenance
 from ro32.model import origins
 from ro32.model.bundle import Bundle
 from tests.command_line import Invoke, Outcome, Score
+from tests.forged import forged_manifest
 
 Call = Callable[..., Outcome]
 
@@ -110,7 +110,7 @@ def evil(tiny_bundle: Path, tmp_path: Path) -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in tiny_bundle.iterdir()}
     good = [(entry(name), content) for name, content in files.items()]
     manifest = Bundle.load(tiny_bundle).manifest
-    upwards = replace(manifest, files={**manifest.files, "../up": "00"}).to_bytes()
+    upwards = forged_manifest(tiny_bundle, files={**manifest.files, "../up": 64 * "0"})
     without_model = [item for item in good if item[0].name != "model.onnx"]
     shutil.copytree(tiny_bundle, tmp_path / "linked")
     (tmp_path / "linked" / "model.onnx").unlink()
