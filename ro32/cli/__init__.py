@@ -4,6 +4,8 @@ Only this package knows Click, the terminal, signals and the environment. Import
 transformers: each command imports what it runs when it runs.
 """
 
-from ro32.cli import streams
+from ro32.cli import limits, streams
 
-streams.reserve()  # before a library that a command imports opens a file by the number of a closed stream
+# Before the libraries that a command imports: they open files, and abort where they get no memory.
+streams.reserve()
+limits.check()

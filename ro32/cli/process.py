@@ -3,17 +3,39 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from ro32.cli import signals, streams
-from ro32.errors import Interrupted, ReadWriteError, Ro32Error, check_interrupted, shortage
+from ro32.errors import (
+    InputMissingError,
+    Interrupted,
+    ReadWriteError,
+    Ro32Error,
+    UsageError,
+    check_interrupted,
+    shortage,
+)
 from ro32.printable import printable, short
 from ro32.storage.urls import redact
 
 BUG = 70
 _TRACEBACK_CHARS = 20_000
+_EXTRAS = {
+    "torch": "train",
+    "transformers": "train",
+    "sklearn": "train",
+    "matplotlib": "train",
+    "onnx": "export",
+    "optimum": "export",
+    "huggingface_hub": "hub",
+    "prometheus_client": "metrics",
+    "obstore": "cloud",
+    "ray": "ray",
+}
+"""Packages that a scoring host does not have, and the extra of ro32 that installs each."""
 
 
 class AlreadyReported(Exception):  # noqa: N818 - it is no error of its own
@@ -110,7 +132,19 @@ def reason_of(error: BaseException) -> BaseException:
         check_interrupted()
     except Interrupted as stop:
         return stop
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return InputMissingError("the working folder is gone; change to one that exists, or name files by whole paths")
+    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get((error.name or "").partition(".")[0])):
+        return UsageError(f"this needs the package {error.name}; run: pip install 'ro32[{extra}]'")
     return shortage(error) or error
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def code_for(error: BaseException) -> int:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ro32.data import sources
 from ro32.data.parquet import ERRORS_COLUMN
 from ro32.data.utf8 import is_text
-from ro32.errors import InputDataError, UsageError, nearest
+from ro32.errors import InputDataError, UsageError, few, nearest
 from ro32.model.outcomes import REASONS, Hashes
 from ro32.model.text import content_hash, normalize
 from ro32.storage.files import InputFile
@@ -108,7 +108,7 @@ def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
     if missing:
         meant = nearest(missing[0], set(schema.names) - {missing[0]})  # one that is there twice is missing too
         raise InputDataError(
-            f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {', '.join(schema.names)}"
+            f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {few(schema.names)}"
             f"{meant}; name your columns with --id-column, --title-column, "
             "--abstract-column"
         )

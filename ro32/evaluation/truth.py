@@ -13,7 +13,7 @@ from ro32.data import sources
 from ro32.data.categories import split_categories
 from ro32.data.papers import is_id
 from ro32.data.utf8 import is_text
-from ro32.errors import InputDataError, nearest
+from ro32.errors import InputDataError, few, nearest
 from ro32.run.inputs import find_files
 from ro32.storage.files import changes_reported
 
@@ -186,6 +186,6 @@ def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
     missing = [name for name in names if schema.get_field_index(name) < 0]
     if missing:
         raise InputDataError(
-            f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {', '.join(schema.names)}"
+            f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {few(schema.names)}"
             f"{nearest(missing[0], set(schema.names) - {missing[0]})}"
         )

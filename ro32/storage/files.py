@@ -182,6 +182,8 @@ def for_arrow(file: InputFile) -> Path | io.RawIOBase | pa.NativeFile:
         return file.ranges()
     if kind_of(file) not in {None, Kind.FILE}:
         raise OSError(errno.EINVAL, "Not a regular file", str(file))
-    name = os.fsencode(file)
-    # pyarrow takes a name that is no UTF-8 as bytes alone, and these only here
-    return file if name.decode(errors="replace").encode() == name else pa.OSFile(name)
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:  # a name that is no text in this locale: pyarrow takes it as bytes alone, and only here
+        return pa.OSFile(os.fsencode(file))
+    return file
