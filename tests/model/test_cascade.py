@@ -40,7 +40,7 @@ def load(cascade_bundle: Path) -> Load:
     bundle = Bundle.load(cascade_bundle)
 
     @cache
-    def call(threshold: float | None = None, *, full: bool = False, **changed: float) -> Classifier:
+    def call(threshold: float | None = None, *, full: bool = False, **changed: Any) -> Classifier:
         cascade = replace(cascade_of(bundle.manifest), **changed)
         point = OperatingPoint(threshold=threshold)
         return Classifier(replace(bundle, manifest=replace(bundle.manifest, cascade=cascade)), point, full=full)

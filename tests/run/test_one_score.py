@@ -34,9 +34,9 @@ from ro32.model.operating_point import OperatingPoint
 from ro32.model.outcomes import OutcomeIndex
 from ro32.model.text import normalize
 from ro32.run.job import Settings
-from ro32.storage.local_parts import LocalParts
 from ro32.run.plan import make_plan
 from ro32.run.walk import Progress, score_file
+from ro32.storage.local_parts import LocalParts
 
 Scores = NDArray[np.float32]
 
