@@ -41,7 +41,7 @@ def test_metrics_are_those_of_the_report(run: Run, papers: pl.DataFrame, tmp_pat
     assert found["ro32_positive_share"][0].value == told["positives"]["share"]
     assert (
         found["ro32_labels_timestamp_seconds"][0].value
-        == pl.Series([told["finished"]]).str.to_datetime()[0].timestamp()
+        == pl.Series([told["labels"]["finished"]]).str.to_datetime()[0].timestamp()
     )
 
 
