@@ -175,6 +175,7 @@ def test_a_report_that_cannot_be_written_at_the_end_is_a_warning(
 
 
 def test_a_link_as_report_is_followed(score: Score, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "real.json").touch()
     (tmp_path / "run.json").symlink_to(tmp_path / "real.json")
     assert score(source, "-o", tmp_path / "labels.parquet", "--report", tmp_path / "run.json").code == 0
     assert (tmp_path / "run.json").is_symlink()
