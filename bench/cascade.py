@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
-from ro32.model.bundle import SHIPPED, Bundle
+from ro32.model.bundle import SHIPPED, Bundle, shipped_folder
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import Confusion
 from ro32.run.job import Settings
@@ -52,7 +51,7 @@ def measure(
         plot: PNG file for the front of speed against changed labels.
         say: Is told what is being done.
     """
-    small = Path(str(files("ro32") / "models" / SHIPPED))
+    small = shipped_folder()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         large = folder / "large"

@@ -205,7 +205,7 @@ def test_output_is_the_input(score: Score, labels: Path, tmp_path: Path, papers:
 def test_a_symbolic_link_as_target_is_followed(score: Score, tmp_path: Path, papers: pl.DataFrame) -> None:
     papers.head(3).write_parquet(tmp_path / "papers.parquet")
     (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "labels.parquet").touch()  # a link to nothing is refused
+    (tmp_path / "real" / "labels.parquet").write_bytes(b"older labels")
     (tmp_path / "labels.parquet").symlink_to(tmp_path / "real" / "labels.parquet")
     assert score(tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet").code == 0
     assert (tmp_path / "labels.parquet").is_symlink()

@@ -92,7 +92,8 @@ def test_a_pipe_is_no_input(command: Command, source: Path, tmp_path: Path, tiny
 def test_a_pipe_is_not_evaluated(command: Command, source: Path, tmp_path: Path, option: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     args = ["pipe"] if option == "PAPERS" else [str(source), option, "pipe"]
-    ended(command("evaluate", *args), 73 if option == "--html" else 66, "a named pipe (FIFO)")
+    codes = {"--labels": 66, "--html": 73, "PAPERS": 65}
+    ended(command("evaluate", *args), codes[option], "a named pipe (FIFO)")
 
 
 def test_a_pipe_is_no_bundle_to_install(command: Command, tmp_path: Path, tiny_bundle: Path) -> None:
