@@ -7,24 +7,26 @@ a second of a minute, is in its rate. What is timed is the command itself, in a 
 import dataclasses
 import json
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from bench.front import draw, try_cuts
 from bench.large import make_large
 from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
+from bench.throughput.anatomy import Timed
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
+<<<<<<< HEAD
 from ro32.model.bundle import SHIPPED, Bundle, shipped_folder
 from ro32.model.classifier import Classifier
+=======
+from ro32.model.bundle import Bundle, shipped_folder
+>>>>>>> trim
 from ro32.model.metrics import Confusion
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
@@ -34,6 +36,8 @@ LEAST_FASTER = {"small": 10.0, "base": 12.0}
 MOST_CHANGED = 0.0001
 MOST_F1_LOST = 0.001
 MOST_SECONDS = 150.0
+_PARTS = {"screening": "linear view", "tokenizing": "tokenize", "encoding": "model"}
+"""What the figures call the parts of a classifier."""
 ALL_ROWS = 88_785
 """Papers that `MOST_SECONDS` speaks of."""
 
@@ -76,7 +80,7 @@ def measure(
         say("looking where the time goes")
         anatomy = run_child("bench.cascade:dissect", whole | {"bundle": str(small)}).result
         front = try_cuts(small, folder / "other", rows, lambda other: _score(whole | {"bundle": str(other)}, 0), say)
-        labels = _compare(papers, every, folder)
+        labels = _compare(papers, every, folder, small.name)
     speeds = {size: {mode: _rates(children) for mode, children in modes.items()} for size, modes in found.items()}
     certificate = _certificate(small)
     certified = speeds["small"]["on"].median
@@ -145,35 +149,6 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
     return {"papers": told["papers"], "stages": told["stages"]}
 
 
-class Timed(Classifier):
-    """A classifier that adds up what its threads do."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle)
-        self.spent: list[tuple[str, float]] = []
-
-    def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:
-        """Screen."""
-        started = time.perf_counter()
-        found = super().linear_scores(titles, abstracts)
-        self.spent.append(("screening", time.perf_counter() - started))
-        return found
-
-    def encode(self, title: str, abstract: str) -> list[int]:
-        """Tokenize."""
-        started = time.perf_counter()
-        found = super().encode(title, abstract)
-        self.spent.append(("tokenizing", time.perf_counter() - started))
-        return found
-
-    def logits(self, input_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Run the encoder."""
-        started = time.perf_counter()
-        found = super().logits(input_ids)
-        self.spent.append(("encoding", time.perf_counter() - started))
-        return found
-
-
 def dissect(settings: dict[str, Any]) -> dict[str, Any]:
     """Tell where the time of a run goes: in the main thread by stage, and in the threads that score."""
     classifier, journal = Timed(Bundle.load(Path(settings["bundle"]))), Journal()
@@ -184,9 +159,8 @@ def dissect(settings: dict[str, Any]) -> dict[str, Any]:
         settings=Settings(),
         journal=journal,
     )
-    threads: dict[str, float] = dict.fromkeys(("screening", "tokenizing", "encoding"), 0.0)
-    for what, seconds in classifier.spent:
-        threads[what] += seconds
+    spent = classifier.spent()
+    threads = {name: spent.get(part, 0.0) for name, part in _PARTS.items()}
     main = {str(stage): seconds for stage, seconds in journal.seconds().items() if seconds > 0}
     return {"main thread": main, "threads that score": {"all": journal.thread_seconds, **threads}}
 
@@ -207,12 +181,12 @@ def _certificate(bundle: Path) -> dict[str, float]:
     }
 
 
-def _compare(papers: Path, every: int, folder: Path) -> dict[str, float]:
+def _compare(papers: Path, every: int, folder: Path, bundle: str) -> dict[str, float]:
     """Compare the labels of both modes where both gave them, with each other and with the categories."""
     listed = pl.read_parquet(papers, columns=["categories"]).gather_every(every)["categories"]
     truth = listed.str.split(" ").list.contains("cs.RO").to_numpy()
-    off = pl.read_parquet(folder / f"{SHIPPED}-off.parquet")["label"]
-    on = pl.read_parquet(folder / f"{SHIPPED}-on.parquet").gather_every(every)["label"]
+    off = pl.read_parquet(folder / f"{bundle}-off.parquet")["label"]
+    on = pl.read_parquet(folder / f"{bundle}-on.parquet").gather_every(every)["label"]
     f1 = {name: Confusion.of(truth, (labels == "cs.RO").to_numpy()).f1 for name, labels in (("off", off), ("on", on))}
     return {"compared": len(off), "changed": int((off != on).sum()), "off, f1": f1["off"], "on, f1": f1["on"]}
 
