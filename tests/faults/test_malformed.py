@@ -1,7 +1,7 @@
 """Broken Parquet files, most of them found by fuzzing Arrow: none is a success, kills the process or takes its memory.
 
-The small ones are in `tests/data/malformed`. A folder beside this repository may hold more, `../shared/malformed`; SHARED=
-names another place.
+The small ones are in `tests/data/malformed`. A folder beside this repository may hold more, `../shared/malformed`;
+SHARED= names another place.
 """
 
 import json
