@@ -98,11 +98,8 @@ def cascade_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def malformed() -> Path:
-    """Broken Parquet files of the apache/parquet-testing and apache/arrow-testing projects, where they are at hand."""
-    folder = Path(__file__).parents[2] / "shared" / "malformed"
-    if not folder.is_dir():
-        pytest.skip(f"no folder {folder} of malformed Parquet files")
-    return folder
+    """Broken Parquet files of the apache/parquet-testing and apache/arrow-testing projects."""
+    return DATA / "malformed"
 
 
 @pytest.fixture(scope="session")

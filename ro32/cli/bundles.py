@@ -140,7 +140,7 @@ def install_command(*, origin: str, name: str | None, digest: str | None, overwr
 
     Example: ro32-bundle install bundle.tar.gz --name cs.RO-large
     """
-    folder, bundle = install(read_files(origin), store, name=name, digest=digest, overwrite=overwrite)
+    folder, bundle = install(read_files(origin, digest), store, name=name, overwrite=overwrite)
     click.echo(message(f"{folder}: {bundle.manifest.name}, {bundle.digest}"))
     click.echo(message(f"ro32-score --bundle {folder.name} scores with it"), err=True)
 

@@ -1,8 +1,8 @@
 """Strings that may not be UTF-8, and bytes that are to be strings: one bad value costs its row, not the file."""
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 
@@ -59,9 +59,15 @@ def check(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
 def _repaired(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     raw = column.cast(pa.large_binary())
     raw.validate(full=True)
-    series = pl.Series("", raw)
-    text = series.cast(pl.String, strict=False)
-    bad = text.is_null() & series.is_not_null()
+    bad = np.array([not _is_utf8(value) for value in raw], dtype=np.bool_)
     if not bad.any():
         raise pa.ArrowInvalid("its values are not valid")
-    return text.to_arrow().cast(as_text(column.type)), bad.to_numpy()
+    return pc.if_else(pa.array(bad), None, raw).cast(as_text(column.type)), bad
+
+
+def _is_utf8(value: pa.LargeBinaryScalar) -> bool:
+    try:
+        str(value.as_buffer() or b"", "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -125,16 +125,13 @@ def find(bundle: Path | None, store: Path) -> Path:
     return bundle
 
 
-def install(
-    files: Mapping[str, bytes], store: Path, *, name: str | None, digest: str | None, overwrite: bool
-) -> tuple[Path, Bundle]:
+def install(files: Mapping[str, bytes], store: Path, *, name: str | None, overwrite: bool) -> tuple[Path, Bundle]:
     """Make a bundle appear in a store, whole and verified, or not at all.
 
     Args:
         files: Content by name, the manifest among them.
         store: The folder of installed bundles; created if need be.
         name: What it is to be called; as its manifest calls it by default.
-        digest: SHA-256 in hex that its manifest must have; any by default.
         overwrite: Replace a bundle of that name.
 
     Returns:
@@ -142,12 +139,10 @@ def install(
 
     Raises:
         UsageError: The name is no name of a folder.
-        BundleError: It is another bundle than was asked for, or its files are not those that its manifest lists.
+        BundleError: Its files are not those that its manifest lists.
         OutputError: A bundle of that name is there, or the store cannot be written to.
     """
     raw = files[MANIFEST]
-    if digest is not None and sha256(raw) != digest.lower():
-        raise BundleError(f"expected the bundle {digest}, found {sha256(raw)}; it is another one, or was altered")
     name = name or Manifest.from_bytes(raw).name
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be the name of a folder; choose one of letters, digits, '.', '-' and '_'")

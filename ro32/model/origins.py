@@ -1,14 +1,21 @@
 """Where a bundle may come from: a folder, an archive, or a repository of the Hugging Face hub at a pinned revision.
 
 Nothing is ever unpacked under a name that an archive chose: the manifest says which files make up a bundle, and those
-alone are read, each a plain file of a plain name, into memory. What they are worth is checked when they are published.
+alone are read, each a plain file of a plain name, into memory, and no more bytes of them than a bundle has.
 """
 
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
 import re
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -22,44 +29,63 @@ HUB_ARCHIVE = "bundle.tar"
 """Where a repository keeps a bundle that is not at its root: packed, since other programs take a model.onnx that they
 see for theirs."""
 _HUB_ORIGIN = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
-MAX_FILE_BYTES = 2 << 30
-"""No ONNX file can have more; of an archive, what a file unpacks to."""
+MAX_BYTES = 480 << 20
+"""Of all files of a bundle, unpacked: BERT base in float32 has 440 MB. When read back, they are in memory twice."""
 MAX_MANIFEST_BYTES = 16 << 20
 _MAX_MEMBERS = 10_000
+_MAX_HEADER_BYTES = 16 << 20
+"""Of all headers of a tar archive: those of as many members, and some long names."""
+_PIECE_BYTES = 1 << 20
+_OPENERS: Mapping[bytes, Callable[[Path], IO[bytes]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 
 
-def read_files(origin: str) -> dict[str, bytes]:
-    """Return the content of a bundle's files by name, the manifest among them. No digest is checked yet.
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A file of a bundle: its bytes, unpacked, and how to open it."""
+
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def read_files(origin: str, digest: str | None = None) -> dict[str, bytes]:
+    """Return the content of a bundle's files by name, the manifest among them, each checked against its digest.
 
     Args:
         origin: A folder, a .tar (.gz, .bz2, .xz) or .zip archive, or "hf:owner/name@" and a commit of 40 hex digits.
+        digest: SHA-256 in hex that its manifest must have; any by default.
 
     Raises:
         InputMissingError: There is nothing, or it cannot be read.
         UsageError: The hub is named without a commit, or the package that asks it is not installed.
-        BundleError: It holds no bundle.
+        BundleError: It holds no bundle, or another one, or one of more than `MAX_BYTES`.
     """
     if origin.startswith(HUB):
-        return _from_hub(origin)
+        return _from_hub(origin, digest)
     path = Path(origin)
     try:
         if path.is_dir():
-            return _collect(origin, lambda name, _limit: _read_plain(path / name))
+            return _collect(origin, lambda name: _plain(path / name), digest)
         if path.is_file():
-            return _from_archive(path)
+            return _from_archive(path, digest)
     except OSError as error:
         raise InputMissingError(f"{error.filename or path}: cannot be read: {error.strerror}; get it again") from error
     raise InputMissingError(f"{origin}: no such folder or archive; name one, or hf:owner/name@commit")
 
 
-def _read_plain(path: Path) -> bytes:
+def _plain(path: Path) -> _Found:
     require_regular(path, BundleError, "name a folder that holds a bundle")
-    return path.read_bytes()
+    return _Found(size=path.stat().st_size, open=lambda: path.open("rb"))
 
 
-def _collect(origin: str, read: Callable[[str, int], bytes]) -> dict[str, bytes]:
+def _collect(origin: str, find: Callable[[str], _Found], expected: str | None) -> dict[str, bytes]:
     """Read the manifest, and what it lists."""
-    raw = read(MANIFEST, MAX_MANIFEST_BYTES)
+    raw, digest = _read(origin, MANIFEST, find(MANIFEST), MAX_MANIFEST_BYTES)
+    if expected is not None and digest != expected.lower():
+        raise BundleError(f"expected the bundle {expected}, found {digest}; it is another one, or was altered")
     try:
         manifest = Manifest.from_bytes(raw)
     except BundleError as error:
@@ -67,37 +93,124 @@ def _collect(origin: str, read: Callable[[str, int], bytes]) -> dict[str, bytes]
     strange = [name for name in manifest.files if PurePosixPath(name).name != name or name in {"", ".", ".."}]
     if strange:
         raise BundleError(f"{origin}: {MANIFEST} names {strange[0]!r}, which is not a plain file name")
-    return {MANIFEST: raw} | {name: read(name, MAX_FILE_BYTES) for name in manifest.files}
+    files, left = {MANIFEST: raw}, MAX_BYTES - len(raw)
+    for name, wanted in manifest.files.items():
+        files[name], digest = _read(origin, name, find(name), left)
+        left -= len(files[name])
+        if digest != wanted:
+            raise BundleError(f"{origin}: {name} is not what {MANIFEST} says (SHA-256 {digest}); get the bundle again")
+    return files
 
 
-def _from_archive(path: Path) -> dict[str, bytes]:
+def _read(origin: str, name: str, found: _Found, limit: int) -> tuple[bytes, str]:
+    """Return a file's content and SHA-256; refuse one that has or announces more bytes than a limit."""
+    content, digest = bytearray(), hashlib.sha256()
+    if found.size <= limit:
+        with found.open() as file:
+            while len(content) <= limit and (piece := file.read(_PIECE_BYTES)):
+                content += piece
+                digest.update(piece)
+    if max(found.size, len(content)) > limit:
+        raise BundleError(
+            f"{origin}: with {name} it has more than {MAX_BYTES if name != MANIFEST else limit:,} bytes, unpacked; "
+            "this is no bundle that ro32 scores with"
+        )
+    return bytes(content), digest.hexdigest()
+
+
+class _Metered(io.BufferedIOBase):
+    """A tar archive, unpacked, of which so many bytes may be read: all others are passed over.
+
+    tarfile reads a header of any length, and maps of holes of any length, into memory.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file, self._path = file, path
+        self.left = _MAX_HEADER_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        size = -1 if size is None else size
+        if not 0 <= size <= self.left:
+            raise BundleError(f"{self._path}: its headers have more than {_MAX_HEADER_BYTES:,} bytes; pack it again")
+        self.left -= size
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _from_archive(path: Path, digest: str | None) -> dict[str, bytes]:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                members = {member.filename: member for member in archive.infolist()}
-                _check_names(path, [member.filename for member in archive.infolist()])
-
-                def open_member(name: str) -> IO[bytes] | None:
-                    linked = stat.S_ISLNK(members[name].external_attr >> 16)
-                    return None if linked or members[name].is_dir() else archive.open(members[name])
-
-                return _from_members(path, members, open_member)
-        with tarfile.open(path) as tar:
-            names = {}
-            for member in tar:
-                names[member.name] = member
-                if len(names) > _MAX_MEMBERS:
-                    break
-            _check_names(path, [member.name for member in tar.getmembers()])
-            return _from_members(
-                path, names, lambda name: tar.extractfile(names[name]) if names[name].isreg() else None
-            )
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
-        found = " ".join(str(error).split())  # tarfile has a line for each compression that it tried
+                return _from_members(path, _of_zip(path, archive), digest)
+        with path.open("rb") as file:
+            head = file.read(6)
+        opener = next((opener for mark, opener in _OPENERS.items() if head.startswith(mark)), None)
+        with opener(path) if opener else path.open("rb") as unpacked:
+            metered = _Metered(unpacked, path)
+            with tarfile.open(fileobj=metered, mode="r:") as tar:
+                return _from_members(path, _of_tar(path, tar, metered), digest)
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
+        found = " ".join(str(error).split())
         raise BundleError(
             f"{path}: expected a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip archive, found none that can be read "
             f"({found}); get it again, or name a folder"
         ) from error
+
+
+def _of_zip(path: Path, archive: zipfile.ZipFile) -> dict[str, _Found | None]:
+    """Return the members of an archive by name; None stands for what is no plain file."""
+    members = archive.infolist()
+    _check_names(path, [member.filename for member in members])
+
+    def found(member: zipfile.ZipInfo) -> _Found | None:
+        linked = stat.S_ISLNK(member.external_attr >> 16)
+        return None if linked or member.is_dir() else _Found(size=member.file_size, open=lambda: archive.open(member))
+
+    return {member.filename: found(member) for member in members}
+
+
+def _of_tar(path: Path, tar: tarfile.TarFile, metered: _Metered) -> dict[str, _Found | None]:
+    """Return the members of an archive by name; None stands for what is no plain file."""
+    members: list[tarfile.TarInfo] = []
+    for member in tar:
+        members.append(member)
+        # Before it is passed over, which unpacks it.
+        if sum(item.size for item in members) > MAX_BYTES:
+            raise BundleError(f"{path}: has more than {MAX_BYTES:,} bytes, unpacked; pack the bundle alone")
+        if len(members) > _MAX_MEMBERS:
+            break
+    _check_names(path, [member.name for member in members])
+    metered.left = 2 * MAX_BYTES
+
+    def found(member: tarfile.TarInfo) -> _Found | None:
+        return _Found(size=member.size, open=lambda: _there(tar.extractfile(member))) if member.isreg() else None
+
+    return {member.name: found(member) for member in members}
+
+
+def _there(file: IO[bytes] | None) -> IO[bytes]:
+    if file is None:
+        raise tarfile.ReadError("a member is no plain file")
+    return file
 
 
 def _check_names(path: Path, names: list[str]) -> None:
@@ -109,29 +222,23 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise BundleError(f"{path}: holds {twice} twice; pack the bundle again")
 
 
-def _from_members(
-    path: Path, members: Mapping[str, object], open_member: Callable[[str], IO[bytes] | None]
-) -> dict[str, bytes]:
+def _from_members(path: Path, members: Mapping[str, _Found | None], digest: str | None) -> dict[str, bytes]:
     """Read a bundle out of an archive that holds one, at its root or in a folder."""
     manifests = [name for name in members if PurePosixPath(name).name == MANIFEST]
     if len(manifests) != 1:
         raise BundleError(f"{path}: expected one {MANIFEST}, found {len(manifests)}; pack one bundle folder")
     parent = manifests[0].removesuffix(MANIFEST)
 
-    def read(name: str, limit: int) -> bytes:
-        file = open_member(f"{parent}{name}") if f"{parent}{name}" in members else None
-        if file is None:
+    def find(name: str) -> _Found:
+        found = members.get(f"{parent}{name}")
+        if found is None:
             raise BundleError(f"{path}: holds no plain file {parent}{name}; pack the bundle again")
-        with file:
-            content = file.read(limit + 1)
-        if len(content) > limit:
-            raise BundleError(f"{path}: {parent}{name} has more than {limit:,} bytes; it is no file of a bundle")
-        return content
+        return found
 
-    return _collect(str(path), read)
+    return _collect(str(path), find, digest)
 
 
-def _from_hub(origin: str) -> dict[str, bytes]:
+def _from_hub(origin: str, digest: str | None) -> dict[str, bytes]:
     found = _HUB_ORIGIN.fullmatch(origin)
     if found is None:
         raise UsageError(
@@ -151,8 +258,8 @@ def _from_hub(origin: str) -> dict[str, bytes]:
         try:
             fetch(MANIFEST)
         except EntryNotFoundError:
-            return _from_archive(fetch(HUB_ARCHIVE))
-        return _collect(origin, lambda name, _limit: fetch(name).read_bytes())
+            return _from_archive(fetch(HUB_ARCHIVE), digest)
+        return _collect(origin, lambda name: _plain(fetch(name)), digest)
     except EntryNotFoundError as error:
         raise BundleError(f"{origin}: holds no bundle: {_first_line(error)}") from error
     except (HfHubHTTPError, OSError, ValueError) as error:  # unreachable, unknown, not allowed

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -174,10 +174,71 @@ def test_a_name_upwards_beside_the_bundle_is_passed_over(
 def test_what_unpacks_to_too_much_is_refused(
     call: Call, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(origins, "MAX_FILE_BYTES", 10_000)
-    done = call("install", pack(tiny_bundle, tmp_path / "a.zip"))
+    monkeypatch.setattr(origins, "MAX_BYTES", 10_000)
+    for name in ("a.zip", "a.tar.gz"):
+        done = call("install", pack(tiny_bundle, tmp_path / name))
+        assert done.code == 78
+        assert "more than 10,000 bytes" in done.stderr
+
+
+def bombs(folder: Path, bundle: Path) -> Iterator[Path]:
+    """Write archives of a few MB that unpack to gigabytes."""
+    files = [(entry(path.name), path.read_bytes()) for path in bundle.iterdir()]
+    zeros = bytes(1 << 20)
+    with gzip.open(folder / "large-member.tar.gz", "wb", compresslevel=1) as file:
+        file.write(tar_of(*files)[: -tarfile.RECORDSIZE])
+        member = entry("zeros")
+        member.size = 3 << 30
+        file.write(member.tobuf())
+        for _ in range(600):
+            file.write(zeros)
+    yield folder / "large-member.tar.gz"
+    with gzip.open(folder / "long-header.tar.gz", "wb", compresslevel=1) as file:
+        member = entry("header")
+        member.type, member.size = tarfile.XHDTYPE, 2 << 30
+        file.write(member.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(600):
+            file.write(zeros)
+    yield folder / "long-header.tar.gz"
+    with zipfile.ZipFile(folder / "large-member.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in bundle.iterdir():
+            if path.name != "model.onnx":
+                archive.write(path, path.name)
+        with archive.open("model.onnx", "w") as model:
+            for _ in range(600):
+                model.write(zeros)
+    yield folder / "large-member.zip"
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_refused_in_little_memory(tiny_bundle: Path, tmp_path: Path) -> None:
+    for bomb in bombs(tmp_path, tiny_bundle):
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, "install", bomb, "--store", tmp_path / "store"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 78, done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert int(done.stdout) < 400_000, bomb
+        assert not (tmp_path / "store").exists()
+
+
+PEAK = """
+import resource, sys
+from ro32.cli.bundles import command
+from ro32.cli.process import exit_code_of
+code = exit_code_of(command, sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(code)
+"""
+
+
+def test_another_digest_is_found_before_the_files_are_read(tmp_path: Path, tiny_bundle: Path, call: Call) -> None:
+    (tmp_path / "manifest.tar").write_bytes(tar_of((entry("bundle.json"), (tiny_bundle / "bundle.json").read_bytes())))
+    done = call("install", tmp_path / "manifest.tar", "--digest", 64 * "0")
     assert done.code == 78
-    assert "more than 10,000 bytes" in done.stderr
+    assert "it is another one" in done.stderr
 
 
 @pytest.mark.parametrize(

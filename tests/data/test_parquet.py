@@ -13,8 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ro32.data import footer, parquet
+from ro32.data import footer, pages, parquet
+from ro32.data import papers as papers_module
+from ro32.data.papers import Columns, read_parts
 from ro32.errors import InputDataError
+from ro32.model.text import MAX_CHARS, content_hash
+from ro32.run.plan import make_plan
 from tests.command_line import Score
 
 
@@ -173,3 +177,131 @@ def test_nothing_of_a_footer_stays_in_memory(papers: pl.DataFrame, tmp_path: Pat
     for _ in range(3):
         parquet.read_footer(tmp_path / "papers.parquet", parquet.DEFAULT_MAX_EXPANSION)
     assert len(readers()) == len(others)
+
+
+def papers_of(**columns: object) -> pa.Table:
+    """Three papers, of which some columns are given."""
+    return pa.table({"id": ["a", "b", "c"], "title": ["Robots"] * 3, "abstract": ["We plan grasps"] * 3} | columns)
+
+
+def labels_of(score: Score, table: pa.Table, folder: Path, *args: str) -> list[dict[str, object]]:
+    pq.write_table(table, folder / "papers.parquet")
+    done = score(folder / "papers.parquet", "-o", folder / "labels.parquet", "--no-reuse", *args)
+    assert done.code == 0, done.stderr
+    rows: list[dict[str, object]] = pq.read_table(folder / "labels.parquet").to_pylist()
+    return rows
+
+
+def test_columns_of_nulls_and_bytes_are_texts(score: Score, tmp_path: Path) -> None:
+    expected = labels_of(score, papers_of(abstract=["", None, ""]), tmp_path)
+    assert labels_of(score, papers_of(abstract=pa.nulls(3)), tmp_path) == expected
+    raw = pa.array([b"a", b"b", b"c"])
+    assert (
+        labels_of(score, papers_of(id=raw, title=pa.array([b"Robots"] * 3), abstract=pa.nulls(3)), tmp_path) == expected
+    )
+
+
+@pytest.mark.parametrize("column", ["id", "title", "abstract"])
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_text_that_is_no_utf8_costs_its_row(column: str, dictionary: bool, score: Score, tmp_path: Path) -> None:  # noqa: FBT001
+    bad = pa.array([b"x", b"\xff\xfe", b"y"]).view(pa.string())
+    table = papers_of(**{column: bad.dictionary_encode() if dictionary else bad})
+    rows = labels_of(score, table, tmp_path, "--max-unscored", "1")
+    assert [row["error"] for row in rows] == [None, "invalid_utf8", None]
+    assert (rows[1]["id"] is None) == (column == "id")
+    assert rows[1]["score"] is None
+
+
+def test_an_unreadable_row_shares_no_hash_with_an_empty_one(score: Score, tmp_path: Path) -> None:
+    bad = pa.array([b"x", b"\xff", b""]).view(pa.string())
+    rows = labels_of(score, papers_of(title=bad, abstract=["a", "", ""]), tmp_path, "--max-unscored", "1")
+    assert [row["error"] for row in rows] == [None, "invalid_utf8", "empty_text"]
+    assert rows[1]["content_hash"] != rows[2]["content_hash"]
+
+
+def test_ids_of_both_kinds_of_integers_are_one_kind(score: Score, tmp_path: Path) -> None:
+    pq.write_table(papers_of(id=pa.array([1, 2, 3], pa.uint64())), tmp_path / "a.parquet")
+    pq.write_table(papers_of(id=pa.array([-1, 4, 5], pa.int64())), tmp_path / "b.parquet")
+    inputs = (tmp_path / "a.parquet", tmp_path / "b.parquet")
+    assert score(*inputs, "-o", tmp_path / "labels.parquet").code == 0
+    assert pq.read_table(tmp_path / "labels.parquet")["id"].to_pylist() == [1, 2, 3, -1, 4, 5]
+    pq.write_table(papers_of(id=pa.array([1, 2**64 - 1, 3], pa.uint64())), tmp_path / "a.parquet")
+    done = score(*inputs, "-o", tmp_path / "labels.parquet")
+    assert done.code == 65
+    assert "a.parquet, row 1: the id 18446744073709551615 does not fit int64" in done.stderr
+
+
+def test_an_encrypted_file_is_named_as_one(score: Score, tmp_path: Path) -> None:
+    pq.write_table(papers_of(), tmp_path / "papers.parquet")
+    whole = (tmp_path / "papers.parquet").read_bytes()
+    (tmp_path / "papers.parquet").write_bytes(b"PARE" + whole[4:-4] + b"PARE")
+    done = score(tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet")
+    assert done.code == 65
+    assert "encrypt" in done.stderr
+
+
+def test_a_hash_does_not_depend_on_how_text_is_stored(score: Score, tmp_path: Path) -> None:
+    texts = [f"{word} " * 30_000 for word in ("grasp", "stars", "grasp")]
+    expected = labels_of(score, papers_of(abstract=texts), tmp_path)
+    assert labels_of(score, papers_of(abstract=pa.array(texts).dictionary_encode()), tmp_path) == expected
+    assert expected[0]["content_hash"] == content_hash("Robots", ("grasp " * 30_000)[:MAX_CHARS].strip())
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from ro32.data.papers import Columns, read_parts
+from ro32.run.plan import make_plan
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+plan = make_plan([Path(sys.argv[1])], Columns())
+rows = sum(len(papers) for _, papers in read_parts(plan.parts, plan.columns, plan.id_type))
+print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("column", ["title", "abstract"])
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_repeated_text_takes_the_memory_of_one(column: str, mixed: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """A file of some kB whose rows would take 1 GB."""
+    texts = ["robot " * 170_000] * 1_000 + [f"{row} arm" * 300 for row in range(600 * mixed)]
+    columns = {"title": ["t"] * len(texts), "abstract": ["a"] * len(texts), column: texts}
+    table = pa.table({"id": list(map(str, range(len(texts))))} | columns)
+    pq.write_table(table, tmp_path / "papers.parquet", compression="zstd")
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, tmp_path / "papers.parquet"], capture_output=True, text=True, check=True
+    )
+    rows, peak_kb = map(int, done.stdout.split())
+    assert rows == len(texts)
+    assert peak_kb < 400_000
+
+
+def test_long_texts_come_in_pieces_of_a_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(papers_module, "_PIECE_BYTES", 3_000)
+    monkeypatch.setattr(papers_module, "_SLICE_BYTES", 500)
+    table = pa.table({"id": list(map(str, range(20))), "title": ["t"] * 20, "abstract": ["robot " * 150] * 20})
+    pq.write_table(table, tmp_path / "papers.parquet", use_dictionary=False)
+    plan = make_plan([tmp_path / "papers.parquet"], Columns(), part_rows=11)
+    pieces = list(read_parts(plan.parts, plan.columns, plan.id_type))
+    assert len(pieces) > len(plan.parts)
+    at = [0, 0]
+    for part, papers in pieces:
+        assert part.start == plan.parts[part.index].start + at[part.index]
+        assert papers.ids.to_pylist() == [str(row) for row in range(part.start, part.start + part.rows)]
+        at[part.index] += len(papers)
+    assert at == [11, 9]
+
+
+def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pages, "MAX_BYTES", 100_000)
+    pq.write_table(papers_of(abstract=["a" * 60_000] * 3), tmp_path / "papers.parquet", use_dictionary=False)
+    with pytest.raises(InputDataError, match=r"row group 0, column abstract: its pages are too large"):
+        list(parquet.read_batches(tmp_path / "papers.parquet", ["id", "abstract"]))
+
+
+def test_a_refusal_is_65_every_time_beside_others(tmp_path: Path) -> None:
+    """An Arrow thread that outlived the interpreter ended a process by SIGABRT, one time in a few."""
+    pq.write_table(papers_of().drop(["abstract"]), tmp_path / "papers.parquet")
+    command = [sys.executable, "-m", "ro32.cli.score", tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet"]
+    for _ in range(2):
+        started = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(12)]
+        assert [process.wait() for process in started] == [65] * 12

@@ -16,7 +16,8 @@ from ro32.errors import Ro32Error
 def describe() -> None:
     """Print what pyarrow, with every check that it has, says of the columns of a file that could be papers.
 
-    As JSON: names of columns of strings, names of columns that could be ids, and the names of those that are sound.
+    As JSON: names of columns of strings, names of columns that could be ids, and the names of those that are sound, be
+    their text UTF-8 or not.
     """
     texts, ids, sound = [], [], []
     try:
@@ -30,7 +31,10 @@ def describe() -> None:
     for name in ids:
         try:
             with pq.ParquetFile(sys.argv[1], page_checksum_verification=True, memory_map=False) as file:
-                file.read(columns=[name]).validate(full=True)
+                column = file.read(columns=[name]).column(0)
+            if _kind(column.type) == "text" and not pa.types.is_dictionary(column.type):
+                column = column.cast(pa.large_binary())  # what is no UTF-8 costs its row alone
+            column.validate(full=True)
         except (pa.ArrowException, OSError):
             continue
         sound.append(name)

@@ -1,6 +1,7 @@
 """Broken Parquet files, most of them found by fuzzing Arrow: none is a success, kills the process or takes its memory.
 
-They are not part of this repository: a folder beside it holds them, `../shared/malformed`; SHARED= names another place.
+The small ones are in `tests/data/malformed`. A folder beside this repository may hold more, `../shared/malformed`;
+SHARED= names another place.
 """
 
 import json
@@ -19,16 +20,12 @@ from tests.faults.lanes import Lane, Lanes
 from tests.faults.runs import ROOT, Job
 from tests.faults.scene import State
 
-FOLDER = Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "malformed"
-FILES = sorted(FOLDER.glob("*.parquet"))
+FOLDERS = (ROOT / "tests" / "data" / "malformed", Path(os.environ.get("SHARED", ROOT.parent / "shared")) / "malformed")
+FILES = sorted({path.name: path for folder in FOLDERS for path in folder.glob("*.parquet")}.values())
 
 LIMIT_S = 20.0
 """Each takes a tenth of a second; a busy machine must not fail the test."""
 LIMIT_BYTES = 1_000_000_000
-
-pytestmark = pytest.mark.skipif(
-    not FILES, reason=f"no malformed files in {FOLDER}; name their parent folder by SHARED="
-)
 
 Columns = tuple[str, str, str]
 """Names of the columns of ids, titles and abstracts."""
