@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ro32.data import parquet, sources
-from ro32.data.compressed import compression_of
+from ro32.data.compressed import NOT_READ, compression_of
 from ro32.errors import InputDataError, InputMissingError, UsageError
 from ro32.storage.client import StoreSettings
 from ro32.storage.files import InputFile, Kind, kind_of
@@ -177,7 +177,7 @@ def _may_be_data(path: Path) -> bool:
             head = file.read(_HEAD_BYTES)
     except PermissionError:
         return True
-    if head.startswith((b"PAR1", b"PARE", b"ARROW1", b"ORC", b"Obj\x01")) or compression_of(head):
+    if head.startswith((b"PAR1", b"PARE", b"ARROW1", b"ORC", b"Obj\x01", *NOT_READ)) or compression_of(head):
         return True
     first, _, second = (line.strip() for line in head.partition(b"\n"))
     if first.startswith(b"["):

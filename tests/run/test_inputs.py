@@ -62,6 +62,7 @@ def test_a_folder_is_read_whole(dump: Path, tmp_path: Path) -> None:
         ("papers.txt", b"id\ttitle\tabstract\n"),
         ("archive.zip", b"PK\x03\x04"),
         ("papers.feather", b"ARROW1\0\0"),
+        ("papers.csv.xz", b"\xfd7zXZ\x00"),
     ],
 )
 def test_what_may_be_data_and_is_not_read_is_named(name: str, content: bytes, dump: Path) -> None:
