@@ -1,0 +1,114 @@
+"""Ordinary surroundings: closed and full streams, no home, no temporary folder, names of any bytes, no network."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ro32.printable import printable, short
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with eight papers in it."""
+    folder = tmp_path_factory.mktemp("surroundings")
+    pl.read_parquet(papers_path).head(8).write_parquet(folder / "papers.parquet")
+    pl.read_parquet(papers_path).head(8).write_ndjson(folder / "papers.jsonl")
+    return folder
+
+
+def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of bash in a folder, `score` being ro32-score."""
+    command = f'score() {{ "{sys.executable}" -m ro32.cli.score "$@"; }}; {line}'
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full", "<&-", "<&- >&- 2>&-"])
+def test_streams_that_are_not_needed_decide_nothing(streams: str, folder: Path, tiny_bundle: Path) -> None:
+    (folder / "o.parquet").unlink(missing_ok=True)
+    done = shell(f"score papers.parquet -o o.parquet --bundle {tiny_bundle} {streams}", folder)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(folder / "o.parquet").height == 8
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("score --version >/dev/full", 74),
+        ("score --version >&-", 74),
+        ("score - -o o.parquet <&-", 66),
+        ("TMPDIR=/nonexistent; score papers.parquet -o o.parquet --bundle nothing", 78),
+        ("mkdir gone; cd gone; rmdir ../gone; score a.parquet -o b.parquet", 66),
+        ("ulimit -v 800000; score papers.parquet -o o.parquet", 74),
+        ("ulimit -n 10; score papers.parquet -o o.parquet", 74),
+    ],
+)
+def test_what_is_missing_is_named(line: str, code: int, folder: Path) -> None:
+    done = shell(line, folder)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_reader_that_has_enough_is_no_error(folder: Path) -> None:
+    done = shell("score --help | head -1", folder)
+    assert done.stderr == b""
+
+
+def test_a_pipe_of_the_shell_is_read(folder: Path, tiny_bundle: Path) -> None:
+    done = shell(f"score <(cat papers.jsonl) -o /dev/stdout -q --bundle {tiny_bundle}", folder)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 8
+
+
+def test_a_name_of_any_bytes_is_a_name(folder: Path, tiny_bundle: Path) -> None:
+    shutil.copy(folder / "papers.parquet", os.fsdecode(os.fsencode(folder) + b"/p-\xff.parquet"))
+    line = "score p-*.parquet -o $'o-\\xfe.parquet' --report r.json --log-format json"
+    done = shell(f"{line} --bundle {tiny_bundle}", folder, LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\udcfe" in json.loads((folder / "r.json").read_text())["output"]["path"]
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()][-1] == "summary"
+
+
+def test_nothing_is_written_or_asked_outside_of_the_job(folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    """In a network namespace without a device, where the C library's look-ups would be seen by strace."""
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    if shutil.which("strace") is None or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
+        pytest.skip("needs strace, and the right to make a network namespace")
+    trace = f"unshare -n strace -f -qq -e trace=socket,connect,sendto -o {tmp_path}/trace"
+    line = f"{trace} {sys.executable} -m ro32.cli.score papers.parquet -o o.parquet -q --bundle {tiny_bundle}"
+    environment = {"HOME": str(home), "TMPDIR": str(temporary), "CI": "", "XDG_CACHE_HOME": ""}
+    done = shell(f"unset CI GITHUB_ACTIONS; {line}; code=$?; exit $code", folder, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    assert [path for path in (*home.rglob("*"), *temporary.rglob("*")) if path.is_file()] == []
+    assert "AF_INET" not in (tmp_path / "trace").read_text()
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m", "a\nb", "\u202e", "\u200b", "\udcff", "\x9b", "\x7f"])
+def test_what_is_not_visible_is_escaped(text: str) -> None:
+    assert printable(text).isprintable()
+    assert printable("Größe 机器人 é") == "Größe 机器人 é"
+
+
+def test_a_long_message_keeps_its_end() -> None:
+    assert short("x" * 10_000 + "what to do").endswith("what to do")
+    assert len(short("x" * 10_000)) < 2_100
+
+
+def test_many_columns_make_a_short_message(tmp_path: Path) -> None:
+    pl.DataFrame({f"column \x1b[31m {number}": [1] for number in range(3_000)}).write_parquet(tmp_path / "a.parquet")
+    done = shell("score a.parquet -o o.parquet", tmp_path)
+    assert done.returncode == 65
+    assert len(done.stderr) < 2_500
+    assert b"\x1b" not in done.stderr
+    assert b"and 2,980 more" in done.stderr
