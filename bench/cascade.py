@@ -21,12 +21,7 @@ from bench.results import Check, Section
 from bench.throughput.anatomy import Timed
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
-<<<<<<< HEAD
-from ro32.model.bundle import SHIPPED, Bundle, shipped_folder
-from ro32.model.classifier import Classifier
-=======
 from ro32.model.bundle import Bundle, shipped_folder
->>>>>>> trim
 from ro32.model.metrics import Confusion
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
