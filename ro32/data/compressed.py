@@ -72,9 +72,9 @@ def open_text(path: InputFile) -> Iterator[BinaryIO]:
             compression = compression_of(raw.read(8))
             raw.seek(0)
             if compression is None:
-                yield cast("BinaryIO", raw)
+                yield raw
                 return
-            with _decompressed(path, cast("BinaryIO", raw), compression) as text:
+            with _decompressed(path, raw, compression) as text:
                 yield text
     except (EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException) as error:
         raise _damaged(path, compression, error) from error
