@@ -83,7 +83,7 @@ def _report(command: click.Command, args: Sequence[str] | None) -> int:
     try:
         command.main(args=None if args is None else list(args), prog_name=command.name, standalone_mode=False)
     except click.ClickException as misuse:
-        misuse.message = message(misuse.message)
+        misuse.message = message(misuse.message)  # type: ignore[misc]  # final for subclasses
         misuse.show()
         return code_for(misuse)
     except click.exceptions.Exit as request:

@@ -90,7 +90,7 @@ class Papers:
         if not len(self.errors):
             object.__setattr__(self, "errors", np.zeros(len(self.titles), dtype=np.uint8))
         digests = list(map(content_hash, self.titles, self.abstracts))
-        for row in np.flatnonzero(self.errors):  # never that of a paper which can be read
+        for row in np.flatnonzero(self.errors).tolist():  # never that of a paper which can be read
             digests[row] = content_hash(f"\n{REASONS[self.errors[row]]}\n{self.titles[row]}", self.abstracts[row])
         object.__setattr__(self, "hashes", np.frombuffer(b"".join(digests), dtype="S16"))
 
@@ -240,7 +240,7 @@ def _sizes(column: pa.Array) -> NDArray[np.int64]:
     """Return the bytes of each value, shape (n,); none where values lie in a dictionary, which is bounded by itself."""
     if not is_text(column.type) or pa.types.is_dictionary(column.type):
         return np.zeros(len(column), dtype=np.int64)
-    return pc.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.asarray(pc.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _texts(column: pa.Array) -> list[str]:

@@ -181,13 +181,13 @@ class _Groups:
 def _checked(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     """Return a batch with all its values validated, and columns in the order of some names."""
     missing = [name for name in names if name not in batch.schema.names]
-    if missing:  # the schema is told twice in a file
+    if missing:  # a file holds its schema twice
         raise pa.ArrowInvalid(f"it has no column {missing[0]}")
     checked = [utf8.check(batch.column(name)) for name in names]
     columns, bad = [column for column, _ in checked], np.logical_or.reduce([bad for _, bad in checked])
     if not bad.any():
         return pa.record_batch(columns, names=list(names))
-    errors = pa.array(np.where(bad, INVALID_UTF8, None), pa.string())
+    errors = pa.array([INVALID_UTF8 if row else None for row in bad.tolist()], pa.string())
     return pa.record_batch([*columns, errors], names=[*names, ERRORS_COLUMN])
 
 

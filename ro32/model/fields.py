@@ -16,7 +16,11 @@ _EXACT = 2**53
 """Up to here every integer is a float64 too."""
 _DEEPEST = 16
 _MAX_CHARS = 10_000
-_hints = cache(get_type_hints)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a type
+    return get_type_hints(kind)
 
 
 def check_types(record: object) -> None:
@@ -28,8 +32,9 @@ def check_types(record: object) -> None:
     Raises:
         BundleError: A field holds something else.
     """
-    hints = _hints(type(record))
-    for item in fields(record):  # type: ignore[arg-type] - any dataclass
+    kind: Any = type(record)
+    hints = _hints(kind)
+    for item in fields(record):  # type: ignore[arg-type]  # any dataclass
         _check(getattr(record, item.name), hints[item.name], item.name)
 
 
@@ -43,11 +48,11 @@ def _check(value: object, expected: Any, where: str) -> None:  # noqa: ANN401 - 
         _check_json(value, where, 0)
     elif kind is tuple:
         _require(isinstance(value, tuple), value, "a list", where)
-        for item in value:  # type: ignore[attr-defined] - a tuple, as just checked
+        for item in value:  # type: ignore[attr-defined]  # a tuple, as just checked
             _check(item, get_args(expected)[0], where)
     elif kind is Mapping:
         _require(isinstance(value, Mapping), value, "an object", where)
-        for name, item in value.items():  # type: ignore[attr-defined] - a mapping, as just checked
+        for name, item in value.items():  # type: ignore[attr-defined]  # a mapping, as just checked
             _check(name, str, where)
             _check(item, get_args(expected)[1], f"{where}.{name}")
     else:

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -37,9 +38,9 @@ _MAX_HEADER_BYTES = 16 << 20
 """Of all headers of a tar archive: those of as many members, and some long names."""
 _PIECE_BYTES = 1 << 20
 _OPENERS: Mapping[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
+    b"\x1f\x8b": partial(gzip.open, mode="rb"),
+    b"BZh": partial(bz2.open, mode="rb"),
+    b"\xfd7zXZ\x00": partial(lzma.open, mode="rb"),
 }
 
 

@@ -140,7 +140,7 @@ def test_a_bug_is_reported_as_one(scene: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_by_its_own_code(number: signal.Signals, papers_path: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ro32.cli.score", papers_path, "-o", tmp_path / "o.parquet", "--full"]
+    command = [sys.executable, "-m", "ro32.cli.score", str(papers_path), "-o", str(tmp_path / "o.parquet"), "--full"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.iterdir()) and time.monotonic() < deadline:

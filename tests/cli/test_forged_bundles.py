@@ -95,7 +95,8 @@ def test_a_bundle_that_cannot_be_read_is_named_beside_the_others(tiny_bundle: Pa
 def test_what_a_bundle_says_steers_no_terminal(tiny_bundle: Path, tmp_path: Path) -> None:
     name = "\x1b]0;owned\x07\u202e\nname"
     bundle = forge(tiny_bundle, tmp_path / "bundle", name=name, source={"\x1b[31m": "\x9b31m"})
-    for command in (["verify", bundle], ["show", bundle], ["list", "--store", tmp_path], ["show", bundle, "--json"]):
+    commands: list[list[str | Path]] = [["verify", bundle], ["show", bundle], ["show", bundle, "--json"]]
+    for command in [*commands, ["list", "--store", tmp_path]]:
         done = ro32(*command)
         assert done.returncode == 0, done.stderr
         assert not {"\x1b", "\x07", "\u202e", "\x9b"} & {*done.stdout, *done.stderr}

@@ -301,7 +301,8 @@ def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch, tm
 def test_a_refusal_is_65_every_time_beside_others(tmp_path: Path) -> None:
     """An Arrow thread that outlived the interpreter ended a process by SIGABRT, one time in a few."""
     pq.write_table(papers_of().drop(["abstract"]), tmp_path / "papers.parquet")
-    command = [sys.executable, "-m", "ro32.cli.score", tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet"]
+    names = [str(tmp_path / "papers.parquet"), "-o", str(tmp_path / "labels.parquet")]
+    command = [sys.executable, "-m", "ro32.cli.score", *names]
     for _ in range(2):
         started = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(12)]
         assert [process.wait() for process in started] == [65] * 12

@@ -6,6 +6,7 @@ import io
 import json
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -126,7 +127,12 @@ def zipped(content: bytes) -> bytes:
     return file.getvalue()
 
 
-COMPRESS = {"gzip": gzip.compress, "bzip2": bz2.compress, "Zstandard": zstd, "zip": zipped}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "Zstandard": zstd,
+    "zip": zipped,
+}
 
 
 @pytest.mark.parametrize("kind", COMPRESS)
