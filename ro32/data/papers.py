@@ -262,16 +262,7 @@ def _ids(part: Part, start: int, batch: pa.RecordBatch, columns: Columns, id_typ
         InputDataError: One is too long, or does not fit; says in which row.
     """
     ids = batch.column(columns.id)
-    values = ids.dictionary if pa.types.is_dictionary(ids.type) else ids
-    if is_text(values.type) and (pc.max(pc.binary_length(values)).as_py() or 0) > MAX_ID_BYTES:
-        too_long = pc.greater(pc.binary_length(values), MAX_ID_BYTES)
-        rows = too_long if values is ids else too_long.take(ids.indices)
-        if pc.any(rows).as_py():
-            row = start + int(pc.index(rows, value=True).as_py())
-            raise InputDataError(
-                f"{part.path}, row {row:,}: an id of more than {MAX_ID_BYTES:,} bytes; name another column with "
-                "--id-column"
-            )
+    check_id_sizes(part.path, start, ids)
     try:
         return _cast(ids, id_type)
     except pa.ArrowInvalid as error:
@@ -284,6 +275,29 @@ def _ids(part: Part, start: int, batch: pa.RecordBatch, columns: Columns, id_typ
                     "of all files; convert the ids to strings"
                 ) from error
         raise
+
+
+def check_id_sizes(path: InputFile, start: int, ids: pa.Array) -> None:
+    """Refuse an id of more than `MAX_ID_BYTES`, before ids are held or taken out of a dictionary.
+
+    Args:
+        path: The file.
+        start: Its row at which these ids start.
+        ids: Ids of any type.
+
+    Raises:
+        InputDataError: One is longer; says in which row.
+    """
+    values = ids.dictionary if pa.types.is_dictionary(ids.type) else ids
+    if not is_text(values.type) or (pc.max(pc.binary_length(values)).as_py() or 0) <= MAX_ID_BYTES:
+        return
+    too_long = pc.greater(pc.binary_length(values), MAX_ID_BYTES)
+    rows = too_long if values is ids else too_long.take(ids.indices)
+    if pc.any(rows).as_py():
+        row = start + int(pc.index(rows, value=True).as_py())
+        raise InputDataError(
+            f"{path}, row {row:,}: an id of more than {MAX_ID_BYTES:,} bytes; name another column with --id-column"
+        )
 
 
 def _cast(ids: pa.Array, id_type: pa.DataType) -> pa.Array:

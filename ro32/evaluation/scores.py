@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ro32.data import parquet, sources
 from ro32.data.labels import read_provenance
-from ro32.data.papers import Columns
+from ro32.data.papers import Columns, check_id_sizes
 from ro32.errors import InputDataError, InputMissingError
 from ro32.evaluation.truth import Truth, check_columns
 from ro32.model.classifier import Classifier
@@ -70,7 +70,8 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
     digest, threshold, full = _origin(labels)
     ids: list[pa.Array] = []
     values = [np.zeros(0, dtype=np.float32)]
-    for _, batch in parquet.read_batches(labels, ["id", "score"]):
+    for start, batch in parquet.read_batches(labels, ["id", "score"]):
+        check_id_sizes(labels, start, batch.column("id"))
         ids.append(batch.column("id").cast(pa.string()))
         values.append(batch.column("score").to_numpy(zero_copy_only=False).astype(np.float32))
     _check_ids(labels, truth.ids, pa.chunked_array(ids, type=pa.string()))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ro32.data import sources
 from ro32.data.categories import split_categories
-from ro32.data.papers import is_id
+from ro32.data.papers import check_id_sizes, is_id
 from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, few, nearest
 from ro32.run.inputs import find_files
@@ -127,6 +127,7 @@ def _collect(path: Path, category: str, columns: TruthColumns, collected: _Colle
     texts = texts if len(texts) == 2 else []  # noqa: PLR2004 - half a text has no length to group by
     names = list(dict.fromkeys([*columns.needed, *dates, *texts]))
     for start, batch in sources.read_batches(path, names, lists=[columns.categories]):
+        check_id_sizes(path, start, batch.column(columns.id))
         frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in names})
         categories = split_categories(frame[columns.categories], f"{path}", start)
         primaries = categories.list.first().fill_null("")
