@@ -6,7 +6,7 @@ What cannot be written to stderr is dropped. What cannot be written to stdout en
 import io
 import os
 import sys
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 from ro32.errors import ReadWriteError
 
@@ -40,7 +40,7 @@ class _Output(io.RawIOBase):
         """Tell whether it is a terminal."""
         return os.isatty(self._descriptor)
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # a buffer has no narrower name
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer
         """Write some bytes.
 
         Raises:
@@ -95,7 +95,7 @@ def _text(stream: TextIO | None, descriptor: int) -> TextIO:
         stream.flush()
     raw = _Output(descriptor)
     return io.TextIOWrapper(
-        io.BufferedWriter(cast("io.RawIOBase", raw)),
+        io.BufferedWriter(cast("Any", raw)),
         encoding=getattr(stream, "encoding", None) or "utf-8",
         errors="backslashreplace",  # a locale that lacks a character loses the character and not the run
         line_buffering=descriptor == STDERR or raw.isatty(),

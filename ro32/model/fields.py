@@ -23,7 +23,7 @@ def _hints(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a type
     return get_type_hints(kind)
 
 
-def check_types(record: object) -> None:
+def check_types(record: Any) -> None:  # noqa: ANN401 - any dataclass
     """Check every field of a dataclass against its annotation.
 
     Numbers must be finite, strings must be UTF-8 and of at most 10,000 characters, and what is free-form is nested at
@@ -32,13 +32,12 @@ def check_types(record: object) -> None:
     Raises:
         BundleError: A field holds something else.
     """
-    kind: Any = type(record)
-    hints = _hints(kind)
-    for item in fields(record):  # type: ignore[arg-type]  # any dataclass
+    hints = _hints(type(record))
+    for item in fields(record):
         _check(getattr(record, item.name), hints[item.name], item.name)
 
 
-def _check(value: object, expected: Any, where: str) -> None:  # noqa: ANN401 - an annotation
+def _check(value: Any, expected: Any, where: str) -> None:  # noqa: ANN401 - JSON, and an annotation
     kind = get_origin(expected) or expected
     if kind in {UnionType, Union}:
         if value is not None:
@@ -48,11 +47,11 @@ def _check(value: object, expected: Any, where: str) -> None:  # noqa: ANN401 - 
         _check_json(value, where, 0)
     elif kind is tuple:
         _require(isinstance(value, tuple), value, "a list", where)
-        for item in value:  # type: ignore[attr-defined]  # a tuple, as just checked
+        for item in value:
             _check(item, get_args(expected)[0], where)
     elif kind is Mapping:
         _require(isinstance(value, Mapping), value, "an object", where)
-        for name, item in value.items():  # type: ignore[attr-defined]  # a mapping, as just checked
+        for name, item in value.items():
             _check(name, str, where)
             _check(item, get_args(expected)[1], f"{where}.{name}")
     else:

@@ -16,10 +16,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from ro32.errors import BundleError, InputMissingError, UsageError
 from ro32.model.bundle import MANIFEST, Manifest
@@ -37,10 +36,10 @@ _MAX_MEMBERS = 10_000
 _MAX_HEADER_BYTES = 16 << 20
 """Of all headers of a tar archive: those of as many members, and some long names."""
 _PIECE_BYTES = 1 << 20
-_OPENERS: Mapping[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": partial(gzip.open, mode="rb"),
-    b"BZh": partial(bz2.open, mode="rb"),
-    b"\xfd7zXZ\x00": partial(lzma.open, mode="rb"),
+_OPENERS: Mapping[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
 }
 
 

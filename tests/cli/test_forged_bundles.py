@@ -96,7 +96,8 @@ def test_what_a_bundle_says_steers_no_terminal(tiny_bundle: Path, tmp_path: Path
     name = "\x1b]0;owned\x07\u202e\nname"
     bundle = forge(tiny_bundle, tmp_path / "bundle", name=name, source={"\x1b[31m": "\x9b31m"})
     commands: list[list[str | Path]] = [["verify", bundle], ["show", bundle], ["show", bundle, "--json"]]
-    for command in [*commands, ["list", "--store", tmp_path]]:
+    commands.append(["list", "--store", tmp_path])
+    for command in commands:
         done = ro32(*command)
         assert done.returncode == 0, done.stderr
         assert not {"\x1b", "\x07", "\u202e", "\x9b"} & {*done.stdout, *done.stderr}
