@@ -6,7 +6,6 @@ A manifest is text of others: each field may hold anything that JSON can say.
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -18,11 +17,6 @@ _DEEPEST = 16
 _MAX_CHARS = 10_000
 
 
-@cache
-def _hints(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a type
-    return get_type_hints(kind)
-
-
 def check_types(record: Any) -> None:  # noqa: ANN401 - any dataclass
     """Check every field of a dataclass against its annotation.
 
@@ -32,7 +26,7 @@ def check_types(record: Any) -> None:  # noqa: ANN401 - any dataclass
     Raises:
         BundleError: A field holds something else.
     """
-    hints = _hints(type(record))
+    hints = get_type_hints(type(record))
     for item in fields(record):
         _check(getattr(record, item.name), hints[item.name], item.name)
 
