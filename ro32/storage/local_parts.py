@@ -118,7 +118,8 @@ def leftovers(target: Path) -> list[Path]:
 
 def _temporary(target: Path) -> list[Path]:
     """List the temporary files of this very target."""
-    return sorted(path for path in target.parent.iterdir() if durable.is_temporary(path, target))
+    beside = target.parent.iterdir() if target.parent.is_dir() else ()
+    return sorted(path for path in beside if durable.is_temporary(path, target))
 
 
 def _runs(target: Path) -> list[Path]:

@@ -334,7 +334,7 @@ def test_cascades_that_make_no_sense_are_refused(cascade_bundle: Path) -> None:
     cascade = cascade_of(manifest)
     with pytest.raises(BundleError, match="would be called positive"):
         replace(cascade, intercept=9.0)
-    with pytest.raises(BundleError, match="must be finite"):
+    with pytest.raises(BundleError, match="finite"):
         replace(cascade, cut=math.nan)
     with pytest.raises(BundleError, match="weight not negative"):
         replace(cascade, linear=-0.1)
