@@ -65,7 +65,7 @@ def add_cascade(
     manifest, certificate = bundle.manifest, cascade.certificate
     files = {name: (folder / name).read_bytes() for name in manifest.files}
     files[CASCADE] = csv(rows)
-    if curve is not None:
+    if curve is not None and CURVES in files:
         files[CURVES] = replace_curve(files[CURVES], str(manifest.view), curve)
     card = files.get(CARD, b"").decode().partition("\n\n## Cascade\n")[0].rstrip()
     card += SECTION.format(

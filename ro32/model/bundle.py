@@ -254,8 +254,8 @@ def shipped_folder() -> Path:
     return Path(__file__).parents[1] / "shipped"
 
 
-def _cascade(told: Mapping[str, Any] | None) -> Cascade | None:
-    return None if told is None else Cascade(**{**told, "certificate": Certificate(**told["certificate"])})
+def _cascade(body: Mapping[str, Any] | None) -> Cascade | None:
+    return None if body is None else Cascade(**{**body, "certificate": Certificate(**body["certificate"])})
 
 
 def sha256(data: bytes) -> str:

@@ -29,7 +29,7 @@ def available_cores(cgroup: Path = CGROUP) -> int:
 
 def processor_name(cpuinfo: Path = CPUINFO) -> str:
     """Return the processor's marketing name, or its architecture where the system does not tell."""
-    return _told(cpuinfo, "model name") or platform.machine()
+    return _read_field(cpuinfo, "model name") or platform.machine()
 
 
 def int8_saturates(cpuinfo: Path = CPUINFO) -> bool:
@@ -37,7 +37,7 @@ def int8_saturates(cpuinfo: Path = CPUINFO) -> bool:
 
     Source: https://github.com/microsoft/onnxruntime/issues/14642
     """
-    flags = set((_told(cpuinfo, "flags") or "").split())  # ARM calls its own "Features"
+    flags = set((_read_field(cpuinfo, "flags") or "").split())  # ARM calls its own "Features"
     return bool(flags) and flags.isdisjoint(VNNI)
 
 
@@ -46,7 +46,7 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
-def _told(cpuinfo: Path, name: str) -> str | None:
+def _read_field(cpuinfo: Path, name: str) -> str | None:
     """Return what Linux says of the first core under a name; None where it does not."""
     try:
         lines = cpuinfo.read_text().splitlines()

@@ -59,8 +59,8 @@ def holder(target: ObjectTarget) -> str | None:
         InputMissingError: The lock may not be looked at.
         UnreachableError: The store failed.
     """
-    _, told = _Lock(target).look()
-    return _words(told) if told is not None and _is_alive(told) else None
+    _, record = _Lock(target).look()
+    return _words(record) if record is not None and _is_alive(record) else None
 
 
 class _Lock:
@@ -76,7 +76,7 @@ class _Lock:
         self._version: Version | None = None
         self._over = threading.Event()
         self._renewing = threading.Lock()
-        self._told = {
+        self._record = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -87,15 +87,15 @@ class _Lock:
 
     def acquire(self) -> None:
         """Take the lock, or that of a run that is dead."""
-        found, told = self.look()
-        if told is not None and _is_alive(told):
-            raise TryAgainError(f"{self._target}: {_words(told)} is writing it; wait for its end")
+        found, record = self.look()
+        if record is not None and _is_alive(record):
+            raise TryAgainError(f"{self._target}: {_words(record)} is writing it; wait for its end")
         try:
             self._version = self._store.write(self._key, self._content(), over=found)
-            _held.add(str(self._told["token"]))
+            _held.add(str(self._record["token"]))
         except ConflictError as error:
-            _, told = self.look()
-            raise TryAgainError(f"{self._target}: {_words(told or {})} is writing it; wait for its end") from error
+            _, record = self.look()
+            raise TryAgainError(f"{self._target}: {_words(record or {})} is writing it; wait for its end") from error
 
     def look(self) -> tuple[Version | None, dict[str, Any] | None]:
         """Return the lock's present version and what it says; None and None where there is none."""
@@ -103,12 +103,12 @@ class _Lock:
         if version is None:
             return None, None
         try:
-            told = strict_json.parse(self._store.read(self._key, version, 0, version.size)) if version.size else {}
+            record = strict_json.parse(self._store.read(self._key, version, 0, version.size)) if version.size else {}
         except TryAgainError:  # renewed or removed this moment
             return version, {"expires": time.time() + 1}
         except ValueError:
-            told = {}
-        return version, told if isinstance(told, dict) else {}
+            record = {}
+        return version, record if isinstance(record, dict) else {}
 
     def keep(self) -> None:
         """Renew the lock until it is released, or another run has taken it."""
@@ -126,37 +126,37 @@ class _Lock:
     def release(self) -> None:
         """Remove the lock, if that can be done at once; else it runs out."""
         self._over.set()
-        _held.discard(str(self._told["token"]))
+        _held.discard(str(self._record["token"]))
         removing = threading.Thread(target=self._remove, name="ro32-unlock", daemon=True)
         removing.start()
         removing.join(_HASTE_S)
 
     def _remove(self) -> None:
         with self._renewing, suppress(Ro32Error):
-            _, told = self.look()
-            if told is not None and told.get("token") == self._told["token"]:
+            _, record = self.look()
+            if record is not None and record.get("token") == self._record["token"]:
                 self._store.remove([self._key])
 
     def _content(self) -> bytes:
-        return json.dumps(self._told | {"expires": time.time() + LEASE_S}).encode()
+        return json.dumps(self._record | {"expires": time.time() + LEASE_S}).encode()
 
 
-def _is_alive(told: dict[str, Any]) -> bool:
+def _is_alive(record: dict[str, Any]) -> bool:
     """Tell whether the run that signed a lock may still be at work."""
     try:
-        if float(told["expires"]) <= time.time():
+        if float(record["expires"]) <= time.time():
             return False
-        if told.get("kernel") is None or told["kernel"] != _kernel():
+        if record.get("kernel") is None or record["kernel"] != _kernel():
             return True
-        same = _process_start(int(told["pid"])) == told["process_start"]
-        return same and (told["pid"] != os.getpid() or told["token"] in _held)
+        same = _process_start(int(record["pid"])) == record["process_start"]
+        return same and (record["pid"] != os.getpid() or record["token"] in _held)
     except (KeyError, TypeError, ValueError):  # no lock of ours
         return False
 
 
-def _words(told: dict[str, Any]) -> str:
+def _words(record: dict[str, Any]) -> str:
     try:
-        return f"process {told['pid']} on {told['host']}, started {told['since']},"
+        return f"process {record['pid']} on {record['host']}, started {record['since']},"
     except KeyError:
         return "another run"
 

@@ -51,10 +51,10 @@ class Version:
     modified_ns: int
 
     @classmethod
-    def of(cls, told: "ObjectMeta") -> "Version":
+    def of(cls, meta: "ObjectMeta") -> "Version":
         """Take over what the library tells."""
-        modified_ns = int(told["last_modified"].timestamp()) * 1_000_000_000
-        return cls(e_tag=told["e_tag"], generation=told["version"], size=told["size"], modified_ns=modified_ns)
+        modified_ns = int(meta["last_modified"].timestamp()) * 1_000_000_000
+        return cls(e_tag=meta["e_tag"], generation=meta["version"], size=meta["size"], modified_ns=modified_ns)
 
     @property
     def condition(self) -> "GetOptions":
@@ -160,7 +160,7 @@ class Store:
             found = ask(self.show(prefix), request, refused=InputMissingError)
         except FileNotFoundError:
             return []
-        return sorted((told["path"], Version.of(told)) for told in found if told["path"].startswith(prefix))
+        return sorted((meta["path"], Version.of(meta)) for meta in found if meta["path"].startswith(prefix))
 
     def write(self, key: str, data: "bytes | mmap", *, over: Version | None) -> Version:
         """Write a whole object in one request, which all see or none.
@@ -189,7 +189,7 @@ class Store:
             over = now
         mode: Any = "create"
         if over is not None:
-            mode = {name: told for name, told in (("e_tag", over.e_tag), ("version", over.generation)) if told}
+            mode = {name: meta for name, meta in (("e_tag", over.e_tag), ("version", over.generation)) if meta}
 
         async def request() -> "PutResult":
             return await obstore.put_async(
@@ -197,7 +197,7 @@ class Store:
             )
 
         try:
-            told = ask(what, request, refused=OutputError, timeout_s=TIMEOUT_S + len(data) / UPLOAD_BYTES_PER_S)
+            meta = ask(what, request, refused=OutputError, timeout_s=TIMEOUT_S + len(data) / UPLOAD_BYTES_PER_S)
         except FileNotFoundError as error:
             raise OutputError(f"{what}: cannot be created: there is no such bucket; create it") from error
         except (ConflictError, UnreachableError):
@@ -205,7 +205,7 @@ class Store:
             if found is None:
                 raise
             return found  # it was the answer that was lost
-        return Version(e_tag=told["e_tag"], generation=told["version"], size=len(data), modified_ns=0)
+        return Version(e_tag=meta["e_tag"], generation=meta["version"], size=len(data), modified_ns=0)
 
     def _holds(self, key: str, mark: str) -> bool:
         """Tell whether an object is what was written with a mark."""

@@ -103,7 +103,7 @@ def test_the_quickstart_fits_a_screen() -> None:
 def options_of(command: click.Command) -> list[click.Option]:
     """Return the options of a command and of its subcommands."""
     subs = command.commands.values() if isinstance(command, click.Group) else ()
-    own = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    own = [parameter for parameter in command.params if isinstance(parameter, click.Option) and not parameter.hidden]
     return own + [option for sub in subs for option in options_of(sub)]
 
 
