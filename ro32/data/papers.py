@@ -31,6 +31,8 @@ _PIECE_BYTES = 64 << 20
 ordinary papers has 13 MB."""
 _SLICE_BYTES = 16 << 20
 """Of raw text that is normalized at once. A string of Python's may take four times as many bytes as in UTF-8."""
+_LONG_BYTES = 8 << 10
+"""Of raw text a row, many times what an abstract has, from which on equal texts are looked for first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,11 +250,17 @@ def _texts(column: pa.Array) -> list[str]:
     if pa.types.is_null(column.type):
         return [""] * len(column)
     if not pa.types.is_dictionary(column.type):
-        return pl.Series(column).to_frame("text").select(normalize(pl.all()))["text"].to_list()
+        if column.nbytes <= _LONG_BYTES * len(column):
+            return _normalized(column)
+        column = column.dictionary_encode()  # the same long text again and again takes seconds to normalize
     used, row = np.unique(column.indices.fill_null(0).to_numpy(zero_copy_only=False), return_inverse=True)
     known = column.is_valid().to_numpy(zero_copy_only=False)
-    values = _texts(column.dictionary.take(pa.array(used))) if known.any() else []
+    values = _normalized(column.dictionary.take(pa.array(used))) if known.any() else []
     return [values[at] if valid else "" for at, valid in zip(row.tolist(), known.tolist(), strict=True)]
+
+
+def _normalized(column: pa.Array) -> list[str]:
+    return pl.Series(column).to_frame("text").select(normalize(pl.all()))["text"].to_list()
 
 
 def _ids(part: Part, start: int, batch: pa.RecordBatch, columns: Columns, id_type: pa.DataType) -> pa.Array:
