@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from export.attach import add_views, quality_row
 from export.combine import Scores, log_odds
 from export.measure import score_all
+from export.mix import read_shares, weigh
 from export.papers import LabelledPapers, read_papers
 from export.slices import COLUMNS
 from ro32.bundle import CARD, Bundle
@@ -81,6 +82,13 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     type=click.Path(path_type=Path),
     help="The encoder's scores of these papers, as --scores-out wrote them.  [default: score them]",
 )
+@click.option(
+    "--shares",
+    "shares_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="CSV file of archives and their shares of arXiv; the papers of the last two years then count by them.",
+)
 @click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
 @click.option("--made-by", metavar="TEXT", help="What made the bundle, for its card: a command and a commit.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
@@ -91,6 +99,7 @@ def command(
     linear_path: Path,
     papers_path: Path,
     scores_path: Path | None,
+    shares_path: Path | None,
     threads: int | None,
     made_by: str | None,
     overwrite: bool,
@@ -116,10 +125,14 @@ def command(
     else:
         by_encoder = read_scores(scores_path, papers)
     scored = papers.take(np.flatnonzero(np.isfinite(by_encoder)))
+    described = _describe(papers_path, scored)
+    if shares_path is not None and described is None:
+        raise InputDataError(f"{papers_path}: --shares needs the columns {', '.join(COLUMNS)}; name another file")
     scores = Scores(
         positive=scored.positive,
         encoder=log_odds(by_encoder[np.isfinite(by_encoder)]),
         linear=linear.scores(scored.titles, scored.abstracts),
+        weights=weigh(described, read_shares(shares_path)) if shares_path and described is not None else None,
     )
     card = (folder / CARD).read_text(encoding="utf-8")
     found = add_views(
@@ -129,7 +142,7 @@ def command(
         scores,
         output=output,
         overwrite=overwrite,
-        papers=_describe(papers_path, scored),
+        papers=described,
         pictures={path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))},
         made_by=made_by,
     )

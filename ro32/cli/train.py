@@ -37,6 +37,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--batch-size", metavar="N", type=int, help="Papers a step, over all devices.")
 @click.option("--max-length", metavar="N", type=int, help="Tokens a paper is cut to.")
 @click.option("--learning-rate", metavar="RATE", type=float, help="Peak of the schedule.")
+@click.option("--frozen-layers", metavar="N", type=int, help="Lowest layers that keep the base's weights.")
 @click.option("--hard-negatives", metavar="N", type=int, help="Hardest negatives to train on.")
 @click.option("--random-negatives", metavar="N", type=int, help="Further negatives, drawn at random.")
 @click.option("--positive-repeats", metavar="N", type=int, help="Times an epoch shows each positive paper.")

@@ -50,6 +50,7 @@ class Recipe:
         seed: Of the split, the sample, the order, the head's first weights and dropout.
         train_share: Share of the papers for training, when validation has no file of its own.
         validation_share: Share for validation; the rest is left out, for a test that no choice has seen.
+        frozen_layers: The embeddings and so many of the lowest layers keep the base's weights; 0 trains all.
         hard_negatives: Negatives to train on that a linear model ranks highest; null takes all negatives.
         random_negatives: Further negatives, drawn at random, when `hard_negatives` is set.
         positive_repeats: How often an epoch shows each positive paper.
@@ -77,6 +78,7 @@ class Recipe:
     seed: int = 20230227
     train_share: float = 0.70
     validation_share: float = 0.15
+    frozen_layers: int = 0
     hard_negatives: int | None = None
     random_negatives: int = 0
     positive_repeats: int = 1
@@ -97,7 +99,14 @@ class Recipe:
         total = self.train_share + self.validation_share
         _check(total <= 1, "train_share + validation_share", "at most 1", total)
         _check(self.train_share > 0, "train_share", "above 0", self.train_share)
-        for name in ("weight_decay", "max_gradient_norm", "seed", "random_negatives", "auxiliary_weight"):
+        for name in (
+            "weight_decay",
+            "max_gradient_norm",
+            "seed",
+            "random_negatives",
+            "auxiliary_weight",
+            "frozen_layers",
+        ):
             _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         for name in ("dropout", "attention_dropout"):
             _check(0 <= (getattr(self, name) or 0) < 1, name, "at least 0 and below 1", getattr(self, name))
