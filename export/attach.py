@@ -114,7 +114,7 @@ def add_views(
     manifest = bundle.manifest
     fitted = {name: fit_view(scores, name) for name in ViewName}
     crossed = {name: cross_fit(scores, name) for name in ViewName}
-    quality = {name: judge_view(scores.positive, found, scores.weights) for name, found in crossed.items()}
+    quality = {name: judge_view(scores.positive, found, scores.each) for name, found in crossed.items()}
     best_alone = max(quality[name].average_precision for name in (ViewName.ENCODER, ViewName.LINEAR))
     if quality[ViewName.COMBINED].average_precision < best_alone - MAX_LOSS:
         raise BundleError(
@@ -151,7 +151,7 @@ def add_views(
     together = crossed[ViewName.COMBINED].probability
     files = {
         **(pictures or {}),
-        RELIABILITY: plot_reliability(reliability(scores.positive, together, scores.weights), manifest.positive_label),
+        RELIABILITY: plot_reliability(reliability(scores.positive, together, scores.each), manifest.positive_label),
         **{
             RELIABILITY_BY_SPAN.format(at): plot_reliability(span.reliability, manifest.positive_label)
             for at, span in enumerate(spans.values())
@@ -169,8 +169,8 @@ def add_views(
         view=str(ViewName.COMBINED),
         cascade=None,
         quality={
-            "papers": len(scores),
-            "positives": int(scores.positive.sum()),
+            "papers": int(scores.papers.sum()),
+            "positives": int(scores.papers[scores.positive].sum()),
             "views": {str(name): _rounded(found) for name, found in quality.items()},
             "spans": {
                 name: {"papers": span.papers, "positives": span.positives, **_rounded(span.quality)}
@@ -213,12 +213,14 @@ def judge_spans(papers: pl.DataFrame, scores: Scores, found: CrossFitted) -> dic
         return {}
     return {
         name: Span(
-            papers=int(rows.sum()),
-            positives=int(scores.positive[rows].sum()),
+            papers=int(scores.papers[rows].sum()),
+            positives=int(scores.papers[rows & scores.positive].sum()),
             quality=judge_view(
-                scores.positive[rows], CrossFitted(probability=found.probability[rows], called=found.called[rows])
+                scores.positive[rows],
+                CrossFitted(probability=found.probability[rows], called=found.called[rows]),
+                scores.papers[rows],
             ),
-            reliability=reliability(scores.positive[rows], found.probability[rows]),
+            reliability=reliability(scores.positive[rows], found.probability[rows], scores.papers[rows]),
         )
         for name, rows in spans.items()
     }

@@ -37,17 +37,25 @@ class Scores:
         linear: Shape (n,), float64: log-odds of the linear view.
         weights: Shape (n,), int64: for how many papers each speaks, in any unit; 0 leaves it out of every fit. Equal by
             default.
+        counts: Shape (n,), int64: how many papers of the file each stands for, where only a sample was scored; 1 by
+            default.
     """
 
     positive: NDArray[np.bool_]
     encoder: NDArray[np.float64]
     linear: NDArray[np.float64]
     weights: NDArray[np.int64] | None = None
+    counts: NDArray[np.int64] | None = None
+
+    @property
+    def papers(self) -> NDArray[np.int64]:
+        """How many papers each stands for, shape (n,)."""
+        return np.ones(len(self), dtype=np.int64) if self.counts is None else self.counts
 
     @property
     def each(self) -> NDArray[np.int64]:
-        """The weights, shape (n,)."""
-        return np.ones(len(self), dtype=np.int64) if self.weights is None else self.weights
+        """How much each counts in a fit, shape (n,)."""
+        return self.papers if self.weights is None else self.weights * self.papers
 
     def __len__(self) -> int:
         return len(self.positive)

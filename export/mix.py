@@ -36,27 +36,29 @@ def read_shares(path: Path) -> dict[str, float]:
         raise InputDataError(f"{path}: expected the columns archive and share: {error}") from error
 
 
-def weigh(papers: pl.DataFrame, shares: dict[str, float]) -> NDArray[np.int64]:
+def weigh(papers: pl.DataFrame, shares: dict[str, float], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """Weigh papers so that they speak for today's arXiv.
 
     Args:
         papers: n papers with the columns categories, the primary one first, and created, as year-month or longer.
         shares: By archive.
+        counts: Shape (n,): how many papers each stands for; 1 by default.
 
     Returns:
         Shape (n,): 0 for the papers that are neither of today nor needed for an archive that has few of these.
     """
     archive = pl.col("categories").str.split(" ").list.first().str.split(".").list.first()
     months = pl.col("created").str.slice(0, 4).cast(pl.Int64) * 12 + pl.col("created").str.slice(5, 2).cast(pl.Int64)
-    marked = papers.select(archive=archive, recent=months > months.max() - RECENT_MONTHS).with_columns(
-        enough=pl.col("recent").sum().over("archive") >= FEWEST
+    each = pl.lit(1) if counts is None else pl.Series(counts)
+    marked = papers.select(archive=archive, recent=months > months.max() - RECENT_MONTHS, each=each).with_columns(
+        enough=(pl.col("recent") * pl.col("each")).sum().over("archive") >= FEWEST
     )
     used = pl.col("recent") | ~pl.col("enough")
     weighed = marked.with_columns(
         share=pl.col("archive").replace_strict(shares, default=0.0, return_dtype=pl.Float64),
         used=used,
-        count=used.sum().over("archive"),
-        total=pl.col("recent").sum(),
+        count=(used * pl.col("each")).sum().over("archive"),
+        total=(pl.col("recent") * pl.col("each")).sum(),
     )
     weight = UNIT * pl.col("share") * pl.col("total") / pl.col("count")
     return weighed.select(pl.when("used").then(weight).otherwise(0).round().cast(pl.Int64)).to_series().to_numpy()

@@ -46,6 +46,15 @@ def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
     return known["score"].fill_null(float("nan")).to_numpy()
 
 
+def read_counts(path: Path, scored: LabelledPapers) -> NDArray[np.int64]:
+    """Read for how many papers each of a scored sample speaks: the column papers of its scores, 1 without it."""
+    frame = pl.read_parquet(path)
+    if "papers" not in frame.columns:
+        return np.ones(len(scored), dtype=np.int64)
+    known = pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
+    return known["papers"].cast(pl.Int64).to_numpy()
+
+
 def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     """Return the columns that slices need, of the papers that were scored; none if the file does not have them all."""
     if not set(COLUMNS) <= set(pl.read_parquet_schema(path)):
@@ -80,7 +89,8 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     "scores_path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The encoder's scores of these papers, as --scores-out wrote them.  [default: score them]",
+    help="The encoder's scores of these papers, as --scores-out wrote them; of a sample, with a column papers that says"
+    " for how many each speaks.  [default: score them]",
 )
 @click.option(
     "--shares",
@@ -128,11 +138,16 @@ def command(
     described = _describe(papers_path, scored)
     if shares_path is not None and described is None:
         raise InputDataError(f"{papers_path}: --shares needs the columns {', '.join(COLUMNS)}; name another file")
+    counts = np.ones(len(scored), dtype=np.int64) if scores_path is None else read_counts(scores_path, scored)
+    weights = None
+    if shares_path is not None and described is not None:
+        weights = weigh(described, read_shares(shares_path), counts)
     scores = Scores(
         positive=scored.positive,
         encoder=log_odds(by_encoder[np.isfinite(by_encoder)]),
         linear=linear.scores(scored.titles, scored.abstracts),
-        weights=weigh(described, read_shares(shares_path)) if shares_path and described is not None else None,
+        weights=weights,
+        counts=counts,
     )
     card = (folder / CARD).read_text(encoding="utf-8")
     found = add_views(
