@@ -37,7 +37,7 @@ SECTION = """
 A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The two err
 differently, and the score is a logistic of both, fitted on {papers:,} papers that neither was trained on{mix}. Of these
 {share:.2%} are {label}. So it is a probability at that prevalence, and a paper is called {label} when its score is at
-least {threshold:.6f}, where F1 is best. `curves.csv` has precision and recall at other thresholds. Figures and
+least {threshold:.6f}{best}. `curves.csv` has precision and recall at other thresholds. Figures and
 threshold of the sections before speak of the encoder alone, before this calibration.
 
 Measured on the same papers, cross-fitted: each fifth by weights and threshold fitted on the other four.
@@ -49,6 +49,7 @@ Measured on the same papers, cross-fitted: each fifth by weights and threshold f
 ![share of papers listed in {label} against the probability that they were given]({picture})
 """
 
+BEST = ", where F1 is best"
 WEIGHTED = ", weighted so that the archives have the shares that arXiv gives them today"
 SPANS = """
 The same by the years of the papers, each paper counting once:
@@ -92,6 +93,7 @@ def add_views(
     papers: pl.DataFrame | None = None,
     pictures: Mapping[str, bytes] | None = None,
     made_by: str | None = None,
+    threshold: float | None = None,
 ) -> Views:
     """Fit the views, and publish the bundle with them.
 
@@ -106,14 +108,17 @@ def add_views(
             right and wrong.
         pictures: PNG files that the card shows, by name.
         made_by: What made the bundle, for the card: a command and a commit.
+        threshold: From which probability of the combined view on a paper is called positive; that of the best F1 by
+            default.
 
     Raises:
         BundleError: The combination ranks papers worse than one of its views does alone, by more than `MAX_LOSS`.
         OutputError: The folder cannot be written.
     """
     manifest = bundle.manifest
-    fitted = {name: fit_view(scores, name) for name in ViewName}
-    crossed = {name: cross_fit(scores, name) for name in ViewName}
+    given = {ViewName.COMBINED: threshold}
+    fitted = {name: fit_view(scores, name, given.get(name)) for name in ViewName}
+    crossed = {name: cross_fit(scores, name, given.get(name)) for name in ViewName}
     quality = {name: judge_view(scores.positive, found, scores.each) for name, found in crossed.items()}
     best_alone = max(quality[name].average_precision for name in (ViewName.ENCODER, ViewName.LINEAR))
     if quality[ViewName.COMBINED].average_precision < best_alone - MAX_LOSS:
@@ -122,6 +127,7 @@ def add_views(
             f"one alone {best_alone:.4f}; nothing was published"
         )
     views = {str(name): view for name, (view, _) in fitted.items()}
+    chosen = threshold is None
     threshold = views[ViewName.COMBINED].threshold
     text = card.partition("\n\n## Views\n")[0].rstrip() + SECTION.format(
         papers=int(np.sum(scores.each > 0)),
@@ -129,6 +135,7 @@ def add_views(
         share=float(np.average(scores.positive, weights=scores.each)),
         label=manifest.positive_label,
         threshold=threshold,
+        best=BEST if chosen else "",
         rows="\n".join(quality_row(name, quality[name]) for name in ViewName),
         picture=RELIABILITY,
     )

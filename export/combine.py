@@ -88,11 +88,13 @@ def log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.log(exact) - np.log1p(-exact))
 
 
-def fit_view(scores: Scores, name: ViewName) -> tuple[View, Curve]:
-    """Fit a view's three numbers on all papers, and choose the threshold of its best F1."""
-    weights = _fit(scores, name, np.ones(len(scores), dtype=np.bool_))
-    curve = precision_recall(scores.positive, _apply(scores, weights), scores.each)
-    threshold, _ = curve.best_f1()
+def fit_view(scores: Scores, name: ViewName, threshold: float | None = None) -> tuple[View, Curve]:
+    """Fit a view's three numbers on all papers, and choose the threshold of its best F1 unless one is given."""
+    counting = scores.each > 0
+    weights = _fit(scores, name, counting)
+    curve = precision_recall(scores.positive[counting], _apply(scores, weights)[counting], scores.each[counting])
+    if threshold is None:
+        threshold, _ = curve.best_f1()
     intercept, encoder, linear = weights
     return View(intercept=intercept, encoder=encoder, linear=linear, threshold=threshold), curve
 
@@ -115,17 +117,17 @@ class CrossFitted:
     called: NDArray[np.bool_]
 
 
-def cross_fit(scores: Scores, name: ViewName) -> CrossFitted:
-    """Score every paper by a view that was fitted on the other folds."""
+def cross_fit(scores: Scores, name: ViewName, threshold: float | None = None) -> CrossFitted:
+    """Score every paper by a view that was fitted on the other folds, and call it by their threshold or a given one."""
     fold = np.arange(len(scores)) % FOLDS
     found = np.zeros(len(scores))
     called = np.zeros(len(scores), dtype=np.bool_)
     for held_out in range(FOLDS):
-        mine, others = fold == held_out, fold != held_out
+        mine, others = fold == held_out, (fold != held_out) & (scores.each > 0)
         fitted = _apply(scores, _fit(scores, name, others))
         curve = precision_recall(scores.positive[others], fitted[others], scores.each[others])
         found[mine] = fitted[mine]
-        called[mine] = fitted[mine] >= curve.best_f1()[0]
+        called[mine] = fitted[mine] >= (curve.best_f1()[0] if threshold is None else threshold)
     return CrossFitted(probability=found, called=called)
 
 
@@ -134,8 +136,12 @@ def judge_view(
 ) -> ViewQuality:
     """Measure what a view says of papers whose truth, shape (n,), is known, and which have weights, shape (n,)."""
     decisions = Confusion.of(positive, found.called, weights)
+    each = np.ones(len(positive), dtype=np.int64) if weights is None else weights
+    counting = each > 0
     return ViewQuality(
-        average_precision=precision_recall(positive, found.probability, weights).average_precision,
+        average_precision=precision_recall(
+            positive[counting], found.probability[counting], each[counting]
+        ).average_precision,
         f1=decisions.f1,
         precision=decisions.precision,
         recall=decisions.recall,

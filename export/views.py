@@ -17,7 +17,7 @@ from export.papers import LabelledPapers, read_papers
 from export.slices import COLUMNS
 from ro32.bundle import CARD, Bundle
 from ro32.classifier import Classifier
-from ro32.cli.numbers import Count
+from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
@@ -99,6 +99,12 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     type=click.Path(path_type=Path),
     help="CSV file of archives and their shares of arXiv; the papers of the last two years then count by them.",
 )
+@click.option(
+    "--threshold",
+    metavar="P",
+    type=Number(0, 1, min_open=True, max_open=True),
+    help="Probability from which on a paper is positive.  [default: where F1 is best]",
+)
 @click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
 @click.option("--made-by", metavar="TEXT", help="What made the bundle, for its card: a command and a commit.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
@@ -110,6 +116,7 @@ def command(
     papers_path: Path,
     scores_path: Path | None,
     shares_path: Path | None,
+    threshold: float | None,
     threads: int | None,
     made_by: str | None,
     overwrite: bool,
@@ -160,6 +167,7 @@ def command(
         papers=described,
         pictures={path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))},
         made_by=made_by,
+        threshold=threshold,
     )
     click.echo("| view | average precision | F1 | precision | recall | expected calibration error |")
     for name, quality in found.quality.items():
