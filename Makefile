@@ -39,7 +39,7 @@ report: $(score_env) ## measure labels by arXiv's categories: PAPERS and LABELS 
 	.venv/score/bin/ro32-eval $(PAPERS) --labels $(LABELS) --html $(REPORT)
 
 .PHONY: model
-model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folder of train.parquet and validation.parquet
+model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folder of papers to 2019 and from 2020 on
 	$(MAKE) -f export/model.mk PYTHON=.venv/dev/bin/python
 
 .PHONY: check

@@ -23,6 +23,7 @@ heads.py        attention without a batch axis
 
 and gives a bundle its views: `python -m export.views bundle/ --linear linear.safetensors -o bundle/`.
 
+mix.py          weights by which the papers at hand speak for today's
 combine.py      encoder and linear view -> one calibrated probability
 slices.py       where labels are right and wrong
 attach.py       the views in manifest, curves and card
@@ -31,6 +32,7 @@ views.py        the command
 and lays it out for others: `python -m export.push checkpoint/ --bundle bundle/ -o hub/`.
 
 push.py         a repository of the Hugging Face hub
+restore.py      a bundle's encoder as a checkpoint again
 model.mk        `make model`: every step from papers to the bundle that ships
 """
 

@@ -1,7 +1,7 @@
 """Gives a bundle its views: fits them, measures them, writes them into manifest, curves and card, and publishes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from export.combine import (
+    CrossFitted,
+    Reliability,
     Scores,
     ViewQuality,
     cross_fit,
@@ -18,7 +20,7 @@ from export.combine import (
     probabilities,
     reliability,
 )
-from export.plots import RELIABILITY, plot_reliability
+from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
 from export.slices import judge, report
 from ro32.errors import BundleError
 from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
@@ -33,10 +35,10 @@ SECTION = """
 ## Views
 
 A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The two err
-differently, and the score is a logistic of both, fitted on {papers:,} papers of {share:.2%} {label} that neither was
-trained on. So it is a probability at that prevalence, and a paper is called {label} when its score is at least
-{threshold:.6f}, where F1 is best. `curves.csv` has precision and recall at other thresholds. Figures and threshold of
-the sections before speak of the encoder alone, before this calibration.
+differently, and the score is a logistic of both, fitted on {papers:,} papers that neither was trained on{mix}. Of these
+{share:.2%} are {label}. So it is a probability at that prevalence, and a paper is called {label} when its score is at
+least {threshold:.6f}{best}. `curves.csv` has precision and recall at other thresholds. Figures and
+threshold of the sections before speak of the encoder alone, before this calibration.
 
 Measured on the same papers, cross-fitted: each fifth by weights and threshold fitted on the other four.
 
@@ -47,6 +49,17 @@ Measured on the same papers, cross-fitted: each fifth by weights and threshold f
 ![share of papers listed in {label} against the probability that they were given]({picture})
 """
 
+BEST = ", where F1 is best"
+WEIGHTED = ", weighted so that the archives have the shares that arXiv gives them today"
+SPANS = """
+The same by the years of the papers, each paper counting once:
+
+| papers | {label} | average precision | F1 | precision | recall | expected calibration error |
+|---|---|---|---|---|---|---|
+{rows}
+{pictures}"""
+RECENT_YEAR = 2020
+"""Where the two spans of years meet that a card compares: the files of papers meet there too."""
 SLICES = """
 ## Where it is right and wrong
 
@@ -67,6 +80,7 @@ def add_views(
     papers: pl.DataFrame | None = None,
     pictures: Mapping[str, bytes] | None = None,
     made_by: str | None = None,
+    threshold: float | None = None,
 ) -> tuple[Bundle, Mapping[ViewName, ViewQuality]]:
     """Fit the views, and publish the bundle with them.
 
@@ -74,13 +88,15 @@ def add_views(
         bundle: Of the encoder alone, or with views, which are fitted anew.
         card: Its model card; a section on views is appended, or replaces the one that is there.
         linear: The linear view, serialized.
-        scores: Papers that neither model was trained on, at the prevalence of a dump.
+        scores: Papers that neither model was trained on, at the prevalence of a dump, or weighted to be.
         output: The folder to appear.
         overwrite: Replace a bundle that is there.
         papers: The same papers, with the columns of `export.slices.COLUMNS`: the card then tells where the bundle is
             right and wrong.
         pictures: PNG files that the card shows, by name.
         made_by: What made the bundle, for the card: a command and a commit.
+        threshold: From which probability of the combined view on a paper is called positive; that of the best F1 by
+            default.
 
     Returns:
         The bundle as published, and what each of its views is worth.
@@ -90,9 +106,10 @@ def add_views(
         OutputError: The folder cannot be written.
     """
     manifest = bundle.manifest
-    fitted = {name: fit_view(scores, name) for name in ViewName}
-    crossed = {name: cross_fit(scores, name) for name in ViewName}
-    quality = {name: judge_view(scores.positive, *found) for name, found in crossed.items()}
+    given = {ViewName.COMBINED: threshold}
+    fitted = {name: fit_view(scores, name, given.get(name)) for name in ViewName}
+    crossed = {name: cross_fit(scores, name, given.get(name)) for name in ViewName}
+    quality = {name: judge_view(scores.positive, found, scores.each) for name, found in crossed.items()}
     best_alone = max(quality[name].average_precision for name in (ViewName.ENCODER, ViewName.LINEAR))
     if quality[ViewName.COMBINED].average_precision < best_alone - MAX_LOSS:
         raise BundleError(
@@ -100,15 +117,25 @@ def add_views(
             f"one alone {best_alone:.4f}; nothing was published"
         )
     views = {str(name): view for name, (view, _) in fitted.items()}
+    chosen = threshold is None
     threshold = views[ViewName.COMBINED].threshold
     text = card.partition("\n\n## Views\n")[0].rstrip() + SECTION.format(
-        papers=len(scores),
-        share=float(np.mean(scores.positive)),
+        papers=int(np.sum(scores.each > 0)),
+        mix=WEIGHTED if scores.weights is not None else "",
+        share=float(np.average(scores.positive, weights=scores.each)),
         label=manifest.positive_label,
         threshold=threshold,
+        best=BEST if chosen else "",
         rows="\n".join(quality_row(name, quality[name]) for name in ViewName),
         picture=RELIABILITY,
     )
+    spans = {} if papers is None else judge_spans(papers, scores, crossed[ViewName.COMBINED])
+    if spans:
+        text += SPANS.format(
+            label=manifest.positive_label,
+            rows="\n".join(span_row(name, span) for name, span in spans.items()),
+            pictures="".join(f"\n![{name}]({RELIABILITY_BY_SPAN.format(at)})\n" for at, name in enumerate(spans)),
+        )
     if papers is not None:
         judged = judge(
             papers.with_columns(score=probabilities(scores, fitted[ViewName.COMBINED][0])),
@@ -118,10 +145,14 @@ def add_views(
         text += SLICES.format(label=manifest.positive_label, report=report(judged, manifest.positive_label))
     if made_by is not None:
         text += f"\n## How this bundle was made\n\n{made_by}\n"
-    together, _ = crossed[ViewName.COMBINED]
+    together = crossed[ViewName.COMBINED].probability
     files = {
         **(pictures or {}),
-        RELIABILITY: plot_reliability(reliability(scores.positive, together), manifest.positive_label),
+        RELIABILITY: plot_reliability(reliability(scores.positive, together, scores.each), manifest.positive_label),
+        **{
+            RELIABILITY_BY_SPAN.format(at): plot_reliability(span.reliability, manifest.positive_label)
+            for at, span in enumerate(spans.values())
+        },
         MODEL: bundle.model,
         TOKENIZER: bundle.tokenizer,
         LINEAR: linear,
@@ -135,14 +166,67 @@ def add_views(
         view=str(ViewName.COMBINED),
         cascade=None,
         quality={
-            "papers": len(scores),
-            "positives": int(scores.positive.sum()),
+            "papers": int(scores.papers.sum()),
+            "positives": int(scores.papers[scores.positive].sum()),
             "views": {str(name): _rounded(found) for name, found in quality.items()},
+            "spans": {
+                name: {"papers": span.papers, "positives": span.positives, **_rounded(span.quality)}
+                for name, span in spans.items()
+            },
             "encoder_export": manifest.quality.get("encoder_export", manifest.quality),
         },
         files={name: sha256(content) for name, content in files.items()},
     ).to_bytes()
     return publish(output, files, overwrite=overwrite), quality
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """What the combined view is worth on the papers of some years, each counting once.
+
+    Attributes:
+        papers, positives: How many.
+        quality: Cross-fitted.
+        reliability: The same papers by their probability.
+    """
+
+    papers: int
+    positives: int
+    quality: ViewQuality
+    reliability: Reliability
+
+
+def judge_spans(papers: pl.DataFrame, scores: Scores, found: CrossFitted) -> dict[str, Span]:
+    """Measure the papers before `RECENT_YEAR` and from it on; nothing where the papers are all of one kind.
+
+    Args:
+        papers: n papers with the column created.
+        scores: Of these papers.
+        found: What a view says of them.
+    """
+    recent = papers["created"].str.slice(0, 4).cast(pl.Int64).to_numpy() >= RECENT_YEAR
+    spans = {f"to {RECENT_YEAR - 1}": ~recent, f"from {RECENT_YEAR} on": recent}
+    if not all(scores.positive[rows].any() for rows in spans.values()):
+        return {}
+    return {
+        name: Span(
+            papers=int(scores.papers[rows].sum()),
+            positives=int(scores.papers[rows & scores.positive].sum()),
+            quality=judge_view(
+                scores.positive[rows],
+                CrossFitted(probability=found.probability[rows], called=found.called[rows]),
+                scores.papers[rows],
+            ),
+            reliability=reliability(scores.positive[rows], found.probability[rows], scores.papers[rows]),
+        )
+        for name, rows in spans.items()
+    }
+
+
+def span_row(name: str, span: Span) -> str:
+    """Return one row of the card's table of spans."""
+    cells = (f"{value:.4f}" for value in asdict(span.quality).values())
+    return f"| {span.papers:,} {name} | {span.positives:,} | {' | '.join(cells)} |"
 
 
 def quality_row(name: ViewName, quality: ViewQuality) -> str:

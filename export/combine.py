@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.model.metrics import Confusion, Curve, average_precision, precision_recall
+from ro32.model.metrics import Confusion, Curve, precision_recall
 from ro32.model.views import View, ViewName
 
 ASKED: Mapping[ViewName, tuple[bool, bool]] = {
@@ -35,11 +35,27 @@ class Scores:
         positive: Shape (n,), bool: is the paper listed in the category?
         encoder: Shape (n,), float64: log-odds of the encoder.
         linear: Shape (n,), float64: log-odds of the linear view.
+        weights: Shape (n,), int64: for how many papers each speaks, in any unit; 0 leaves it out of every fit. Equal by
+            default.
+        counts: Shape (n,), int64: how many papers of the file each stands for, where only a sample was scored; 1 by
+            default.
     """
 
     positive: NDArray[np.bool_]
     encoder: NDArray[np.float64]
     linear: NDArray[np.float64]
+    weights: NDArray[np.int64] | None = None
+    counts: NDArray[np.int64] | None = None
+
+    @property
+    def papers(self) -> NDArray[np.int64]:
+        """How many papers each stands for, shape (n,)."""
+        return np.ones(len(self), dtype=np.int64) if self.counts is None else self.counts
+
+    @property
+    def each(self) -> NDArray[np.int64]:
+        """How much each counts in a fit, shape (n,)."""
+        return self.papers if self.weights is None else self.weights * self.papers
 
     def __len__(self) -> int:
         return len(self.positive)
@@ -72,11 +88,13 @@ def log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.log(exact) - np.log1p(-exact))
 
 
-def fit_view(scores: Scores, name: ViewName) -> tuple[View, Curve]:
-    """Fit a view's three numbers on all papers, and choose the threshold of its best F1."""
-    weights = _fit(scores, name, np.ones(len(scores), dtype=np.bool_))
-    curve = precision_recall(scores.positive, _apply(scores, weights))
-    threshold, _ = curve.best_f1()
+def fit_view(scores: Scores, name: ViewName, threshold: float | None = None) -> tuple[View, Curve]:
+    """Fit a view's three numbers on all papers, and choose the threshold of its best F1 unless one is given."""
+    counting = scores.each > 0
+    weights = _fit(scores, name, counting)
+    curve = precision_recall(scores.positive[counting], _apply(scores, weights)[counting], scores.each[counting])
+    if threshold is None:
+        threshold, _ = curve.best_f1()
     intercept, encoder, linear = weights
     return View(intercept=intercept, encoder=encoder, linear=linear, threshold=threshold), curve
 
@@ -86,33 +104,48 @@ def probabilities(scores: Scores, view: View) -> NDArray[np.float32]:
     return _apply(scores, view.weights).astype(np.float32)
 
 
-def cross_fit(scores: Scores, name: ViewName) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Score every paper by a view that was fitted on the other folds.
+@dataclass(frozen=True, kw_only=True)
+class CrossFitted:
+    """What a view says of n papers, each by what was fitted on the other folds.
 
-    Returns:
-        Probabilities, shape (n,), and whether each is at least the threshold that the other folds chose.
+    Attributes:
+        probability: Shape (n,), float64.
+        called: Shape (n,), bool: is the probability at least the threshold?
     """
+
+    probability: NDArray[np.float64]
+    called: NDArray[np.bool_]
+
+
+def cross_fit(scores: Scores, name: ViewName, threshold: float | None = None) -> CrossFitted:
+    """Score every paper by a view that was fitted on the other folds, and call it by their threshold or a given one."""
     fold = np.arange(len(scores)) % FOLDS
     found = np.zeros(len(scores))
     called = np.zeros(len(scores), dtype=np.bool_)
     for held_out in range(FOLDS):
-        mine, others = fold == held_out, fold != held_out
+        mine, others = fold == held_out, (fold != held_out) & (scores.each > 0)
         fitted = _apply(scores, _fit(scores, name, others))
-        curve = precision_recall(scores.positive[others], fitted[others])
+        curve = precision_recall(scores.positive[others], fitted[others], scores.each[others])
         found[mine] = fitted[mine]
-        called[mine] = fitted[mine] >= curve.best_f1()[0]
-    return found, called
+        called[mine] = fitted[mine] >= (curve.best_f1()[0] if threshold is None else threshold)
+    return CrossFitted(probability=found, called=called)
 
 
-def judge_view(positive: NDArray[np.bool_], probability: NDArray[np.float64], called: NDArray[np.bool_]) -> ViewQuality:
-    """Measure what a view says of papers whose truth is known; all of shape (n,)."""
-    decisions = Confusion.of(positive, called)
+def judge_view(
+    positive: NDArray[np.bool_], found: CrossFitted, weights: NDArray[np.int64] | None = None
+) -> ViewQuality:
+    """Measure what a view says of papers whose truth, shape (n,), is known, and which have weights, shape (n,)."""
+    decisions = Confusion.of(positive, found.called, weights)
+    each = np.ones(len(positive), dtype=np.int64) if weights is None else weights
+    counting = each > 0
     return ViewQuality(
-        average_precision=average_precision(positive, probability),
+        average_precision=precision_recall(
+            positive[counting], found.probability[counting], each[counting]
+        ).average_precision,
         f1=decisions.f1,
         precision=decisions.precision,
         recall=decisions.recall,
-        calibration_error=calibration_error(positive, probability),
+        calibration_error=calibration_error(positive, found.probability, weights),
     )
 
 
@@ -121,7 +154,7 @@ class Reliability:
     """Papers in bins of equal width of their probability; the bins without a paper are left out.
 
     Attributes:
-        papers: Shape (m,), int64: how many are in a bin.
+        papers: Shape (m,), int64: how many are in a bin, or the sum of their weights.
         predicted: Shape (m,), float64: their mean probability.
         observed: Shape (m,), float64: the share of them that is positive.
     """
@@ -131,19 +164,24 @@ class Reliability:
     observed: NDArray[np.float64]
 
 
-def reliability(truth: NDArray[np.bool_], found: NDArray[np.float64]) -> Reliability:
-    """Compare probabilities with what came true, both (n,)."""
+def reliability(
+    truth: NDArray[np.bool_], found: NDArray[np.float64], weights: NDArray[np.int64] | None = None
+) -> Reliability:
+    """Compare probabilities with what came true, both (n,), of papers that may have weights, (n,)."""
+    each = np.ones(len(truth), dtype=np.int64) if weights is None else weights
     bins = np.minimum((found * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    papers = np.bincount(bins, minlength=CALIBRATION_BINS)
+    papers = np.bincount(bins, weights=each, minlength=CALIBRATION_BINS).astype(np.int64)
     there = papers > 0
-    sums = (np.bincount(bins, weights=values, minlength=CALIBRATION_BINS)[there] for values in (found, truth))
+    sums = (np.bincount(bins, weights=values * each, minlength=CALIBRATION_BINS)[there] for values in (found, truth))
     predicted, observed = (total / papers[there] for total in sums)
     return Reliability(papers=papers[there], predicted=predicted, observed=observed)
 
 
-def calibration_error(truth: NDArray[np.bool_], found: NDArray[np.float64]) -> float:
+def calibration_error(
+    truth: NDArray[np.bool_], found: NDArray[np.float64], weights: NDArray[np.int64] | None = None
+) -> float:
     """Return the expected calibration error: mean |share of positives - mean probability| over bins, both (n,)."""
-    bins = reliability(truth, found)
+    bins = reliability(truth, found, weights)
     return float(np.average(np.abs(bins.observed - bins.predicted), weights=bins.papers))
 
 
@@ -180,17 +218,20 @@ def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _fit(scores: Scores, name: ViewName, rows: NDArray[np.bool_]) -> tuple[float, float, float]:
     """Fit a view's weights on some rows; a model that is not asked gets the weight 0."""
-    weights = fit_logistic(_columns(scores, name)[rows], scores.positive[rows])
+    weights = fit_logistic(_columns(scores, name)[rows], scores.positive[rows], scores.each[rows] / scores.each.mean())
     asked_encoder, asked_linear = ASKED[name]
     return float(weights[0]), float(weights[1]) * asked_encoder, float(weights[2]) * asked_linear
 
 
-def fit_logistic(columns: NDArray[np.float64], target: NDArray[Any]) -> NDArray[np.float64]:
+def fit_logistic(
+    columns: NDArray[np.float64], target: NDArray[Any], each: NDArray[np.float64] | float = 1.0
+) -> NDArray[np.float64]:
     """Fit a logistic regression by Newton's method.
 
     Args:
         columns: Shape (n, k), one of them constant where an intercept is wanted.
         target: Shape (n,): truth values, or probabilities.
+        each: Shape (n,): weights of the papers.
 
     Returns:
         Shape (k,), the weights.
@@ -198,8 +239,8 @@ def fit_logistic(columns: NDArray[np.float64], target: NDArray[Any]) -> NDArray[
     weights = np.zeros(columns.shape[1])
     for _ in range(_NEWTON_STEPS):
         expected = _sigmoid(columns @ weights)
-        gradient = columns.T @ (target - expected) - _RIDGE * weights
-        curvature = (columns.T * (expected * (1 - expected))) @ columns + _RIDGE * np.eye(len(weights))
+        gradient = columns.T @ (each * (target - expected)) - _RIDGE * weights
+        curvature = (columns.T * (each * expected * (1 - expected))) @ columns + _RIDGE * np.eye(len(weights))
         step = np.linalg.solve(curvature, gradient)
         step *= min(1.0, 2.0 / float(np.abs(step).max() + 1e-12))  # a longer step overshoots where both kinds separate
         weights = weights + step

@@ -1,4 +1,5 @@
-# The model that ships, from papers to bundle, in five steps: linear view, encoder, export, combination, certificate.
+# The model that ships, from papers to bundle: papers joined, linear view, papers to train on, encoder, export,
+# combination, certificate. The encoder goes on from the one that PARENT, a bundle, holds.
 # A step that is done is not done again, and training goes on where it was stopped; remove $(WORK) to start anew.
 # Every step is seeded and writes its log into $(WORK).
 
@@ -6,8 +7,13 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 WORK ?= runs/model
 OUTPUT ?= ro32/shipped
+PARENT ?= ro32/shipped
 LINEAR_FLAGS ?=
-TRAIN_FLAGS ?= --preset small
+SAMPLE_FLAGS ?=
+RESTORE_FLAGS ?=
+# Where the papers to 2019 lose little F1, and those from 2020 on little too.
+VIEWS_FLAGS ?= --threshold 0.33
+TRAIN_FLAGS ?= --preset update
 EXPORT_FLAGS ?= --name ro32-small
 CERTIFY_FLAGS ?=
 
@@ -18,27 +24,48 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 export HF_HUB_OFFLINE := 1
 
 COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-train := $(DATA)/train.parquet
-validation := $(DATA)/validation.parquet
+train := $(WORK)/train.parquet
+validation := $(WORK)/validation.parquet
+columns := id title abstract categories created update_date
+
+# Two files of papers as one: to 2019, and from 2020 on, whose ids tell their months.
+define JOIN
+import sys, polars as pl
+target, *sources = sys.argv[1:]
+month = "20" + pl.col("id").str.slice(0, 2) + "-" + pl.col("id").str.slice(2, 2)
+known = (pl.read_parquet(path) for path in sources)
+dated = (frame if "created" in frame.columns else frame.with_columns(created=month) for frame in known)
+pl.concat([frame.select("$(columns)".split()).cast(pl.String) for frame in dated]).write_parquet(target)
+endef
+export JOIN
 
 .PHONY: bundle
 bundle: $(WORK)/encoder/bundle.json $(WORK)/linear.safetensors
 	$(PYTHON) -m export.views $(WORK)/encoder --linear $(WORK)/linear.safetensors --papers $(validation) \
-		--scores $(WORK)/scores.parquet -o $(OUTPUT) --overwrite \
+		--scores $(WORK)/scores.parquet --shares $(DATA)/archive_shares.csv $(VIEWS_FLAGS) -o $(OUTPUT) --overwrite \
 		--made-by "\`make model\` at commit $(COMMIT), the encoder's training at commit $$(cat $(WORK)/trained)." \
 		2>&1 | tee $(WORK)/views.log
 	$(PYTHON) -m export.certify $(OUTPUT) --papers $(validation) --scores $(WORK)/scores.parquet $(CERTIFY_FLAGS) \
 		2>&1 | tee $(WORK)/certify.log
 
-$(WORK)/linear.safetensors:
+$(WORK)/%.parquet: $(DATA)/%.parquet $(DATA)/modern_%.parquet
 	mkdir -p $(WORK)
+	$(PYTHON) -c "$$JOIN" $@ $^
+
+$(WORK)/linear.safetensors: $(train) $(validation)
 	$(PYTHON) -m ro32.cli.linear --data $(train) --validation $(validation) -o $@ $(LINEAR_FLAGS) \
 		2>&1 | tee $(WORK)/linear.log
 
-$(WORK)/trained:
-	mkdir -p $(WORK)
-	$(PYTHON) -m ro32.cli.train --data $(train) --validation $(validation) -o $(WORK)/checkpoint $(TRAIN_FLAGS) \
-		2>&1 | tee -a $(WORK)/train.log
+$(WORK)/sample.parquet: $(train)
+	$(PYTHON) -m ro32.cli.sample --data $(train) -o $@ $(SAMPLE_FLAGS) 2>&1 | tee $(WORK)/sample.log
+
+# The parent is in the same place as the bundle to be made, so it is restored once.
+$(WORK)/warm/config.json:
+	$(PYTHON) -m export.restore $(PARENT) -o $(@D) $(RESTORE_FLAGS)
+
+$(WORK)/trained: $(WORK)/sample.parquet $(WORK)/warm/config.json $(validation)
+	$(PYTHON) -m ro32.cli.train --data $(WORK)/sample.parquet --validation $(validation) --base $(WORK)/warm \
+		-o $(WORK)/checkpoint $(TRAIN_FLAGS) 2>&1 | tee -a $(WORK)/train.log
 	echo $(COMMIT) > $@
 
 $(WORK)/encoder/bundle.json: $(WORK)/trained

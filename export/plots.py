@@ -10,6 +10,8 @@ from export.combine import Reliability
 from ro32.evaluation.calibration import wilson
 
 RELIABILITY = "reliability.png"
+RELIABILITY_BY_SPAN = "reliability_{}.png"
+"""Of the spans of years, counted from 0."""
 SIZE_INCHES = (6.4, 4.6)
 DOTS_PER_INCH = 110
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from export.attach import add_views, quality_row
 from export.combine import Scores, log_odds
 from export.measure import score_all
+from export.mix import read_shares, weigh
 from export.papers import LabelledPapers, read_papers
 from export.slices import COLUMNS
-from ro32.cli.numbers import Count
+from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
@@ -42,6 +43,15 @@ def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
         raise InputDataError(f"{path}: its ids are not those of the papers, once each; score these papers again")
     known = pl.DataFrame({"id": papers.ids}).join(frame, on="id", how="left", maintain_order="left")
     return known["score"].fill_null(float("nan")).to_numpy()
+
+
+def read_counts(path: Path, scored: LabelledPapers) -> NDArray[np.int64]:
+    """Read for how many papers each of a scored sample speaks: the column papers of its scores, 1 without it."""
+    frame = pl.read_parquet(path)
+    if "papers" not in frame.columns:
+        return np.ones(len(scored), dtype=np.int64)
+    known = pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
+    return known["papers"].cast(pl.Int64).to_numpy()
 
 
 def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
@@ -78,7 +88,21 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     "scores_path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The encoder's scores of these papers, as --scores-out wrote them.  [default: score them]",
+    help="The encoder's scores of these papers, as --scores-out wrote them; of a sample, with a column papers that says"
+    " for how many each speaks.  [default: score them]",
+)
+@click.option(
+    "--shares",
+    "shares_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="CSV file of archives and their shares of arXiv; the papers of the last two years then count by them.",
+)
+@click.option(
+    "--threshold",
+    metavar="P",
+    type=Number(0, 1, min_open=True, max_open=True),
+    help="Probability from which on a paper is positive.  [default: where F1 is best]",
 )
 @click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
 @click.option("--made-by", metavar="TEXT", help="What made the bundle, for its card: a command and a commit.")
@@ -90,6 +114,8 @@ def command(
     linear_path: Path,
     papers_path: Path,
     scores_path: Path | None,
+    shares_path: Path | None,
+    threshold: float | None,
     threads: int | None,
     made_by: str | None,
     overwrite: bool,
@@ -111,10 +137,19 @@ def command(
     else:
         by_encoder = read_scores(scores_path, papers)
     scored = papers.take(np.flatnonzero(np.isfinite(by_encoder)))
+    described = _describe(papers_path, scored)
+    if shares_path is not None and described is None:
+        raise InputDataError(f"{papers_path}: --shares needs the columns {', '.join(COLUMNS)}; name another file")
+    counts = np.ones(len(scored), dtype=np.int64) if scores_path is None else read_counts(scores_path, scored)
+    weights = None
+    if shares_path is not None and described is not None:
+        weights = weigh(described, read_shares(shares_path), counts)
     scores = Scores(
         positive=scored.positive,
         encoder=log_odds(by_encoder[np.isfinite(by_encoder)]),
         linear=linear.scores(scored.titles, scored.abstracts),
+        weights=weights,
+        counts=counts,
     )
     card = (folder / CARD).read_text(encoding="utf-8")
     published, by_view = add_views(
@@ -124,9 +159,10 @@ def command(
         scores,
         output=output,
         overwrite=overwrite,
-        papers=_describe(papers_path, scored),
+        papers=described,
         pictures={path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))},
         made_by=made_by,
+        threshold=threshold,
     )
     click.echo("| view | average precision | F1 | precision | recall | expected calibration error |")
     for name, quality in by_view.items():

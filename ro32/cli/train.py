@@ -21,10 +21,10 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--validation", metavar="FILE", type=FOLDER, help="Dump to validate on.  [default: 15 % of --data]")
 @click.option(
     "--preset",
-    type=click.Choice(["original", "small"]),
+    type=click.Choice(["original", "small", "update"]),
     default="original",
     show_default=True,
-    help="Recipe: the original ro-32's, or that of the model that comes with ro32.",
+    help="Recipe: the original ro-32's, that of a small model, or of one more pass over newer papers.",
 )
 @click.option("--base", metavar="MODEL", help="Encoder to start from: a folder, a hub name, or package:NAME/FOLDER.")
 @click.option("--category", metavar="NAME", help="Category to recognize.  [default: cs.RO]")
@@ -35,7 +35,9 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--epochs", metavar="N", type=int, help="Passes over the papers.")
 @click.option("--batch-size", metavar="N", type=int, help="Papers in an optimizer step, over all devices.")
 @click.option("--max-length", metavar="N", type=int, help="Maximum number of tokens of a paper.")
+@click.option("--scoring-length", metavar="N", type=int, help="Maximum number of tokens when a paper is scored.")
 @click.option("--learning-rate", metavar="RATE", type=float, help="Peak learning rate.")
+@click.option("--frozen-layers", metavar="N", type=int, help="Number of lowest layers that are not trained.")
 @click.option("--hard-negatives", metavar="N", type=int, help="Number of hard negatives, as ranked by a linear model.")
 @click.option("--random-negatives", metavar="N", type=int, help="Number of further negatives, drawn at random.")
 @click.option("--positive-repeats", metavar="N", type=int, help="How often each positive paper occurs in an epoch.")

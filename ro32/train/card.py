@@ -32,7 +32,7 @@ def write_card(record: dict[str, Any], *, name: str, license_id: str | None) -> 
     """
     best = record["results"][record["best_result"] - 1]
     recipe = record["recipe"]
-    base = PUBLISHED_NAMES.get(recipe["base"], recipe["base"])
+    base = record["model"].get("base_model") or PUBLISHED_NAMES.get(recipe["base"], recipe["base"])
     data = ModelCardData(
         license=license_id,
         base_model=base if "/" in base and not base.startswith(("/", ".")) else None,

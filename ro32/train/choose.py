@@ -76,13 +76,16 @@ def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
 
     With distillation, a paper's target lies between its label and the probability that a linear model gives it which
     was fitted on other papers: what nobody listed but reads like the category is a weaker negative.
+    Hardness and probability come from the dump where it has log-odds for every paper.
     """
     _need_positives(papers, recipe)
     positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
     negatives = np.flatnonzero(~papers.positive)
     if recipe.hard_negatives is None and not recipe.distillation:
         return _pick(papers, np.sort(np.concatenate([positives, negatives])))
-    scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
+    scores = papers.corpus.teacher[papers.index]
+    if np.isnan(scores).any():
+        scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
     papers = replace(papers, targets=_soften(papers.targets, scores, recipe.distillation))
     if recipe.hard_negatives is None:
         return _pick(papers, np.sort(np.concatenate([positives, negatives])))

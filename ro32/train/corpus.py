@@ -19,7 +19,7 @@ from ro32.errors import InputDataError, UsageError
 from ro32.model.text import PaperTokenizer, normalize
 from ro32.train.dump import Dump
 
-FORMAT = 1
+FORMAT = 2
 TOKENS, PAPERS, META = "tokens.bin", "papers.parquet", "meta.json"
 
 
@@ -33,6 +33,7 @@ class Corpus:
         lengths: Shape (n,), int64: its tokens, 1 to the length the corpus was tokenized to.
         id_hashes: Shape (n,), uint64: see `hash_id`.
         categories: n strings: a paper's categories, separated by single spaces.
+        teacher: Shape (n,), float32: log-odds that the dump gives the papers; NaN where it gives none.
         vocabulary_size: Every token id is below it.
         digest: Digest of the dump's bytes, with the share that was taken of it.
         duplicates: Rows left out because a later update of the same paper is in the dump.
@@ -45,6 +46,7 @@ class Corpus:
     lengths: NDArray[np.int64]
     id_hashes: NDArray[np.uint64]
     categories: pl.Series
+    teacher: NDArray[np.float32]
     vocabulary_size: int
     digest: str
     duplicates: int
@@ -168,7 +170,9 @@ def _write(
             lengths = np.array([len(row) for row in rows], dtype=np.int64)
             np.fromiter((i for row in rows for i in row), dtype=dtype, count=int(lengths.sum())).tofile(file)
             parts.append(
-                texts.select(normalize(pl.col("categories")), pl.col("update_date").fill_null("")).with_columns(
+                texts.select(
+                    normalize(pl.col("categories")), pl.col("update_date").fill_null(""), pl.col("teacher")
+                ).with_columns(
                     pl.Series("id_hash", hashes[taken]),
                     pl.Series("start", start + np.cumsum(lengths) - lengths),
                     pl.Series("length", lengths),
@@ -206,6 +210,7 @@ def _read(folder: Path) -> Corpus:
         lengths=papers["length"].to_numpy(),
         id_hashes=papers["id_hash"].to_numpy(),
         categories=papers["categories"],
+        teacher=papers["teacher"].fill_null(float("nan")).to_numpy(),
         vocabulary_size=meta["vocabulary_size"],
         digest=meta["dump"] if meta["share"] == 1 else f"{meta['dump']} (a share of {meta['share']:.6f})",
         duplicates=meta["duplicates"],

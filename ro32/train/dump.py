@@ -17,6 +17,8 @@ from ro32.storage.files import require_regular
 COLUMNS = ("id", "title", "abstract", "categories")
 UPDATE_COLUMN = "update_date"
 """Decides which of several rows of one paper is the latest; a dump without it is taken in row order."""
+TEACHER_COLUMN = "teacher"
+"""Log-odds of a model that was fitted on other papers, where a dump has them, as `ro32.cli.sample` writes them."""
 _BYTES_PER_READ = 16 << 20
 
 
@@ -57,18 +59,23 @@ class Dump:
         missing = [name for name in COLUMNS if name not in schema.names]
         if missing:
             raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(schema.names)}")
-        columns = (*COLUMNS, UPDATE_COLUMN) if UPDATE_COLUMN in schema.names else COLUMNS
+        more = (name for name in (UPDATE_COLUMN, TEACHER_COLUMN) if name in schema.names)
+        columns = (*COLUMNS, *more)
         return cls(path=path, columns=columns, rows=rows, digest=digest.hexdigest())
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the dump in row order, as frames of the columns id, title, abstract, categories, update_date.
+        """Yield the dump in row order, as frames of the columns id, title, abstract, categories, update_date, teacher.
 
-        All are strings; a null text is left null. Memory is bounded by one frame.
+        All are strings but teacher, which is Float32, null where there is none; a null text is left null. Memory is
+        bounded by one frame.
 
         Raises:
             InputDataError: It is damaged, a column is of an unusable type, or a paper has no id.
             ReadWriteError: The disk failed.
         """
+        texts = [name for name in self.columns if name != TEACHER_COLUMN]
+        known = TEACHER_COLUMN in self.columns
+        teacher = (pl.col(TEACHER_COLUMN) if known else pl.lit(None).alias(TEACHER_COLUMN)).cast(pl.Float32)
         update = [] if UPDATE_COLUMN in self.columns else [pl.lit("").alias(UPDATE_COLUMN)]
         for start, batch in sources.read_batches(self.path, self.columns, lists=["categories"]):
             if ERRORS_COLUMN in batch.schema.names:
@@ -79,9 +86,9 @@ class Dump:
             try:
                 frame = pl.DataFrame(batch)
                 categories = split_categories(frame["categories"], f"{self.path}", start).list.join(" ")
-                frame = frame.with_columns(categories).select(pl.col(self.columns).cast(pl.String), *update)
+                frame = frame.with_columns(categories).select(pl.col(texts).cast(pl.String), *update, teacher)
             except pl.exceptions.PolarsError as error:
-                raise InputDataError(f"{self.path}: a column does not hold strings: {error}; convert it") from error
+                raise InputDataError(f"{self.path}: a column is of another type: {error}; convert it") from error
             if frame["id"].null_count():
                 raise InputDataError(f"{self.path}: a paper has no id; every paper needs one")
             yield frame

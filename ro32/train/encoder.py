@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import HfHubHTTPError
+from safetensors import safe_open
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import (
@@ -55,6 +56,7 @@ class Encoder:
         self.base = base
         self._place = _locate(base)
         self.config = _read_config(base, self._place)
+        self._own_labels = dict(self.config.id2label or {})
         if not any(_file(self._place, name) for name in WEIGHTS_FILES):
             raise InputDataError(f"base model {base}: has no {WEIGHTS_FILES[0]}; save it with safe_serialization=True")
         path = _file(self._place, "tokenizer.json")
@@ -74,7 +76,8 @@ class Encoder:
     def build(self, recipe: Recipe, auxiliary: Mapping[str, float] | None = None) -> PreTrainedModel:
         """Load the encoder in float32, with a new head whose weights come from the recipe's seed.
 
-        A base that has a head for as many outputs keeps that one.
+        A base that is a classifier of the same two labels keeps its outputs for them, and one that has a head for as
+        many outputs keeps that one.
 
         Args:
             recipe: Names the two labels, the head's first two outputs.
@@ -118,12 +121,28 @@ class Encoder:
                 f"base model {self._place}: {', '.join(wrong)}: of another shape than its configuration says; get the "
                 "model again"
             )
+        kept = self._kept_head(recipe)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name in kept:
+                    parameter[:LABELS] = kept[name]
         if auxiliary:
             shares = torch.tensor(list(auxiliary.values()))
             with torch.no_grad():
                 _output_layer(model).bias[LABELS:] = torch.logit(shares, eps=1e-6)
+        _freeze(model, recipe.frozen_layers)
         compute_first_token_only(model)
         return model
+
+    def _kept_head(self, recipe: Recipe) -> dict[str, torch.Tensor]:
+        """Return the output layer of a base that is a classifier of the same two labels already, by name; else none."""
+        path = _file(self._place, WEIGHTS_FILES[0])
+        if self._own_labels != recipe.id2label or path is None:
+            return {}
+        with safe_open(path, framework="pt") as tensors:
+            names = [name for name in tensors.keys() if name.startswith("classifier.")]  # noqa: SIM118 - no mapping
+            found = {name: tensors.get_tensor(name) for name in names}
+        return {name: tensor for name, tensor in found.items() if len(tensor) == LABELS}
 
     def build_published(self, recipe: Recipe, trained: Mapping[str, torch.Tensor]) -> PreTrainedModel:
         """Return the model with trained weights, of the head only the outputs of the two labels.
@@ -153,11 +172,26 @@ class Encoder:
 
     def license_id(self) -> str | None:
         """Return the licence that the base model's own card states, if any."""
+        return self._of_card("license")
+
+    def base_model(self) -> str | None:
+        """Return what the base model was itself made from, if its own card states that."""
+        return self._of_card("base_model")
+
+    def _of_card(self, field: str) -> str | None:
         path = _file(self._place, "README.md")
         if path is None:
             return None
-        license_id = ModelCard.load(path).data.to_dict().get("license")
-        return license_id if isinstance(license_id, str) else None
+        found = ModelCard.load(path).data.to_dict().get(field)
+        return found if isinstance(found, str) else None
+
+
+def _freeze(model: PreTrainedModel, layers: int) -> None:
+    """Exclude the embeddings and the lowest layers from training: nothing at all for 0."""
+    if layers:
+        base: Any = model.base_model
+        for module in (base.embeddings, *base.encoder.layer[:layers]):
+            module.requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
 
 def _output_layer(model: PreTrainedModel) -> nn.Linear:

@@ -76,7 +76,9 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
     # ---- checks ----
     check_output(options.output)
     dumps = [Dump.open(path) for path in (options.data, options.validation) if path is not None]
-    encoder = Encoder(recipe.base, max_length=recipe.max_length)  # after the dumps: a hub may let one wait
+    encoder = Encoder(
+        recipe.base, max_length=max(recipe.max_length, recipe.scoring_length or 0)
+    )  # after the dumps: a hub may let one wait
     device = open_device(options.device, options.dtype)
     watch.say(f"training on {device.name}, {_arithmetic(device)}")
 
@@ -119,7 +121,7 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
         "seed": recipe.seed,
         "recipe": asdict(recipe),
         "data": _describe_data(recipe, corpora, sides, training, validation),
-        "model": _describe_model(model),
+        "model": _describe_model(model) | {"base_model": encoder.base_model()},
         "auxiliary": list(auxiliary),
         "device": device.name,
         "arithmetic": _arithmetic(device),
@@ -142,7 +144,7 @@ def publish(encoder: Encoder, recipe: Recipe, folder: RunFolder, progress: Progr
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     model.save_pretrained(staged, safe_serialization=True)
-    encoder.write_tokenizer(staged, max_length=recipe.max_length)
+    encoder.write_tokenizer(staged, max_length=recipe.scoring_length or recipe.max_length)
     lines = (output / METRICS).read_text().splitlines()
     plot_loss([json.loads(line) for line in lines], staged / LOSS)
     curve = precision_recall(best["positive"].numpy(), best["scores"].numpy(), best["weights_of_papers"].numpy())

@@ -1,6 +1,6 @@
 """One optimizer step, the same on every device, without waiting for the device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ class Stepper:
         """Return copies of the moments on the CPU, named after their weights."""
         return {
             f"{state_name}.{name}": self._optimizer.state[parameter][state_name].detach().cpu().clone()
-            for name, parameter in self.model.named_parameters()
+            for name, parameter in _trained(self.model)
             for state_name in STATE_NAMES
         }
 
@@ -82,7 +82,7 @@ class Stepper:
         """Put back what `optimizer_state` and the model's `state_dict` gave after `step` steps."""
         target = self._device.torch_device
         self.put_weights(weights)
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in _trained(self.model):
             state = self._optimizer.state[parameter]
             state["step"] = _step_count(step, self._device)
             for state_name in STATE_NAMES:
@@ -97,7 +97,7 @@ class Stepper:
     def _hold_whole(self) -> None:
         for parameter in self.model.parameters():
             self._device.hold_whole(parameter)
-            for tensor in self._optimizer.state[parameter].values():
+            for tensor in self._optimizer.state.get(parameter, {}).values():
                 self._device.hold_whole(tensor)
 
     def _losses(self, batch: Batch) -> torch.Tensor:
@@ -128,12 +128,17 @@ def schedule(step: int, *, total: int, warmup: int) -> float:
     return max(0.0, (total - step) / max(1, total - warmup))
 
 
+def _trained(model: PreTrainedModel) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield the weights that are not frozen, by name."""
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
+
+
 def _make_optimizer(
     model: PreTrainedModel, recipe: Recipe, device: Device
 ) -> tuple[torch.optim.Optimizer, list[float]]:
     """Build the optimizer: head and encoder, decayed and undecayed weights in groups of their own."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         in_head = not name.startswith(f"{model.base_model_prefix}.")
         groups.setdefault((in_head, parameter.ndim > 1), []).append(parameter)
     peaks = [(recipe.head_learning_rate if in_head else None) or recipe.learning_rate for in_head, _ in groups]
@@ -152,7 +157,7 @@ def _make_optimizer(
         settings, betas=BETAS, eps=EPSILON, capturable=device.compiles, foreach=False if device.compiles else None
     )
     # Made here and not by the first step, which would be a graph of its own.
-    for parameter in model.parameters():
+    for _, parameter in _trained(model):
         zeros = torch.zeros(parameter.shape)
         optimizer.state[parameter] = {
             "step": _step_count(0, device),

@@ -52,7 +52,7 @@ def test_a_view_asks_only_its_own_model(scores: Scores) -> None:
 
 
 def test_two_views_are_better_than_either_and_calibrated(scores: Scores) -> None:
-    both, encoder, linear = (judge_view(scores.positive, *cross_fit(scores, name)) for name in ViewName)
+    both, encoder, linear = (judge_view(scores.positive, cross_fit(scores, name)) for name in ViewName)
     assert both.average_precision > max(encoder.average_precision, linear.average_precision) + 0.01
     assert both.f1 > max(encoder.f1, linear.f1)
     assert max(view.calibration_error for view in (both, encoder, linear)) < 0.003
@@ -107,3 +107,17 @@ def test_picture_of_reliability_is_the_same_again() -> None:
     picture = plot_reliability(bins, "cs.RO")
     assert picture.startswith(b"\x89PNG")
     assert plot_reliability(bins, "cs.RO") == picture
+
+
+def test_a_weight_counts_like_so_many_papers(scores: Scores) -> None:
+    weights = np.where(scores.positive, 2, 1).astype(np.int64)
+    weights[::7] = 0
+    rows = np.repeat(np.arange(len(scores)), weights)
+    repeated = Scores(positive=scores.positive[rows], encoder=scores.encoder[rows], linear=scores.linear[rows])
+    weighted = Scores(positive=scores.positive, encoder=scores.encoder, linear=scores.linear, weights=weights)
+    (found, _), (expected, _) = (fit_view(each, ViewName.COMBINED) for each in (weighted, repeated))
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=0, atol=1e-6)
+    assert found.threshold == pytest.approx(expected.threshold, abs=1e-3)
+    probability = np.linspace(0, 1, len(scores))
+    error = calibration_error(scores.positive, probability, weights)
+    assert error == pytest.approx(calibration_error(repeated.positive, probability[rows]))

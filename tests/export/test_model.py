@@ -24,16 +24,22 @@ def run(command: Sequence[str]) -> str:
 def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> None:
     papers = pl.read_parquet(papers_path)
     for at, name in enumerate(("train", "validation")):
-        papers.gather_every(2, offset=at).write_parquet(tmp_path / f"{name}.parquet")
+        papers.gather_every(4, offset=at).write_parquet(tmp_path / f"{name}.parquet")
+        newer = papers.gather_every(4, offset=at + 2).drop("created")
+        newer.with_columns(
+            id=pl.format("26{}.{}", pl.lit("04"), pl.int_range(10_000, 10_000 + pl.len()))
+        ).write_parquet(tmp_path / f"modern_{name}.parquet")
+    (tmp_path / "archive_shares.csv").write_text("archive,share\ncs,0.5\nmath,0.5\n")
     output = tmp_path / "bundle"
     train_flags = (
-        "--preset small --base tests/data/tiny_checkpoint --max-length 64 --hard-negatives 150 --random-negatives 50 "
-        "--validation-papers 300 --learning-rate 1e-3"
+        "--preset update --base tests/data/tiny_checkpoint --max-length 64 --scoring-length 64 --frozen-layers 1 "
+        "--validation-papers 300 --learning-rate 1e-3 --epochs 3"
     )
     command = [
         *("make", "-f", "export/model.mk", f"PYTHON={sys.executable}"),
         *(f"DATA={tmp_path}", f"WORK={tmp_path / 'work'}", f"OUTPUT={output}", "LINEAR_FLAGS=--features 20000"),
         f"TRAIN_FLAGS={train_flags} --cache {tmp_path / 'cache'} -q",
+        "SAMPLE_FLAGS=--hard-negatives 150 --random-negatives 50",
         "EXPORT_FLAGS=--verify-papers 1000",
         "CERTIFY_FLAGS=--max-share 0.01",  # a thousand papers cannot show less
     ]

@@ -11,7 +11,7 @@ import pytest
 from export.attach import add_views
 from export.combine import Scores, log_odds
 from export.papers import LabelledPapers, read_papers
-from export.views import read_scores
+from export.views import read_counts, read_scores
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
@@ -167,3 +167,27 @@ def test_scores_of_other_papers_are_refused(labelled: LabelledPapers, tmp_path: 
     pl.DataFrame({"id": [labelled.ids[3]], "score": [0.5]}).write_parquet(path)
     found = read_scores(path, labelled)
     assert np.flatnonzero(np.isfinite(found)).tolist() == [3]
+
+
+def test_a_scored_paper_may_stand_for_several(labelled: LabelledPapers, tmp_path: Path) -> None:
+    path, scored = tmp_path / "scores.parquet", labelled.take(np.array([2, 5]))
+    pl.DataFrame({"id": scored.ids, "score": [0.5, 0.1]}).write_parquet(path)
+    assert read_counts(path, scored).tolist() == [1, 1]
+    pl.DataFrame({"id": scored.ids[::-1], "score": [0.1, 0.5], "papers": [30, 1]}).write_parquet(path)
+    assert read_counts(path, scored).tolist() == [1, 30]
+
+
+def test_the_card_compares_spans_of_years(
+    tiny_bundle: Path, linear: LinearModel, scores: Scores, papers_path: Path, labelled: LabelledPapers, tmp_path: Path
+) -> None:
+    described = pl.read_parquet(papers_path).filter(pl.col("id").is_in(labelled.ids))
+    newer = described.with_columns(
+        created=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("2025-03")).otherwise("created")
+    )
+    twice = replace(scores, counts=np.full(len(scores), 2))
+    bundle = Bundle.load(tiny_bundle)
+    add_views(bundle, "# Card", linear.to_bytes(), twice, output=tmp_path / "b", overwrite=False, papers=newer)
+    spans = Bundle.load(tmp_path / "b").manifest.quality["spans"]
+    assert set(spans) == {"to 2019", "from 2020 on"}
+    assert sum(span["papers"] for span in spans.values()) == 2 * len(scores)
+    assert {"reliability_0.png", "reliability_1.png"} < set(Bundle.load(tmp_path / "b").manifest.files)

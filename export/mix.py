@@ -1,0 +1,64 @@
+"""Weights that make validation papers speak for the papers that arXiv gets today.
+
+Papers at hand come from feeds that prefer some archives. Each paper therefore counts so much that the archives, by
+primary category, have the shares that arXiv gives them.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ro32.errors import InputDataError, InputMissingError
+
+RECENT_MONTHS = 24
+"""Today's papers are those of so many months before the latest one at hand."""
+FEWEST = 200
+"""An archive with fewer papers of today is represented by those of all years."""
+UNIT = 1_000
+"""What a paper of an archive that has just its share among the papers at hand counts: weights are whole numbers."""
+
+
+def read_shares(path: Path) -> dict[str, float]:
+    """Read arXiv's mix: a CSV file with the columns archive and share.
+
+    Raises:
+        InputMissingError: The file is not there.
+        InputDataError: It is something else.
+    """
+    try:
+        frame = pl.read_csv(path)
+        return dict(frame.select(pl.col("archive").cast(pl.String), pl.col("share").cast(pl.Float64)).iter_rows())
+    except FileNotFoundError as error:
+        raise InputMissingError(f"{path}: no such file; name a CSV file of archives and their shares") from error
+    except pl.exceptions.PolarsError as error:
+        raise InputDataError(f"{path}: expected the columns archive and share: {error}") from error
+
+
+def weigh(papers: pl.DataFrame, shares: dict[str, float], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Weigh papers so that they speak for today's arXiv.
+
+    Args:
+        papers: n papers with the columns categories, the primary one first, and created, as year-month or longer.
+        shares: By archive.
+        counts: Shape (n,): how many papers each stands for; 1 by default.
+
+    Returns:
+        Shape (n,): 0 for the papers that are neither of today nor needed for an archive that has few of these.
+    """
+    archive = pl.col("categories").str.split(" ").list.first().str.split(".").list.first()
+    months = pl.col("created").str.slice(0, 4).cast(pl.Int64) * 12 + pl.col("created").str.slice(5, 2).cast(pl.Int64)
+    each = pl.lit(1) if counts is None else pl.Series(counts)
+    marked = papers.select(archive=archive, recent=months > months.max() - RECENT_MONTHS, each=each).with_columns(
+        enough=(pl.col("recent") * pl.col("each")).sum().over("archive") >= FEWEST
+    )
+    used = pl.col("recent") | ~pl.col("enough")
+    weighed = marked.with_columns(
+        share=pl.col("archive").replace_strict(shares, default=0.0, return_dtype=pl.Float64),
+        used=used,
+        count=(used * pl.col("each")).sum().over("archive"),
+        total=(pl.col("recent") * pl.col("each")).sum(),
+    )
+    weight = UNIT * pl.col("share") * pl.col("total") / pl.col("count")
+    return weighed.select(pl.when("used").then(weight).otherwise(0).round().cast(pl.Int64)).to_series().to_numpy()

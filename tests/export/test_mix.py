@@ -1,0 +1,47 @@
+"""Weights: archives get the shares that arXiv gives them, of today's papers where there are enough."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from export.mix import FEWEST, UNIT, read_shares, weigh
+from ro32.errors import InputDataError, InputMissingError
+
+
+def papers(**counts: int) -> pl.DataFrame:
+    """So many papers of each archive and month, named as `cs_2026`."""
+    rows = [
+        (f"{archive}.XX cs.RO", f"{year}-04")
+        for (archive, year), count in ((name.split("_"), count) for name, count in counts.items())
+        for _ in range(count)
+    ]
+    return pl.DataFrame(rows, schema=["categories", "created"], orient="row")
+
+
+def test_archives_get_their_shares() -> None:
+    frame = papers(cs_2026=3 * FEWEST, math_2025=FEWEST, math_2003=FEWEST)
+    weights = weigh(frame, {"cs": 0.5, "math": 0.5})
+    assert weights[: 3 * FEWEST].tolist() == [round(UNIT * 0.5 * 4 / 3)] * (3 * FEWEST)
+    assert weights[3 * FEWEST : 4 * FEWEST].tolist() == [2 * UNIT] * FEWEST
+    assert not weights[4 * FEWEST :].any()  # enough of its papers are of today
+
+
+def test_an_archive_of_few_papers_is_represented_by_those_of_all_years() -> None:
+    frame = papers(cs_2026=FEWEST, nlin_2026=5, nlin_2003=20, econ_2026=3)
+    weights = weigh(frame, {"cs": 0.75, "nlin": 0.25})
+    assert np.unique(weights[FEWEST : FEWEST + 25]).size == 1
+    assert weights[FEWEST : FEWEST + 25].sum() / weights.sum() == pytest.approx(0.25, abs=1e-3)
+    assert not weights[-3:].any()  # arXiv's mix does not have it
+
+
+def test_shares_that_are_none_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shares.csv"
+    with pytest.raises(InputMissingError, match="shares"):
+        read_shares(path)
+    path.write_text("archive,papers\ncs,5\n")
+    with pytest.raises(InputDataError, match="share"):
+        read_shares(path)
+    path.write_text("archive,papers,share\ncs,5,0.4\n")
+    assert read_shares(path) == {"cs": 0.4}
