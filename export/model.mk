@@ -7,7 +7,7 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 WORK ?= runs/model
 OUTPUT ?= ro32/shipped
-PARENT ?= ro32/shipped
+PARENT ?= $(WORK)/ro32/models/cs.RO
 LINEAR_FLAGS ?=
 SAMPLE_FLAGS ?=
 RESTORE_FLAGS ?=
@@ -59,8 +59,12 @@ $(WORK)/linear.safetensors: $(train) $(validation)
 $(WORK)/sample.parquet: $(train)
 	$(PYTHON) -m ro32.cli.sample --data $(train) -o $@ $(SAMPLE_FLAGS) 2>&1 | tee $(WORK)/sample.log
 
-# The parent is in the same place as the bundle to be made, so it is restored once.
-$(WORK)/warm/config.json:
+# The bundle that shipped before papers of 2020-26 were trained on is in the history.
+$(WORK)/ro32/models/cs.RO:
+	mkdir -p $(WORK)
+	git archive 129c0e6 ro32/models/cs.RO | tar --extract --directory $(WORK)
+
+$(WORK)/warm/config.json: $(PARENT)
 	$(PYTHON) -m export.restore $(PARENT) -o $(@D) $(RESTORE_FLAGS)
 
 $(WORK)/trained: $(WORK)/sample.parquet $(WORK)/warm/config.json $(validation)
