@@ -158,7 +158,7 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
 
 
 def _is_meant(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether a key, cut at its slashes, matches a pattern, or lies with a name of papers in a folder that does."""
+    """Tell whether a key, cut at its slashes, matches a pattern, or holds papers within a folder that matches."""
     return matches(parts, pattern) or any(
         matches(parts[:end], pattern)
         and is_data(parts[-1])
