@@ -146,7 +146,7 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
     if MAGIC & set(key):
         fixed = key[: min(key.index(letter) for letter in MAGIC & set(key))]
         pattern = key.split("/")
-        listed = [item for item in store.list(fixed) if matches(item[0].split("/"), pattern)]
+        listed = [item for item in store.list(fixed) if _is_meant(item[0].split("/"), pattern)]
     else:
         folder = f"{key.removesuffix('/')}/" if key else ""
         listed = [
@@ -157,12 +157,23 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
     return [StoredObject(store=store, key=found, version=version) for found, version in listed]
 
 
+def _is_meant(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether a key, cut at its slashes, matches a pattern, or holds papers within a folder that matches."""
+    return matches(parts, pattern) or any(
+        matches(parts[:end], pattern)
+        and is_data(parts[-1])
+        and not any(part.startswith(HIDDEN) for part in parts[end:])
+        for end in range(1, len(parts))
+    )
+
+
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     """Tell whether a key or path, cut at its slashes, matches a pattern as paths do: `**` stands for any folders."""
     if not pattern or not parts:
         return not parts and list(pattern) in ([], ["**"])
     first, rest = pattern[0], pattern[1:]
-    hidden = parts[0].startswith(".") and not first.startswith(".")
+    last = len(parts) == 1
+    hidden = parts[0].startswith(HIDDEN if last else ".") and not first.startswith(HIDDEN if last else ".")
     if first == "**":
         return matches(parts, rest) or (not hidden and matches(parts[1:], pattern))
     return not hidden and fnmatchcase(parts[0], first) and matches(parts[1:], rest)

@@ -54,7 +54,7 @@ def test_pattern_that_matches_nothing(score: Score, labels: Path, tmp_path: Path
 
 def test_folder_without_parquet(score: Score, labels: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(score(tmp_path / "empty", "-o", labels), labels, 66, "holds no *.parquet file")
+    refused(score(tmp_path / "empty", "-o", labels), labels, 66, "holds no file of papers")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -139,7 +139,7 @@ def test_invalid_utf8(score: Score, labels: Path, tmp_path: Path) -> None:
         pa.string(), 1, [None, pa.py_buffer(b"\x00\x00\x00\x00\x02\x00\x00\x00"), pa.py_buffer(b"\xff\xfe")]
     )
     pq.write_table(pa.table({"id": ["a"], "title": broken, "abstract": ["b"]}), tmp_path / "papers.parquet")
-    refused(score(tmp_path / "papers.parquet", "-o", labels), labels, 65, "column title", "UTF8")
+    refused(score(tmp_path / "papers.parquet", "-o", labels), labels, 65, "1 invalid_utf8")
 
 
 def test_missing_column(score: Score, labels: Path, tmp_path: Path, papers: pl.DataFrame) -> None:
