@@ -59,17 +59,18 @@ def quality_table() -> str:
     """Return what the shipped bundle's manifest says of its quality: a sentence and a table."""
     manifest = Bundle.shipped().manifest
     quality = manifest.quality
-    papers = f"{quality['papers']:,} papers that were not trained on"
-    listed = f"{quality['positives']:,} of them listed in {manifest.positive_label}"
     lines = [
-        f"On {papers}, {listed}; threshold {manifest.threshold:.4f}:",
+        f"Cross-fitted on a weighted sample of {quality['papers']:,} papers that were not trained on, which holds all",
+        f"{quality['positives']:,} of them listed in {manifest.positive_label}; threshold {manifest.threshold:.4g}:",
         "",
-        "| scored by | average precision | F1 | precision | recall |",
-        "|---|---:|---:|---:|---:|",
+        "| scored by | papers | average precision | F1 | precision | recall |",
+        "|---|---|---:|---:|---:|---:|",
     ]
-    for name, view in quality["views"].items():
-        figures = (f"{view[measure]:.4f}" for measure in ("average_precision", "f1", "precision", "recall"))
-        lines.append(f"| {VIEWS[name]} | {' | '.join(figures)} |")
+    rows = [(VIEWS[ViewName.COMBINED], span, found) for span, found in quality.get("spans", {}).items()]
+    rows += [(VIEWS[ViewName(name)], "in today's mix of archives", found) for name, found in quality["views"].items()]
+    for view, papers, found in rows:
+        figures = (f"{found[measure]:.3f}" for measure in ("average_precision", "f1", "precision", "recall"))
+        lines.append(f"| {view} | {papers} | {' | '.join(figures)} |")
     return "".join(f"{line}\n" for line in lines)
 
 
