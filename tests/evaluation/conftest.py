@@ -58,7 +58,7 @@ def two_models(scores: Scores, papers_path: Path) -> Results:
 def hostile(
     scores: Scores, papers_path: Path, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory
 ) -> Results:
-    """Papers whose ids, titles, abstracts and categories are markup, some explained; model and file of such names."""
+    """Papers whose ids, titles and abstracts are markup, some explained; model and file of such names."""
     path = tmp_path_factory.mktemp("hostile") / "<b onmouseover='x'>.parquet"
     attack = pl.Series(ATTACKS).gather(pl.int_range(2_000, eager=True) % len(ATTACKS))
     papers = pl.read_parquet(papers_path)
@@ -66,7 +66,6 @@ def hostile(
         id=pl.format("{}{}", pl.col("id"), pl.lit("\"><b onclick='x'>")),
         title=attack,
         abstract=attack,
-        categories=pl.format("{} {}", pl.col("categories"), pl.lit("<i>x</i>")),
     ).write_parquet(path)
     model = replace(scores, name="<img src=x onerror=alert(1)>", source="</script>", threshold=0.02)
     results = results_of([str(path)], [model], examples=200)

@@ -89,9 +89,9 @@ def test_page_is_written_whole_beside_the_table(
     [
         ("none/report.html", "no folder"),
         (".", "is a folder"),
-        ("papers.parquet", "which is to be read"),
-        ("link.html", "which is to be read"),
-        ("labels.parquet", "which is to be read"),
+        ("papers.parquet", "is the input file"),
+        ("link.html", "is the input file"),
+        ("labels.parquet", "is the input file"),
     ],
 )
 def test_a_page_that_cannot_be_is_refused_before_anything_is_scored(

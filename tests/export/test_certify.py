@@ -29,7 +29,7 @@ from export.combine import Scores
 from export.measured import read_measured
 from export.papers import read_papers
 from ro32.errors import BundleError, InputDataError
-from ro32.model.binomial import p_value, upper_bound
+from ro32.model.binomial import upper_bound
 from ro32.model.bundle import Bundle, Manifest
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
@@ -290,9 +290,8 @@ def test_the_certificate_of_the_shipped_bundle_is_found_again_on_the_sample(pape
     below = linear < cascade.cut
     random = ~pl.read_parquet(papers_path)["oversampled"].to_numpy()
     screened, drawn_papers = int((below & random).sum()), int(random.sum())
-    share = certificate.screened / certificate.papers
-    assert p_value(screened, drawn_papers, share) > 0.001
-    assert p_value(drawn_papers - screened, drawn_papers, 1 - share) > 0.001
+    # The papers of the certificate are harder than random ones: all positives and the likeliest others are among them.
+    assert screened / drawn_papers >= certificate.screened / certificate.papers
     # Those below the cut that are most like robotics: if any of the sample changes its label, it is among them.
     rows = np.flatnonzero(below)[np.argsort(-linear[below])][:250]
     found = classifier.predict_proba(

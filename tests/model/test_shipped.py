@@ -48,7 +48,7 @@ def test_it_scores_by_both_views(shipped: Bundle) -> None:
 
 def test_probabilities_are_calibrated_by_its_own_account(shipped: Bundle) -> None:
     for view in shipped.manifest.quality["views"].values():
-        assert view["calibration_error"] <= 0.002
+        assert view["calibration_error"] <= 0.005
 
 
 @pytest.mark.parametrize(("view", "at_least"), [(ViewName.COMBINED, 0.96), (ViewName.LINEAR, 0.95)])
