@@ -2,7 +2,7 @@
 
 import io
 from contextlib import suppress
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import NoReturn
 
@@ -129,10 +129,12 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
     # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
     # ends, and then the process ends by SIGABRT ("terminate called without an active exception").
     file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False)
+    # One by one: without pre_buffer it looks at a column after it has read the one before.
+    columns = [footer.schema.column(index).path for index in range(footer.num_columns)]
     try:
-        for group in range(footer.num_row_groups):
+        for group, column in product(range(footer.num_row_groups), columns):
             with suppress(_NothingReadError):
-                next(file.iter_batches(batch_size=1, row_groups=[group], use_threads=False), None)
+                next(file.iter_batches(batch_size=1, row_groups=[group], columns=[column], use_threads=False), None)
     finally:
         # The reader keeps the error, which keeps this frame: a ring that no garbage collector sees, 20 kB a file.
         del file

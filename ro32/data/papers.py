@@ -311,10 +311,10 @@ def check_id_sizes(path: InputFile, start: int, ids: pa.Array) -> None:
 def _cast(ids: pa.Array, id_type: pa.DataType) -> pa.Array:
     if ids.type == id_type:
         return ids
+    plain = ids.dictionary_decode() if pa.types.is_dictionary(ids.type) else ids
     if pa.types.is_dictionary(id_type):
-        plain = ids.dictionary_decode() if pa.types.is_dictionary(ids.type) else ids
         return plain.cast(id_type.value_type).dictionary_encode().cast(id_type)
-    return ids.cast(id_type)
+    return plain.cast(id_type)
 
 
 def _is_text_or_null(data_type: pa.DataType) -> bool:

@@ -79,6 +79,7 @@ def check_replaceable(target: Path) -> None:
     Raises:
         OutputError: It is a mount point, an immutable file, a file of somebody else in a sticky folder, or not a
             regular file.
+        ReadWriteError: The disk failed.
     """
     if not target.is_dir():
         require_regular(target, OutputError, "name another place")
@@ -88,6 +89,8 @@ def check_replaceable(target: Path) -> None:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         pass
     except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise ReadWriteError(f"{target}: looking at it failed: {error.strerror}; run again") from error
         raise OutputError(f"{target}: cannot be replaced: {error.strerror}; name another place") from error
     if _is_mount(target):
         raise OutputError(f"{target}: cannot be replaced, since it is a mount point; mount its folder instead")
