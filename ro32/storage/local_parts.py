@@ -97,12 +97,13 @@ class LocalParts:
 
         What cannot be removed stays, and so does what no run of ro32 put there.
         """
-        for path in [*chain.from_iterable(_files(run) for run in _runs(self._target)), *_temporary(self._target)]:
-            with suppress(OSError):
-                path.unlink()
-        for folder in (*_runs(self._target), parts_folder(self._target)):
-            with suppress(OSError):  # not empty
-                folder.rmdir()
+        with suppress(OSError):  # a folder cannot be listed
+            for path in [*chain.from_iterable(_files(run) for run in _runs(self._target)), *_temporary(self._target)]:
+                with suppress(OSError):
+                    path.unlink()
+            for folder in (*_runs(self._target), parts_folder(self._target)):
+                with suppress(OSError):  # not empty
+                    folder.rmdir()
 
 
 def parts_folder(target: Path) -> Path:
