@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 from ro32.data.labels import read_provenance
-from ro32.model.bundle import SHIPPED
 from tests.docs.shown import shown
 from tests.smoke.tree import ROOT, copy_tree
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.smoke
 
 PAPERS = ROOT / "tests" / "data" / "papers.parquet"
 MODEL = {
-    f"ro32/models/{SHIPPED}/{name}"
+    f"ro32/shipped/{name}"
     for name in ("model.onnx", "tokenizer.json", "linear.safetensors", "bundle.json", "README.md")
 }
 MAX_WHEEL_BYTES = 30_000_000
