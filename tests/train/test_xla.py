@@ -40,7 +40,7 @@ options = Options(
     resume=True, command="ro32-train",
 )
 shapes, compiled = {"train": set(), "eval": set()}, []
-take, evaluate = Stepper.take, loop.evaluate
+take, validate = Stepper.take, loop.validate
 
 def taking(self, batches, *, step):
     take(self, batches, step=step)
@@ -48,16 +48,16 @@ def taking(self, batches, *, step):
     if step == settings["stop_at"]:
         signal.raise_signal(signal.SIGTERM)
 
-def evaluating(model, papers, device, shaper, **kwargs):
+def validating(model, papers, device, shaper, **kwargs):
     for at in shaper.plan_evaluation(papers):
         shapes["eval"] |= {batch.input_ids.shape for batch in shaper.batches(papers, at)}
-    result = evaluate(model, papers, device, shaper, **kwargs)
+    result = validate(model, papers, device, shaper, **kwargs)
     if device.compiles:
         from ro32.train import xla
         compiled.append(xla.compilations())
     return result
 
-Stepper.take, loop.evaluate = taking, evaluating
+Stepper.take, loop.validate = taking, validating
 try:
     run(options, recipe, Watch(quiet=True))
 except Interrupted as stopped:
