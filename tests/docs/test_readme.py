@@ -25,7 +25,7 @@ def test_generated_parts_are_fresh(readme: str) -> None:
 
 def test_quality_of_the_shipped_model_is_shown(readme: str) -> None:
     """Markers that are gone would never be out of date either."""
-    assert "<!-- quality -->\nOn " in readme
+    assert "<!-- quality -->\nCross-fitted on " in readme
 
 
 def test_column_table_is_the_output_contract(readme: str) -> None:
