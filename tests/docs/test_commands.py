@@ -52,6 +52,11 @@ NOT_HERE = (
         "needs what 16 minutes teach",
         "tests/export/test_model.py",
     ),
+    NotHere(
+        r"python -m (export\.restore|ro32\.cli\.sample)|ro32-train --data sample\.parquet",
+        "needs an encoder of the shipped one's form, and hours",
+        "tests/export/test_restore.py",
+    ),
     NotHere(r"[\s\S]*airflow", "needs Airflow", "tests/docs/test_operations.py"),
     NotHere(r"[\s\S]*mapInArrow", "needs Spark", "tests/docs/test_scale.py"),
 )
