@@ -11,9 +11,9 @@ from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import OutputError
 from ro32.run.walk import Progress
+from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import COLUMNS, UPDATE_COLUMN, Dump
 from ro32.train.fit_linear import LinearRecipe, read_features
-from ro32.train.sample import SampleRecipe, choose_sample, score_out_of_fold
 
 
 @click.command(name="ro32.cli.sample", context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,9 +9,9 @@ import pytest
 from ro32.train.choose import choose_training, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import load_corpus
+from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import FeatureMatrix, LinearRecipe, read_features
-from ro32.train.sample import SampleRecipe, choose_sample, score_out_of_fold
 from tests.train.conftest import TINY
 
 
