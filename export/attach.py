@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from export.combine import (
+from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
+from export.slices import judge, report
+from ro32.errors import BundleError
+from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.publish import publish
+from ro32.model.views import ViewName
+from ro32.refresh.combine import (
     CrossFitted,
     Reliability,
     Scores,
@@ -20,12 +26,6 @@ from export.combine import (
     probabilities,
     reliability,
 )
-from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
-from export.slices import judge, report
-from ro32.errors import BundleError
-from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
-from ro32.model.publish import publish
-from ro32.model.views import ViewName
 
 MAX_LOSS = 0.005
 """Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a

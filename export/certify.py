@@ -1,49 +1,27 @@
 """`python -m export.certify`: measure how many labels a cascade changes, and let a bundle use one that changes few."""
 
-from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import NoReturn
 
 import click
 import numpy as np
 
-from export.certificate import Measured, Row, cascade_scores, make_cascade, quality, table
-from export.combine import replace_curve
 from export.measured import read_measured
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.errors import BundleError
 from ro32.model.binomial import upper_bound
-from ro32.model.bundle import CARD, CASCADE, CURVES, MANIFEST, Bundle, sha256
+from ro32.model.bundle import Bundle
 from ro32.model.cascade import Cascade
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import Curve, precision_recall
 from ro32.model.processor import available_cores
 from ro32.model.publish import publish
+from ro32.refresh.certificate import Measured, Row, cascade_scores, make_cascade, quality, table
+from ro32.refresh.certified import with_cascade
 
 DEFAULT_MAX_SHARE = 0.0001
 DEFAULT_CONFIDENCE = 0.95
-_CSV_HEAD = "by,value,papers,screened,lost,gained"
-SECTION = """
-
-## Cascade
-
-Papers whose log-odds by the linear view are below {cut:g} are scored by it alone: {screened:,} of {papers:,} papers
-that no model was trained on ({share:.2%}). That changes {changed} of their labels, all of them from {label} to {other}.
-With {confidence:.0%} confidence it changes at most {max_share:.2%} of the labels of papers like these (the exact
-binomial bound at this count is {bound:.4%}). `cascade.csv` has these counts for other cuts, by year and by category,
-and names the papers.
-"""
-QUALITY = """
-Measured by what the papers are listed in: F1 {full_f1:.4f} by full scoring and {cascade_f1:.4f} by the cascade, average
-precision {full_average_precision:.4f} and {cascade_average_precision:.4f}. Of the papers below the cut
-{screened_share_listed:.4%} are listed, and {screened_mean_score:.4%} is their mean score.
-"""
-
-
-def csv(rows: list[Row]) -> bytes:
-    """Write down what a cut changes, for readers."""
-    return "".join(f"{line}\n" for line in [_CSV_HEAD, *(",".join(map(str, astuple(row))) for row in rows)]).encode()
 
 
 def add_cascade(
@@ -62,25 +40,8 @@ def add_cascade(
     Raises:
         OutputError: The folder cannot be written.
     """
-    manifest, certificate = bundle.manifest, cascade.certificate
-    files = {name: (folder / name).read_bytes() for name in manifest.files}
-    files[CASCADE] = csv(rows)
-    if curve is not None and CURVES in files:
-        files[CURVES] = replace_curve(files[CURVES], str(manifest.view), curve)
-    card = files.get(CARD, b"").decode().partition("\n\n## Cascade\n")[0].rstrip()
-    card += SECTION.format(
-        **asdict(certificate),
-        cut=cascade.cut,
-        share=certificate.screened / certificate.papers,
-        changed=certificate.changed,
-        label=manifest.positive_label,
-        other=manifest.negative_label,
-    )
-    if certificate.quality:
-        card += QUALITY.format(**certificate.quality)
-    files[CARD] = card.encode()
-    digests = {name: sha256(content) for name, content in files.items()}
-    files[MANIFEST] = replace(manifest, cascade=cascade, files=digests).to_bytes()
+    files = {name: (folder / name).read_bytes() for name in bundle.manifest.files}
+    files = with_cascade(bundle.manifest, files, cascade, rows=rows, curve=curve)
     return publish(output, files, overwrite=True)
 
 

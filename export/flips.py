@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from export.combine import log_odds
 from export.measure import score_all
 from export.papers import LabelledPapers
 from export.slices import CHARACTERS, length_group
 from export.verify import Mismatch, MismatchError
 from ro32.model.classifier import Classifier
+from ro32.refresh.combine import log_odds
 
 MAX_SHARE = 0.001
 """Most papers of a dump that may change their label. The papers to verify on have a bound of their own: among them are

@@ -7,8 +7,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from export.certificate import Measured
-from export.combine import Scores, log_odds, probabilities
 from export.measure import score_all
 from export.papers import LabelledPapers, read_texts
 from export.views import read_scores
@@ -18,6 +16,8 @@ from ro32.errors import InputDataError, InputMissingError
 from ro32.evaluation.truth import UNKNOWN, read_truth
 from ro32.model.cascade import surely_has_token
 from ro32.model.classifier import Classifier
+from ro32.refresh.certificate import Measured
+from ro32.refresh.combine import Scores, log_odds, probabilities
 from ro32.storage.files import require_regular
 
 _NEAR = 0.05

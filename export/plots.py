@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from export.combine import Reliability
 from ro32.evaluation.calibration import wilson
+from ro32.refresh.combine import Reliability
 
 RELIABILITY = "reliability.png"
 RELIABILITY_BY_SPAN = "reliability_{}.png"

@@ -10,7 +10,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from export.attach import add_views, quality_row
-from export.combine import Scores, log_odds
 from export.measure import score_all
 from export.mix import read_shares, weigh
 from export.papers import LabelledPapers, read_papers
@@ -23,6 +22,7 @@ from ro32.model.bundle import CARD, Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
+from ro32.refresh.combine import Scores, log_odds
 
 
 def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:

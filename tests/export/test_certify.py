@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from export.attach import add_views
-from export.certificate import (
+from export.certify import command
+from export.measured import read_measured
+from export.papers import read_papers
+from ro32.errors import BundleError, InputDataError
+from ro32.model.binomial import upper_bound
+from ro32.model.bundle import Bundle, Manifest
+from ro32.model.classifier import Classifier
+from ro32.model.linear_view import LinearModel
+from ro32.refresh.certificate import (
     MAX_LOSS,
     Measured,
     cascade_scores,
@@ -24,15 +32,7 @@ from export.certificate import (
     quality,
     table,
 )
-from export.certify import command
-from export.combine import Scores
-from export.measured import read_measured
-from export.papers import read_papers
-from ro32.errors import BundleError, InputDataError
-from ro32.model.binomial import upper_bound
-from ro32.model.bundle import Bundle, Manifest
-from ro32.model.classifier import Classifier
-from ro32.model.linear_view import LinearModel
+from ro32.refresh.combine import Scores
 from ro32.run.walk import score_file
 from tests.command_line import Invoke
 

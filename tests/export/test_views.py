@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 
 from export.attach import add_views
-from export.combine import Scores, log_odds
 from export.papers import LabelledPapers, read_papers
 from export.views import read_counts, read_scores
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
@@ -18,6 +17,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS
 from ro32.model.views import ViewName
+from ro32.refresh.combine import Scores, log_odds
 from tests.command_line import Outcome
 
 

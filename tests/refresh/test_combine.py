@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from export.combine import (
+from export.plots import plot_reliability
+from ro32.model.metrics import precision_recall
+from ro32.model.views import ViewName
+from ro32.refresh.combine import (
     CURVE_POINTS,
     Reliability,
     Scores,
@@ -16,9 +19,6 @@ from export.combine import (
     log_odds,
     reliability,
 )
-from export.plots import plot_reliability
-from ro32.model.metrics import precision_recall
-from ro32.model.views import ViewName
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from export.combine import fit_logistic
 from ro32.errors import BundleError
 from ro32.model.binomial import upper_bound
 from ro32.model.cascade import Cascade, Certificate
 from ro32.model.metrics import Confusion, average_precision
 from ro32.model.views import sigmoid
+from ro32.refresh.combine import fit_logistic
 
 STEPS = 16
 """Cuts are multiples of one part in so many of a unit of log-odds: numbers that can be read, at hardly any cost."""
