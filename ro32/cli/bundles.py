@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from ro32.cli.process import message, run
+from ro32.cli.refresh import refresh_command
 from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
 from ro32.model.bundle import CARD, Bundle
@@ -28,7 +29,7 @@ def bundle_folder(bundle: Path | None) -> Path:
 @click.group(name="ro32-bundle", context_settings=_CONTEXT)
 @version_option()
 def command() -> None:
-    """List, show, verify and install bundles: the models that ro32-score scores with.
+    """List, show, verify, install and refresh bundles: the models that ro32-score scores with.
 
     A bundle is a folder, or the name of an installed one.
 
@@ -143,6 +144,9 @@ def install_command(*, origin: str, name: str | None, digest: str | None, overwr
     folder, bundle = install(read_files(origin, digest), store, name=name, overwrite=overwrite)
     click.echo(message(f"{folder}: {bundle.manifest.name}, {bundle.digest}"))
     click.echo(message(f"ro32-score --bundle {folder.name} scores with it"), err=True)
+
+
+command.add_command(refresh_command)
 
 
 def _facts(bundle: Installed) -> dict[str, Any]:

@@ -26,7 +26,8 @@ _TRACEBACK_CHARS = 20_000
 _EXTRAS = {
     "torch": "train",
     "transformers": "train",
-    "sklearn": "train",
+    "sklearn": "refresh",
+    "scipy": "refresh",
     "matplotlib": "train",
     "onnx": "export",
     "optimum": "export",

@@ -43,7 +43,7 @@ class Certificate:
         confidence: Of the bound, 0 to 1.
         view: The view of the bundle that full scoring scored by.
         threshold: Its threshold.
-        papers_sha256: Digest in hex of the file of papers.
+        papers_sha256: Digest in hex of the file of papers; of their ids, one a line, where a refresh drew them.
         quality: Measures of both ways to score where the papers have categories, by name.
     """
 

@@ -17,8 +17,11 @@ from ro32.storage.files import require_regular
 COLUMNS = ("id", "title", "abstract", "categories")
 UPDATE_COLUMN = "update_date"
 """Decides which of several rows of one paper is the latest; a dump without it is taken in row order."""
+CREATED_COLUMN = "created"
+"""Date of a paper's first version, where a dump has it."""
 TEACHER_COLUMN = "teacher"
 """Log-odds of a model that was fitted on other papers, where a dump has them, as `ro32.cli.sample` writes them."""
+_TEXTS = ("title", "abstract")
 _BYTES_PER_READ = 16 << 20
 
 
@@ -59,34 +62,38 @@ class Dump:
         missing = [name for name in COLUMNS if name not in schema.names]
         if missing:
             raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(schema.names)}")
-        more = (name for name in (UPDATE_COLUMN, TEACHER_COLUMN) if name in schema.names)
+        more = (name for name in (UPDATE_COLUMN, CREATED_COLUMN, TEACHER_COLUMN) if name in schema.names)
         columns = (*COLUMNS, *more)
         return cls(path=path, columns=columns, rows=rows, digest=digest.hexdigest())
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the dump in row order, as frames of the columns id, title, abstract, categories, update_date, teacher.
+    def frames(self, *, texts: bool = True) -> Iterator[pl.DataFrame]:
+        """Yield the dump in row order, in frames: id, title, abstract, categories, update_date, created, teacher.
 
-        All are strings but teacher, which is Float32, null where there is none; a null text is left null. Memory is
-        bounded by one frame.
+        All are strings but teacher, which is Float32, null where there is none; a null text is left null, and the dates
+        are empty where the dump has none. Memory is bounded by one frame.
+
+        Args:
+            texts: Without, the columns title and abstract are not read.
 
         Raises:
             InputDataError: It is damaged, a column is of an unusable type, or a paper has no id.
             ReadWriteError: The disk failed.
         """
-        texts = [name for name in self.columns if name != TEACHER_COLUMN]
-        known = TEACHER_COLUMN in self.columns
+        columns = [name for name in self.columns if texts or name not in _TEXTS]
+        strings = [name for name in columns if name != TEACHER_COLUMN]
+        known = TEACHER_COLUMN in columns
         teacher = (pl.col(TEACHER_COLUMN) if known else pl.lit(None).alias(TEACHER_COLUMN)).cast(pl.Float32)
-        update = [] if UPDATE_COLUMN in self.columns else [pl.lit("").alias(UPDATE_COLUMN)]
-        for start, batch in sources.read_batches(self.path, self.columns, lists=["categories"]):
+        dates = [pl.lit("").alias(name) for name in (UPDATE_COLUMN, CREATED_COLUMN) if name not in columns]
+        for start, batch in sources.read_batches(self.path, columns, lists=["categories"]):
             if ERRORS_COLUMN in batch.schema.names:
-                faults = sources.survey(self.path, columns=self.columns).faults
+                faults = sources.survey(self.path, columns=columns).faults
                 raise InputDataError(
                     f"{faults or f'{self.path}: a row after {start:,} cannot be read'}; correct the dump"
                 )
             try:
                 frame = pl.DataFrame(batch)
                 categories = split_categories(frame["categories"], f"{self.path}", start).list.join(" ")
-                frame = frame.with_columns(categories).select(pl.col(texts).cast(pl.String), *update, teacher)
+                frame = frame.with_columns(categories).select(pl.col(strings).cast(pl.String), *dates, teacher)
             except pl.exceptions.PolarsError as error:
                 raise InputDataError(f"{self.path}: a column is of another type: {error}; convert it") from error
             if frame["id"].null_count():

@@ -1,6 +1,6 @@
 """Trains the linear view: a logistic regression over all papers' hashed n-grams, pruned and rounded to integers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,37 +63,67 @@ def read_features(dump: Dump, category: str, *, on_rows: Callable[[int], object]
     Raises:
         InputDataError: The dump is damaged, or not both kinds of papers are in it.
     """
+    papers = stack_features(dump.frames(), category, on_rows=on_rows)
+    check_both_kinds(papers.positive, f"{dump.path}", category)
+    return papers
+
+
+def check_both_kinds(positive: NDArray[np.bool_], where: str, category: str) -> None:
+    """Check that there are papers of both kinds.
+
+    Raises:
+        InputDataError: There is only one.
+    """
+    if positive.all() or not positive.any():
+        raise InputDataError(f"{where}: expected papers inside and outside of {category}, found only one kind")
+
+
+def stack_features(
+    frames: Iterable[pl.DataFrame], category: str, *, on_rows: Callable[[int], object] = lambda _rows: None
+) -> FeatureMatrix:
+    """Extract the features of the papers of frames with the columns title, abstract and categories."""
     buckets: list[NDArray[np.uint32]] = []
-    counts: list[NDArray[np.int64]] = []
-    positive: list[NDArray[np.bool_]] = []
-    for frame in dump.frames():
+    counts: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+    positive: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
+    for frame in frames:
         texts = frame.select(normalize(pl.col("title", "abstract")))
         for features in extract(texts["title"].to_list(), texts["abstract"].to_list()):
             buckets.append(features.buckets)
             counts.append(features.counts)
-        categories = frame["categories"].cast(pl.String).fill_null("").str.split(" ")
-        positive.append(categories.list.contains(category).to_numpy())
+        positive.append(is_listed(frame["categories"], category))
         on_rows(len(frame))
-    truth = np.concatenate(positive) if positive else np.zeros(0, dtype=np.bool_)
-    if truth.all() or not truth.any():
-        raise InputDataError(f"{dump.path}: expected papers inside and outside of {category}, found only one kind")
     each = np.concatenate(counts)
+    columns = np.concatenate([np.zeros(0, dtype=np.uint32), *buckets]).view(np.int32)  # `HASH_BITS` fit into either
+    del buckets  # 2 kB a paper or so, which the rest of the work needs
     values = np.repeat((1 / np.sqrt(np.maximum(each, 1))).astype(np.float32), each)
     rows = np.append(0, np.cumsum(each))
-    present = sparse.csr_matrix(
-        (values, np.concatenate(buckets).astype(np.int32), rows), shape=(len(each), 2**HASH_BITS)
-    )
-    return FeatureMatrix(present=present, positive=truth)
+    present = sparse.csr_matrix((values, columns, rows), shape=(len(each), 2**HASH_BITS))
+    return FeatureMatrix(present=present, positive=np.concatenate(positive))
 
 
-def fit(papers: FeatureMatrix, recipe: LinearRecipe) -> LinearModel:
-    """Fit the linear view.
+def drop_rare(papers: FeatureMatrix, min_papers: int) -> FeatureMatrix:
+    """Leave out the features of fewer papers, which `fit` gives no weight: two in five, and as much memory."""
+    present = papers.present
+    frequent = np.bincount(present.indices, minlength=2**HASH_BITS) >= min_papers
+    kept = frequent[present.indices]
+    rows = np.append(0, np.cumsum(kept))[present.indptr]
+    smaller = sparse.csr_matrix((present.data[kept], present.indices[kept], rows), shape=present.shape)
+    return FeatureMatrix(present=smaller, positive=papers.positive)
+
+
+def is_listed(categories: pl.Series, category: str) -> NDArray[np.bool_]:
+    """Tell which of n papers list a category among theirs, which are separated by single spaces."""
+    return categories.cast(pl.String).fill_null("").str.split(" ").list.contains(category).to_numpy()
+
+
+def fit(papers: FeatureMatrix, recipe: LinearRecipe, each: NDArray[np.float64] | None = None) -> LinearModel:
+    """Fit the linear view, on papers that may have weights, shape (n,).
 
     A feature's weight is penalized less the rarer the feature is (idf) and the more unequally it is spread over both
     kinds of papers (the root of its log-count ratio, after Wang and Manning's NB-SVM, ACL 2012,
     https://aclanthology.org/P12-2018). Both only scale the columns, and are part of the weights in the end.
     """
-    model, columns, weights = fit_exactly(papers, recipe)
+    model, columns, weights = fit_exactly(papers, recipe, each)
     rounded, scale = round_weights(papers, columns, weights, recipe.features)
     return LinearModel(weights=rounded, scale=scale, bias=float(model.intercept_[0]))
 
@@ -104,7 +134,7 @@ def score_features(model: LinearModel, papers: FeatureMatrix) -> NDArray[np.floa
 
 
 def fit_exactly(
-    papers: FeatureMatrix, recipe: LinearRecipe
+    papers: FeatureMatrix, recipe: LinearRecipe, each: NDArray[np.float64] | None = None
 ) -> tuple[LogisticRegression, NDArray[np.int64], NDArray[np.float64]]:
     """Fit without pruning or rounding.
 
@@ -126,7 +156,7 @@ def fit_exactly(
         max_iter=_MAX_ITERATIONS,
         random_state=recipe.seed,
     )
-    model.fit(kept, papers.positive)
+    model.fit(kept, papers.positive, sample_weight=each)
     return model, columns, model.coef_[0] * scales
 
 

@@ -1,0 +1,99 @@
+"""`ro32-bundle refresh`: fit a bundle anew on a dump whose papers have categories."""
+
+from pathlib import Path
+
+import click
+
+from ro32.cli.numbers import Count, Number
+from ro32.cli.process import message
+from ro32.cli.progress import ProgressDisplay
+from ro32.model.installed import default_store, find
+from ro32.model.processor import available_cores
+
+
+@click.command(name="refresh", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("papers", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PAPERS...")
+@click.option(
+    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
+)
+@click.option(
+    "--bundle",
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path),
+    help="Bundle to refresh; it is not changed.  [default: the one that comes with ro32]",
+)
+@click.option("--category", metavar="NAME", help="What makes a paper positive.  [default: the bundle's label]")
+@click.option(
+    "--since",
+    metavar="DATE",
+    help="Calibrate and compare on papers from this month on, as in 2024-11.  [default: the last two years]",
+)
+@click.option(
+    "--hold-out",
+    metavar="SHARE",
+    type=Number(0, 0.5, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="Share of the papers, by a hash of their ids, that the linear view is not fitted on.",
+)
+@click.option(
+    "--training-papers",
+    metavar="N",
+    type=Count(min=1000),
+    default=200_000,
+    show_default=True,
+    help="Papers that the linear view is fitted on at most; 8 kB of memory each.",
+)
+@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
+@click.option(
+    "--store",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    default=default_store,
+    show_default="~/.local/share/ro32/bundles",
+    help="Folder of installed bundles.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+def refresh_command(
+    *,
+    papers: tuple[Path, ...],
+    output: Path,
+    bundle: Path | None,
+    category: str | None,
+    since: str | None,
+    hold_out: float,
+    training_papers: int,
+    threads: int | None,
+    store: Path,
+    quiet: bool,
+) -> None:
+    """Refresh a bundle on a dump whose papers have categories; needs ro32[refresh].
+
+    The encoder stays. The linear view, the combination, the threshold and the cascade are fitted anew. The new bundle
+    is published only if it is better than the old one on the newest papers, by more than chance.
+
+    Example: ro32-bundle refresh papers.parquet -o fresh/
+    """
+    from ro32.refresh.refit import Settings, refresh  # noqa: PLC0415 - scikit-learn, which only this command needs
+
+    settings = Settings(
+        papers=papers,
+        output=output,
+        category=category,
+        since=since,
+        hold_out=hold_out,
+        training_papers=training_papers,
+        threads=threads or available_cores(),
+    )
+
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(message(line), err=True)
+
+    with ProgressDisplay(quiet=quiet) as display:
+        done = refresh(find(bundle, store), settings, say=say, on_progress=display.update)
+    click.echo(done.contest.table())
+    if done.bundle is None:
+        say("The new bundle is not better than the old one by more than chance, so nothing was published.")
+    else:
+        say(f"{output}: {done.bundle.manifest.name}, {done.bundle.digest}")

@@ -1,0 +1,138 @@
+"""The first look at a dump: which of its papers are positive, how new they are, and which are held out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ro32.errors import InputDataError, UsageError, nearest
+from ro32.train.corpus import hash_id
+from ro32.train.dump import CREATED_COLUMN, UPDATE_COLUMN, Dump
+from ro32.train.fit_linear import check_both_kinds, is_listed
+
+MONTHS_A_YEAR = 12
+UNDATED = -1
+"""Stands for the month of a paper that has no date."""
+FEWEST_POSITIVES = 50
+"""Positive papers that are needed on each side: of fewer, a threshold is a matter of luck."""
+_ID_SEED = 32
+"""Of the hash that holds papers out. Any number does; another one holds out others."""
+_ARXIV_ID = r"^(?:[a-z-]+(?:\.[A-Z]{2})?/)?(\d{2})(0[1-9]|1[0-2])(?:\.\d{4,5}|\d{3})(?:v\d+)?$"
+"""Year and month of arXiv's ids, the new and the old ones. Source: https://info.arxiv.org/help/arxiv_identifier.html"""
+_FIRST_YEAR = 91
+"""arXiv began in 1991: two digits from here on are of the twentieth century."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """n rows of one dump or several, in their order.
+
+    Attributes:
+        latest: Shape (n,): is it the last row of its paper?
+        positive: Shape (n,): does the paper list the category?
+        month: Shape (n,), int32: months since year 0 of its first version; `UNDATED` where nothing says.
+        draw: Shape (n,), float64: 0 to 1, by the hash of the paper's id: the same in every dump.
+    """
+
+    latest: NDArray[np.bool_]
+    positive: NDArray[np.bool_]
+    month: NDArray[np.int32]
+    draw: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.positive)
+
+    @property
+    def newest(self) -> int:
+        """The latest month of any paper, dates in the future aside."""
+        now = datetime.now(UTC)
+        dated = self.month[(self.month != UNDATED) & (self.month <= now.year * MONTHS_A_YEAR + now.month - 1)]
+        return int(dated.max()) if len(dated) else UNDATED
+
+
+def take_census(
+    dumps: Sequence[Dump], category: str, *, on_rows: Callable[[int], object] = lambda _rows: None
+) -> Census:
+    """Read ids, categories and dates of dumps, and no texts.
+
+    Args:
+        dumps: Dumps whose papers have categories.
+        category: What makes a paper positive.
+        on_rows: Called with the number of rows done since the last call.
+
+    Raises:
+        InputDataError: A dump is damaged, its categories cannot be read, or all papers are of one kind.
+    """
+    hashes: list[NDArray[np.uint64]] = []
+    positive: list[NDArray[np.bool_]] = []
+    month: list[NDArray[np.int32]] = []
+    others: set[str] = set()
+    for dump in dumps:
+        for frame in dump.frames(texts=False):
+            ids = frame["id"]
+            hashes.append(np.fromiter((hash_id(i, seed=_ID_SEED) for i in ids), dtype=np.uint64, count=len(ids)))
+            positive.append(is_listed(frame["categories"], category))
+            month.append(frame.select(_month()).to_series().to_numpy())
+            others.update(frame["categories"].str.split(" ").explode().unique())
+            on_rows(len(frame))
+    truth = np.concatenate([np.zeros(0, dtype=np.bool_), *positive])
+    where = ", ".join(str(dump.path) for dump in dumps)
+    if not truth.any():
+        raise InputDataError(
+            f"{where}: no paper is listed in {category}{nearest(category, filter(None, others))}; name another dump, "
+            "or another category with --category"
+        )
+    check_both_kinds(truth, where, category)
+    each = np.concatenate(hashes)
+    latest = np.zeros(len(each), dtype=np.bool_)
+    latest[len(each) - 1 - np.unique(each[::-1], return_index=True)[1]] = True
+    return Census(latest=latest, positive=truth, month=np.concatenate(month), draw=each / 2.0**64)
+
+
+def parse_month(text: str) -> int:
+    """Read a date, of which year and month count: "2024-11", "2024-11-30".
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        date = datetime.strptime(text[:7], "%Y-%m").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise UsageError(f"--since: expected a date as in 2024-11, found {text!r}") from error
+    return date.year * MONTHS_A_YEAR + date.month - 1
+
+
+def month_name(month: int) -> str:
+    """Write a month as in 2024-11."""
+    return f"{month // MONTHS_A_YEAR:04}-{month % MONTHS_A_YEAR + 1:02}"
+
+
+def check_positives(positive: NDArray[np.bool_], what: str, category: str) -> None:
+    """Check that there is enough to learn from.
+
+    Raises:
+        InputDataError: There are fewer than `FEWEST_POSITIVES` positive papers, or no others.
+    """
+    found = int(positive.sum())
+    if found < FEWEST_POSITIVES or found == len(positive):
+        raise InputDataError(
+            f"expected at least {FEWEST_POSITIVES} papers of {category}, and others, among {what}, found {found:,} of "
+            f"{len(positive):,}; name a larger dump, or an earlier --since"
+        )
+
+
+def _month() -> pl.Expr:
+    """Find the month of the first version: by the column created, else by the id, else by update_date."""
+
+    def of_date(name: str) -> pl.Expr:
+        parts = pl.col(name).str.extract_groups(r"^(\d{4})-(0[1-9]|1[0-2])").struct
+        return parts.field("1").cast(pl.Int32) * MONTHS_A_YEAR + parts.field("2").cast(pl.Int32) - 1
+
+    parts = pl.col("id").str.extract_groups(_ARXIV_ID).struct
+    digits = parts.field("1").cast(pl.Int32)
+    year = pl.when(digits >= _FIRST_YEAR).then(digits + 1900).otherwise(digits + 2000)
+    of_id = year * MONTHS_A_YEAR + parts.field("2").cast(pl.Int32) - 1
+    return pl.coalesce(of_date(CREATED_COLUMN), of_id, of_date(UPDATE_COLUMN)).fill_null(UNDATED).cast(pl.Int32)

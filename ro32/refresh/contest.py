@@ -1,0 +1,117 @@
+"""The old bundle against the new one, on the same papers: what each is worth, and whether that is chance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.evaluation.intervals import LEVEL, SEED, Estimate
+from ro32.model.metrics import Confusion, precision_recall
+
+RESAMPLES = 1_000
+MEASURES = ("average precision", "F1", "precision", "recall")
+DECIDING = MEASURES[:2]
+"""Measures that decide whether a bundle is better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """What a bundle says of n papers.
+
+    Attributes:
+        score: Shape (n,), float64.
+        called: Shape (n,), bool: does it call the paper positive?
+    """
+
+    score: NDArray[np.float64]
+    called: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """Two bundles on the same papers.
+
+    Attributes:
+        papers: Papers that the figures speak of.
+        positives: Positive ones among them.
+        old, new: By measure.
+        difference: New minus old, with its 95 % interval by the paired bootstrap.
+    """
+
+    papers: int
+    positives: int
+    old: dict[str, float]
+    new: dict[str, float]
+    difference: dict[str, Estimate]
+
+    @property
+    def better(self) -> bool:
+        """Whether one of the deciding measures rose by more than chance, and none fell by more than chance."""
+        found = [self.difference[name] for name in DECIDING]
+        return any(item.low > 0 for item in found) and not any(item.high < 0 for item in found)
+
+    def table(self) -> str:
+        """Lay out both for the terminal."""
+        lines = [f"{f'{self.papers:,} held-out papers, {self.positives:,} positive':<44}{'old':>8}{'new':>8}  95 %"]
+        for name in MEASURES:
+            found = self.difference[name]
+            lines.append(
+                f"{name:<44}{self.old[name]:>8.4f}{self.new[name]:>8.4f}"
+                f"  {found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+            )
+        return "\n".join(lines)
+
+
+def compare(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdicts, new: Verdicts) -> Contest:
+    """Compare two bundles on n papers.
+
+    Papers are drawn with replacement, both bundles judged on the same draw. Papers that speak for themselves and those
+    that speak for others are drawn apart, as they were sampled.
+
+    Args:
+        positive: Shape (n,); at least one is True.
+        counts: Shape (n,): for how many papers each speaks.
+        old: What the old bundle says of them.
+        new: What the new one says of them, fitted on other papers.
+    """
+    stratum = np.where(positive, 2, counts > 1)
+    strata = [np.flatnonzero(stratum == value) for value in np.unique(stratum)]
+    rng, draws = np.random.default_rng(SEED), np.empty((RESAMPLES, len(MEASURES)))
+    for draw in range(RESAMPLES):
+        times = np.zeros(len(positive), dtype=np.int64)
+        for rows in strata:
+            times[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
+        there = times > 0
+        each = (times * counts)[there]
+        draws[draw] = [
+            after - before
+            for before, after in zip(
+                *(_measure(positive[there], each, item.score[there], item.called[there]) for item in (old, new)),
+                strict=True,
+            )
+        ]
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    before, after = (_measure(positive, counts, item.score, item.called) for item in (old, new))
+    return Contest(
+        papers=int(counts.sum()),
+        positives=int(counts[positive].sum()),
+        old=dict(zip(MEASURES, before, strict=True)),
+        new=dict(zip(MEASURES, after, strict=True)),
+        difference={
+            name: Estimate(value=after[at] - before[at], low=float(low[at]), high=float(high[at]))
+            for at, name in enumerate(MEASURES)
+        },
+    )
+
+
+def _measure(
+    positive: NDArray[np.bool_], each: NDArray[np.int64], score: NDArray[np.float64], called: NDArray[np.bool_]
+) -> tuple[float, float, float, float]:
+    """Return the measures in the order of `MEASURES`."""
+    decided = Confusion.of(positive, called, each)
+    return (
+        precision_recall(positive, score, each).average_precision,
+        decided.f1,
+        decided.precision,
+        decided.recall,
+    )

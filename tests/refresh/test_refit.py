@@ -1,0 +1,139 @@
+"""The refresh of a bundle: better than its parent where words changed, whole, and otherwise not there."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ro32.cli.bundles import command
+from ro32.model.bundle import Bundle
+from ro32.model.classifier import Classifier
+from ro32.model.publish import publish
+from ro32.refresh import refit
+from ro32.train.dump import Dump
+from tests.command_line import Invoke
+
+HOLD_OUT = ("--hold-out", "0.4")
+
+
+@pytest.fixture(scope="module")
+def fresh(parent: Path, dump_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What became of the parent, with a share of changed labels that so few papers can show."""
+    folder = tmp_path_factory.mktemp("fresh") / "bundle"
+    settings = refit.Settings(papers=(dump_path,), output=folder, hold_out=0.4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refit, "MAX_SHARE", 0.01)
+        done = refit.refresh(parent, settings, say=lambda _: None, on_progress=lambda _: None)
+    assert done.bundle is not None
+    assert done.bundle.digest == Bundle.load(folder).digest
+    return folder
+
+
+def test_a_refreshed_bundle_knows_the_new_words(fresh: Path, parent: Path) -> None:
+    texts = ["A humanoid with teleoperation and a quadruped", "word1 word2 word3"]
+    old, new = (Classifier.load(folder).predict(texts) for folder in (parent, fresh))
+    assert old[0] == "other"
+    assert new == ["cs.RO", "other"]
+
+
+def test_it_is_the_parents_encoder_and_says_where_it_comes_from(fresh: Path, parent: Path, dump_path: Path) -> None:
+    old, new = Bundle.load(parent), Bundle.load(fresh)
+    assert (new.model, new.tokenizer) == (old.model, old.tokenizer)
+    assert new.linear != old.linear
+    lineage = new.manifest.source["refresh"]
+    assert lineage["parent"] == old.digest
+    assert lineage["ancestors"] == []
+    assert lineage["dumps"] == [Dump.open(dump_path).digest]
+    assert lineage["since"] == "2024-01"
+    assert set(new.manifest.views) == {"combined", "encoder", "linear"}
+    cascade = new.manifest.cascade
+    assert cascade is not None
+    assert cascade.certificate.bound <= 0.01
+    quality = new.manifest.quality
+    assert quality["cascade"]["average_precision"] > quality["parent"]["average_precision"]
+    assert set(pl.read_csv(fresh / "curves.csv")["view"]) == {"combined", "encoder", "linear"}
+
+
+def test_the_card_keeps_what_still_holds(fresh: Path, parent: Path) -> None:
+    card = (fresh / "README.md").read_text()
+    assert card.startswith("# Card\n\n![loss](loss.png)\n\n## Views\n\nA paper is scored twice")
+    assert "Of the parent." not in card
+    assert Bundle.load(parent).digest[:12] in card
+    assert card.count("## Cascade") == 1
+    assert {path.name for path in fresh.glob("*.png")} == {"loss.png"}
+
+
+def test_show_tells_the_lineage(fresh: Path, parent: Path, invoke: Invoke) -> None:
+    shown = invoke(command, ["show", fresh])
+    assert shown.code == 0, shown.stderr
+    assert f"source.refresh.parent{' ' * 23}{Bundle.load(parent).digest}" in shown.stdout
+    assert "source.refresh.dumps" in shown.stdout
+    assert "source.refresh.date" in shown.stdout
+
+
+def test_nothing_is_published_that_is_no_better(fresh: Path, dump_path: Path, invoke: Invoke, tmp_path: Path) -> None:
+    before = sorted(path.read_bytes() for path in fresh.iterdir())
+    done = invoke(command, ["refresh", dump_path, "--bundle", fresh, "-o", tmp_path / "again", *HOLD_OUT])
+    assert done.code == 0, done.stderr
+    assert "nothing was published" in done.stderr
+    assert "held-out papers" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.read_bytes() for path in fresh.iterdir()) == before
+
+
+def test_ancestors_are_kept_and_few_papers_certify_nothing(
+    parent: Path, fresh: Path, dump_path: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    """A bundle with a lineage and a stale linear view is refreshed once more."""
+    old, stale = Bundle.load(fresh), tmp_path / "stale"
+    files = {name: (parent / name).read_bytes() for name in Bundle.load(parent).manifest.files}
+    publish(stale, {**files, "bundle.json": _as_descendant(Bundle.load(parent), old)}, overwrite=False)
+    done = invoke(command, ["refresh", dump_path, "--bundle", stale, "-o", tmp_path / "again", *HOLD_OUT])
+    assert done.code == 0, done.stderr
+    assert "the bundle will have no cascade: " in done.stderr
+    again = Bundle.load(tmp_path / "again").manifest
+    assert again.cascade is None
+    assert again.source["refresh"]["parent"] == Bundle.load(stale).digest
+    assert again.source["refresh"]["ancestors"] == [Bundle.load(parent).digest]
+
+
+def _as_descendant(plain: Bundle, refreshed: Bundle) -> bytes:
+    return replace(plain.manifest, source=refreshed.manifest.source).to_bytes()
+
+
+def test_what_cannot_be_refreshed_is_refused_before_any_work(
+    parent: Path, dump: pl.DataFrame, dump_path: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    def code(*args: str | Path) -> tuple[int, str]:
+        done = invoke(command, ["refresh", *args, "--bundle", parent, "-o", tmp_path / "new"])
+        assert not (tmp_path / "new").exists()
+        return done.code, done.stderr
+
+    dump.head(300).write_parquet(tmp_path / "few.parquet")
+    assert code(tmp_path / "few.parquet")[0] == 65
+    assert "at least 50 papers of cs.RO" in code(tmp_path / "few.parquet")[1]
+    dump.with_columns(categories=pl.lit("math.AG")).write_parquet(tmp_path / "others.parquet")
+    assert "no paper is listed in cs.RO" in code(tmp_path / "others.parquet")[1]
+    dump.drop("categories").write_parquet(tmp_path / "none.parquet")
+    assert "no column categories" in code(tmp_path / "none.parquet")[1]
+    assert code(dump_path, "--category", "cs.CL")[0] == 2
+    assert code(dump_path, "--since", "soon")[0] == 2
+    assert code(tmp_path / "missing.parquet")[0] == 66
+    (tmp_path / "there").mkdir()
+    assert invoke(command, ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "there"]).code == 73
+
+
+def test_no_package_of_training_an_encoder_is_imported() -> None:
+    """Scikit-learn is all that the extra installs."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import ro32.refresh.refit"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert {"ro32", "sklearn"} <= imported
+    assert not imported & {"torch", "transformers", "optimum", "onnx", "matplotlib", "huggingface_hub"}
