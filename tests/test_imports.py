@@ -35,6 +35,7 @@ HEAVY = {
         "import ro32.cli",
         "import ro32.cli.score",
         "import ro32.cli.evaluate",
+        "import ro32.cli.bundles",
         "from ro32.cli.score import command; command(['--help'], standalone_mode=False)",
     ],
 )

@@ -1,5 +1,6 @@
 """`ro32-bundle refresh`: fit a bundle anew on a dump whose papers have categories."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from ro32.cli.process import message
 from ro32.cli.progress import ProgressDisplay
 from ro32.model.installed import default_store, find
 from ro32.model.processor import available_cores
+from ro32.run.walk import Progress
 
 
 @click.command(name="refresh", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,6 +78,10 @@ def refresh_command(
     """
     from ro32.refresh.refit import Settings, refresh  # noqa: PLC0415 - scikit-learn, which only this command needs
 
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(message(line), err=True)
+
     settings = Settings(
         papers=papers,
         output=output,
@@ -86,12 +92,21 @@ def refresh_command(
         threads=threads or available_cores(),
     )
 
-    def say(line: str) -> None:
-        if not quiet:
-            click.echo(message(line), err=True)
+    with ExitStack() as shown:
+        display: ProgressDisplay | None = None
 
-    with ProgressDisplay(quiet=quiet) as display:
-        done = refresh(find(bundle, store), settings, say=say, on_progress=display.update)
+        def begin(step: str) -> None:
+            """Say what begins, with a bar of its own."""
+            nonlocal display
+            shown.close()
+            display = shown.enter_context(ProgressDisplay(quiet=quiet))
+            say(step)
+
+        def show(progress: Progress) -> None:
+            if display is not None:
+                display.update(progress)
+
+        done = refresh(find(bundle, store), settings, say=begin, on_progress=show)
     click.echo(done.contest.table())
     if done.bundle is None:
         say("The new bundle is not better than the old one by more than chance, so nothing was published.")

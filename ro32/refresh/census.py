@@ -64,7 +64,7 @@ def take_census(
         on_rows: Called with the number of rows done since the last call.
 
     Raises:
-        InputDataError: A dump is damaged, its categories cannot be read, or all papers are of one kind.
+        InputDataError: A dump is damaged, its categories cannot be read, all papers are of one kind, or none has a date.
     """
     hashes: list[NDArray[np.uint64]] = []
     positive: list[NDArray[np.bool_]] = []
@@ -86,6 +86,8 @@ def take_census(
             "or another category with --category"
         )
     check_both_kinds(truth, where, category)
+    if not any((found != UNDATED).any() for found in month):
+        raise InputDataError(f"{where}: no paper has a date; give the dump a column {CREATED_COLUMN} as in 2024-11-30")
     each = np.concatenate(hashes)
     latest = np.zeros(len(each), dtype=np.bool_)
     latest[len(each) - 1 - np.unique(each[::-1], return_index=True)[1]] = True

@@ -13,6 +13,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.text import normalize
 from ro32.refresh.census import Census
 from ro32.refresh.held_out import Division
+from ro32.run.walk import Progress
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import FeatureMatrix, stack_features
 
@@ -123,3 +124,15 @@ def encoder_log_odds(
             log_odds += found
             on_rows(len(found))
     return np.array(log_odds)
+
+
+def count_rows(total: int, on_progress: Callable[[Progress], None]) -> Callable[[int], None]:
+    """Return what counts rows that are done, and reports them."""
+    done = 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        on_progress(Progress(papers=total, papers_done=done, parts=1, parts_done=int(done >= total)))
+
+    return count

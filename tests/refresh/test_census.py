@@ -39,8 +39,8 @@ def test_dates_in_the_future_are_not_the_newest(tmp_path: Path) -> None:
 
 
 def test_a_paper_counts_once_and_is_drawn_alike_in_every_dump(tmp_path: Path) -> None:
-    first = write(tmp_path / "first", frame(["1", "2", "3"], ["cs.RO", "b", "b"]))
-    second = write(tmp_path / "second", frame(["2", "4"], ["cs.RO", "b"]))
+    first = write(tmp_path / "first", frame(["1", "2", "3"], ["cs.RO", "b", "b"], created=["2024-11-01"] * 3))
+    second = write(tmp_path / "second", frame(["2", "4"], ["cs.RO", "b"], created=["2024-11-01"] * 2))
     both = take_census([first, second], "cs.RO")
     assert both.latest.tolist() == [True, False, True, True, True]
     assert both.positive.tolist() == [True, False, False, True, False]
@@ -55,6 +55,7 @@ def test_a_paper_counts_once_and_is_drawn_alike_in_every_dump(tmp_path: Path) ->
     [
         (["cs.RI", "b"], r"no paper is listed in cs\.RO"),
         (["cs.RO", "cs.RO cs.AI"], "found only one kind"),
+        (["cs.RO", "b"], "no paper has a date"),
         (["cs.RO", "What is this? A sentence."], "expected categories such as"),
     ],
 )

@@ -12,7 +12,7 @@ from ro32.cli.bundles import command
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.publish import publish
-from ro32.refresh import refit
+from ro32.refresh import calibrate, refit
 from ro32.train.dump import Dump
 from tests.command_line import Invoke
 
@@ -25,7 +25,7 @@ def fresh(parent: Path, dump_path: Path, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("fresh") / "bundle"
     settings = refit.Settings(papers=(dump_path,), output=folder, hold_out=0.4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(refit, "MAX_SHARE", 0.01)
+        patch.setattr(calibrate, "MAX_SHARE", 0.01)
         done = refit.refresh(parent, settings, say=lambda _: None, on_progress=lambda _: None)
     assert done.bundle is not None
     assert done.bundle.digest == Bundle.load(folder).digest

@@ -14,6 +14,7 @@ from ro32.train.dump import Dump
 from ro32.train.fit_linear import (
     FeatureMatrix,
     LinearRecipe,
+    drop_rare,
     fit,
     fit_exactly,
     read_features,
@@ -82,3 +83,25 @@ def test_pruning_keeps_as_many_weights_as_asked(training: FeatureMatrix) -> None
 def test_a_category_that_nobody_lists_is_refused(halves: tuple[Path, Path]) -> None:
     with pytest.raises(InputDataError, match="only one kind"):
         read_features(Dump.open(halves[0]), "cs.XX")
+
+
+def test_rare_features_can_go_before_the_fit(training: FeatureMatrix) -> None:
+    recipe = LinearRecipe(features=20_000)
+    smaller = drop_rare(training, recipe.min_papers)
+    assert smaller.present.nnz < 0.8 * training.present.nnz
+    assert fit(smaller, recipe).to_bytes() == fit(training, recipe).to_bytes()
+
+
+def test_papers_may_have_weights(training: FeatureMatrix, held_out: FeatureMatrix) -> None:
+    """Positive papers that count three times draw all scores up."""
+    recipe = LinearRecipe(features=20_000)
+    plain = score_features(fit(training, recipe), held_out)
+    raised = score_features(fit(training, recipe, np.where(training.positive, 3.0, 1.0)), held_out)
+    assert raised.mean() > plain.mean()
+
+
+def test_a_dump_can_be_read_without_its_texts(halves: tuple[Path, Path]) -> None:
+    dump = Dump.open(halves[0])
+    with_texts, without = (pl.concat(dump.frames(texts=texts)) for texts in (True, False))
+    assert without.equals(with_texts.drop("title", "abstract"))
+    assert set(with_texts.columns) - set(without.columns) == {"title", "abstract"}
