@@ -64,7 +64,7 @@ def take_census(
         on_rows: Called with the number of rows done since the last call.
 
     Raises:
-        InputDataError: A dump is damaged, its categories cannot be read, all papers are of one kind, or none has a date.
+        InputDataError: A dump is damaged, its categories cannot be read, papers are of one kind, or undated.
     """
     hashes: list[NDArray[np.uint64]] = []
     positive: list[NDArray[np.bool_]] = []
