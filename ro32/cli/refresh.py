@@ -55,6 +55,7 @@ from ro32.run.walk import Progress
     show_default="~/.local/share/ro32/bundles",
     help="Folder of installed bundles.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace another bundle that is already at FOLDER.")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 def refresh_command(
     *,
@@ -67,6 +68,7 @@ def refresh_command(
     training_papers: int,
     threads: int | None,
     store: Path,
+    overwrite: bool,
     quiet: bool,
 ) -> None:
     """Refresh a bundle on a dump whose papers have categories; needs ro32[refresh].
@@ -90,6 +92,7 @@ def refresh_command(
         hold_out=hold_out,
         training_papers=training_papers,
         threads=threads or available_cores(),
+        overwrite=overwrite,
     )
 
     with ExitStack() as shown:

@@ -35,6 +35,7 @@ class Settings:
         hold_out: Share of the papers that the linear view is not fitted on, 0 to 1.
         training_papers: Papers that it is fitted on at most; each takes some 8 kB of memory.
         threads: Calling threads of the encoder.
+        overwrite: Replace a bundle that is at `output`.
     """
 
     papers: tuple[Path, ...]
@@ -44,6 +45,7 @@ class Settings:
     hold_out: float = 0.2
     training_papers: int = 200_000
     threads: int = 1
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +73,15 @@ def refresh(
         on_progress: Called while papers are read or scored.
 
     Raises:
-        UsageError: The category is not the bundle's, or the date is none.
+        UsageError: The category is not the bundle's, the date is none, or the output is the bundle itself.
         InputMissingError: A dump is not there.
         InputDataError: A dump is damaged, or has too few papers of either kind.
         BundleError: The bundle is unusable.
         OutputError: The folder cannot be written.
     """
-    check_target(settings.output, overwrite=False)
+    if settings.output.resolve() == folder.resolve():
+        raise UsageError(f"{settings.output}: is the bundle to refresh, which stays as it is; name another folder")
+    check_target(settings.output, overwrite=settings.overwrite)
     parent = Bundle.load(folder)
     category = settings.category or parent.manifest.positive_label
     if category != parent.manifest.positive_label:
@@ -114,8 +118,8 @@ def refresh(
     linear = fit(features, recipe, division.weight[division.training])
     del features
     fitted = calibrate(parent, classifier, linear, held_out, threads=settings.threads, say=say, on_progress=on_progress)
-    if not fitted.contest.better:
-        return Refreshed(contest=fitted.contest, bundle=None)
-    return Refreshed(
-        contest=fitted.contest, bundle=publish(settings.output, renew(folder, parent, fitted, origin), overwrite=False)
-    )
+    published = None
+    if fitted.contest.better:
+        files = renew(folder, parent, fitted, origin)
+        published = publish(settings.output, files, overwrite=settings.overwrite)
+    return Refreshed(contest=fitted.contest, bundle=published)

@@ -1,5 +1,6 @@
 """The refresh of a bundle: better than its parent where words changed, whole, and otherwise not there."""
 
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -124,6 +125,8 @@ def test_what_cannot_be_refreshed_is_refused_before_any_work(
     assert code(tmp_path / "missing.parquet")[0] == 66
     (tmp_path / "there").mkdir()
     assert invoke(command, ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "there"]).code == 73
+    same = invoke(command, ["refresh", dump_path, "--bundle", parent, "-o", parent, "--overwrite"])
+    assert (same.code, "stays as it is" in same.stderr) == (2, True)
 
 
 def test_no_package_of_training_an_encoder_is_imported() -> None:
@@ -137,3 +140,18 @@ def test_no_package_of_training_an_encoder_is_imported() -> None:
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert {"ro32", "sklearn"} <= imported
     assert not imported & {"torch", "transformers", "optimum", "onnx", "matplotlib", "huggingface_hub"}
+
+
+def test_a_run_that_is_killed_leaves_nothing(parent: Path, dump_path: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in parent.iterdir()}
+    words = ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "new", *HOLD_OUT]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ro32.cli.bundles", *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "by the encoder" in line:
+                process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+    assert {path.name: path.read_bytes() for path in parent.iterdir()} == before
