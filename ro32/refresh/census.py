@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ro32.errors import InputDataError, UsageError, nearest
+from ro32.errors import InputDataError, TryAgainError, UsageError, nearest
 from ro32.train.corpus import hash_id
 from ro32.train.dump import CREATED_COLUMN, UPDATE_COLUMN, Dump
 from ro32.train.fit_linear import check_both_kinds, is_listed
@@ -65,6 +65,7 @@ def take_census(
 
     Raises:
         InputDataError: A dump is damaged, its categories cannot be read, papers are of one kind, or undated.
+        TryAgainError: A dump changed since it was opened.
     """
     hashes: list[NDArray[np.uint64]] = []
     positive: list[NDArray[np.bool_]] = []
@@ -80,6 +81,8 @@ def take_census(
             on_rows(len(frame))
     truth = np.concatenate([np.zeros(0, dtype=np.bool_), *positive])
     where = ", ".join(str(dump.path) for dump in dumps)
+    if len(truth) != sum(dump.rows for dump in dumps):
+        raise TryAgainError(f"{where}: changed while it was read; run again when it is complete")
     if not truth.any():
         raise InputDataError(
             f"{where}: no paper is listed in {category}{nearest(category, filter(None, others))}; name another dump, "

@@ -71,20 +71,21 @@ def gather(
     kept: list[pl.DataFrame] = []
 
     def training() -> Iterator[pl.DataFrame]:
-        start = 0
+        start = stop = 0
         for dump in dumps:
+            stop += dump.rows
             for frame in dump.frames():
                 rows = slice(start, start + len(frame))
                 start = rows.stop
-                if start > len(census):
-                    raise TryAgainError(f"{dump.path} changed while it was read; run again when it is complete")
+                if start > stop:
+                    raise _changed(dump)
                 primary = pl.col("categories").str.split(" ").list.first().alias("primary")
                 held = frame.filter(division.held_out[rows])
                 kept.append(held.select("id", normalize(pl.col("title", "abstract")), primary))
                 on_rows(len(frame))
                 yield frame.filter(division.training[rows])
-        if start < len(census):
-            raise TryAgainError(f"{dumps[-1].path} changed while it was read; run again when it is complete")
+            if start < stop:
+                raise _changed(dump)
 
     features = stack_features(training(), category)
     papers = pl.concat(kept)
@@ -98,6 +99,10 @@ def gather(
         month=census.month[division.held_out],
         draw=census.draw[division.held_out],
     )
+
+
+def _changed(dump: Dump) -> TryAgainError:
+    return TryAgainError(f"{dump.path} changed while it was read; run again when it is complete")
 
 
 def encoder_log_odds(

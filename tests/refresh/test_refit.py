@@ -144,7 +144,7 @@ def test_no_package_of_training_an_encoder_is_imported() -> None:
 
 def test_a_run_that_is_killed_leaves_nothing(parent: Path, dump_path: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in parent.iterdir()}
-    words = ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "new", *HOLD_OUT]
+    words: list[str | Path] = ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "new", *HOLD_OUT]
     with subprocess.Popen(
         [sys.executable, "-m", "ro32.cli.bundles", *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
