@@ -142,6 +142,14 @@ def test_no_package_of_training_an_encoder_is_imported() -> None:
     assert not imported & {"torch", "transformers", "optimum", "onnx", "matplotlib", "huggingface_hub"}
 
 
+def test_a_bundle_of_an_encoder_alone_gets_views(
+    tiny_bundle: Path, dump_path: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    done = invoke(command, ["refresh", dump_path, "--bundle", tiny_bundle, "-o", tmp_path / "new", *HOLD_OUT, "-q"])
+    assert (done.code, done.stderr) == (0, "")
+    assert Bundle.load(tmp_path / "new").manifest.view == "combined"
+
+
 def test_a_run_that_is_killed_leaves_nothing(parent: Path, dump_path: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in parent.iterdir()}
     words: list[str | Path] = ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "new", *HOLD_OUT]
