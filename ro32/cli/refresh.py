@@ -42,9 +42,9 @@ from ro32.run.walk import Progress
     "--training-papers",
     metavar="N",
     type=Count(min=1000),
-    default=200_000,
+    default=170_000,
     show_default=True,
-    help="Papers that the linear view is fitted on at most; 8 kB of memory each.",
+    help="Papers that the linear view is fitted on at most; 9 kB of memory each.",
 )
 @click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
 @click.option(

@@ -33,7 +33,7 @@ class Settings:
         category: What makes a paper positive; the bundle's positive label by default.
         since: Papers from this month on are the newest; two years up to the newest paper by default.
         hold_out: Share of the papers that the linear view is not fitted on, 0 to 1.
-        training_papers: Papers that it is fitted on at most; each takes some 8 kB of memory.
+        training_papers: Papers that it is fitted on at most; each takes some 9 kB of memory.
         threads: Calling threads of the encoder.
         overwrite: Replace a bundle that is at `output`.
     """
@@ -43,7 +43,7 @@ class Settings:
     category: str | None = None
     since: str | None = None
     hold_out: float = 0.2
-    training_papers: int = 200_000
+    training_papers: int = 170_000
     threads: int = 1
     overwrite: bool = False
 

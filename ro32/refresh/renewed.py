@@ -169,4 +169,4 @@ def _difference(contest: Contest, name: str) -> str:
 
 
 def _rounded(measures: Mapping[str, float]) -> dict[str, float]:
-    return {name.replace(" ", "_"): round(value, 6) for name, value in measures.items()}
+    return {name.replace(" ", "_").lower(): round(value, 6) for name, value in measures.items()}
