@@ -11,7 +11,7 @@ from export.certificate import Measured
 from export.combine import Scores, log_odds, probabilities
 from export.measure import score_all
 from export.papers import LabelledPapers, read_texts
-from export.views import read_scores
+from export.views import read_counts, read_scores
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError, InputMissingError
@@ -33,7 +33,8 @@ def read_measured(
     Args:
         classifier: The bundle.
         path: Parquet file of papers; with a column of categories they are grouped, and quality is measured.
-        scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any.
+        scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any; of a
+            sample, with a column papers that says for how many each stands.
         labels: Labels that this bundle gave them in full, if there are any.
         threads: Calling threads.
 
@@ -60,6 +61,7 @@ def read_measured(
         threshold=classifier.manifest.threshold,
         listed=None if truth is None else truth.listed[kept],
         groups=groups,
+        counts=np.ones(len(kept), dtype=np.int64) if scores is None else read_counts(scores, papers.take(kept)),
     )
     return measured, papers.digest
 
