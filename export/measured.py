@@ -100,9 +100,12 @@ def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> 
     Raises:
         InputDataError: They are of other papers, of another model, or not all in full.
     """
-    told = read_provenance(path) or {}
+    provenance = read_provenance(path) or {}
     frame = pl.read_parquet(path)
-    if told.get("scoring_digest") != classifier.scoring_digest or frame["id"].cast(pl.String).to_list() != papers.ids:
+    if (
+        provenance.get("scoring_digest") != classifier.scoring_digest
+        or frame["id"].cast(pl.String).to_list() != papers.ids
+    ):
         raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --full")
     if SCREENED in frame.columns and frame[SCREENED].any():
         raise InputDataError(f"{path}: not all of its papers were scored in full; score them with --full")
