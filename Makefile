@@ -89,12 +89,15 @@ bench: $(dev_env) $(bench_env) ## measure scoring beside its peers, and write be
 	.venv/dev/bin/python -m bench report; exit $$missed
 
 .PHONY: lint
-lint: $(dev_env) ## check style and layout with ruff
+lint: $(dev_env) ## check style, spelling and workflows
 	.venv/dev/bin/ruff check
 	.venv/dev/bin/ruff format --check
+	.venv/dev/bin/codespell
+	.venv/dev/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/dev/bin/zizmor --offline --quiet .github
 
 .PHONY: format
-format: $(dev_env) ## let ruff mend style and layout
+format: $(dev_env) ## let ruff repair style and layout
 	.venv/dev/bin/ruff check --fix
 	.venv/dev/bin/ruff format
 

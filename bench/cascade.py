@@ -48,7 +48,7 @@ def measure(
         large_every: The same of the large encoder.
         repeats: Of the shipped bundle's runs; the large one's are made once.
         plot: PNG file for the front of speed against changed labels.
-        say: Is told what is being done.
+        say: Receives progress messages.
     """
     small = shipped_folder()
     with tempfile.TemporaryDirectory() as name:
@@ -140,8 +140,8 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
     code = exit_code_of(command, [*args, "--report", str(report), "--quiet"])
     if code:
         raise RuntimeError(f"exit code {code}")
-    told = json.loads(report.read_text())
-    return {"papers": told["papers"], "stages": told["stages"]}
+    reported = json.loads(report.read_text())
+    return {"papers": reported["papers"], "stages": reported["stages"]}
 
 
 def dissect(settings: dict[str, Any]) -> dict[str, Any]:
@@ -164,15 +164,15 @@ def _certificate(bundle: Path) -> dict[str, float]:
     cascade = Bundle.load(bundle).manifest.cascade
     if cascade is None:
         raise ValueError(f"{bundle}: the bundle has no cascade")
-    told = cascade.certificate
+    certificate = cascade.certificate
     return {
         "cut": cascade.cut,
-        "papers": told.papers,
-        "screened_share": told.screened / told.papers,
-        "changed": told.changed,
-        "share": told.changed / told.papers,
-        "bound": told.bound,
-        "f1_lost": told.quality["full_f1"] - told.quality["cascade_f1"],
+        "papers": certificate.papers,
+        "screened_share": certificate.screened / certificate.papers,
+        "changed": certificate.changed,
+        "share": certificate.changed / certificate.papers,
+        "bound": certificate.bound,
+        "f1_lost": certificate.quality["full_f1"] - certificate.quality["cascade_f1"],
     }
 
 

@@ -49,7 +49,7 @@ def measure(
         rows: Papers of the large dump.
         part_rows: Papers of a part.
         repeats: Runs of each engine.
-        say: Is told what is being done.
+        say: Receives progress messages.
         address: Of a cluster on this machine; by default each run of Ray has a new one.
     """
     with tempfile.TemporaryDirectory() as name:

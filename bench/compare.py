@@ -20,8 +20,8 @@ OURS = "ro32"
 def slower(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return a line for each figure that got worse by more than the spread of both runs and than the machine did.
 
-    A figure is compared where both files have it, measured with the same settings. How fast the machine itself was is
-    told by the peak of the processor, measured in turns with everything else; where it fell, as much is allowed.
+    A figure is compared where both files have it, measured with the same settings. The processor's peak,
+    measured in turns with everything else, shows how fast the machine was; where it fell, figures may fall as much.
 
     Raises:
         ValueError: The files are of two machines, or have no figure in common.

@@ -25,7 +25,7 @@ def try_cuts(
         folder: Where to put one of another cut.
         rows: Papers that are labelled.
         score: Labels them by a bundle.
-        say: Is told what is being done.
+        say: Receives progress messages.
     """
     manifest = Bundle.load(bundle).manifest
     if manifest.cascade is None:

@@ -92,7 +92,7 @@ def take_turns(
     Args:
         contestants: By name, what measures one repeat, given its number from 0.
         repeats: How often each is measured.
-        say: Is told what is being measured.
+        say: Receives progress messages.
     """
     found: dict[str, list[Child]] = {name: [] for name in contestants}
     for repeat in range(repeats):

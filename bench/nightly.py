@@ -65,7 +65,7 @@ def measure(
         small_rows: Papers of the small one, to see whether memory grows.
         new: Papers of either that have no labels yet.
         repeats: Nights on each.
-        say: Is told what is being done.
+        say: Receives progress messages.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -139,11 +139,12 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
     target = folder / f"tonight-{rows}.parquet"
     args = [str(folder / f"dump-{rows}.parquet"), "-o", str(target), "--reuse", str(labels), "--report", str(report)]
     code = exit_code_of(command, [*args, "--quiet"])
-    told = json.loads(report.read_text())
-    if code or told["papers"]["scored"] != settings["new"] or told["papers"]["reused"] != rows - settings["new"]:
-        raise RuntimeError(f"exit code {code}, {told['papers']}")
+    reported = json.loads(report.read_text())
+    counts = reported["papers"]
+    if code or counts["scored"] != settings["new"] or counts["reused"] != rows - settings["new"]:
+        raise RuntimeError(f"exit code {code}, {counts}")
     target.unlink()
-    return {"stages": told["stages"], "seconds": told["seconds"]}
+    return {"stages": reported["stages"], "seconds": reported["seconds"]}
 
 
 def _kill_and_resume(folder: Path, papers: Path) -> dict[str, int]:
@@ -160,11 +161,11 @@ def _kill_and_resume(folder: Path, papers: Path) -> dict[str, int]:
     process.wait()
     finished = PART_ROWS * len(list(folder.rglob("0000*-*.parquet")))
     subprocess.run(args, check=True)
-    told = json.loads(report.read_text())["papers"]
+    counts = json.loads(report.read_text())["papers"]
     # Of a part that was not finished when the signal came, nobody knows how far it was: all of it counts as lost.
     return {
         "killed_run_rows": rows,
         "finished_rows": finished,
-        "resumed_rows": told["resumed"],
-        "lost_rows": finished + PART_ROWS - told["resumed"],
+        "resumed_rows": counts["resumed"],
+        "lost_rows": finished + PART_ROWS - counts["resumed"],
     }

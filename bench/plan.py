@@ -48,7 +48,7 @@ def measure(files: Sequence[int], *, rows: int, work: Path | None, say: Callable
         files: Input files of each dump; the largest one is made, the others are links to its first files.
         rows: Papers of a file.
         work: A folder with room for dump, parts and labels; by default that of temporary files.
-        say: Is told what is being done.
+        say: Receives progress messages.
     """
     found: dict[str, dict[int, dict[str, Child]]] = {layout: {} for layout in LAYOUTS}
     with tempfile.TemporaryDirectory(dir=work) as name:

@@ -28,7 +28,7 @@ def prepare(papers: Path, *, rows: int, formats: tuple[str, ...], say: Callable[
         papers: Parquet file of real papers to make the dump from.
         rows: Papers in the dump.
         formats: Of "parquet" and "json".
-        say: Is told what is being measured.
+        say: Receives progress messages.
     """
     figures = {}
     with tempfile.TemporaryDirectory() as folder:

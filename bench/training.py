@@ -42,7 +42,7 @@ def compare(papers: Path, *, max_length: int, repeats: int, say: Callable[[str],
         papers: Parquet file of papers with categories; 70 % are trained on, 15 % measured.
         max_length: Tokens a paper is cut to.
         repeats: Trainings of each, at least two: the spread over seeds tells what is noise.
-        say: Is told what is being measured.
+        say: Receives progress messages.
     """
     dtype = DType.BFLOAT16 if has_bfloat16_products() else DType.FLOAT32
     settings = {"papers": str(papers), "max_length": max_length, "dtype": dtype.value}

@@ -36,4 +36,13 @@ restore.py      a bundle's encoder as a checkpoint again
 model.mk        `make model`: every step from papers to the bundle that ships
 """
 
+import sys
+from importlib.util import find_spec
+
 import ro32 as ro32  # before onnxruntime and transformers: it switches their usage reports off
+from ro32.errors import UsageError
+
+for _package in ("onnx", "optimum", "torch", "transformers"):
+    if find_spec(_package) is None:  # a scoring host has none of them; each module here would end in a traceback
+        print(f"export: this needs the package {_package}; run: pip install 'ro32[export]'", file=sys.stderr)
+        sys.exit(UsageError.exit_code)

@@ -75,7 +75,8 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     "--scores",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The encoder's scores of these papers, as --scores-out wrote them.  [default: score them]",
+    help="The encoder's scores of these papers, as --scores-out wrote them; of a sample, with a column papers that says"
+    " for how many each stands.  [default: score them]",
 )
 @click.option(
     "--labels",

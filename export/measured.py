@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from export.measure import score_all
 from export.papers import LabelledPapers, read_texts
-from export.views import read_scores
+from export.views import read_counts, read_scores
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError, InputMissingError
@@ -33,7 +33,8 @@ def read_measured(
     Args:
         classifier: The bundle.
         path: Parquet file of papers; with a column of categories they are grouped, and quality is measured.
-        scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any.
+        scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any; of a
+            sample, with a column papers that says for how many each stands.
         labels: Labels that this bundle gave them in full, if there are any.
         threads: Calling threads.
 
@@ -60,6 +61,7 @@ def read_measured(
         threshold=classifier.manifest.threshold,
         listed=None if truth is None else truth.listed[kept],
         groups=groups,
+        counts=np.ones(len(kept), dtype=np.int64) if scores is None else read_counts(scores, papers.take(kept)),
     )
     return measured, papers.digest
 
@@ -98,9 +100,12 @@ def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> 
     Raises:
         InputDataError: They are of other papers, of another model, or not all in full.
     """
-    told = read_provenance(path) or {}
+    provenance = read_provenance(path) or {}
     frame = pl.read_parquet(path)
-    if told.get("scoring_digest") != classifier.scoring_digest or frame["id"].cast(pl.String).to_list() != papers.ids:
+    if (
+        provenance.get("scoring_digest") != classifier.scoring_digest
+        or frame["id"].cast(pl.String).to_list() != papers.ids
+    ):
         raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --full")
     if SCREENED in frame.columns and frame[SCREENED].any():
         raise InputDataError(f"{path}: not all of its papers were scored in full; score them with --full")

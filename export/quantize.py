@@ -11,7 +11,7 @@ def quantize(model: Path, folder: Path) -> Path:
     """Quantize dynamically: int8 weights with a scale per channel, uint8 activations with a scale per run.
 
     Weights use all 8 bits. On x86 processors without VNNI, the products of two uint8 and int8 may then saturate unless
-    the session is told to avoid it; 7 bits (`reduce_range`) never saturate, and cost more accuracy on every processor
+    the session is set to avoid it; 7 bits (`reduce_range`) never saturate, and cost more accuracy on every processor
     than saturation does on some (measured in docs/export.md).
 
     The products of attention, of two activations each, stay in fp32: quantized they are not faster and less exact

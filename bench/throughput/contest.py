@@ -37,7 +37,7 @@ def contest(
         papers: How many a repeat has.
         repeats: How often each takes its turn; each repeat has other papers.
         sweeps: How often each setting is tried to find a contestant's best.
-        say: Is told what is being done.
+        say: Receives progress messages.
 
     Returns:
         Figures by contestant, and by contestant and setting where several of its settings take part.
@@ -161,9 +161,9 @@ def _turns(
         for entry in [*entries[repeat % len(entries) :], *entries[: repeat % len(entries)]]:
             item, setting = entry
             say(f"repeat {repeat + 1} of {len(files)}: {item.title}, {setting}")
-            told = workers[item.name].score(papers, folder / _output(entry, repeat), setting)
-            seconds[entry].append(told["wall_s"])
-            memory[entry] = told["peak_rss_bytes"]
+            answer = workers[item.name].score(papers, folder / _output(entry, repeat), setting)
+            seconds[entry].append(answer["wall_s"])
+            memory[entry] = answer["peak_rss_bytes"]
     return seconds, memory
 
 

@@ -39,7 +39,7 @@ def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
         folder: Where subjects are, or are made.
         repeats: How often everything is measured, in turns.
         full: Take four times as many papers, and try each setting of a peer three times instead of once.
-        say: Is told what is being done.
+        say: Receives progress messages.
     """
     small, base = make_subjects(folder, say)
     times = 4 if full else 1
@@ -57,7 +57,7 @@ def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
     figures = {
         "contest": contests,
         "bundles": {name: _bundle(path).digest for name, (path, _) in models.items()},
-        "shipped_export": _told_by_export(_bundle(None)),
+        "shipped_export": _int8_losses(_bundle(None)),
         **anatomy(models, folder, repeats=repeats, times=times, say=say),
     }
     return Section(
@@ -86,7 +86,7 @@ def anatomy(
         folder: Where the papers' halves are, or are made.
         repeats: How often everything is measured, in turns; but for operators and lengths, which stand alone.
         times: How many times the usual number of papers.
-        say: Is told what is being done.
+        say: Receives progress messages.
     """
     cores = available_cores()
     counts = sorted({1, 2, cores}) if cores > 1 else [1]
@@ -199,19 +199,19 @@ def checks(figures: Mapping[str, Any], cores: int) -> tuple[Check, ...]:
             bound=1_000,
         ),
     ]
-    told = figures["shipped_export"]
-    if "flips_of_all" in told:
-        papers = f"of {told['flips_of_all']['papers']:,} papers, by its export"
+    exported = figures["shipped_export"]
+    if "flips_of_all" in exported:
+        papers = f"of {exported['flips_of_all']['papers']:,} papers, by its export"
         bounds += [
             Check(
                 what=f"the model that ships: labels that int8 changes, share {papers}",
-                found=told["flips_of_all"]["flips"] / told["flips_of_all"]["papers"],
+                found=exported["flips_of_all"]["flips"] / exported["flips_of_all"]["papers"],
                 bound=0.001,
                 at_least=False,
             ),
             Check(
                 what="the model that ships: average precision that int8 loses, by its export",
-                found=told["ap_loss"],
+                found=exported["ap_loss"],
                 bound=0.002,
                 at_least=False,
             ),
@@ -223,10 +223,10 @@ def _bundle(path: Path | None) -> Bundle:
     return Bundle.shipped() if path is None else Bundle.load(path)
 
 
-def _told_by_export(bundle: Bundle) -> dict[str, Any]:
+def _int8_losses(bundle: Bundle) -> dict[str, Any]:
     """Return how int8 differs from fp32, which is as good as PyTorch, on many more papers than a benchmark has."""
-    told: dict[str, Any] = bundle.manifest.quality["encoder_export"]["int8_against_fp32"]
-    return told
+    losses: dict[str, Any] = bundle.manifest.quality["encoder_export"]["int8_against_fp32"]
+    return losses
 
 
 def _versions() -> dict[str, str]:

@@ -84,7 +84,7 @@ def make_subjects(folder: Path, say: Callable[[str], object]) -> tuple[Subject, 
 
     Args:
         folder: Where to.
-        say: Is told what is being done.
+        say: Receives progress messages.
     """
     small = Subject(name="small", layers=6, hidden=384, feed_forward=1536, folder=folder / "small")
     base = Subject(name="base", layers=12, hidden=768, feed_forward=3072, folder=folder / "base")

@@ -1,7 +1,7 @@
-"""A contestant's process: loads it once, then scores a Parquet file into another whenever it is told to.
+"""A contestant's process: loads it once, then scores a Parquet file into another on each request.
 
-It speaks JSON lines. The first one tells how long it took until one paper was scored; then each line that comes in
-names papers, output and setting, and the answer is how many seconds that took, reading and writing included.
+It speaks JSON lines. The first one gives the seconds until one paper was scored; then each line that comes in names
+papers, output and setting, and the answer gives the seconds that this took, reading and writing included.
 """
 
 import importlib
@@ -69,8 +69,8 @@ def main(settings: dict[str, Any]) -> None:
     first = time.time()
     scored.unlink()
     begun = settings["started"]
-    told = {"load": loaded - begun, "first_paper": first - loaded, "total": first - begun}
-    print(json.dumps(told), file=answers)
+    cold_start = {"load": loaded - begun, "first_paper": first - loaded, "total": first - begun}
+    print(json.dumps(cold_start), file=answers)
     for line in sys.stdin:
         order = json.loads(line)
         started = time.perf_counter()

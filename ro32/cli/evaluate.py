@@ -153,7 +153,7 @@ def command(
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
     folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     threads = threads or available_cores()
-    # What is missing is told before millions of papers are read.
+    # Missing files are reported before millions of papers are read.
     classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]
     for path in labels:
         check_labels(path)

@@ -39,7 +39,7 @@ class _Option(click.Option):
             raise click.BadParameter(f"{error.message} (the variable {variable} says so)", ctx, self) from error
 
 
-_PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told where it is needed
+_PATH = click.Path(path_type=Path, readable=False)  # a file that cannot be read is reported where it is opened
 
 
 class _Place(click.Path):

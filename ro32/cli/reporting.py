@@ -37,7 +37,7 @@ class Reports:
 
     @property
     def _target(self) -> Path | ObjectUrl:
-        """Where the labels really are. A link to itself, which `Path.resolve` does not bear, is told by the run."""
+        """Where the labels really are. `Path.resolve` would raise on a link to itself; the run reports that."""
         return Path(os.path.realpath(self.target)) if isinstance(self.target, Path) else self.target
 
     def check(self, papers: Sequence[str], others: Sequence[Path | ObjectUrl | None]) -> None:

@@ -18,7 +18,7 @@ class Actor:
     """What Ray runs on a node: one worker.
 
     Args:
-        threads: Threads of the worker. Libraries that make threads of their own are told before they are loaded.
+        threads: Threads of the worker. Libraries with thread pools of their own get the number before they are loaded.
     """
 
     def __init__(self, threads: int) -> None:
@@ -96,12 +96,12 @@ class ActorPool(Generic[Work]):
         place.work, place.ref = work, place.handle.score.remote(*args)
 
     def wait(self, timeout_s: float) -> list[Place[Work]]:
-        """Return the actors that have something to tell, at the latest when the time is up."""
+        """Return the actors that have a result, at the latest when the time is up."""
         waiting = {place.ref: place for place in self._places if place.ref is not None}
         if not waiting:
             return []
-        told, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout_s, fetch_local=False)
-        return [waiting[ref] for ref in told]
+        ready, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout_s, fetch_local=False)
+        return [waiting[ref] for ref in ready]
 
     def end(self, place: Place[Work]) -> None:
         """Let an actor go, whatever it does; also one that is dead."""

@@ -147,9 +147,9 @@ def _chunk(source: Source, column: pq.ColumnChunkMetaData, name: str, *, trustin
                 values, dictionary = _int(_struct(header, 7), 1), size
                 longest = max(size - 4 * values, 0) if column.physical_type == "BYTE_ARRAY" else size // max(values, 1)
             case 0 | 3 as kind:
-                told = _struct(header, 5 if kind == 0 else 8)
-                values = _int(told, 1)
-                pages.append(Page(values=values, size=size, encoding=_int(told, 2 if kind == 0 else 4)))
+                page = _struct(header, 5 if kind == 0 else 8)
+                values = _int(page, 1)
+                pages.append(Page(values=values, size=size, encoding=_int(page, 2 if kind == 0 else 4)))
                 left -= values
         at += _int(header, 3)
         if trusting:

@@ -1,4 +1,4 @@
-"""Files of papers in any form: Parquet, JSON lines, or text in columns (CSV, TSV), told apart by content, not by name.
+"""Files of papers in any form: Parquet, JSON lines, or text in columns (CSV, TSV). The content decides, not the name.
 
 A Parquet file says in its footer what it holds. A text file does not, so it is decoded once from end to end when the
 run is planned: its rows are counted, and its last line was read, before the first paper is scored. Texts may be

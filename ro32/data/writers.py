@@ -122,7 +122,7 @@ class TextWriter:
         """Do nothing."""
 
     def abandon(self) -> None:
-        """Do nothing: the file is closed by whoever opened it."""
+        """Do nothing: the caller, which opened the file, closes it."""
 
 
 def open_writer(file: BinaryIO, schema: pa.Schema, form: Form) -> Writer:

@@ -54,7 +54,7 @@ class CheckpointModel:
         model, labels = _load_model(folder)
         self._model = model.to(self.device).eval()
         self._tokenizer = _load_tokenizer(folder)
-        if len(labels) < 2 or (category not in labels and len(labels) > 2):  # noqa: PLR2004 - which one it is cannot be told
+        if len(labels) < 2 or (category not in labels and len(labels) > 2):  # noqa: PLR2004 - of more, the positive one is unknown
             raise BundleError(f"checkpoint {folder}: expected a label {category}, found {', '.join(labels)}")
         self._positive = labels.index(category) if category in labels else 1
 

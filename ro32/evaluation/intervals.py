@@ -6,7 +6,7 @@ counts of such a draw follow a multinomial distribution: so counts are drawn, no
 seconds where drawing 2.5 million papers takes hours.
 
 Intervals are bias-corrected percentiles (Efron 1981, https://doi.org/10.2307/3314608); those of the calibration error
-are reflected ones (docs/decisions.md says what covers what).
+are reflected ones (docs/decisions.md has their coverage).
 """
 
 from dataclasses import dataclass

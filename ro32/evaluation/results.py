@@ -31,8 +31,8 @@ class Results:
         truth: Of its n papers.
         evaluations: One per model.
         comparisons: Of each further model with the first.
-        examples: Disagreements and flips of each kind that are told, at most.
-        details: The papers that are told, by row.
+        examples: The most disagreements and flips of each kind that are shown.
+        details: The papers that are shown, by row.
         explanations: Which words moved the scores of some of them, by the model's name and the row.
         finished: When, in UTC.
         tool_version: Of ro32.
@@ -68,7 +68,7 @@ def measure(
         category: What makes a paper positive.
         truth: Of its n papers.
         scores: Of the same papers, one per model, at least one.
-        examples: Disagreements and flips of each kind to tell, at most.
+        examples: The most disagreements and flips of each kind to show.
 
     Raises:
         InputDataError: No scored paper is listed in the category, or a score is no probability.
@@ -86,7 +86,7 @@ def measure(
 
 
 def rows_to_tell(results: Results) -> set[int]:
-    """Return the rows of all papers that are told of singly."""
+    """Return the rows of all papers that are shown one by one."""
     kinds = chain(
         *((item.disagreements.candidates, item.disagreements.missed) for item in results.evaluations),
         (item.flips for item in results.comparisons),
@@ -95,7 +95,7 @@ def rows_to_tell(results: Results) -> set[int]:
 
 
 def read_papers_to_tell(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
-    """Read the papers that are told of singly, by row.
+    """Read the papers that are shown one by one, by row.
 
     Raises:
         InputDataError: A file is damaged.
@@ -106,10 +106,10 @@ def read_papers_to_tell(results: Results, columns: TruthColumns) -> Mapping[int,
 def explain_disagreements(
     results: Results, classifiers: Sequence[Classifier | None], papers: int, *, threads: int
 ) -> Mapping[tuple[str, int], Explanation]:
-    """Explain the surest disagreements that are told of, candidates and missed papers alike.
+    """Explain the surest disagreements that are shown, candidates and missed papers alike.
 
     Args:
-        results: With the details of the papers to tell.
+        results: With the details of the papers that are shown.
         classifiers: By what each model scored, in the order of the evaluations; None where that is not at hand.
         papers: How many of each kind and model, at most.
         threads: Calling threads.
@@ -117,12 +117,12 @@ def explain_disagreements(
     Returns:
         The explanations, by the model's name and the paper's row.
     """
-    told = min(papers, results.examples)
+    most = min(papers, results.examples)
     wanted = (
         (item.scores.name, classifier, int(row))
         for item, classifier in zip(results.evaluations, classifiers, strict=True)
         if classifier is not None
-        for row in (*item.disagreements.candidates[:told], *item.disagreements.missed[:told])
+        for row in (*item.disagreements.candidates[:most], *item.disagreements.missed[:most])
     )
     return {
         (name, row): explain_paper(classifier, paper.id, paper.title, paper.abstract, threads=threads)

@@ -35,7 +35,7 @@ FILLED = {"attention_mask": 1, "token_type_ids": 0}
 """What every element of a model's other inputs is, since a run holds one unpadded paper."""
 SLOWER = ("SkipLayerNormFusion",)
 """Rewritings by onnxruntime that make a model slower: its SkipLayerNormalization took 7 times as long as the addition
-and the LayerNormalization that it takes the place of (docs/decisions.md, 2026-11-26)."""
+and the LayerNormalization that it takes the place of (docs/decisions.md, section Export)."""
 _ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
 """How a bundle without views scores: by the softmax of two logits. The threshold is not used."""
 _CHUNK_PAPERS = 64

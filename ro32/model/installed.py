@@ -111,7 +111,7 @@ def find(bundle: Path | None, store: Path) -> Path:
     """
     if bundle is None:
         return shipped_folder()
-    with suppress(OSError):  # what cannot be looked at is told when it is read
+    with suppress(OSError):  # a path that cannot be looked at is reported when it is read
         if not bundle.exists() and bundle.name == str(bundle):
             if (store / bundle).is_dir():
                 return store / bundle

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ro32.model.text import MAX_CHARS
 
 HASH_BITS = 22
-"""Features share 4,194,304 buckets; see docs/decisions.md for what fewer and more cost."""
+"""Features share 4,194,304 buckets: a table of 16-bit weights then takes 8 MB (docs/decisions.md)."""
 _CHUNK_PAPERS = 256
 """Papers hashed together: their arrays fit a second-level cache, and a call's overhead no longer shows. With
 `HASH_BITS` it must fit 32 bits."""

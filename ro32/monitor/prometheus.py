@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 def write_metrics(report: Mapping[str, Any], path: Path) -> None:
     """Write the metrics of a run, whole or not at all.
 
-    Every metric has the label `target`, the labels file, so that several jobs of one host can be told apart.
+    Every metric has the label `target`, the labels file, which distinguishes the jobs of one host.
 
     Args:
         report: What `ro32.monitor.report.make_report` returned.

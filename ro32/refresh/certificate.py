@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ro32.errors import BundleError
 from ro32.model.binomial import upper_bound
 from ro32.model.cascade import Cascade, Certificate
-from ro32.model.metrics import Confusion, average_precision
+from ro32.model.metrics import Confusion, precision_recall
 from ro32.model.views import sigmoid
 from ro32.refresh.combine import fit_logistic
 
@@ -37,6 +37,8 @@ class Measured:
         threshold: At or above it a paper is called positive.
         listed: Shape (n,), bool: is the paper listed in the category? None where the papers have no categories.
         groups: Names of groupings, and for each n values: for example "year" and the papers' years.
+        counts: Shape (n,), int64: for how many papers each of a sample stands, where quality is concerned; counts of
+            changed labels are those of the sample itself.
     """
 
     ids: Sequence[str]
@@ -45,6 +47,7 @@ class Measured:
     threshold: float
     listed: NDArray[np.bool_] | None
     groups: dict[str, Sequence[str]]
+    counts: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -134,9 +137,10 @@ def _fit_score(measured: Measured, cut: float) -> tuple[float, float]:
         raise BundleError("no cut is within all bounds; the linear view tells these papers apart too badly")
     columns = np.column_stack([np.ones(int(below.sum())), measured.linear[below]])
     target = measured.full[below].astype(np.float64)
-    intercept, weight = fit_logistic(columns, target)
+    each = measured.counts[below] / measured.counts[below].mean()
+    intercept, weight = fit_logistic(columns, target, each)
     if weight < 0:  # no relation to speak of: all get the same score
-        (intercept,), weight = fit_logistic(columns[:, :1], target), 0.0
+        (intercept,), weight = fit_logistic(columns[:, :1], target, each), 0.0
     return float(intercept), float(weight)
 
 
@@ -152,14 +156,17 @@ def quality(measured: Measured, cascade: Cascade) -> dict[str, float]:
     """Compare both ways to score with the truth; nothing where that is not known."""
     if measured.listed is None or not measured.listed.any():
         return {}
-    found = {}
+    found, counts = {}, measured.counts
     for name, scores in (("full", measured.full), ("cascade", cascade_scores(measured, cascade))):
         called = scores.astype(np.float64) >= measured.threshold
-        found[f"{name}_average_precision"] = round(average_precision(measured.listed, scores), 6)
-        found[f"{name}_f1"] = round(Confusion.of(measured.listed, called).f1, 6)
+        found[f"{name}_average_precision"] = round(
+            precision_recall(measured.listed, scores, counts).average_precision, 6
+        )
+        found[f"{name}_f1"] = round(Confusion.of(measured.listed, called, counts).f1, 6)
     below = measured.linear < cascade.cut
-    found["screened_share_listed"] = round(float(measured.listed[below].mean()), 8)
-    found["screened_mean_score"] = round(float(cascade_scores(measured, cascade)[below].astype(np.float64).mean()), 8)
+    screened = cascade_scores(measured, cascade)[below].astype(np.float64)
+    found["screened_share_listed"] = round(float(np.average(measured.listed[below], weights=counts[below])), 8)
+    found["screened_mean_score"] = round(float(np.average(screened, weights=counts[below])), 8)
     return found
 
 

@@ -60,15 +60,15 @@ class Counts:
         Raises:
             ValueError: They are damaged, or of a version of ro32 that counts other things.
         """
-        told = strict_json.parse(text)
-        if not isinstance(told, dict) or told.keys() != {item.name for item in fields(cls)}:
+        counts = strict_json.parse(text)
+        if not isinstance(counts, dict) or counts.keys() != {item.name for item in fields(cls)}:
             raise ValueError("expected the counts of this version of ro32")
-        unscored = told["unscored"]
+        unscored = counts["unscored"]
         if not isinstance(unscored, dict):
             raise ValueError("expected the unscored rows by reason")  # noqa: TRY004 - damaged data
-        if not all(type(number) is int for number in (*(told | {"unscored": 0}).values(), *unscored.values())):
+        if not all(type(number) is int for number in (*(counts | {"unscored": 0}).values(), *unscored.values())):
             raise ValueError("expected numbers of rows")
-        return cls(**told)
+        return cls(**counts)
 
     def __add__(self, other: Self) -> Self:
         numbers = [item.name for item in fields(self) if item.name != "unscored"]

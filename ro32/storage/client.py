@@ -35,7 +35,7 @@ LONGEST_PAUSE_S = 10.0
 TIMEOUT_S = 30.0
 """Of one try, besides the time that an upload takes."""
 _NEVER_S = 86_400.0
-"""What the library is told; it is `TIMEOUT_S` that counts."""
+"""The timeout that the library gets; ours is `TIMEOUT_S`."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
 """How Amazon and what speaks its protocol say what is wrong."""
@@ -123,8 +123,8 @@ def _client(scheme: str, host: str, query: str, endpoint: str | None) -> "Object
 def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
     """Return what reads the profiles of the AWS command line, where there are some and boto3 is there to read them."""
     folder = Path(os.path.expanduser("~/.aws"))  # noqa: PTH111 - Path raises where a user has no home
-    told = "AWS_PROFILE" in os.environ or any((folder / name).exists() for name in ("credentials", "config"))
-    if "AWS_ACCESS_KEY_ID" in os.environ or not told or find_spec("boto3") is None:
+    has_profiles = "AWS_PROFILE" in os.environ or any((folder / name).exists() for name in ("credentials", "config"))
+    if "AWS_ACCESS_KEY_ID" in os.environ or not has_profiles or find_spec("boto3") is None:
         return None
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - needs boto3
 
@@ -209,8 +209,8 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = str(error).strip()
-    told = _XML.search(text)
-    line = text.partition("\n")[0] if told is None else f"{text[: told.start()]}{told['code']}"
+    answer = _XML.search(text)
+    line = text.partition("\n")[0] if answer is None else f"{text[: answer.start()]}{answer['code']}"
     printable = "".join(letter if letter.isprintable() else "?" for letter in line)  # names may hold anything
     return redact(printable) or type(error).__name__
 

@@ -108,10 +108,10 @@ def _mount_id(path: Path) -> int:
     """Source: https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html."""
     descriptor = os.open(path, os.O_PATH)
     try:
-        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        info = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
     finally:
         os.close(descriptor)
-    return int(told.partition("mnt_id:")[2].split()[0])
+    return int(info.partition("mnt_id:")[2].split()[0])
 
 
 def _take_after(descriptor: int, before: os.stat_result) -> None:

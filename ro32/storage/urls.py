@@ -47,7 +47,7 @@ class ObjectUrl:
             try:
                 parts = urlsplit(text)
             except ValueError as error:
-                raise UsageError(f"{redact(text)}: is no web address ({error}); mend it") from error
+                raise UsageError(f"{redact(text)}: is no web address ({error}); correct it") from error
             host, key, query = parts.netloc, unquote(parts.path.removeprefix("/")), parts.query
         else:
             (host, _, key), query = rest.partition("/"), ""

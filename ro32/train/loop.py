@@ -45,7 +45,7 @@ class Loop:
     Args:
         task: What is trained.
         folder: Takes snapshots, and keeps the best epoch's weights.
-        watch: Is told what happens.
+        watch: Receives the events.
         save_every: Steps between two snapshots; there is one after each epoch besides.
     """
 

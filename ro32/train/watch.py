@@ -1,4 +1,4 @@
-"""Shows a run to whoever watches it, and writes down what it measures."""
+"""Shows the progress of a run, and writes its measurements."""
 
 import json
 import sys

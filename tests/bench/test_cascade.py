@@ -18,7 +18,7 @@ def source(papers: pl.DataFrame, tmp_path: Path) -> Path:
     return tmp_path / "papers.parquet"
 
 
-def test_time_is_told_by_what_is_done(source: Path, cascade_bundle: Path, tmp_path: Path) -> None:
+def test_time_is_divided_by_what_is_done(source: Path, cascade_bundle: Path, tmp_path: Path) -> None:
     found = dissect({"papers": str(source), "folder": str(tmp_path), "bundle": str(cascade_bundle)})
     threads = found["threads that score"]
     parts = {name: threads[name] for name in ("screening", "tokenizing", "encoding")}

@@ -30,7 +30,7 @@ def test_same_results_are_not_slower() -> None:
     assert slower(content(), content()) == []
 
 
-def test_lower_rate_is_told_once_for_each_figure_of_ours() -> None:
+def test_lower_rate_is_reported_once_for_each_figure_of_ours() -> None:
     found = slower(content(), scaled(content(), 0.8, "papers_per_s"))
     assert any(
         line.startswith("throughput, contest, base, ro32, papers_per_s: 40 (39 to 41) became 32") for line in found
@@ -39,13 +39,13 @@ def test_lower_rate_is_told_once_for_each_figure_of_ours() -> None:
     assert not any("transformers" in line for line in found)
 
 
-def test_longer_time_is_told() -> None:
+def test_longer_time_is_reported() -> None:
     after = scaled(content(), 1.5, "model")
     assert [line.rpartition(", ")[2] for line in slower(content(), after)] == ["50% slower"] * 2
 
 
 @pytest.mark.parametrize("factor", [1.2, 0.97])
-def test_faster_or_within_the_spread_is_not_told(factor: float) -> None:
+def test_faster_or_within_the_spread_is_not_reported(factor: float) -> None:
     assert slower(content(), scaled(content(), factor, "papers_per_s", "papers_per_processor_s")) == []
 
 

@@ -91,9 +91,9 @@ def test_process_of_a_contestant_scores_files(source: Path, tiny_bundle: Path, t
     }
     with Worker(settings) as worker:
         assert worker.cold_start_s["total"] >= worker.cold_start_s["first_paper"] > 0
-        told = worker.score(source, tmp_path / "labels.parquet", "1")
-        assert told["wall_s"] > 0
-        assert told["peak_rss_bytes"] > 10 << 20
+        answer = worker.score(source, tmp_path / "labels.parquet", "1")
+        assert answer["wall_s"] > 0
+        assert answer["peak_rss_bytes"] > 10 << 20
         assert pl.read_parquet(tmp_path / "labels.parquet")["score"].len() == 5
         with pytest.raises(BenchError, match="ro32 ended with"):
             worker.score(tmp_path / "none.parquet", tmp_path / "labels.parquet", "1")

@@ -244,7 +244,7 @@ def test_another_digest_is_found_before_the_files_are_read(tmp_path: Path, tiny_
 
 
 @pytest.mark.parametrize(
-    ("origin", "code", "told"),
+    ("origin", "code", "message"),
     [
         ("nothing.tar", 66, "no such folder or archive"),
         ("hf:owner/name", 2, "a commit of 40 hex digits"),
@@ -254,12 +254,12 @@ def test_another_digest_is_found_before_the_files_are_read(tmp_path: Path, tiny_
     ],
 )
 def test_an_origin_that_is_none_is_refused(
-    origin: str, code: int, told: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    origin: str, code: int, message: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = call("install", origin)
     assert done.code == code, done.stderr
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_the_hub_needs_its_package(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +305,7 @@ def test_verify_finds_what_was_altered(call: Call, tiny_bundle: Path, store: Pat
     assert call("verify", "cs.RO").code == 0
 
 
-def test_a_name_that_nothing_has_is_told(invoke: Invoke, store: Path, source: Path, tmp_path: Path) -> None:
+def test_a_name_that_nothing_has_is_reported(invoke: Invoke, store: Path, source: Path, tmp_path: Path) -> None:
     assert not store.exists()
     done = invoke(score_command, [source, "-o", tmp_path / "labels.parquet", "--bundle", "nothing"])
     assert done.code == 78

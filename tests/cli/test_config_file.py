@@ -166,22 +166,22 @@ def test_a_file_is_checked_like_a_command_line(invoke: Invoke, write: Write, tex
     refused(invoke(score_command, ["papers.parquet", "-o", "labels.parquet", "--config", path]), str(path), words)
 
 
-def test_a_file_that_is_not_there_is_told(invoke: Invoke, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(invoke: Invoke, tmp_path: Path) -> None:
     args: Args = ["papers.parquet", "-o", "labels.parquet", "--config", tmp_path / "no.toml"]
     refused(invoke(score_command, args), "no.toml: cannot be read", "name a TOML file")
 
 
-def test_a_file_of_another_encoding_is_told(invoke: Invoke, tmp_path: Path) -> None:
+def test_a_file_of_another_encoding_is_reported(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "ro32.toml").write_bytes('output = "Müller"'.encode("latin-1"))
     refused(invoke(score_command, ["p", "--config", tmp_path / "ro32.toml"]), "is not TOML")
 
 
-def test_a_variable_with_a_bad_value_is_told(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_with_a_bad_value_is_reported(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RO32_THREADS", "many")
     refused(invoke(score_command, ["papers.parquet", "-o", "labels.parquet"]), "'--threads'", "RO32_THREADS", "many")
 
 
-def test_a_mistyped_variable_is_told() -> None:
+def test_a_mistyped_variable_is_reported() -> None:
     environment = {"RO32_MAX_UNSCORD": "0.5", "RO32_CHECKPOINT": "x", "RO32_THREADS": "1"}
     with click.Context(score_command, auto_envvar_prefix="RO32") as context:
         found = list(mistyped_variables(context, environment))

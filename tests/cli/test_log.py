@@ -40,9 +40,9 @@ def test_a_run_ends_with_a_summary(score: Score, papers_file: Path, tmp_path: Pa
     assert (line["level"], line["event"]) == ("info", "summary")
     assert line["counts"]["rows"] == line["counts"]["scored"] == 100
     assert "100 papers (100 scored)" in line["message"]
-    told = read_provenance(tmp_path / "labels.parquet")
-    assert told is not None
-    assert told["run_id"] == line["run_id"]
+    provenance = read_provenance(tmp_path / "labels.parquet")
+    assert provenance is not None
+    assert provenance["run_id"] == line["run_id"]
 
 
 def test_progress_is_a_line_now_and_then(
@@ -110,7 +110,7 @@ def test_a_warning_does_not_break_a_bar(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--treshold", "0.5"], "No such option '--treshold'. (Did you mean one of: "),
         (["--threshold", "2"], "Invalid value for '--threshold': 2.0 is not in the range 0<x<=1."),
@@ -121,7 +121,7 @@ def test_a_warning_does_not_break_a_bar(
 )
 @pytest.mark.parametrize("asked", ["option", "variable", "file"])
 def test_wrong_usage_is_a_line_too(
-    invoke: Invoke, arguments: list[str], told: str, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    invoke: Invoke, arguments: list[str], message: str, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever JSON is asked for; an option that is no option ends the reading of all others."""
     monkeypatch.chdir(tmp_path)
@@ -135,7 +135,7 @@ def test_wrong_usage_is_a_line_too(
     assert (outcome.code, outcome.stdout) == (2, "")
     (line,) = lines(outcome)
     assert (line["level"], line["event"], line["exit_code"], line["error"]) == ("error", "error", 2, "UsageError")
-    assert told in line["message"]
+    assert message in line["message"]
 
 
 def test_wrong_usage_is_a_sentence_where_none_asked_for_json(invoke: Invoke) -> None:

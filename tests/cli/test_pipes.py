@@ -55,8 +55,8 @@ def test_arrow_goes_in_and_out(piped: Piped, few: pl.DataFrame, expected: pl.Dat
     done = piped(stream.getvalue(), "-", "-o", "-")
     with pa.ipc.open_stream(done.stdout) as found:
         assert pl.DataFrame(found.read_all()).equals(expected)
-        told = json.loads(found.schema.metadata[FOOTER_KEY.encode()])
-    assert told["rows"]["rows"] == 40
+        provenance = json.loads(found.schema.metadata[FOOTER_KEY.encode()])
+    assert provenance["rows"]["rows"] == 40
 
 
 def test_one_end_may_be_a_file(piped: Piped, few: pl.DataFrame, expected: pl.DataFrame, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_cannot_be_read_gives_nothing(piped: Piped, data: bytes) -> None:
     assert piped(data, "-", "-o", "-", code=65).stdout == b""
 
 
-def test_a_reader_that_goes_away_is_told_of_in_one_line(few: pl.DataFrame, tiny_bundle: Path) -> None:
+def test_a_reader_that_goes_away_is_reported_in_one_line(few: pl.DataFrame, tiny_bundle: Path) -> None:
     command = f"{sys.executable} -m ro32.cli.score - -o - -q --bundle {tiny_bundle} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], input=few.write_ndjson().encode(), capture_output=True, check=False)
     assert done.returncode == 74

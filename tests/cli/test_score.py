@@ -191,11 +191,11 @@ def test_hidden_files_and_folders_are_no_input(papers: pl.DataFrame, tmp_path: P
 
 def test_the_footer_tells_what_made_the_file(papers: pl.DataFrame, tmp_path: Path, classifier: Classifier) -> None:
     labels = labels_of(papers, tmp_path, classifier)
-    told = read_provenance(tmp_path / "labels.parquet")
-    assert told is not None
-    assert told["bundle_digest"] == classifier.digest
-    assert told["threshold"] == classifier.manifest.threshold
-    rows = told["rows"]
+    provenance = read_provenance(tmp_path / "labels.parquet")
+    assert provenance is not None
+    assert provenance["bundle_digest"] == classifier.digest
+    assert provenance["threshold"] == classifier.manifest.threshold
+    rows = provenance["rows"]
     assert rows.pop("tokens") > papers.height
     assert rows == {
         "rows": papers.height,
@@ -210,7 +210,7 @@ def test_the_footer_tells_what_made_the_file(papers: pl.DataFrame, tmp_path: Pat
         "audited": 0,
         "disagreements": 0,
     }
-    assert told["started"] <= told["finished"]
+    assert provenance["started"] <= provenance["finished"]
 
 
 def test_pages_carry_checksums(papers: pl.DataFrame, tmp_path: Path, classifier: Classifier) -> None:

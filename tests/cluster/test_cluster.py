@@ -87,7 +87,7 @@ class Labels:
 
     @property
     def log(self) -> list[list[str]]:
-        """What the workers told."""
+        """The lines that the workers wrote, in words."""
         return [line.split() for line in (parts_folder(self.target) / "log").read_text().splitlines()]
 
 
@@ -106,7 +106,7 @@ def expected(source: Path, tmp_path: Path, classifier: Classifier) -> Labels:
 
 def test_labels_and_parts_are_those_of_the_local_engine(start: Start, labels: Labels, expected: Labels) -> None:
     progress: list[int] = []
-    found = labels.score(start(), lambda told: progress.append(told.papers_done))
+    found = labels.score(start(), lambda now: progress.append(now.papers_done))
     assert found.equals(pl.read_parquet(expected.target))
     assert labels.parts == expected.parts  # their names hold their digests
     assert labels.journal.counts == expected.journal.counts

@@ -37,7 +37,7 @@ class Labels:
     Args:
         bucket: The bucket.
         classifier: The model.
-        server: Address of the store: nodes are told it with each part, and have credentials alone.
+        server: Address of the store: nodes get it with each part, and have only credentials.
     """
 
     def __init__(self, bucket: Bucket, classifier: Classifier, server: str) -> None:

@@ -106,7 +106,7 @@ def test_a_target_in_text_is_written_whole_or_not_at_all(wrapped: pl.DataFrame, 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"id,title,abstract\n1,2\n", "(1 malformed), more than 1.00%"),
         (b"id,title,abstract\n1,2\n", "line 2: expected 3 fields, as the first line has, found 2"),
@@ -125,11 +125,11 @@ def test_a_target_in_text_is_written_whole_or_not_at_all(wrapped: pl.DataFrame, 
         (b"", "is empty"),
     ],
 )
-def test_what_is_wrong_with_a_text_is_told(content: bytes, told: str, score: Score, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_text_is_reported(content: bytes, message: str, score: Score, tmp_path: Path) -> None:
     (tmp_path / "papers").write_bytes(content)
     done = score(tmp_path / "papers", "-o", tmp_path / "labels.parquet")
     assert done.code == 65
-    assert told in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / "labels.parquet").exists()
 
 
@@ -139,7 +139,7 @@ def test_a_head_line_alone_is_an_input_without_papers(score: Score, tmp_path: Pa
     assert (tmp_path / "labels.csv").read_text() == "id,label,score,error,content_hash,screened\n"
 
 
-def test_forms_are_told_by_their_first_bytes() -> None:
+def test_forms_are_recognized_by_their_first_bytes() -> None:
     assert recognize(b"PAR1\x15\x04") is Format.PARQUET
     assert recognize(b'\xef\xbb\xbf \n{"id": 1}') is Format.JSON_LINES
     assert recognize(b"id\ttitle\tabstract\r\n") is Format.DELIMITED

@@ -39,13 +39,16 @@ def certificate_table() -> str:
     cascade = Bundle.shipped().manifest.cascade
     if cascade is None:
         return "The bundle that ships has none now.\n"
-    told, quality = cascade.certificate, cascade.certificate.quality
+    certificate, quality = cascade.certificate, cascade.certificate.quality
     rows = [
-        ("papers that no model was trained on", f"{told.papers:,}"),
-        (f"of them below the cut, {cascade.cut:g}", f"{told.screened:,} ({told.screened / told.papers:.2%})"),
-        ("labels that change", f"{told.lost} from positive to negative, {told.gained} the other way"),
-        ("share that may change, and confidence", f"{told.max_share:.2%}, {told.confidence:.0%}"),
-        ("upper bound at that count", f"{told.bound:.4%}"),
+        ("papers that no model was trained on", f"{certificate.papers:,}"),
+        (
+            f"of them below the cut, {cascade.cut:g}",
+            f"{certificate.screened:,} ({certificate.screened / certificate.papers:.2%})",
+        ),
+        ("labels that change", f"{certificate.lost} from positive to negative, {certificate.gained} the other way"),
+        ("share that may change, and confidence", f"{certificate.max_share:.2%}, {certificate.confidence:.0%}"),
+        ("upper bound at that count", f"{certificate.bound:.4%}"),
     ]
     for name, measure in (("F1", "f1"), ("average precision", "average_precision")):
         both = f"{quality[f'full_{measure}']:.4f} / {quality[f'cascade_{measure}']:.4f}"

@@ -32,7 +32,7 @@ def _command(command: click.Command, name: str, level: str) -> Iterator[str]:
         yield "\n".join(["```text", usage, "```\n", "For example:\n", "```text", *examples, "```\n"])
         for parameter in command.get_params(context):
             record = parameter.get_help_record(context)
-            if record is not None and record[1]:  # an argument is told of in the text
+            if record is not None and record[1]:  # the text describes arguments
                 yield f"- `{record[0]}`: {_described(record[1])}"
         yield ""
     for sub in command.commands.values() if isinstance(command, click.Group) else ():

@@ -122,7 +122,7 @@ def test_what_a_page_shows_works(
             warm: Warm = request.getfixturevalue("warm")
             words, module = _program(text)
             with many:
-                code, told = warm.run(words, module=module, folder=tmp_path, variables=variables)
+                code, errors = warm.run(words, module=module, folder=tmp_path, variables=variables)
         else:
             words = [sys.executable, "-c", text] if item.python else ["bash", "-euo", "pipefail", "-c", text]
             done = subprocess.run(
@@ -134,8 +134,8 @@ def test_what_a_page_shows_works(
                 text=True,
                 check=False,
             )
-            code, told = done.returncode, done.stderr
-        assert code == 0, f"{item.text}\n{told}"
+            code, errors = done.returncode, done.stderr
+        assert code == 0, f"{item.text}\n{errors}"
 
 
 def _program(text: str) -> tuple[list[str], str]:

@@ -41,9 +41,9 @@ def hopeless() -> set[int]:
 
 def test_systemd_and_airflow_try_again_where_that_helps() -> None:
     (prevented,) = re.findall(r"^RestartPreventExitStatus=(.*)$", PAGE, re.MULTILINE)
-    (mend_first,) = re.findall(r"^MEND_FIRST = (.*)$", PAGE, re.MULTILINE)
+    (fix_first,) = re.findall(r"^FIX_FIRST = (.*)$", PAGE, re.MULTILINE)
     assert set(map(int, prevented.split())) == hopeless()
-    assert ast.literal_eval(mend_first) == hopeless()
+    assert ast.literal_eval(fix_first) == hopeless()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")

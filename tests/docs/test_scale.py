@@ -155,10 +155,10 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_plan_on_paper_adds_up() -> None:
     """The table's figures follow from the two rates in the sentence above it, which are of two cores."""
-    told = re.findall(r"score[^:]*: ([\d,]+) papers/s\nwith the cascade, ([\d,]+) without", PAGE)[0]
+    rates = re.findall(r"score[^:]*: ([\d,]+) papers/s\nwith the cascade, ([\d,]+) without", PAGE)[0]
     rows = dict(re.findall(r"^\| (w\S+ the cascade), core-hours \| ([\d.]+ \| [\d.]+) \|$", PAGE, re.MULTILINE))
     per_million = re.findall(r"A million papers take ([\d.]+) core-hours with the cascade and ([\d.]+) w", PAGE)[0]
-    for name, text, found in zip(("with the cascade", "without the cascade"), told, per_million, strict=True):
+    for name, text, found in zip(("with the cascade", "without the cascade"), rates, per_million, strict=True):
         core_hours = 2 / float(text.replace(",", "")) / 3600
         small, large = (float(figure) for figure in rows[name].split(" | "))
         assert small == pytest.approx(2.5e6 * core_hours, rel=0.02)

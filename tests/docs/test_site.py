@@ -148,7 +148,7 @@ def test_the_container_is_linted() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_container_is_told_what_it_needs() -> None:
+def test_the_container_gets_what_it_needs() -> None:
     """No engine runs here: what would go wrong in one is read off the two files."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     last = text[text.rindex("\nFROM ") :]

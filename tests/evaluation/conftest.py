@@ -25,7 +25,7 @@ ATTACKS = (
 
 
 def results_of(inputs: list[str], scores: list[Scores], examples: int = 30) -> Results:
-    """Measure, and read what is told."""
+    """Measure, and read the papers that are shown."""
     truth = read_truth(inputs, "cs.RO")
     results = measure(inputs, "cs.RO", truth, scores, examples=examples)
     return replace(results, details=read_papers_to_tell(results, TruthColumns()))

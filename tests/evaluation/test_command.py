@@ -175,7 +175,7 @@ def test_a_file_that_is_no_labels_file_is_refused(
 
 
 @pytest.mark.parametrize(("option", "code"), [("--labels", 66), ("--bundle", 78)])
-def test_what_is_missing_is_told_before_papers_are_read(
+def test_what_is_missing_is_reported_before_papers_are_read(
     invoke: Invoke, papers_path: Path, tmp_path: Path, option: str, code: int
 ) -> None:
     outcome = invoke(command, [papers_path, "--category", "cs.XX", option, tmp_path / "lost"])
@@ -215,8 +215,8 @@ def explained_in(outcome: Outcome) -> list[str]:
     """Return the names of the models whose scores the JSON explains."""
     assert outcome.code == 0, outcome.stderr
     models = json.loads(outcome.stdout)["models"]
-    told = [model["disagreements"]["told_candidates"] + model["disagreements"]["told_missed"] for model in models]
-    return [name for papers in told for paper in papers for name in paper.get("explanations", {})]
+    shown = [model["disagreements"]["told_candidates"] + model["disagreements"]["told_missed"] for model in models]
+    return [name for papers in shown for paper in papers for name in paper.get("explanations", {})]
 
 
 def test_disagreements_of_a_bundle_are_explained(invoke: Invoke, few: Path, tiny_bundle: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_schema_names_the_version() -> None:
     assert schema["properties"]["version"] == {"const": VERSION}
 
 
-def test_told_papers_are_the_disagreements(one_model: Results) -> None:
+def test_shown_papers_are_the_disagreements(one_model: Results) -> None:
     (model,) = document(one_model)["models"]
     found = model["disagreements"]
     assert len(found["told_candidates"]) == min(found["candidates"], one_model.examples)
@@ -60,8 +60,8 @@ def test_flips_have_both_scores_and_sides(two_models: Results) -> None:
 def test_explanations_have_every_word_and_no_number_that_json_lacks(explained: Results) -> None:
     (model,) = document(explained)["models"]
     kinds = [model["disagreements"][kind] for kind in ("told_candidates", "told_missed")]
-    assert [sum("explanations" in paper for paper in told) for told in kinds] == [3, 3]
-    for paper in (told[0] for told in kinds):
+    assert [sum("explanations" in paper for paper in papers) for papers in kinds] == [3, 3]
+    for paper in (papers[0] for papers in kinds):
         found = paper["explanations"][model["name"]]
         assert found["score"] == paper["scores"][model["name"]]
         assert len(found["words"]) > 20

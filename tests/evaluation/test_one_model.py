@@ -171,7 +171,7 @@ def test_models_without_a_common_paper_are_not_compared(truth: Truth, scores: Sc
     assert results.comparisons == ()
 
 
-def test_what_is_told_is_bounded(truth: Truth, scores: Scores) -> None:
+def test_what_is_shown_is_bounded(truth: Truth, scores: Scores) -> None:
     results: Results = measure(["papers"], "cs.RO", truth, [scores, replace(scores, threshold=0.9)], examples=3)
     assert 0 < len(rows_to_tell(results)) <= 5 * 3
     assert rows_to_tell(replace(results, examples=0)) == set()

@@ -49,7 +49,29 @@ def measured(
         threshold=THRESHOLD,
         listed=listed,
         groups={"year": [str(2000 + row % 3) for row in range(len(linear))]},
+        counts=np.ones(len(linear), dtype=np.int64),
     )
+
+
+def test_a_paper_that_stands_for_three_counts_three_times_in_quality_and_once_in_the_bound() -> None:
+    rng = np.random.default_rng(5)
+    sample = drawn(5)
+    sample = replace(sample, listed=sample.called & (rng.random(len(sample)) < 0.9))
+    counts = np.where(np.arange(len(sample)) % 2, 3, 1)
+    rows = np.repeat(np.arange(len(sample)), counts)
+    repeated = replace(
+        sample,
+        ids=[f"{row} {number}" for number, row in enumerate(rows.tolist())],
+        linear=sample.linear[rows],
+        full=sample.full[rows],
+        listed=sample.listed[rows],
+        groups={},
+        counts=np.ones(len(rows), dtype=np.int64),
+    )
+    weighted = replace(sample, counts=counts)
+    cascade = make_cascade(weighted, view="combined", max_share=0.01, confidence=0.95, papers_sha256="")
+    assert cascade.certificate.papers == len(sample)
+    assert quality(weighted, cascade) == pytest.approx(quality(repeated, cascade), abs=2e-6)
 
 
 def drawn(seed: int, papers: int = 5000) -> Measured:

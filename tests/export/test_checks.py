@@ -31,7 +31,7 @@ def papers(papers_path: Path) -> LabelledPapers:
     return read_papers(papers_path, "cs.RO")
 
 
-def test_equal_logits_pass_and_their_difference_is_told() -> None:
+def test_equal_logits_pass_and_their_difference_is_reported() -> None:
     shifted = LOGITS.copy()
     shifted[1, 0] += FP32_ATOL / 2
     assert check_logits(LOGITS, shifted) == pytest.approx(FP32_ATOL / 2, rel=1e-2)

@@ -1,5 +1,7 @@
 """`python -m export` as a user meets it: what it prints, and its exit codes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -109,3 +111,15 @@ def test_wrong_usage(
     outcome = invoke(command, [checkpoint.folder, "-o", tmp_path / "bundle", "--papers", papers_path, *args])
     assert outcome.code == 2
     assert args[0] in outcome.stderr
+
+
+@pytest.mark.parametrize("package", ["onnx", "optimum", "torch", "transformers"])
+@pytest.mark.parametrize("command", ["export", "export.certify"])
+def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(package: str, command: str) -> None:
+    program = (
+        f"import runpy, sys; sys.modules[{package!r}] = None; "
+        f"sys.argv = ['export']; runpy.run_module({command!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"export: this needs the package {package}; run: pip install 'ro32[export]'\n"

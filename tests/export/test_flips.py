@@ -77,8 +77,8 @@ def test_a_paper_can_move_further_than_any_that_was_verified() -> None:
     assert reach(reference, candidate) == pytest.approx(2 * moved, abs=1e-6)
 
 
-def test_the_export_tells_them(exported: tuple[Path, Report]) -> None:
+def test_the_export_records_them(exported: tuple[Path, Report]) -> None:
     report = exported[1]
     assert report.flips.papers == report.quality.papers
-    told = report.bundle.manifest.quality["int8_against_fp32"]["flips_of_all"]
-    assert told["flips"] == report.flips.flips <= flips.MAX_SHARE * told["papers"]
+    recorded = report.bundle.manifest.quality["int8_against_fp32"]["flips_of_all"]
+    assert recorded["flips"] == report.flips.flips <= flips.MAX_SHARE * recorded["papers"]

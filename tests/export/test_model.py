@@ -31,15 +31,14 @@ def test_the_whole_chain_makes_a_bundle(papers_path: Path, tmp_path: Path) -> No
         ).write_parquet(tmp_path / f"modern_{name}.parquet")
     (tmp_path / "archive_shares.csv").write_text("archive,share\ncs,0.5\nmath,0.5\n")
     output = tmp_path / "bundle"
-    train_flags = (
-        "--preset update --base tests/data/tiny_checkpoint --max-length 64 --scoring-length 64 --frozen-layers 1 "
-        "--validation-papers 300 --learning-rate 1e-3 --epochs 3"
-    )
+    both_passes = f"--max-length 64 --validation-papers 300 --learning-rate 1e-3 --cache {tmp_path / 'cache'} -q"
     command = [
         *("make", "-f", "export/model.mk", f"PYTHON={sys.executable}"),
         *(f"DATA={tmp_path}", f"WORK={tmp_path / 'work'}", f"OUTPUT={output}", "LINEAR_FLAGS=--features 20000"),
-        f"TRAIN_FLAGS={train_flags} --cache {tmp_path / 'cache'} -q",
-        "SAMPLE_FLAGS=--hard-negatives 150 --random-negatives 50",
+        f"FIRST_FLAGS=--preset small --base tests/data/tiny_checkpoint {both_passes}",
+        f"SECOND_FLAGS=--preset update --scoring-length 64 --frozen-layers 1 {both_passes}",
+        "MANY_FLAGS=--hard-negatives 250 --random-negatives 100",
+        "HARDER_FLAGS=--hard-negatives 150 --random-negatives 50",
         "EXPORT_FLAGS=--verify-papers 1000",
         "CERTIFY_FLAGS=--max-share 0.01",  # a thousand papers cannot show less
     ]

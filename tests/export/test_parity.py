@@ -1,4 +1,4 @@
-"""The bundle that ships against the PyTorch checkpoint it was exported from, on the sample of real papers.
+"""The bundle that ships against the PyTorch checkpoint it was exported from, on the two samples of real papers.
 
 The checkpoint is too large to commit. What it says of the sample was recorded (see tests/data/record_logits.py), so
 int8 can be compared with it anywhere; where the checkpoint is at hand (RO32_CHECKPOINT), all else is compared too.
@@ -27,6 +27,7 @@ from ro32.model.bundle import MODEL, Bundle, sha256
 from ro32.model.classifier import Classifier
 
 DATA = Path(__file__).parents[1] / "data"
+SAMPLES = ("papers.parquet", "modern_papers.parquet")
 CHECKPOINT = os.environ.get("RO32_CHECKPOINT")
 OTHER_MACHINE_ATOL = 1e-4
 """Largest |logit difference| of the recorded logits and those of the same weights on another processor."""
@@ -46,9 +47,16 @@ def shipped() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def papers(papers_path: Path, shipped: Bundle) -> LabelledPapers:
-    """The sample."""
-    return read_papers(papers_path, shipped.manifest.positive_label)
+def papers(shipped: Bundle) -> LabelledPapers:
+    """Both samples: papers to 2019, and papers of 2020 and later."""
+    of_files = [read_papers(DATA / name, shipped.manifest.positive_label) for name in SAMPLES]
+    return LabelledPapers(
+        ids=[paper_id for papers in of_files for paper_id in papers.ids],
+        titles=[title for papers in of_files for title in papers.titles],
+        abstracts=[abstract for papers in of_files for abstract in papers.abstracts],
+        positive=np.concatenate([papers.positive for papers in of_files]),
+        digest="",
+    )
 
 
 @pytest.fixture(scope="module")

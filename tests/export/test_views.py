@@ -73,23 +73,23 @@ def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
     plain, _ = add_views(
         Bundle.load(tiny_bundle), "# Card", linear.to_bytes(), scores, output=tmp_path / "plain", overwrite=False
     )
-    told, _ = add_views(
+    described, _ = add_views(
         Bundle.load(tiny_bundle),
         "# Card",
         linear.to_bytes(),
         scores,
-        output=tmp_path / "told",
+        output=tmp_path / "described",
         overwrite=False,
         pictures={"loss.png": b"a picture"},
         made_by="`make model` at commit 0123abc.",
     )
-    assert (tmp_path / "told" / "loss.png").read_bytes() == b"a picture"
-    assert "loss.png" in told.manifest.files
-    card = (tmp_path / "told" / "README.md").read_text()
+    assert (tmp_path / "described" / "loss.png").read_bytes() == b"a picture"
+    assert "loss.png" in described.manifest.files
+    card = (tmp_path / "described" / "README.md").read_text()
     assert "## How this bundle was made\n\n`make model` at commit 0123abc.\n" in card
     assert "](reliability.png)" in card
-    assert told.digest != plain.digest
-    assert told.manifest.scoring_digest == plain.manifest.scoring_digest
+    assert described.digest != plain.digest
+    assert described.manifest.scoring_digest == plain.manifest.scoring_digest
 
 
 def test_views_are_added_once(with_views: Path, linear: LinearModel, scores: Scores, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def check(scene: Scene, ended: Ended, codes: Collection[int]) -> None:
         ended: How it ended.
         codes: Exit codes that would be right.
     """
-    told(ended, codes)
+    ended_well(ended, codes)
     left = found(scene)
     if ended.code == 0 or left != scene.before:
         labels_are_right(scene.target, scene.expected)
@@ -50,14 +50,14 @@ def found(scene: Scene) -> bytes | None:
     return scene.target.read_bytes() if scene.target.exists() else None
 
 
-def told(ended: Ended, codes: Collection[int]) -> None:
+def ended_well(ended: Ended, codes: Collection[int]) -> None:
     """Check that a run ended in time, with one of some exit codes and a message for people."""
     assert not ended.hung, ended.output
     assert ended.code in codes, f"{ended.code}: {ended.output}"
     assert "Traceback" not in ended.output, ended.output
     assert "Exception ignored" not in ended.output, ended.output
     if ended.code > 0:
-        last = ended.output.splitlines()[-1]  # what came before the end may have been told before it
+        last = ended.output.splitlines()[-1]  # earlier messages may precede it
         assert last.startswith("ro32-score: "), ended.output
 
 

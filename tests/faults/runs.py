@@ -51,8 +51,8 @@ class Job:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
-        told = json.loads(text)
-        return cls(**{**told, "fault": told["fault"] and Fault(**told["fault"])})
+        values = json.loads(text)
+        return cls(**{**values, "fault": values["fault"] and Fault(**values["fault"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,8 @@ class Ended:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
-        told = json.loads(text)
-        return cls(**{**told, "calls": tuple(Call(name, tuple(paths)) for name, paths in told["calls"])})
+        values = json.loads(text)
+        return cls(**{**values, "calls": tuple(Call(name, tuple(paths)) for name, paths in values["calls"])})
 
 
 class ForkServer:

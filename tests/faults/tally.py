@@ -1,4 +1,4 @@
-"""What the suite did, counted, to be told at the end of the test run."""
+"""Counts what the suite did, for the summary of the test run."""
 
 import threading
 from collections import Counter
@@ -9,7 +9,7 @@ _lock = threading.Lock()
 
 
 def injected(what: str, times: int = 1) -> None:
-    """Count faults that happened, by the words under which they are told."""
+    """Count faults that happened, by their name in the summary."""
     with _lock:
         _injected[what] += times
 

@@ -56,7 +56,7 @@ def score(
 
 def unchanged_or_right(scene: Scene, ended: Ended, codes: Collection[int], *, any_width: bool = False) -> None:
     """Check that a run succeeded as if nothing had been damaged, or left the old labels as they were."""
-    aftermath.told(ended, codes)
+    aftermath.ended_well(ended, codes)
     if ended.code:
         aftermath.labels_are_the_old_ones(scene)
     else:
@@ -127,7 +127,7 @@ def test_in_an_input_without_checksums(lanes: Lanes, sample: int) -> None:
         pq.write_table(pq.read_table(scene.input), papers)
         flip.apply(papers)
         ended = score(lane, scene, papers=papers)
-        aftermath.told(ended, [0, 65])
+        aftermath.ended_well(ended, [0, 65])
         if ended.code:
             aftermath.labels_are_the_old_ones(scene)
             return

@@ -85,7 +85,7 @@ def run_with_more_and_more_room(scene: Scene, disk: SmallDisk) -> int:
         shutil.copytree(scene.template, disk.seen, dirs_exist_ok=True)
         disk.fill(free)
         ended = disk.server.run(Job(args=args))
-        aftermath.told(ended, [0, 74])
+        aftermath.ended_well(ended, [0, 74])
         if ended.code == 0:
             aftermath.labels_are_right(target, scene.expected)
             return free
@@ -93,7 +93,7 @@ def run_with_more_and_more_room(scene: Scene, disk: SmallDisk) -> int:
         assert (target.read_bytes() if target.exists() else None) == scene.before
         tally.injected("disks that were really full")
         (disk.seen / "filler").unlink()
-        aftermath.told(disk.server.run(Job(args=args)), [0])
+        aftermath.ended_well(disk.server.run(Job(args=args)), [0])
         aftermath.labels_are_right(target, scene.expected)
         assert {path.name for path in disk.seen.iterdir()} == {target.name}
     pytest.fail("no room was ever enough")

@@ -77,7 +77,7 @@ def check(lane: Lane, inputs: Sequence[Path], columns: Columns, *, may_succeed: 
     args = [*map(str, inputs), "-o", str(scene.target), "--bundle", str(scene.bundle), "--max-unscored", "1", *options]
     ended = lane.server.run(Job(args=args, limit_s=LIMIT_S))
     tally.injected("runs over malformed files")
-    aftermath.told(ended, [0, 65] if may_succeed else [65])
+    aftermath.ended_well(ended, [0, 65] if may_succeed else [65])
     assert ended.peak_rss_bytes < LIMIT_BYTES
     if ended.code:
         aftermath.labels_are_the_old_ones(scene)
@@ -119,7 +119,7 @@ def test_each_column_is_decoded(lanes: Lanes) -> None:
         ended = lane.server.run(
             Job(args=[str(file), *found.ids], entry="tests.faults.programs:decode", limit_s=LIMIT_S)
         )
-        aftermath.told(ended, [0])
+        aftermath.ended_well(ended, [0])
         assert ended.peak_rss_bytes < LIMIT_BYTES
         for name, code in json.loads(ended.output).items():
             assert code == (0 if name in found.sound else 65), name

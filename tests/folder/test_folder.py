@@ -84,10 +84,10 @@ def test_each_file_has_the_labels_of_a_run_of_its_own(
 
 def test_the_manifest_lists_files_rows_and_digests(run: Run, labels: Path) -> None:
     run()
-    told = json.loads((labels / "_manifest.json").read_text())
-    assert (told["manifest_version"], told["rows"], told["positive_label"]) == (1, 300, "cs.RO")
-    assert [file["name"] for file in told["files"]] == NAMES
-    for file in told["files"]:
+    manifest = json.loads((labels / "_manifest.json").read_text())
+    assert (manifest["manifest_version"], manifest["rows"], manifest["positive_label"]) == (1, 300, "cs.RO")
+    assert [file["name"] for file in manifest["files"]] == NAMES
+    for file in manifest["files"]:
         content = (labels / file["name"]).read_bytes()
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
         assert (file["rows"], file["size_bytes"]) == (100, len(content))
@@ -251,8 +251,8 @@ def test_one_warning_tells_a_drift_of_all_files(score: Score, dump: Path, labels
     frame = papers.with_columns(pl.lit("Dark matter").alias("title"), pl.col("id").alias("abstract"))
     for number, name in enumerate(NAMES):
         frame.slice(100 * number, 100).write_parquet(dump / name)
-    told = score(dump, "-o", f"{labels}/", *threshold, "--max-drift", "0").stderr
-    assert told.count("moved by") <= 1
+    stderr = score(dump, "-o", f"{labels}/", *threshold, "--max-drift", "0").stderr
+    assert stderr.count("moved by") <= 1
 
 
 def test_input_that_changes_meanwhile_publishes_nothing(run: Run, dump: Path, labels: Path) -> None:
@@ -301,9 +301,9 @@ def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_tells_what_became_of_the_files(score: Score, dump: Path, labels: Path, tmp_path: Path) -> None:
     report = ("--report", tmp_path / "run.json")
-    told = json.loads(score(dump, "-o", f"{labels}/", "--status", "--json").stdout)
-    check_documented(told, "status")
-    assert (told["to_score"], told["unchanged_files"], told["target"]) == (300, 0, str(labels))
+    status = json.loads(score(dump, "-o", f"{labels}/", "--status", "--json").stdout)
+    check_documented(status, "status")
+    assert (status["to_score"], status["unchanged_files"], status["target"]) == (300, 0, str(labels))
     assert not labels.exists()
     done = score(dump, "-o", f"{labels}/", *report)
     assert done.code == 0, done.stderr
@@ -314,19 +314,19 @@ def test_the_command_tells_what_became_of_the_files(score: Score, dump: Path, la
     assert found["folder"] == {"files": 3, "unchanged": 0, "replaced": 3, "removed": 0, "gone": 0}
     assert found["labels"]["run_id"] == found["run_id"]
     (dump / NAMES[0]).unlink()
-    told = json.loads(score(dump, "-o", f"{labels}/", "--status", "--json").stdout)
-    assert (told["to_score"], told["reused"], told["unchanged_files"], told["files"]) == (0, 200, 2, 2)
+    status = json.loads(score(dump, "-o", f"{labels}/", "--status", "--json").stdout)
+    assert (status["to_score"], status["reused"], status["unchanged_files"], status["files"]) == (0, 200, 2, 2)
     again = score(dump, "-o", f"{labels}/", *report)
     assert "2 files (2 unchanged, 1 without input)" in again.stderr
     assert "1 labels file has no input any more: 2023/a.parquet; --prune removes them" in again.stderr
     assert "2 files (2 unchanged, 1 removed)" in score(dump, "-o", f"{labels}/", "--prune").stderr
 
 
-def test_status_foretells_what_a_killed_run_left(run: Run, score: Score, dump: Path, labels: Path) -> None:
+def test_status_predicts_what_a_killed_run_left(run: Run, score: Score, dump: Path, labels: Path) -> None:
     with pytest.raises(Interrupted):
         run(on_progress=stop_after(5))
-    told = json.loads(score(dump, "-o", f"{labels}/", "--status", "--json", "--part-rows", "30").stdout)
-    assert (told["finished_parts"], told["finished"], told["to_score"]) == (5, 130, 170)
+    status = json.loads(score(dump, "-o", f"{labels}/", "--status", "--json", "--part-rows", "30").stdout)
+    assert (status["finished_parts"], status["finished"], status["to_score"]) == (5, 130, 170)
 
 
 def test_what_does_not_go_with_a_folder(score: Score, dump: Path, labels: Path) -> None:

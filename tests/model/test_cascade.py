@@ -357,13 +357,13 @@ def test_the_command_reports_the_cascade(score: Score, papers_path: Path, tmp_pa
     args = ("--report", report, "--metrics-file", tmp_path / "run.prom")
     outcome = score(papers_path, "-o", labels, *args, bundle=cascade_bundle)
     assert outcome.code == 0, outcome.stderr
-    found, told = json.loads(report.read_text()), read_provenance(labels)
+    found, provenance = json.loads(report.read_text()), read_provenance(labels)
     check_documented(found, "report")
-    assert told is not None
+    assert provenance is not None
     counts = found["papers"]
     assert f"({counts['screened']:,} screened, {counts['scored'] - counts['screened']:,} scored)" in outcome.stderr
     assert f"audit: {counts['disagreements']} of {counts['audited']} disagree" in outcome.stderr
-    assert told["rows"]["screened"] == told["screened_rows"] == counts["screened"]
+    assert provenance["rows"]["screened"] == provenance["screened_rows"] == counts["screened"]
     assert pl.read_parquet(labels)["screened"].sum() == counts["screened"]
     assert (found["cascade"]["screens"], found["cascade"]["certified_bound"]) == (True, 0.00003)
     audit = Audit(papers=counts["audited"], disagreements=counts["disagreements"], confidence=0.95, allowed=1 / 30_000)
@@ -372,13 +372,13 @@ def test_the_command_reports_the_cascade(score: Score, papers_path: Path, tmp_pa
         f'\nro32_papers_screened{{target="{labels}"}} {float(counts["screened"])}'
         in (tmp_path / "run.prom").read_text()
     )
-    assert told["full"] is False
+    assert provenance["full"] is False
     full = score(papers_path, "-o", labels, "--full", *args, bundle=cascade_bundle)
     assert full.code == 0
     assert json.loads(report.read_text())["cascade"]["screens"] is False
-    told = read_provenance(labels)
-    assert told is not None
-    assert (told["full"], told["screened_rows"]) == (True, 0)
+    provenance = read_provenance(labels)
+    assert provenance is not None
+    assert (provenance["full"], provenance["screened_rows"]) == (True, 0)
 
 
 def test_a_summary_of_counts_adds_up(run: Run, papers: pl.DataFrame, load: Load) -> None:

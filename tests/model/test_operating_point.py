@@ -124,9 +124,14 @@ def test_another_threshold_needs_no_scoring(run: Run, papers: pl.DataFrame, tmp_
     assert after["score"].equals(before["score"])
     assert after["label"].to_list() == ["cs.RO" if score >= 0.4 else "other" for score in after["score"]]
     assert (report["model"]["threshold"], report["model"]["threshold_chosen_by"]) == (0.4, "threshold")
-    told = read_provenance(tmp_path / "labels.parquet") or {}
-    assert told["threshold"] == 0.4
-    assert told["operating_point"] == {"chosen_by": "threshold", "target": 0.4, "validated": None, "abstain": None}
+    provenance = read_provenance(tmp_path / "labels.parquet") or {}
+    assert provenance["threshold"] == 0.4
+    assert provenance["operating_point"] == {
+        "chosen_by": "threshold",
+        "target": 0.4,
+        "validated": None,
+        "abstain": None,
+    }
     assert "threshold 0.4000" in done.stderr
     assert "moved by" not in done.stderr, "a share that was meant to move is no drift"
 

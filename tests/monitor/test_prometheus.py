@@ -32,16 +32,16 @@ def test_every_metric_is_documented(run: Run, papers: pl.DataFrame, tmp_path: Pa
 def test_metrics_are_those_of_the_report(run: Run, papers: pl.DataFrame, tmp_path: Path) -> None:
     run(papers.head(100))
     run(papers)
-    found, told = metrics(tmp_path), json.loads((tmp_path / "run.json").read_text())
+    found, reported = metrics(tmp_path), json.loads((tmp_path / "run.json").read_text())
     assert found["ro32_exit_code"][0].value == 0
     assert {sample.labels["origin"]: sample.value for sample in found["ro32_papers"]} == {
-        name: told["papers"][name] for name in ("scored", "reused", "duplicates", "unreadable")
+        name: reported["papers"][name] for name in ("scored", "reused", "duplicates", "unreadable")
     }
-    assert {sample.labels["stage"]: sample.value for sample in found["ro32_stage_seconds"]} == told["stages"]
-    assert found["ro32_positive_share"][0].value == told["positives"]["share"]
+    assert {sample.labels["stage"]: sample.value for sample in found["ro32_stage_seconds"]} == reported["stages"]
+    assert found["ro32_positive_share"][0].value == reported["positives"]["share"]
     assert (
         found["ro32_labels_timestamp_seconds"][0].value
-        == pl.Series([told["labels"]["finished"]]).str.to_datetime()[0].timestamp()
+        == pl.Series([reported["labels"]["finished"]]).str.to_datetime()[0].timestamp()
     )
 
 

@@ -44,12 +44,12 @@ def test_a_report_tells_what_the_run_did(run: Run, report: Report, papers: pl.Da
     run(papers.head(100))
     blank = papers.head(2).with_columns(title=pl.lit(""), abstract=pl.lit(None, pl.String))
     outcome = run(pl.concat([papers, papers.tail(20), blank]))
-    found, told = report(), read_provenance(tmp_path / "labels.parquet")
+    found, provenance = report(), read_provenance(tmp_path / "labels.parquet")
     labels = pl.read_parquet(tmp_path / "labels.parquet")
     assert outcome.code == 0
-    assert told is not None
-    assert found["run_id"] == told["run_id"] == found["labels"]["run_id"]
-    assert found["labels"]["finished"] == told["finished"]
+    assert provenance is not None
+    assert found["run_id"] == provenance["run_id"] == found["labels"]["run_id"]
+    assert found["labels"]["finished"] == provenance["finished"]
     assert found["published"] is True
     assert found["papers"] == {
         "rows": 322,
@@ -60,7 +60,7 @@ def test_a_report_tells_what_the_run_did(run: Run, report: Report, papers: pl.Da
         "uncertain": 0,
         "positives": (labels["label"] == "cs.RO").sum(),
         "unscored": {"empty_text": 2},
-        "tokens": told["rows"]["tokens"],
+        "tokens": provenance["rows"]["tokens"],
         "screened": 0,
         "audited": 0,
         "disagreements": 0,
@@ -75,7 +75,7 @@ def test_a_report_tells_what_the_run_did(run: Run, report: Report, papers: pl.Da
     assert found["input"]["rows"] == 322
     assert found["settings"]["max_unscored"] == 0.01
     assert found["peak_rss_bytes"] > 50_000_000
-    assert found["model"]["bundle_digest"] == told["bundle_digest"]
+    assert found["model"]["bundle_digest"] == provenance["bundle_digest"]
 
 
 def test_a_run_that_fails_half_way_says_where(
@@ -127,7 +127,7 @@ def refused(outcome: Outcome, code: int, *words: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--report", "--metrics-file"])
-def test_a_folder_that_is_not_there_is_told_before_the_run(
+def test_a_folder_that_is_not_there_is_reported_before_the_run(
     score: Score, source: Path, tmp_path: Path, option: str
 ) -> None:
     outcome = score(source, "-o", tmp_path / "labels.parquet", option, tmp_path / "no" / "run.prom")
@@ -135,7 +135,9 @@ def test_a_folder_that_is_not_there_is_told_before_the_run(
     assert not (tmp_path / "labels.parquet").exists()
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_before_the_run(score: Score, source: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_reported_before_the_run(
+    score: Score, source: Path, tmp_path: Path
+) -> None:
     outcome = score(source, "-o", tmp_path / "labels.parquet", "--report", "/proc/run.json")
     refused(outcome, 73, "/proc/run.json: cannot be created")
     assert not (tmp_path / "labels.parquet").exists()

@@ -107,7 +107,7 @@ def test_asking_changes_nothing(target: Target, papers: pl.DataFrame, tmp_path: 
     assert state_of(tmp_path) == before
 
 
-def test_finished_parts_are_told_from_left_overs(target: Target, papers: pl.DataFrame, tmp_path: Path) -> None:
+def test_finished_parts_are_distinguished_from_left_overs(target: Target, papers: pl.DataFrame, tmp_path: Path) -> None:
     papers.head(200).write_parquet(target.papers)
     target.kill_after(1)
     papers.write_parquet(target.papers)
@@ -144,7 +144,7 @@ def test_asking_who_runs_keeps_no_run_from_beginning(target: Target) -> None:
     let_go.join()
 
 
-def test_a_run_that_ends_meanwhile_is_told(
+def test_a_run_that_ends_meanwhile_is_reported(
     target: Target, papers: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It removes its temporary files; their size cannot be looked up any more."""

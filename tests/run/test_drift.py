@@ -68,8 +68,8 @@ def test_a_footer_that_tells_no_share_is_no_trouble(provenance: dict[str, Any]) 
 
 
 def test_unscored_papers_are_in_no_share() -> None:
-    told = {"rows": {"rows": 12, "positives": 1, "unscored": {"empty_text": 1, "non_finite": 1}}}
-    assert Share.from_footer(told) == Share(positives=1, papers=10)
+    footer = {"rows": {"rows": 12, "positives": 1, "unscored": {"empty_text": 1, "non_finite": 1}}}
+    assert Share.from_footer(footer) == Share(positives=1, papers=10)
 
 
 @pytest.fixture

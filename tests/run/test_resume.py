@@ -280,9 +280,9 @@ def test_too_many_rows_without_text_publish_nothing(run: Run, papers: pl.DataFra
 def test_the_footer_counts_where_rows_come_from(run: Run, papers: pl.DataFrame, labels: Path) -> None:
     run(papers.head(100))
     run(pl.concat([papers.head(150), papers.tail(100), papers.tail(100)]))
-    told = read_provenance(labels)
-    assert told is not None
-    assert {name: told["rows"][name] for name in ("rows", "scored", "reused", "duplicates")} == {
+    provenance = read_provenance(labels)
+    assert provenance is not None
+    assert {name: provenance["rows"][name] for name in ("rows", "scored", "reused", "duplicates")} == {
         "rows": 350,
         "scored": 150,
         "reused": 100,

@@ -1,4 +1,4 @@
-"""--on-error: one damaged file among several ends the run, or is left out whole and told everywhere."""
+"""--on-error: one damaged file among several ends the run, or is left out whole and named everywhere."""
 
 import json
 import shutil
@@ -76,9 +76,9 @@ def test_a_damaged_file_can_be_left_out(score: Score, folder: Path, tmp_path: Pa
     warning, summary = outcome.stderr.splitlines()
     assert warning.startswith(f"ro32-score: warning: {folder}/b.parquet is left out: {folder}/b.parquet, row group 4")
     assert ", 1 file left out; " in summary
-    told, reported = read_provenance(labels), json.loads(report.read_text())
-    assert told is not None
-    for skipped in (told["skipped_files"], reported["input"]["skipped"]):
+    provenance, reported = read_provenance(labels), json.loads(report.read_text())
+    assert provenance is not None
+    for skipped in (provenance["skipped_files"], reported["input"]["skipped"]):
         ((path, reason),) = [tuple(file.values()) for file in skipped]
         assert path == f"{folder}/b.parquet"
         assert "CRC" in reason
@@ -180,7 +180,7 @@ def test_parts_of_a_file_that_is_damaged_since_are_not_taken(
     assert pl.read_parquet(tmp_path / "labels.parquet")["id"].is_in(papers["id"][100:200].implode()).sum() == 0
 
 
-def test_when_the_file_is_mended_it_alone_is_scored(skip: Skip, folder: Path, papers: pl.DataFrame) -> None:
+def test_when_the_file_is_repaired_it_alone_is_scored(skip: Skip, folder: Path, papers: pl.DataFrame) -> None:
     skip()
     write(papers.slice(100, 100), folder / "b.parquet")
     counts = skip().counts
@@ -196,6 +196,6 @@ def test_every_malformed_file_is_left_out(score: Score, malformed: Path, papers:
     outcome = score(folder, "-o", labels, "--on-error", "skip-file")
     assert outcome.code == 0
     assert pl.read_parquet(labels)["id"].to_list() == papers["id"][:20].to_list()
-    told = read_provenance(labels)
-    assert told is not None
-    assert len(told["skipped_files"]) == len(list(malformed.glob("*.parquet"))) > 50
+    provenance = read_provenance(labels)
+    assert provenance is not None
+    assert len(provenance["skipped_files"]) == len(list(malformed.glob("*.parquet"))) > 50

@@ -63,7 +63,7 @@ def test_two_builds_are_equal(builds: tuple[Path, list[dict[str, str]]]) -> None
 
 
 def test_the_sdist_is_the_project(builds: tuple[Path, list[dict[str, str]]]) -> None:
-    """Whoever has it can run the tests, build the site and build the wheel."""
+    """It is enough to run the tests, build the site and build the wheel."""
     folder, _ = builds
     (path,) = folder.glob("*.tar.gz")
     with tarfile.open(path) as archive:

@@ -43,10 +43,10 @@ def test_the_steps_of_the_build_make_what_the_image_runs(tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout
     for program in (*re.findall(r'^ENTRYPOINT \["(\S+)"\]', RUN, re.MULTILINE), "ro32-bundle"):
         path = tmp_path / "opt" / "ro32" / "bin" / program
-        told = subprocess.run(
+        shown = subprocess.run(
             [path, "--help"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True
         )
-        assert told.stdout.startswith(f"Usage: {program}")
+        assert shown.stdout.startswith(f"Usage: {program}")
 
 
 def test_what_is_copied_exists() -> None:

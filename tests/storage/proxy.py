@@ -1,4 +1,4 @@
-"""A proxy between client and store that breaks what it is told to break."""
+"""A proxy between client and store that breaks requests on demand."""
 
 import http.client
 import threading
@@ -169,7 +169,7 @@ class FailingOnce:
 
     Args:
         fault: How.
-        meant: Told a request's path.
+        meant: Decides by a request's path.
     """
 
     def __init__(self, fault: Fault, meant: Callable[[str], bool]) -> None:

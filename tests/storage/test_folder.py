@@ -20,8 +20,8 @@ def test_each_object_has_the_labels_that_its_file_has(
     assert score(dump, "-o", f"{tmp_path}/expected/").code == 0
     done = score(bucket.url(f"dump{slash}"), "-o", f"{tmp_path}/labels/")
     assert done.code == 0, done.stderr
-    told = json.loads((tmp_path / "labels" / "_manifest.json").read_text())
-    assert [file["name"] for file in told["files"]] == NAMES
+    manifest = json.loads((tmp_path / "labels" / "_manifest.json").read_text())
+    assert [file["name"] for file in manifest["files"]] == NAMES
     for name in NAMES:
         assert pq.read_table(tmp_path / "labels" / name).equals(pq.read_table(tmp_path / "expected" / name))
 

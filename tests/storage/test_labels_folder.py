@@ -68,9 +68,9 @@ def written(bucket: Bucket) -> list[str]:
 def check_labels(bucket: Bucket, expected: Path) -> None:
     """Check that the folder has all labels and no more, and that the manifest tells of the very objects."""
     assert written(bucket) == ALL
-    told = json.loads(bucket.get("labels/_manifest.json"))
-    assert [file["name"] for file in told["files"]] == NAMES
-    for file in told["files"]:
+    manifest = json.loads(bucket.get("labels/_manifest.json"))
+    assert [file["name"] for file in manifest["files"]] == NAMES
+    for file in manifest["files"]:
         content = bucket.get(f"labels/{file['name']}")
         assert (file["rows"], file["size_bytes"]) == (10, len(content))
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
@@ -106,8 +106,8 @@ def test_only_what_changed_is_replaced(
     before = bucket.e_tags()
     papers.slice(20, 12).write_parquet(dump / "b.parquet")
     bucket.put("dump/b.parquet", dump / "b.parquet")
-    told = json.loads(score(*args, "--status", "--json").stdout)
-    assert (told["unchanged_files"], told["to_score"], told["target"]) == (2, 2, bucket.url("labels/"))
+    status = json.loads(score(*args, "--status", "--json").stdout)
+    assert (status["unchanged_files"], status["to_score"], status["target"]) == (2, 2, bucket.url("labels/"))
     assert bucket.e_tags() == before | {"dump/b.parquet": bucket.e_tags()["dump/b.parquet"]}
     done = score(*args)
     assert "3 files (1 new, 2 unchanged)" in done.stderr
@@ -133,10 +133,10 @@ def test_labels_that_the_store_vouches_for_are_not_read(
     monkeypatch.setattr(StoredObject, "open", note)
     run()
     assert opened == []
-    told = json.loads(bucket.get("labels/_manifest.json"))
-    for file in told["files"]:
+    manifest = json.loads(bucket.get("labels/_manifest.json"))
+    for file in manifest["files"]:
         del file["e_tag"]  # as earlier versions wrote it
-    bucket.put("labels/_manifest.json", json.dumps(told).encode())
+    bucket.put("labels/_manifest.json", json.dumps(manifest).encode())
     run()
     assert sorted(opened) == sorted(LABELS)
     check_labels(bucket, expected)
@@ -208,9 +208,9 @@ def test_two_runs_for_one_folder_exclude_each_other(run: Run, score: Score, dump
     assert written(bucket) == []
 
 
-def test_what_cannot_be_is_told_before_any_work(score: Score, dump: Path, bucket: Bucket) -> None:
+def test_what_cannot_be_is_reported_before_any_work(score: Score, dump: Path, bucket: Bucket) -> None:
     papers = bucket.url("dump/")
-    for target, code, told in (
+    for target, code, message in (
         (bucket.url("dump/labels/"), 73, "lie in each other"),
         (papers, 73, "lie in each other"),
         (bucket.url(""), 73, "lie in each other"),
@@ -221,7 +221,7 @@ def test_what_cannot_be_is_told_before_any_work(score: Score, dump: Path, bucket
     ):
         done = score(papers, "-o", target)
         assert (done.code, done.stderr.count("\n")) == (code, 1), (target, done.stderr)
-        assert told in done.stderr
+        assert message in done.stderr
         assert "secret" not in done.stderr
     assert dump
     assert written(bucket) == []

@@ -41,14 +41,14 @@ def target(bucket: Bucket) -> ObjectTarget:
 
 def sign(bucket: Bucket, **changed: object) -> None:
     """Leave a lock as another host would."""
-    told = {
+    holder = {
         "host": "elsewhere",
         "pid": 7,
         "since": "2026-11-24T02:15:00+00:00",
         "kernel": "other",
         "process_start": "1",
     }
-    bucket.put(LOCK, json.dumps(told | {"token": "x", "expires": time.time() + 60} | changed).encode())
+    bucket.put(LOCK, json.dumps(holder | {"token": "x", "expires": time.time() + 60} | changed).encode())
 
 
 def test_a_second_run_is_refused_and_names_the_first(score: Score, source: Path, bucket: Bucket) -> None:
@@ -137,7 +137,7 @@ def test_a_store_that_hangs_keeps_no_run_from_ending(
         time.sleep(0.2)
         started = time.monotonic()
         run.send_signal(signal.SIGTERM)
-        _, told = run.communicate(timeout=100)
+        _, stderr = run.communicate(timeout=100)
         seconds = time.monotonic() - started
-    assert run.returncode == 143, told
+    assert run.returncode == 143, stderr
     assert seconds < 25  # one of them is the lock's; beside other work, all may take some more

@@ -1,4 +1,4 @@
-"""Names that a store may hold and the library does not ask for: told at once, and by name."""
+"""Names that a store may hold and the library does not ask for: each is reported at once, by name."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_such_a_name_is_refused(score: Score, source: Path, bucket: Bucket, tmp_
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("asked", ["dump/", "dump/*.parquet"])
-def test_an_object_of_such_a_name_is_told_and_the_others_can_be_named(
+def test_an_object_of_such_a_name_is_reported_and_the_others_can_be_named(
     score: Score, source: Path, bucket: Bucket, proxy: Proxy, tmp_path: Path, name: str, asked: str
 ) -> None:
     for key in ("dump/papers.parquet", "dump/2024/papers.parquet", name):

@@ -136,7 +136,7 @@ def test_labels_that_somebody_else_wrote_meanwhile_stay(
     assert bucket.get("labels.parquet") == b"of somebody else"
 
 
-def test_what_cannot_be_written_to_is_told_before_any_work(score: Score, papers_url: str, bucket: Bucket) -> None:
+def test_what_cannot_be_written_to_is_reported_before_any_work(score: Score, papers_url: str, bucket: Bucket) -> None:
     for target, code in {
         "s3://no-such-bucket/labels.parquet": 73,
         f"s3://{bucket.name}": 73,

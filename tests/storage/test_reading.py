@@ -140,13 +140,13 @@ def test_a_store_that_fails_for_good_ends_the_run_and_says_why(
 
 
 @pytest.mark.parametrize("name", ["missing.parquet", "missing/", "missing-*.parquet"])
-def test_what_is_not_there_is_told(score: Score, bucket: Bucket, tmp_path: Path, name: str) -> None:
+def test_what_is_not_there_is_reported(score: Score, bucket: Bucket, tmp_path: Path, name: str) -> None:
     done = score(bucket.url(name), "-o", tmp_path / "labels.parquet")
     assert (done.code, done.stderr.count("\n")) == (66, 1)
     assert bucket.url(name) in done.stderr
 
 
-def test_a_damaged_object_is_told_and_can_be_skipped(
+def test_a_damaged_object_is_reported_and_can_be_skipped(
     score: Score, source: Path, bucket: Bucket, tmp_path: Path
 ) -> None:
     bucket.put("dump/a.parquet", source)
@@ -172,7 +172,7 @@ def test_a_web_address_is_read_only_where_that_is_allowed(
     assert len(_labels(tmp_path / "labels.parquet")) == 5
 
 
-def test_a_refusal_is_told_without_another_try(
+def test_a_refusal_is_reported_without_another_try(
     score: Score, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

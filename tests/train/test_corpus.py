@@ -48,7 +48,7 @@ def write_snapshot(papers: pl.DataFrame, path: Path) -> None:
 def test_json_lines_and_parquet_give_the_same_corpus(
     papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path
 ) -> None:
-    """The format is told by the content: both files have the wrong suffix."""
+    """The content decides the format: both files have the wrong suffix."""
     parquet, snapshot = tmp_path / "papers.json", tmp_path / "papers.parquet"
     papers.write_parquet(parquet)
     write_snapshot(papers, snapshot)
@@ -145,7 +145,7 @@ def test_what_is_no_dump_is_refused(content: bytes, reason: str, tmp_path: Path)
         Dump.open(tmp_path / "dump")
 
 
-def test_dump_without_text_is_told(papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path) -> None:
+def test_dump_without_text_is_reported(papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path) -> None:
     papers.with_columns(title=pl.lit(" "), abstract=pl.lit("")).write_parquet(tmp_path / "dump")
     with pytest.raises(InputDataError, match="expected papers with text, found none among 300 rows"):
         load(tmp_path / "dump", tokenizer_json, tmp_path / "cache")
@@ -159,7 +159,7 @@ def test_released_tokens_are_read_again(papers: pl.DataFrame, tokenizer_json: by
     np.testing.assert_array_equal(corpus.tokens, before)
 
 
-def test_missing_dump_is_told(tmp_path: Path) -> None:
+def test_missing_dump_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputMissingError, match="cannot be read"):
         Dump.open(tmp_path / "nothing")
 
@@ -172,7 +172,7 @@ def test_damaged_line_is_named(papers: pl.DataFrame, tmp_path: Path) -> None:
         list(Dump.open(tmp_path / "dump").frames())
 
 
-def test_paper_without_id_is_told(papers: pl.DataFrame, tmp_path: Path) -> None:
+def test_paper_without_id_is_reported(papers: pl.DataFrame, tmp_path: Path) -> None:
     papers.with_columns(pl.lit(None, pl.String).alias("id")).write_parquet(tmp_path / "dump")
     with pytest.raises(InputDataError, match="a paper has no id"):
         list(Dump.open(tmp_path / "dump").frames())

@@ -229,7 +229,7 @@ def test_folder_that_is_no_run_is_refused(recipe: Recipe, options: MakeOptions, 
         run(options(output=tmp_path / "full"), recipe, QUIET)
 
 
-def test_too_little_disk_is_told_before_training(
+def test_too_little_disk_is_reported_before_training(
     recipe: Recipe, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 10})())
@@ -237,24 +237,24 @@ def test_too_little_disk_is_told_before_training(
         run(options(), recipe, QUIET)
 
 
-def test_missing_column_is_told(recipe: Recipe, options: MakeOptions, tmp_path: Path, papers: pl.DataFrame) -> None:
+def test_missing_column_is_reported(recipe: Recipe, options: MakeOptions, tmp_path: Path, papers: pl.DataFrame) -> None:
     papers.drop("abstract").write_parquet(tmp_path / "dump.parquet")
     with pytest.raises(InputDataError, match="no column abstract; it has id, title"):
         run(options(data=tmp_path / "dump.parquet"), recipe, QUIET)
 
 
-def test_a_missing_dump_is_told_before_a_hub_is_asked(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
+def test_a_missing_dump_is_reported_before_a_hub_is_asked(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
     recipe = dataclasses.replace(recipe, base="owner/no-such-model")
     with pytest.raises(InputMissingError, match=r"missing\.parquet"):
         run(options(data=tmp_path / "missing.parquet"), recipe, QUIET)
 
 
-def test_base_that_is_not_there_is_told(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
+def test_base_that_is_not_there_is_reported(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
     with pytest.raises(InputMissingError, match="base model"):
         run(options(), dataclasses.replace(recipe, base=str(tmp_path / "nothing")), QUIET)
 
 
-def test_base_that_is_no_encoder_is_told(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
+def test_base_that_is_no_encoder_is_reported(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(InputDataError, match="no encoder"):
         run(options(), dataclasses.replace(recipe, base=str(tmp_path)), QUIET)

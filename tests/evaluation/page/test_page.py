@@ -99,9 +99,9 @@ def test_hostile_titles_are_shown_as_they_are(hostile: Results) -> None:
 
 def test_candidates_are_linked_to_arxiv(one_model: Results) -> None:
     text = page(one_model)
-    told = one_model.evaluations[0].disagreements.candidates[: one_model.examples]
-    assert len(told)
-    for row in told:
+    rows = one_model.evaluations[0].disagreements.candidates[: one_model.examples]
+    assert len(rows)
+    for row in rows:
         assert f'href="https://arxiv.org/abs/{one_model.details[int(row)].id}"' in text
 
 
