@@ -113,6 +113,7 @@ def _measure(papers: HeldOut, by_encoder: NDArray[np.float64], linear: NDArray[n
         linear=np.where(sure, linear, np.inf),
         full=probabilities(Scores(positive=papers.positive, encoder=by_encoder, linear=linear), view),
         threshold=view.threshold,
+        counts=np.ones(len(papers.ids), dtype=np.int64),
         listed=papers.positive,
         groups={"year": years, "category": papers.primary},
     )
