@@ -56,7 +56,8 @@ def measured(
 def test_a_paper_that_stands_for_three_counts_three_times_in_quality_and_once_in_the_bound() -> None:
     rng = np.random.default_rng(5)
     sample = drawn(5)
-    sample = replace(sample, listed=sample.called & (rng.random(len(sample)) < 0.9))
+    listed = sample.called & (rng.random(len(sample)) < 0.9)
+    sample = replace(sample, listed=listed)
     counts = np.where(np.arange(len(sample)) % 2, 3, 1)
     rows = np.repeat(np.arange(len(sample)), counts)
     repeated = replace(
@@ -64,7 +65,7 @@ def test_a_paper_that_stands_for_three_counts_three_times_in_quality_and_once_in
         ids=[f"{row} {number}" for number, row in enumerate(rows.tolist())],
         linear=sample.linear[rows],
         full=sample.full[rows],
-        listed=sample.listed[rows],
+        listed=listed[rows],
         groups={},
         counts=np.ones(len(rows), dtype=np.int64),
     )
