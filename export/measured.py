@@ -83,12 +83,13 @@ def _full_scores(
     manifest = classifier.manifest
     if scores is not None:
         written = read_scores(scores, papers)
-        found = probabilities(
-            Scores(positive=papers.positive, encoder=log_odds(written), linear=linear),
+        known = np.flatnonzero(np.isfinite(written))
+        found[known] = probabilities(
+            Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known]),
             manifest.views[str(manifest.view)],
         )
         threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
-        todo = np.flatnonzero(np.abs(log_odds(found) - threshold) < _NEAR)
+        todo = known[np.abs(log_odds(found[known]) - threshold) < _NEAR]
     with ProgressDisplay() as display:
         found[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=display.update)
     return found
