@@ -10,7 +10,6 @@ from export.measured import read_measured
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.errors import BundleError
-from ro32.model.binomial import upper_bound
 from ro32.model.bundle import Bundle
 from ro32.model.cascade import Cascade
 from ro32.model.classifier import Classifier
@@ -48,7 +47,7 @@ def add_cascade(
 def _findings(measured: Measured, cascade: Cascade) -> str:
     """Say what the cut of a cascade does to these papers."""
     row = next(table(measured, cascade.cut))
-    bound = upper_bound(row.lost, row.papers, cascade.certificate.confidence)
+    bound = measured.bound(row.lost, cascade.certificate.confidence)
     lines = [
         ("papers with a score", f"{row.papers:,}"),
         (f"screened: linear view below {cascade.cut:g}", f"{row.screened:,} ({row.screened / row.papers:.2%})"),

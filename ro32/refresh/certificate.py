@@ -37,8 +37,8 @@ class Measured:
         threshold: At or above it a paper is called positive.
         listed: Shape (n,), bool: is the paper listed in the category? None where the papers have no categories.
         groups: Names of groupings, and for each n values: for example "year" and the papers' years.
-        counts: Shape (n,), int64: for how many papers each of a sample stands, where quality is concerned; counts of
-            changed labels are those of the sample itself.
+        counts: Shape (n,), int64: for how many papers each of a sample stands; 1 where all were scored, or where the
+            papers are a plain random draw.
     """
 
     ids: Sequence[str]
@@ -57,20 +57,34 @@ class Measured:
         """Which papers full scoring calls positive, shape (n,)."""
         return np.asarray(self.full.astype(np.float64) >= self.threshold)
 
+    @property
+    def stretch(self) -> float:
+        """By how much a share of the sample can understate that of the papers that it stands for, at most; at least 1.
 
-def most_allowed(papers: int, max_share: float, confidence: float) -> int:
-    """Return how many of n labels may change so that the bound stays within the share.
+        Let paper i of n stand for w_i of N. Of these N, at most sum(w_i p_i) / N change, which is no more than
+        n max(w) / N times the mean of the p_i: what a bound on the sample bounds. Without this factor, papers
+        that were taken on purpose would count as if they had been drawn.
+        """
+        return float(len(self) * self.counts.max() / self.counts.sum())
+
+    def bound(self, lost: int, confidence: float) -> float:
+        """Return the upper confidence bound of the share of all papers that change, when `lost` of the sample do."""
+        return upper_bound(lost, len(self), confidence) * self.stretch
+
+
+def most_allowed(papers: int, max_share: float, confidence: float, stretch: float = 1.0) -> int:
+    """Return how many of n labels may change so that the bound, times `stretch`, stays within the share.
 
     Raises:
         BundleError: There are too few papers to show that, even if no label changes.
     """
-    if upper_bound(0, papers, confidence) > max_share:
+    if upper_bound(0, papers, confidence) * stretch > max_share:
         raise BundleError(
             f"{papers:,} papers cannot show that at most {max_share:.4%} of the labels change, even if none of theirs "
             "does; measure on more papers, or allow more"
         )
     allowed = 0
-    while upper_bound(allowed + 1, papers, confidence) <= max_share:
+    while upper_bound(allowed + 1, papers, confidence) * stretch <= max_share:
         allowed += 1
     return allowed
 
@@ -81,7 +95,7 @@ def choose_cut(measured: Measured, max_share: float, confidence: float) -> float
     Raises:
         BundleError: There are too few papers, or no paper would be screened.
     """
-    allowed = most_allowed(len(measured), max_share, confidence)
+    allowed = most_allowed(len(measured), max_share, confidence, measured.stretch)
     at_stake = np.sort(measured.linear[measured.called])
     highest = at_stake[allowed] if allowed < len(at_stake) else measured.linear[np.isfinite(measured.linear)].max()
     cut = float(np.floor(highest * STEPS) / STEPS)
@@ -117,7 +131,7 @@ def make_cascade(measured: Measured, *, view: str, max_share: float, confidence:
                 lost=lost,
                 gained=0,  # what is screened is below the threshold
                 max_share=max_share,
-                bound=upper_bound(lost, len(measured), confidence),
+                bound=measured.bound(lost, confidence),
                 confidence=confidence,
                 view=view,
                 threshold=measured.threshold,
