@@ -24,10 +24,9 @@ heads.py        attention without a batch axis
 and gives a bundle its views: `python -m export.views bundle/ --linear linear.safetensors -o bundle/`.
 
 mix.py          weights by which the papers at hand speak for today's
-combine.py      encoder and linear view -> one calibrated probability
 slices.py       where labels are right and wrong
 attach.py       the views in manifest, curves and card
-views.py        the command
+views.py        the command; how views are combined is in ro32/refresh/combine.py
 
 and lays it out for others: `python -m export.push checkpoint/ --bundle bundle/ -o hub/`.
 

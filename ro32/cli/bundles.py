@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from ro32.cli.process import message, run
-from ro32.cli.refresh import refresh_command
+from ro32.cli.refresh import refresh_command, store_option
 from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
 from ro32.model.bundle import CARD, Bundle
@@ -37,20 +37,12 @@ def command() -> None:
     """
 
 
-_store = click.option(
-    "--store",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    default=default_store,
-    show_default="~/.local/share/ro32/bundles",
-    help="Folder of installed bundles.",
-)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _bundle = click.argument("bundle", type=click.Path(path_type=Path), metavar="BUNDLE", default=None, required=False)
 
 
 @command.command(name="list", context_settings=_CONTEXT)
-@_store
+@store_option
 @_as_json
 def list_command(*, store: Path, as_json: bool) -> None:
     """List the bundle that comes with ro32, and those that were installed.
@@ -83,7 +75,7 @@ def list_command(*, store: Path, as_json: bool) -> None:
 
 @command.command(name="show", context_settings=_CONTEXT)
 @_bundle
-@_store
+@store_option
 @_as_json
 def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
     """Print what a bundle says of itself: settings, measured quality, origin, and its card.
@@ -106,7 +98,7 @@ def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
 
 @command.command(name="verify", context_settings=_CONTEXT)
 @click.argument("bundles", nargs=-1, type=click.Path(path_type=Path), metavar="[BUNDLE]...")
-@_store
+@store_option
 def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
     """Check every file of bundles against its digest, and that the model scores papers of every length.
 
@@ -132,7 +124,7 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
 @click.option("--name", metavar="NAME", help="What to call it.  [default: as the bundle calls itself]")
 @click.option("--digest", metavar="SHA256", help="Digest that the bundle must have, as show prints it.")
 @click.option("--overwrite", is_flag=True, help="Replace an installed bundle of that name.")
-@_store
+@store_option
 def install_command(*, origin: str, name: str | None, digest: str | None, overwrite: bool, store: Path) -> None:
     """Install a bundle, every file checked against its digest.
 

@@ -12,6 +12,16 @@ from ro32.model.installed import default_store, find
 from ro32.model.processor import available_cores
 from ro32.run.walk import Progress
 
+store_option = click.option(
+    "--store",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    default=default_store,
+    show_default="~/.local/share/ro32/bundles",
+    help="Folder of installed bundles.",
+)
+"""Of every command that takes a bundle by its name."""
+
 
 @click.command(name="refresh", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("papers", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PAPERS...")
@@ -47,14 +57,7 @@ from ro32.run.walk import Progress
     help="Papers that the linear view is fitted on at most; 9 kB of memory each.",
 )
 @click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
-@click.option(
-    "--store",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    default=default_store,
-    show_default="~/.local/share/ro32/bundles",
-    help="Folder of installed bundles.",
-)
+@store_option
 @click.option("--overwrite", is_flag=True, help="Replace another bundle that is already at FOLDER.")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 def refresh_command(

@@ -28,7 +28,7 @@ def leave_out_damaged(
 
     Raises:
         InputDataError: No file is sound.
-        InputMissingError: A file does not exist or may not be read: that is no damage, and has another remedy.
+        InputMissingError: A file does not exist or may not be read.
         ReadWriteError: The disk failed.
         TryAgainError: A file changed while it was read.
     """
