@@ -3,12 +3,13 @@
 Only the three needed columns are ever read; Polars normalizes the text.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, groupby, pairwise
 from operator import attrgetter
 from sys import getsizeof
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -76,8 +77,8 @@ class Papers:
 
     Attributes:
         ids: n ids, in the plan's id type.
-        titles: n normalized titles; empty where null.
-        abstracts: n normalized abstracts; empty where null.
+        titles: n normalized titles, empty where null; none where earlier labels know all rows.
+        abstracts: The abstracts likewise.
         errors: Shape (n,), uint8: positions in `REASONS`, not 0 where a row cannot be read and so is not scored.
         hashes: Shape (n,), dtype S16: digests of the normalized text.
     """
@@ -85,19 +86,22 @@ class Papers:
     ids: pa.ChunkedArray
     titles: Sequence[str]
     abstracts: Sequence[str]
-    errors: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, dtype=np.uint8))
-    hashes: Hashes = field(init=False)
+    errors: NDArray[np.uint8]
+    hashes: Hashes
 
-    def __post_init__(self) -> None:
-        if not len(self.errors):
-            object.__setattr__(self, "errors", np.zeros(len(self.titles), dtype=np.uint8))
-        digests = list(map(content_hash, self.titles, self.abstracts))
-        for row in np.flatnonzero(self.errors).tolist():  # never that of a paper which can be read
-            digests[row] = content_hash(f"\n{REASONS[self.errors[row]]}\n{self.titles[row]}", self.abstracts[row])
-        object.__setattr__(self, "hashes", np.frombuffer(b"".join(digests), dtype="S16"))
+    @classmethod
+    def of_texts(
+        cls, ids: pa.ChunkedArray, titles: Sequence[str], abstracts: Sequence[str], errors: NDArray[np.uint8]
+    ) -> Self:
+        """Digest n papers."""
+        digests = list(map(content_hash, titles, abstracts))
+        for row in np.flatnonzero(errors).tolist():  # never that of a paper which can be read
+            digests[row] = content_hash(f"\n{REASONS[errors[row]]}\n{titles[row]}", abstracts[row])
+        hashes = np.frombuffer(b"".join(digests), dtype="S16")
+        return cls(ids=ids, titles=titles, abstracts=abstracts, errors=errors, hashes=hashes)
 
     def __len__(self) -> int:
-        return len(self.titles)
+        return len(self.hashes)
 
 
 def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
@@ -126,13 +130,20 @@ def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
             )
 
 
-def read_parts(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, Papers]]:
+Known = Callable[[Part], tuple[Hashes, NDArray[np.uint8]] | None]
+"""Returns hashes and reading errors of a part whose texts need not be decoded, else None."""
+
+
+def read_parts(
+    parts: Sequence[Part], columns: Columns, id_type: pa.DataType, known: Known = lambda _: None
+) -> Iterator[tuple[Part, Papers]]:
     """Read parts in input order, streaming, in pieces of at most `_PIECE_BYTES` of text or one paper.
 
     Args:
         parts: Parts in input order; gaps are allowed.
         columns: Names of the columns to read.
         id_type: What to cast the ids to.
+        known: Of which parts the ids alone are read.
 
     Yields:
         A part, or a piece of one with the same index, and its papers. All parts of ordinary papers are in one piece.
@@ -142,6 +153,16 @@ def read_parts(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) ->
         ReadWriteError: The file vanished or the disk failed half-way.
         OutOfMemoryError: There is too little memory.
     """
+    for skip, group in groupby(parts, key=lambda part: known(part) is not None):
+        if not skip:
+            yield from _read_texts(list(group), columns, id_type)
+            continue
+        for part, ids in read_ids(list(group), columns, id_type):
+            if found := known(part):
+                yield part, Papers(ids=ids, titles=(), abstracts=(), hashes=found[0], errors=found[1])
+
+
+def _read_texts(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, Papers]]:
     held: list[_Rows] = []
     for part, start, batch in _cut(parts, columns.names):
         for rows in _decode(part, start, batch, columns, id_type):
@@ -210,7 +231,7 @@ class _Rows:
 
 def _join(held: Sequence[_Rows]) -> tuple[Part, Papers]:
     first, last = held[0], held[-1]
-    return replace(first.part, start=first.start, rows=last.end - first.start), Papers(
+    return replace(first.part, start=first.start, rows=last.end - first.start), Papers.of_texts(
         ids=pa.chunked_array([rows.ids for rows in held]),
         titles=list(chain.from_iterable(rows.titles for rows in held)),
         abstracts=list(chain.from_iterable(rows.abstracts for rows in held)),

@@ -140,11 +140,11 @@ def _write(
 
 def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Remaining]:
     """Begin one labels file after the other, when its turn comes."""
-    previous = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
+    earlier = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
     for name, job in changed.items():
         run.folder.make_room(name)
         journal.enter(Stage.REUSE)
-        remaining = Remaining.resume(job, outcomes_before(job, journal) if previous is None else previous, journal)
+        remaining = Remaining.resume(job, outcomes_before(job, journal) if earlier is None else earlier, journal)
         remaining.store.prepare()
         yield remaining
 

@@ -23,7 +23,8 @@ UNCERTAIN = "uncertain"
 REASONS: tuple[str | None, ...] = (None, EMPTY_TEXT, NON_FINITE, INVALID_UTF8, MALFORMED)
 """Why a paper was not scored, by error code; 0 is a scored paper."""
 
-_FIRST_READING_ERROR = REASONS.index(INVALID_UTF8)
+FIRST_READING_ERROR = REASONS.index(INVALID_UTF8)
+"""From this code on, a row could not be read, and its hash says nothing of a text."""
 
 Hashes = NDArray[np.bytes_]
 """Content hashes, dtype S16. No two of them compare equal unless all 16 bytes are."""
@@ -124,7 +125,7 @@ class OutcomeIndex:
         records = np.zeros(rows, dtype=_RECORD)
         filled = kept = 0
         for hashes, outcomes in batches:
-            known = outcomes.errors < _FIRST_READING_ERROR  # the others say nothing of the text that was hashed
+            known = outcomes.errors < FIRST_READING_ERROR
             packed = pack(hashes[known], outcomes.take(known))
             records[kept : kept + len(packed)] = packed
             filled, kept = filled + len(hashes), kept + len(packed)

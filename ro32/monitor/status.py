@@ -11,12 +11,12 @@ from ro32.errors import TryAgainError
 from ro32.folder import manifest
 from ro32.folder.jobs import FolderRun
 from ro32.model.classifier import Classifier
-from ro32.model.outcomes import OutcomeIndex, Outcomes
+from ro32.model.outcomes import Outcomes
 from ro32.run.engine import Remaining, rows_to_score
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, SkippedFile, Stage
 from ro32.run.prepare import prepare
-from ro32.run.reuse import outcomes_before
+from ro32.run.reuse import Earlier, outcomes_before
 from ro32.run.walk import Progress
 from ro32.storage.lock import holder
 from ro32.storage.urls import ObjectUrl
@@ -120,14 +120,14 @@ def survey_folder(
     try:
         journal.enter(Stage.REUSE)
         unchanged = run.standing(journal)
-        previous = None if settings.reuse is None else outcomes_before(run.whole, journal)
+        earlier = None if settings.reuse is None else outcomes_before(run.whole, journal)
         rows_done = journal.unchanged.rows
         parts_done = sum(len(run.jobs[name].plan.parts) for name in unchanged)
         found = []
         for name, job in run.jobs.items():
             if name in unchanged:
                 continue
-            found.append(_look_at(job, Journal(on_warning=journal.on_warning), lambda _: None, previous))
+            found.append(_look_at(job, Journal(on_warning=journal.on_warning), lambda _: None, earlier))
             rows_done, parts_done = rows_done + job.plan.rows, parts_done + len(job.plan.parts)
             on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
     except OSError as error:
@@ -151,24 +151,25 @@ def survey_folder(
 
 
 def _look_at(
-    job: Job, journal: Journal, on_progress: Callable[[Progress], None], previous: OutcomeIndex | None = None
+    job: Job, journal: Journal, on_progress: Callable[[Progress], None], earlier: Earlier | None = None
 ) -> Status:
-    """Look at one labels file; `previous` are outcomes of other labels than those that the settings name."""
+    """Look at one labels file; `earlier` is what other labels say than those that the settings name."""
     journal.enter(Stage.REUSE)
-    previous = outcomes_before(job, journal) if previous is None else previous
-    remaining = Remaining.resume(job, previous, journal)
-    todo, current = remaining.parts, remaining.current
+    earlier = outcomes_before(job, journal) if earlier is None else earlier
+    remaining = Remaining.resume(job, earlier, journal)
+    todo, previous, current = remaining.parts, remaining.previous, remaining.current
     plan, finished = job.plan, journal.resumed.rows
     rows, reused, unreadable, to_score = finished, 0, 0, 0
     seen = set[int]()  # a part of long texts comes in pieces
-    for part, papers in read_parts(todo, plan.columns, plan.id_type):
+    for part, papers in read_parts(todo, plan.columns, plan.id_type, remaining.unchanged.find):
         seen.add(part.index)
         parts_done = len(plan.parts) - len(todo) + len(seen)
-        needed = rows_to_score(papers, previous, current, set())
+        before = previous.find(papers.hashes)[0]
+        needed = rows_to_score(papers, before | current.find(papers.hashes)[0], set())
         current.add(papers.hashes[needed], Outcomes.empty(len(needed)))
         readable = papers.errors == 0
         unreadable += int(np.sum(~readable))
-        reused += int(np.sum(previous.find(papers.hashes[readable])[0]))
+        reused += int(np.sum(before & readable))
         to_score, rows = to_score + len(needed), rows + len(papers)
         on_progress(Progress(papers=plan.rows, papers_done=rows, parts=len(plan.parts), parts_done=parts_done))
     plan.check_unchanged()

@@ -9,6 +9,7 @@ from typing import Any
 
 from ro32.data.labels import LabelsFile, RowsDigest, outcomes_of
 from ro32.data.papers import read_ids
+from ro32.data.writers import Form, form_of
 from ro32.errors import ReadWriteError, check_interrupted
 from ro32.model.operating_point import Decision
 from ro32.model.processor import processor_name
@@ -64,6 +65,13 @@ def _operating_point(decision: Decision) -> dict[str, Any]:
     }
 
 
+def _row_groups(job: Job) -> list[tuple[int, str | None]]:
+    """Return rows and digest of each row group, in the order of the labels; only Parquet has a footer to keep them."""
+    if form_of(job.target) is not Form.PARQUET:
+        return []
+    return [(group.rows, group.digest) for groups in job.row_groups.values() for group in groups]
+
+
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
     """Return what made this labels file, of whose rows so many were screened: JSON values for its footer."""
     manifest, decision, settings = job.classifier.manifest, job.classifier.decision, job.settings
@@ -85,6 +93,7 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, jou
         "input_files": [{"name": source.path.name, "rows": source.rows} for source in job.plan.sources],
         "skipped_files": [asdict(file) for file in journal.skipped],
         "rows_digest": digest.hexdigest(),
+        "row_groups": _row_groups(job),
         "rows": asdict(counts),
         "engine": journal.engine,
         "started": journal.started.isoformat(timespec="seconds"),

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.data.labels import label_table, outcomes_of
-from ro32.data.papers import Papers, Part, read_parts
+from ro32.data.papers import Known, Papers, Part, read_parts
 from ro32.model.classifier import Classifier, Scored
 from ro32.model.outcomes import REASONS, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal, Stage
 from ro32.run.parts import Counts, FinishedPart, PartStore
 from ro32.run.plan import Plan
+from ro32.run.reuse import Earlier
+from ro32.run.unchanged import UnchangedRows
 
 _CHUNK_PAPERS = (1, 16)
 """Papers a thread takes at once, at least and at most: so many that handing them over costs nothing."""
@@ -36,6 +38,7 @@ class Remaining:
         store: Its finished parts; the others go there.
         parts: The parts that are not finished, in their order.
         previous: Outcomes of earlier labels.
+        unchanged: Rows that need not be decoded, by the same labels.
         current: Outcomes of the finished parts; grows while the run goes on.
     """
 
@@ -43,15 +46,16 @@ class Remaining:
     store: PartStore
     parts: Sequence[Part]
     previous: OutcomeIndex
+    unchanged: UnchangedRows
     current: OutcomeIndex
 
     @classmethod
-    def resume(cls, job: Job, previous: OutcomeIndex, journal: Journal) -> "Remaining":
+    def resume(cls, job: Job, earlier: Earlier, journal: Journal) -> "Remaining":
         """Take over the parts that a killed run finished. Nothing is written.
 
         Args:
             job: What the labels are made from.
-            previous: Outcomes of earlier labels.
+            earlier: What earlier labels say.
             journal: Records what became of the rows of finished parts.
 
         Raises:
@@ -68,8 +72,11 @@ class Remaining:
             for batch in finished.table.to_batches():
                 current.add(*outcomes_of(batch))
             journal.resumed += finished.counts
-        return cls(job=job, store=store, parts=todo, previous=previous, current=current)
+        return cls(job=job, store=store, parts=todo, previous=earlier.outcomes, unchanged=earlier.rows, current=current)
 
+
+_Found = tuple[NDArray[np.bool_], Outcomes]
+"""Which papers earlier labels know, and their outcomes there."""
 
 Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[tuple[Remaining, Counts]]]
 """Scores parts and saves them. A part's labels depend on its rows and the model alone, so engines agree.
@@ -97,6 +104,7 @@ def score_locally(
             threads=job.settings.threads,
             journal=journal,
             on_rows=on_rows,
+            known=remaining.unchanged.find,
         ):
             journal.enter(Stage.SAVE_PART)
             job.plan.check_unchanged(after=part)
@@ -114,6 +122,7 @@ def score_parts(
     threads: int,
     journal: Journal,
     on_rows: Callable[[int], None],
+    known: Known = lambda _: None,
 ) -> Iterator[tuple[Part, FinishedPart]]:
     """Label parts of a plan, in order.
 
@@ -126,6 +135,7 @@ def score_parts(
         threads: Calling threads.
         journal: Records where the time goes.
         on_rows: Called in this thread with the number of rows done since the last call.
+        known: Of which parts the texts need not be decoded, since their outcomes are in `previous`.
 
     Yields:
         Each part, finished.
@@ -133,13 +143,13 @@ def score_parts(
     stop = threading.Event()
     least, most = _CHUNK_PAPERS if classifier.full else _SCREENED_CHUNK_PAPERS
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-    in_flight: deque[tuple[Part, Papers, NDArray[np.intp], list[Future[Scored]]]] = deque()
+    in_flight: deque[tuple[Part, Papers, _Found, NDArray[np.intp], list[Future[Scored]]]] = deque()
     whole = {part.index: part for part in parts}  # a part of long texts is read in pieces
     pieces: list[FinishedPart] = []
 
     def finish() -> Iterator[tuple[Part, FinishedPart]]:
         journal.enter(Stage.SCORE)
-        part, papers, todo, futures = in_flight.popleft()
+        part, papers, before, todo, futures = in_flight.popleft()
         on_rows(len(papers) - len(todo))
         chunks: list[Scored] = []
         for future in futures:
@@ -148,22 +158,23 @@ def score_parts(
             on_rows(len(chunks[-1].outcomes))
         journal.enter(Stage.LABEL)
         current.add(papers.hashes[todo], Outcomes.concatenate([chunk.outcomes for chunk in chunks]))
-        pieces.append(_finished(papers, todo, chunks, previous, current, classifier))
+        pieces.append(_finished(papers, before, todo, chunks, current, classifier))
         if sum(piece.counts.rows for piece in pieces) == whole[part.index].rows:
             yield whole[part.index], FinishedPart.join(pieces)
             pieces.clear()
 
     try:
         journal.enter(Stage.READ)
-        for part, papers in read_parts(parts, plan.columns, plan.id_type):
+        for part, papers in read_parts(parts, plan.columns, plan.id_type, known):
             journal.enter(Stage.LOOK_UP)
-            ahead = {digest for _, earlier, rows, _ in in_flight for digest in earlier.hashes[rows]}
-            todo = rows_to_score(papers, previous, current, ahead)
+            ahead = {digest for _, earlier, _, rows, _ in in_flight for digest in earlier.hashes[rows]}
+            before = previous.find(papers.hashes)
+            todo = rows_to_score(papers, before[0] | current.find(papers.hashes)[0], ahead)
             futures = []
             for rows in cut_into_chunks(todo, least=least, most=most, threads=threads):
                 titles, abstracts = ([texts[row] for row in rows] for texts in (papers.titles, papers.abstracts))
                 futures.append(pool.submit(classifier.score, titles, abstracts, papers.hashes[rows], stop))
-            in_flight.append((part, papers, todo, futures))
+            in_flight.append((part, papers, before, todo, futures))
             if len(in_flight) > 1:
                 yield from finish()
             journal.enter(Stage.READ)
@@ -174,25 +185,20 @@ def score_parts(
         pool.shutdown(cancel_futures=True)
 
 
-def rows_to_score(papers: Papers, previous: OutcomeIndex, current: OutcomeIndex, ahead: set[bytes]) -> NDArray[np.intp]:
+def rows_to_score(papers: Papers, known: NDArray[np.bool_], ahead: set[bytes]) -> NDArray[np.intp]:
     """Find the rows of a part that need the model: the first of each text that nobody knows yet.
 
     Args:
         papers: The part, n rows.
-        previous: Outcomes of earlier labels.
-        current: Outcomes of this run.
+        known: Which of them have an outcome, shape (n,).
         ahead: Hashes that an earlier part is about to score.
 
     Returns:
         Shape (m,), rising.
     """
-    readable = np.flatnonzero(papers.errors == 0)
-    known = np.zeros(len(papers), dtype=np.bool_)
-    for index in (previous, current):
-        known |= index.find(papers.hashes)[0]
-    _, first = np.unique(papers.hashes[readable], return_index=True)
-    rows = np.sort(readable[first])
-    rows = rows[~known[rows]]
+    rows = np.flatnonzero((papers.errors == 0) & ~known)
+    _, first = np.unique(papers.hashes[rows], return_index=True)
+    rows = np.sort(rows[first])
     return np.array([row for row in rows if papers.hashes[row] not in ahead], dtype=np.intp) if ahead else rows
 
 
@@ -218,14 +224,14 @@ def cut_into_chunks(rows: NDArray[np.intp], *, least: int, most: int, threads: i
 
 def _finished(  # noqa: PLR0917
     papers: Papers,
+    found_before: _Found,
     todo: NDArray[np.intp],
     chunks: Sequence[Scored],
-    previous: OutcomeIndex,
     current: OutcomeIndex,
     classifier: Classifier,
 ) -> FinishedPart:
     """Assemble a part whose texts are all known by now, and count what became of its rows."""
-    in_previous, before = previous.find(papers.hashes)
+    in_previous, before = found_before
     in_current, now = current.find(papers.hashes)
     unreadable = papers.errors > 0
     outcomes = Outcomes(

@@ -1,5 +1,6 @@
 """A job: what a run of the scorer is asked for."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from ro32.data.papers import Columns
 from ro32.data.parquet import DEFAULT_MAX_EXPANSION
+from ro32.data.row_groups import RowGroup, row_groups
 from ro32.errors import TryAgainError, UsageError
 from ro32.model.bundle import sha256
 from ro32.model.classifier import Classifier
@@ -15,7 +17,7 @@ from ro32.model.processor import available_cores
 from ro32.run.drift import DEFAULT_MAX_DRIFT
 from ro32.run.plan import DEFAULT_PART_ROWS, Plan
 from ro32.storage.client import StoreSettings
-from ro32.storage.files import Target, content_mark_of
+from ro32.storage.files import InputFile, Target, content_mark_of
 from ro32.storage.urls import ObjectUrl
 
 
@@ -86,6 +88,18 @@ class Job:
     target: Target
     classifier: Classifier
     settings: Settings
+
+    @cached_property
+    def row_groups(self) -> Mapping[InputFile, Sequence[RowGroup]]:
+        """The row groups of each input file; of one that is no local Parquet, all rows as one without a digest.
+
+        An object would be read once more for its digests.
+        """
+        return {
+            source.path: (row_groups(source.path, self.plan.columns.names) if isinstance(source.path, Path) else None)
+            or [RowGroup(rows=source.rows, digest=None)]
+            for source in self.plan.sources
+        }
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ro32.errors import InputDataError, InputMissingError, ReadWriteError
 from ro32.model.outcomes import Hashes, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal
+from ro32.run.unchanged import UnchangedRows
 from ro32.storage.client import StoreSettings, UnreachableError
 from ro32.storage.files import InputFile, for_arrow
 from ro32.storage.objects import find_objects
@@ -38,7 +40,20 @@ def footer_before(job: Job) -> dict[str, Any] | None:
     return None
 
 
-def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What earlier labels say.
+
+    Attributes:
+        outcomes: By content hash.
+        rows: Hashes of rows whose bytes in the input are what they were.
+    """
+
+    outcomes: OutcomeIndex = field(default_factory=OutcomeIndex)
+    rows: UnchangedRows = field(default_factory=lambda: UnchangedRows((), {}))
+
+
+def outcomes_before(job: Job, journal: Journal) -> Earlier:
     """Load the outcomes that a job may take over; none, and a warning where that is a surprise, if there are none.
 
     Raises:
@@ -48,18 +63,18 @@ def outcomes_before(job: Job, journal: Journal) -> OutcomeIndex:
     named = _find(job.settings.reuse, job.settings.stores)
     source = named or _labels_at(job)
     if job.settings.no_reuse or source is None:
-        return OutcomeIndex()
+        return Earlier()
     # The other forms have no footer.
     nothing_there = form_of(source) is not Form.PARQUET or (isinstance(source, Path) and not source.exists())
     if named is None and nothing_there:
-        return OutcomeIndex()
+        return Earlier()
     try:
-        return load_outcomes(source, job.classifier.scoring_digest)
+        return load_outcomes(source, job)
     except NotReusableError as error:
         if named is not None:
             raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
         journal.warn("not_reused", f"{source} is not reused: {error}; every paper is scored")
-        return OutcomeIndex()
+        return Earlier()
 
 
 def _labels_at(job: Job) -> InputFile | None:
@@ -81,15 +96,12 @@ class NotReusableError(Exception):
     """An earlier labels file says nothing about this run's papers; the message says why."""
 
 
-def load_outcomes(path: InputFile, scoring_digest: str) -> OutcomeIndex:
+def load_outcomes(path: InputFile, job: Job) -> Earlier:
     """Read the outcomes of an earlier run.
 
     Args:
         path: Its labels file.
-        scoring_digest: What scores depend on besides the text; the file must name the same.
-
-    Returns:
-        The outcomes by content hash.
+        job: What they are for; the file must name the same scoring digest.
 
     Raises:
         NotReusableError: The file is missing, damaged, not ours, or was scored in another way.
@@ -99,20 +111,22 @@ def load_outcomes(path: InputFile, scoring_digest: str) -> OutcomeIndex:
         provenance = read_provenance(path)
         if provenance is None:
             raise NotReusableError("it is not a labels file of ro32")
-        if provenance.get("scoring_digest") != scoring_digest:
+        if provenance.get("scoring_digest") != job.classifier.scoring_digest:
             raise NotReusableError("it was scored with another model or another version of the scoring")
-        digest, index = RowsDigest(), OutcomeIndex()
+        digest, index, count = RowsDigest(), OutcomeIndex(), pq.read_metadata(for_arrow(path)).num_rows
+        rows = UnchangedRows.from_footer(provenance, count, lambda: job.row_groups)
 
         def checked() -> Iterator[tuple[Hashes, Outcomes]]:
             for hashes, outcomes in read_outcomes(path):
                 digest.update(hashes, outcomes)
+                rows.add(hashes, outcomes.errors)
                 yield hashes, outcomes
 
-        index.add_all(pq.read_metadata(for_arrow(path)).num_rows, checked())
+        index.add_all(count, checked())
     except UnreachableError:  # says nothing of the labels; to score all papers for it would cost a night
         raise
     except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
         raise NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
     if digest.hexdigest() != provenance.get("rows_digest"):
         raise NotReusableError("it is damaged: its rows do not match the digest in its footer")
-    return index
+    return Earlier(outcomes=index, rows=rows)

@@ -138,7 +138,7 @@ def test_damaged_labels_are_replaced(run: Run, labels: Path) -> None:
     run()
     good = pl.read_parquet(labels / NAMES[2])
     data = bytearray((labels / NAMES[2]).read_bytes())
-    data[len(data) // 3] ^= 1
+    data[100] ^= 1  # of the first page
     (labels / NAMES[2]).write_bytes(data)
     summary = run()
     assert summary.folder is not None
