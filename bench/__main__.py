@@ -56,26 +56,6 @@ def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> No
 
 @main.command()
 @papers_option
-@click.option("--rows", metavar="N", default=1_600_000, show_default=True, help="Papers in the dump that is made.")
-@click.option(
-    "--format",
-    "formats",
-    type=click.Choice(["parquet", "json"]),
-    multiple=True,
-    default=["parquet", "json"],
-    show_default=True,
-    help="Of the dump. Can be given several times.",
-)
-@click.pass_obj
-def preparation(folder: Path, *, papers: Path, rows: int, formats: tuple[str, ...]) -> None:
-    """Measure what training does before its first step, on a dump of the size of arXiv."""
-    from bench.preparation import prepare  # noqa: PLC0415 - each benchmark needs packages of its own
-
-    _record(folder, "preparation", lambda: prepare(papers, rows=rows, formats=formats, say=_say))
-
-
-@main.command()
-@papers_option
 @click.option("--rows", metavar="N", default=2_500_000, show_default=True, help="Papers of the dump.")
 @click.option("--small-rows", metavar="N", default=100_000, show_default=True, help="Papers of a small one beside it.")
 @click.option("--new", metavar="N", default=1_000, show_default=True, help="Papers that have no labels yet.")
@@ -92,26 +72,21 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 
 @main.command()
 @papers_option
-@click.option("--every", metavar="N", default=8, show_default=True, help="Full scoring labels every Nth paper.")
-@click.option("--large-every", metavar="N", default=64, show_default=True, help="The large encoder every Nth.")
-@click.option("--repeats", metavar="N", default=2, show_default=True, type=Count(min=1))
 @click.option(
-    "--plot",
+    "--modern",
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    default=results.FOLDER.parent / "cascade.png",
-    help="Picture of speed against changed labels.  [default: bench/cascade.png]",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=SAMPLE.with_name("modern_papers.parquet"),
+    help="The same of today.  [default: the sample of the tests]",
 )
+@click.option("--every", metavar="N", default=16, show_default=True, help="Full scoring labels every Nth paper.")
+@click.option("--repeats", metavar="N", default=2, show_default=True, type=Count(min=1))
 @click.pass_obj
-def cascade(folder: Path, *, papers: Path, every: int, large_every: int, repeats: int, plot: Path) -> None:
-    """Measure the cascade beside full scoring, with the shipped encoder and one of BERT-base's size."""
+def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: int) -> None:
+    """Measure the cascade beside full scoring, on today's mix of papers."""
     from bench.cascade import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
-    _record(
-        folder,
-        "cascade",
-        lambda: measure(papers, every=every, large_every=large_every, repeats=repeats, plot=plot, say=_say),
-    )
+    _record(folder, "cascade", lambda: measure(papers, modern, every=every, repeats=repeats, say=_say))
 
 
 @main.command()
@@ -144,31 +119,6 @@ def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) 
     from bench.cluster import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
     _record(folder, "ray", lambda: measure(papers, rows=rows, part_rows=part_rows, repeats=repeats, say=_say))
-
-
-@main.command()
-@click.option(
-    "--files",
-    metavar="N",
-    type=Count(min=1),
-    multiple=True,
-    default=[1_000, 3_000, 10_000],
-    show_default=True,
-    help="Files of a dump. Can be given several times.",
-)
-@click.option("--rows", metavar="N", default=25_000, show_default=True, help="Papers of a file.")
-@click.option(
-    "--work",
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where the dumps are made: about 60 bytes a paper, removed afterwards.  [default: temporary files]",
-)
-@click.pass_obj
-def plan(folder: Path, *, files: tuple[int, ...], rows: int, work: Path | None) -> None:
-    """Measure plan and commit alone, of dumps of many files, with scoring at a fixed cost."""
-    from bench.plan import measure  # noqa: PLC0415 - each benchmark needs packages of its own
-
-    _record(folder, "plan", lambda: measure(files, rows=rows, work=work, say=_say))
 
 
 @main.command()

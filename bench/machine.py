@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ PACKAGES = (
 )
 RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Of the processor's instructions, those that decide how fast a neural network is."""
+
+
+class Kind(StrEnum):
+    """What a processor has for int8 products; bounds are set for each."""
+
+    VNNI = "vnni"
+    OTHER = "other"
+
+
 SAME = ("processor", "cores", "flags", "memory_bytes")
 """What makes two machines one: facts of `describe`. A cloud calls processors of several kinds by one name."""
 
@@ -40,6 +50,11 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": _versions(),
     }
+
+
+def kind() -> Kind:
+    """Return the kind of this machine's processor."""
+    return Kind.VNNI if {"avx512_vnni", "avx_vnni"} & set(_flags()) else Kind.OTHER
 
 
 def moment() -> dict[str, Any]:

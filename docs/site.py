@@ -16,7 +16,6 @@ FROM_ROOT = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
-    "bench/cascade.png": "pictures/cascade.png",
 }
 """Pages and pictures of the site that lie elsewhere in the project, by path there."""
 WORD_CHARS = 26

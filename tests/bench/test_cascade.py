@@ -1,15 +1,12 @@
 """What the benchmark of the cascade measures is what happens."""
 
-import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from bench.cascade import dissect, score
-from bench.front import CUTS, Point, draw, try_cuts
-from bench.measure import Child
-from ro32.model.bundle import CASCADE, Bundle
+from bench.dump import SHARES, in_todays_mix
 
 
 @pytest.fixture
@@ -34,25 +31,11 @@ def test_both_modes_label_all_papers(source: Path, cascade_bundle: Path, tmp_pat
     assert found["on"]["screened"] > 0 == found["off"]["screened"]
 
 
-def test_the_front_asks_a_bundle_at_each_cut(cascade_bundle: Path, tmp_path: Path) -> None:
-    bundle, asked = tmp_path / "bundle", []
-    shutil.copytree(cascade_bundle, bundle)
-    lines = ["by,value,papers,screened,lost,gained", *(f"cut,{cut:g},1000,900,{n},0" for n, cut in enumerate(CUTS))]
-    (bundle / CASCADE).write_text("\n".join(lines))
-
-    def measure(folder: Path) -> Child:
-        cascade = Bundle.load(folder).manifest.cascade
-        assert cascade is not None
-        asked.append(cascade.cut)
-        return Child(result={}, wall_s=2.0, peak_rss_bytes=1)
-
-    points = try_cuts(bundle, tmp_path / "other", 1000, measure, lambda _: None)
-    assert asked == list(CUTS)
-    assert [point["changed_share"] for point in points] == [0.0, 0.001, 0.002, 0.003]
-    assert {point["papers_per_s"] for point in points} == {500.0}
-
-
-def test_the_front_is_drawn(tmp_path: Path) -> None:
-    points: list[Point] = [{"cut": cut, "papers_per_s": 100.0 - cut, "changed_share": 1e-5} for cut in CUTS]
-    draw(points, points[1], full=10.0, most_changed=1e-4, path=tmp_path / "front.png")
-    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+def test_todays_mix_has_the_shares_of_arxiv() -> None:
+    modern = pl.read_parquet(Path(__file__).parents[1] / "data" / "modern_papers.parquet")
+    mix = in_todays_mix(modern.filter(~pl.col("oversampled")))
+    found = dict(mix["categories"].str.extract(r"^([a-z-]+)").value_counts(normalize=True).iter_rows())
+    shares = {archive: share for archive, _, share in pl.read_csv(SHARES).iter_rows() if archive in found}
+    total = sum(shares.values())
+    assert total > 0.95
+    assert found == pytest.approx({archive: share / total for archive, share in shares.items()}, abs=0.002)
