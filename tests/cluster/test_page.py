@@ -1,4 +1,4 @@
-"""docs/scale.md: its command for a cluster works as it is written, but for the address."""
+"""docs/cluster.md: its command for a cluster works as it is written, but for the address."""
 
 import re
 import shlex
@@ -11,7 +11,8 @@ from ray.cluster_utils import Cluster
 from tests.command_line import Score
 from tests.docs.tables import DOCS
 
-COMMANDS = re.findall(r"^ro32-score (.*--engine ray.*)$", (DOCS / "scale.md").read_text(encoding="utf-8"), re.MULTILINE)
+PAGE = (DOCS / "cluster.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^ro32-score (.*--engine ray.*)$", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

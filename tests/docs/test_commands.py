@@ -47,7 +47,7 @@ NOT_HERE = (
     NotHere(r".*(s3|https)://", "needs a store", "tests/storage/test_page.py"),
     NotHere(r"ro32-bundle .*\bfresh/", "needs some thousand papers", "tests/refresh/test_refit.py"),
     NotHere("ro32-bundle install hf:", "needs a hub", "tests/export/test_push.py"),
-    NotHere(r".*--engine ray|\S*/ray ", "needs a cluster of several machines", "tests/docs/test_scale.py"),
+    NotHere(r".*--engine ray|\S*/ray ", "needs a cluster of several machines", "tests/docs/test_cluster.py"),
     NotHere(
         r"python -m export.* (--name cs\.CL|--scores )",
         "needs what 16 minutes teach",
@@ -59,7 +59,7 @@ NOT_HERE = (
         "tests/export/test_restore.py",
     ),
     NotHere(r"[\s\S]*airflow", "needs Airflow", "tests/docs/test_operations.py"),
-    NotHere(r"[\s\S]*mapInArrow", "needs Spark", "tests/docs/test_scale.py"),
+    NotHere(r"[\s\S]*mapInArrow", "needs Spark", "tests/docs/test_cluster.py"),
 )
 HEAVY = r"ro32-train|python -m (export|ro32\.cli\.linear)|ro32-eval .*--checkpoint"
 """What imports PyTorch."""

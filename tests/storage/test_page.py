@@ -25,7 +25,7 @@ SCORINGS = [command for command in COMMANDS if command.startswith("ro32-score ")
 
 
 def test_every_command_of_the_page_is_known_to_a_test() -> None:
-    """Those in blocks of text are for clusters, and `tests/docs/test_scale.py` and `tests/cluster` have them."""
+    """Those in blocks of text are for clusters, and `tests/docs/test_cluster.py` and `tests/cluster` have them."""
     assert set(COMMANDS) - set(SCORINGS) == {"pip install 'ro32[cloud]'"}
     assert len(SCORINGS) == 12
 

@@ -1,4 +1,4 @@
-"""docs/scale.md: its recipes are what they say, as far as they can be tried without the services that they are for."""
+"""docs/cluster.md: its recipes are what they say, as far as they can be tried without those services."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ from ro32.cli.score import command
 from ro32.model.classifier import Classifier
 from tests.docs.tables import DOCS
 
-PAGE = (DOCS / "scale.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "cluster.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -32,7 +32,7 @@ def score_batches(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     assert len([line for line in source.splitlines() if line]) <= 40
     monkeypatch.setattr(Classifier, "load", classmethod(lambda cls: cls(_bundle(tiny_bundle))))
     names: dict[str, Any] = {}
-    exec(compile(source, "scale.md", "exec"), names)  # noqa: S102 - it is the documentation's own code
+    exec(compile(source, "cluster.md", "exec"), names)  # noqa: S102 - it is the documentation's own code
     function: Callable[..., Iterator[pa.RecordBatch]] = names["score_batches"]
     return function
 
