@@ -13,7 +13,7 @@ RELIABILITY = "reliability.png"
 RELIABILITY_BY_SPAN = "reliability_{}.png"
 """Of the spans of years, counted from 0."""
 SIZE_INCHES = (6.4, 4.6)
-DOTS_PER_INCH = 110
+DOTS_PER_INCH = 80
 
 
 def plot_reliability(bins: Reliability, label: str) -> bytes:
