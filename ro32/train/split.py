@@ -50,4 +50,4 @@ def _draw(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
 
 def _evenly(papers: int, share: float) -> NDArray[np.bool_]:
     """Mark a share of papers in an order, evenly: of each stretch of it and of all of them, but for rounding."""
-    return np.diff(np.floor(np.arange(papers + 1) * share + 0.5)) > 0
+    return np.asarray(np.diff(np.floor(np.arange(papers + 1) * share + 0.5)) > 0)
