@@ -87,7 +87,9 @@ def test_it_exports_and_scores_as_pytorch_does(
         rtol=0,
         atol=1e-5,
     )
-    assert "16 reused" in run("-m", "ro32.cli.score", "papers.parquet", "-o", "labels.parquet", folder=tmp_path)
+    again = run("-m", "ro32.cli.score", "papers.parquet", "-o", "labels.parquet", "--abstain", "0:1", folder=tmp_path)
+    assert "16 reused" in again
+    assert pl.read_parquet(tmp_path / "labels.parquet")["error"].to_list() == ["uncertain"] * 14 + ["empty_text"] * 2
     words = explain(Classifier(bundle), "A robot with 3 arms", "")
     assert {"3", "robot"} <= {effect.word for effect in words if effect.log_odds}
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from ro32.errors import BundleError
 from ro32.model.bundle import Bundle
+from ro32.model.classifier import Classifier
+from ro32.model.outcomes import EMPTY_TEXT, REASONS
 from ro32.model.text import PaperTokenizer, normalize_texts
 from ro32.model.text_form import MAX_CHARS, TextForm, form_of
 
@@ -176,6 +178,20 @@ def test_a_bundle_names_its_form_and_older_ones_mean_ro32_s(tiny_bundle: Path) -
     for other in ("", "words"):
         with pytest.raises(BundleError, match="expected ro32 or original"):
             replace(older, text_form=other)
+
+
+def test_a_cascade_screens_no_paper_without_text_of_its_own(cascade_bundle: Path) -> None:
+    bundle = Bundle.load(cascade_bundle)
+    assert bundle.manifest.cascade is not None
+    cascade = replace(bundle.manifest.cascade, cut=-2.0, audit_share=0.0)
+    for form, errors in (
+        (TextForm.RO32, [None, None, EMPTY_TEXT]),
+        (TextForm.ORIGINAL, [None, EMPTY_TEXT, EMPTY_TEXT]),
+    ):
+        manifest = replace(bundle.manifest, cascade=cascade, text_form=str(form))
+        found = Classifier(replace(bundle, manifest=manifest)).score(["Black holes", "$black holes$", ""], ["", "", ""])
+        assert [REASONS[error] for error in found.outcomes.errors.tolist()] == errors
+        assert found.outcomes.screened.tolist() == [error is None for error in errors]
 
 
 @cache
