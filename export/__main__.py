@@ -42,9 +42,14 @@ from ro32.model.processor import available_cores
 )
 @click.option("--name", metavar="NAME", help="Name of the bundle in reports.  [default: positive label and variant]")
 @click.option(
-    "--positive-label",
-    metavar="LABEL",
-    help="Label whose probability is the score, and category of the positive papers.  [default: at index 1]",
+    "--category",
+    metavar="NAME",
+    help="Category of the positive papers, and label whose probability is the score.  [default: the label at index 1]",
+)
+@click.option(
+    "--labels",
+    metavar="NAME,NAME",
+    help="Names of the logits in their order, for a checkpoint that numbers them.  [default: the checkpoint's]",
 )
 @click.option(
     "--verify-papers",
@@ -77,7 +82,8 @@ def command(
     variant: str,
     form: str,
     name: str | None,
-    positive_label: str | None,
+    category: str | None,
+    labels: str | None,
     verify_papers: int,
     measure_papers: int | None,
     threads: int | None,
@@ -87,8 +93,9 @@ def command(
 ) -> None:
     """Turn a checkpoint into a bundle that ro32-score can use.
 
-    CHECKPOINT is a folder that ro32-train wrote. Its model is converted to ONNX and quantized, then compared with
-    PyTorch on real papers. What differs by more than the stated bounds is not published, and the exit code is 78.
+    CHECKPOINT is a folder that ro32-train wrote, or one of the original ro-32. Its model is converted to ONNX and
+    quantized, then compared with PyTorch on real papers. What differs by more than the stated bounds is not published,
+    and the exit code is 78.
 
     Example: python -m export checkpoint/ -o bundle/ --papers validation.parquet
     """
@@ -99,7 +106,8 @@ def command(
         name=name,
         variant=Variant(variant),
         form=Form(form),
-        positive_label=positive_label,
+        category=category,
+        labels=None if labels is None else tuple(name.strip() for name in labels.split(",")),
         verify_papers=verify_papers,
         measure_papers=measure_papers,
         threads=threads or available_cores(),

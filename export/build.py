@@ -32,6 +32,8 @@ from ro32.storage.durable import check_creatable
 TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")
 POSITIVE_INDEX = 1
 """Where training puts the positive label."""
+NUMBERED = ("0", "1")
+"""What the original calls its labels."""
 UNMEASURED = 0.5
 """Threshold of the classifiers that only compare logits; what is published has a measured one."""
 
@@ -61,8 +63,10 @@ class Settings:
         name: What the bundle is called in reports; the positive label and the variant by default.
         variant: Which model to publish.
         form: A graph of one unpadded paper, which is faster, or one of padded batches, for other programs.
-        positive_label: The label whose probability is the score, and the category that makes a paper positive; the
-            checkpoint's label at index 1 by default.
+        category: What makes a paper positive, and the label whose probability is the score; the checkpoint's label at
+            index 1 by default.
+        labels: Names of the logits, in their order; the checkpoint's own by default, or "other" and the category where
+            these are numbers.
         verify_papers: On how many papers PyTorch, fp32 and the variant are compared.
         measure_papers: On how many papers, drawn at random, quality is measured; on all by default.
         threads: Calling threads.
@@ -77,7 +81,8 @@ class Settings:
     name: str | None = None
     variant: Variant = Variant.INT8
     form: Form = Form.ONE_PAPER
-    positive_label: str | None = None
+    category: str | None = None
+    labels: tuple[str, ...] | None = None
     verify_papers: int = 2000
     measure_papers: int | None = None
     threads: int = 1
@@ -116,7 +121,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         on_progress: Called while quality is measured.
 
     Raises:
-        UsageError: The positive label is not one of the checkpoint's.
+        UsageError: The category is not one of the labels, or the labels are not as many as the logits.
         BundleError: The checkpoint is unusable.
         MismatchError: The export differs from the checkpoint.
         InputMissingError: The papers are not there.
@@ -201,16 +206,20 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
 
 def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
     """Return all of the manifest that is known before anything is measured."""
-    label = settings.positive_label or checkpoint.labels[POSITIVE_INDEX]
-    if label not in checkpoint.labels:
-        raise UsageError(f"--positive-label {label}: the checkpoint's labels are {', '.join(checkpoint.labels)}")
+    labels = _labels(settings, checkpoint)
+    category = settings.category or labels[POSITIVE_INDEX]
+    if category not in labels:
+        raise UsageError(
+            f"--category {category}: the labels are {', '.join(labels)}; name them as in --labels other,{category}"
+        )
     return Manifest(
-        name=settings.name or f"{label} {settings.variant}",
-        labels=checkpoint.labels,
-        positive_label=label,
+        name=settings.name or f"{category} {settings.variant}",
+        labels=labels,
+        positive_label=category,
         threshold=UNMEASURED,
         max_length=checkpoint.max_length,
         separator=checkpoint.separator,
+        text_form=str(checkpoint.form),
         source={
             "checkpoint_sha256": checkpoint.digest,
             "base_model": checkpoint.base_model,
@@ -221,12 +230,31 @@ def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
     )
 
 
+def _labels(settings: Settings, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the names of the logits."""
+    if settings.labels is None:
+        if checkpoint.labels != NUMBERED:
+            return checkpoint.labels
+        if settings.category is None:
+            raise UsageError(
+                "the checkpoint's labels are the numbers 0 and 1; name the category that it was trained for, "
+                "as in --category cs.RO --labels other,cs.RO"
+            )
+        return ("other", settings.category)
+    if len(set(settings.labels)) != len(checkpoint.labels) or not all(settings.labels):
+        raise UsageError(
+            f"--labels {','.join(settings.labels)}: expected {len(checkpoint.labels)} different names, one for each "
+            "logit in their order, as in --labels other,cs.RO"
+        )
+    return settings.labels
+
+
 def _compare_with_pytorch(
     checkpoint: Checkpoint, fp32: Classifier, sample: Sample, threads: int
 ) -> tuple[NDArray[np.float32], float]:
     """Return the scores of the fp32 export, and its largest logit difference from PyTorch."""
     model = checkpoint.load_model()
-    check_labels([name for _, name in sorted((model.config.id2label or {}).items())], fp32.manifest.labels)
+    check_labels([str(name) for _, name in sorted((model.config.id2label or {}).items())], checkpoint.labels)
     reference = pytorch_logits(model, sample.token_ids, threads)
     logits = onnx_logits(fp32, sample.token_ids, threads)
     difference = check_logits(reference, logits)

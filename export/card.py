@@ -10,8 +10,8 @@ TEMPLATE = """{card}
 ## ONNX bundle ({variant})
 
 This folder is the checkpoint's export for ro32: `model.onnx`, `tokenizer.json` and `bundle.json`, which holds the
-digest of every file. A paper is one sequence `[CLS] title [SEP] abstract [SEP]` of at most {max_length} tokens, white
-space collapsed, alone in its batch. It is called {positive_label} when its score is at least {threshold:.6f}.
+digest of every file. A paper is one sequence of at most {max_length} tokens, alone in its batch: {text}.
+It is called {positive_label} when its score is at least {threshold:.6f}.
 
 Measured on {papers:,} papers, {positives:,} of them listed in {positive_label}. The threshold is the one of the best F1
 on these same papers.
@@ -75,6 +75,7 @@ def write_card(
         card=checkpoint.card.rstrip(),
         variant=variant,
         max_length=checkpoint.max_length,
+        text=checkpoint.form.description,
         positive_label=positive_label,
         threshold=quality.threshold,
         papers=quality.papers,

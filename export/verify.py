@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ro32.errors import BundleError
 from ro32.model.metrics import Confusion, average_precision
+from ro32.model.text_form import TextForm
 
 FP32_ATOL = 1e-4
 """Largest |logit difference| of fp32 ONNX and PyTorch. Two orders of the same sums differ by about 1e-6 in a BERT of 6
@@ -109,6 +110,9 @@ def check_tokenizer(
     token_ids: Sequence[Sequence[int]],
     titles: Sequence[str],
     abstracts: Sequence[str],
+    *,
+    max_length: int,
+    form: TextForm,
 ) -> None:
     """Refuse token ids that are not those of transformers.
 
@@ -120,15 +124,18 @@ def check_tokenizer(
         token_ids: n papers' ids by the bundle's tokenizer.
         titles: n normalized titles.
         abstracts: n normalized abstracts.
+        max_length: Longest sequence, special tokens included.
+        form: What of a paper is tokenized.
 
     Raises:
         MismatchError: Of kind TOKENIZER.
     """
     special = tuple(reference.all_special_tokens)
-    for title, abstract, ids in zip(titles, abstracts, token_ids, strict=True):
-        if any(token in title or token in abstract for token in special):
+    papers = zip(*form.fields(titles, abstracts), strict=True)
+    for title, fields, ids in zip(titles, papers, token_ids, strict=True):
+        if any(token in field for token in special for field in fields):
             continue
-        expected = reference(f"{title}{reference.sep_token}{abstract}", truncation=True)["input_ids"]
+        expected = reference(str(reference.sep_token).join(fields), truncation=True, max_length=max_length)["input_ids"]
         if expected != ids:
             where = next(
                 (at for at, pair in enumerate(zip(expected, ids, strict=False)) if pair[0] != pair[1]), "the end"

@@ -151,6 +151,7 @@ def _facts(bundle: Installed) -> dict[str, Any]:
         "size_bytes": bundle.size_bytes,
         "bundle": manifest.pop("name"),
         **manifest,
+        "text_form": bundle.manifest.form,
     }
 
 

@@ -36,6 +36,12 @@ store_option = click.option(
 )
 @click.option("--category", metavar="NAME", help="What makes a paper positive.  [default: the bundle's label]")
 @click.option(
+    "--negatives",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Papers that count as negative, whatever they are.",
+)
+@click.option(
     "--since",
     metavar="DATE",
     help="Calibrate and compare on papers from this month on, as in 2024-11.  [default: the last two years]",
@@ -66,6 +72,7 @@ def refresh_command(
     output: Path,
     bundle: Path | None,
     category: str | None,
+    negatives: Path | None,
     since: str | None,
     hold_out: float,
     training_papers: int,
@@ -91,6 +98,7 @@ def refresh_command(
         papers=papers,
         output=output,
         category=category,
+        negatives=negatives,
         since=since,
         hold_out=hold_out,
         training_papers=training_papers,

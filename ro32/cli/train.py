@@ -19,6 +19,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.command(name="ro32-train", context_settings=HELP)
 @click.option("--data", required=True, metavar="FILE", type=FOLDER, help="Dump to learn from: Parquet or JSON lines.")
 @click.option("--validation", metavar="FILE", type=FOLDER, help="Dump to validate on.  [default: 15 % of --data]")
+@click.option("--negatives", metavar="FILE", type=FOLDER, help="Papers that count as negative, whatever they are.")
 @click.option(
     "--preset",
     type=click.Choice(["original", "small", "update"]),
@@ -28,6 +29,12 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--base", metavar="MODEL", help="Encoder to start from: a folder, a hub name, or package:NAME/FOLDER.")
 @click.option("--category", metavar="NAME", help="Category to recognize.  [default: cs.RO]")
+@click.option("--from-year", metavar="YEAR", type=int, help="Leave out papers of earlier years.")
+@click.option(
+    "--text-form",
+    type=click.Choice(["ro32", "original"]),
+    help="What of a paper is tokenized: ro32's own text or the original's.  [default: the base model's]",
+)
 @click.option(
     "-o", "--output", metavar="FOLDER", type=FOLDER, default="checkpoint", show_default=True, help="Folder to write."
 )
@@ -35,6 +42,9 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--epochs", metavar="N", type=int, help="Passes over the papers.")
 @click.option("--batch-size", metavar="N", type=int, help="Papers in an optimizer step, over all devices.")
 @click.option("--max-length", metavar="N", type=int, help="Maximum number of tokens of a paper.")
+@click.option(
+    "--full-length/--no-full-length", default=None, help="Pad every batch to the maximum number of tokens, and shuffle."
+)
 @click.option("--scoring-length", metavar="N", type=int, help="Maximum number of tokens when a paper is scored.")
 @click.option("--learning-rate", metavar="RATE", type=float, help="Peak learning rate.")
 @click.option("--frozen-layers", metavar="N", type=int, help="Number of lowest layers that are not trained.")
@@ -52,11 +62,17 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--seed", metavar="N", type=int, help="Seed of the split, the order, the head and dropout.")
 @click.option(
+    "--split",
+    type=click.Choice(["hash", "stratified"]),
+    help="Divide --data by a hash of the id, or with the same shares of each first category.",
+)
+@click.option("--split-seed", metavar="N", type=int, help="Seed of the split alone.")
+@click.option(
     "--average/--no-average",
     default=None,
     help="Also measure the mean of the weights after the first and the last epoch, and keep it if it is best.",
 )
-@click.option("--keep", type=click.Choice(["ap", "f1"]), help="Metric that selects the best epoch.")
+@click.option("--keep", type=click.Choice(["ap", "f1", "loss"]), help="Metric that selects the best epoch.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "tpu", "cuda", "cpu"]),
@@ -87,6 +103,7 @@ def command(
     *,
     data: Path,
     validation: Path | None,
+    negatives: Path | None,
     preset: str,
     output: Path,
     limit: int | None,
@@ -106,7 +123,8 @@ def command(
     Example: ro32-train --data dump.parquet --preset small -o checkpoint
     """
     # Imported here: a scoring host has none of it, and --help needs none.
-    from ro32.train.config import PRESETS, Keep  # noqa: PLC0415
+    from ro32.model.text_form import TextForm  # noqa: PLC0415
+    from ro32.train.config import PRESETS, Keep, Split  # noqa: PLC0415
     from ro32.train.corpus import default_cache  # noqa: PLC0415
     from ro32.train.device import DType, Kind  # noqa: PLC0415
     from ro32.train.run import Options  # noqa: PLC0415
@@ -114,12 +132,14 @@ def command(
     from ro32.train.watch import Watch  # noqa: PLC0415
 
     changed = {name: value for name, value in changes.items() if value is not None}
-    if "keep" in changed:
-        changed["keep"] = Keep(changed["keep"])
+    for name, kind in (("keep", Keep), ("split", Split), ("text_form", TextForm)):
+        if name in changed:
+            changed[name] = kind(changed[name])
     recipe = dataclasses.replace(PRESETS[preset], **changed)
     options = Options(
         data=data,
         validation=validation,
+        negatives=negatives,
         output=output,
         cache=cache or default_cache(),
         limit=limit,

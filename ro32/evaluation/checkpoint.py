@@ -3,21 +3,23 @@
 Texts become tokens by the checkpoint's own tokenizer and the rules of `ro32.model.text`; weights and sums are float32.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoTokenizer
 
 from ro32.data.papers import Columns, read_parts
 from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
+from ro32.evaluation.weights import STATE_DICT, load_model
 from ro32.model.bundle import sha256
 from ro32.model.text import PaperTokenizer
+from ro32.model.text_form import form_of
 from ro32.run.inputs import find_files
 from ro32.run.plan import make_plan
 from ro32.run.walk import Progress
@@ -37,7 +39,7 @@ class CheckpointModel:
     """A checkpoint, loaded to score with.
 
     Args:
-        folder: A Hugging Face folder with safetensors and a fast tokenizer.
+        folder: A Hugging Face folder with safetensors or a state dict, and a fast tokenizer.
         category: The label whose probability is the score, where the checkpoint has a label of that name; of two
             others it is the one at index 1, as training has it.
 
@@ -51,8 +53,9 @@ class CheckpointModel:
                 raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
         self.folder = folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model, labels = _load_model(folder)
-        self._model = model.to(self.device).eval()
+        model = load_model(folder)
+        labels = [str((model.config.id2label or {})[index]) for index in range(model.config.num_labels)]
+        self._model: nn.Module = nn.Module.to(model, self.device)
         self._tokenizer = _load_tokenizer(folder)
         if len(labels) < 2 or (category not in labels and len(labels) > 2):  # noqa: PLR2004 - of more, the positive one is unknown
             raise BundleError(f"checkpoint {folder}: expected a label {category}, found {', '.join(labels)}")
@@ -63,6 +66,7 @@ class CheckpointModel:
         """SHA-256 in hex over names and digests of weights, configuration and tokenizer."""
         files = [
             *self.folder.glob("*.safetensors"),
+            *self.folder.glob(STATE_DICT),
             *(self.folder / name for name in ("config.json", "tokenizer.json")),
         ]
         return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in sorted(files)).encode())
@@ -136,37 +140,17 @@ def score_with_checkpoint(
     )
 
 
-def _load_model(folder: Path) -> tuple[nn.Module, list[str]]:
-    """Load the weights in float32, and the names of the logits in their order."""
-    try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise BundleError(f"checkpoint {folder}: it cannot be loaded: {error}") from error
-    missing = [*report["missing_keys"], *report["mismatched_keys"]]
-    if missing:  # transformers would fill them with random numbers
-        raise BundleError(
-            f"checkpoint {folder}: weights are missing or of another shape: {', '.join(map(str, missing))}; "
-            "save the whole model"
-        )
-    return model, [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
-
-
 def _load_tokenizer(folder: Path) -> PaperTokenizer:
     """Load the tokenizer with the length and the control tokens that its own settings name."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return PaperTokenizer(
             (folder / "tokenizer.json").read_bytes(),
-            max_length=int(tokenizer.model_max_length),
+            max_length=min(int(tokenizer.model_max_length), config["max_position_embeddings"]),
             separator=str(tokenizer.sep_token),
             classifier_token=str(tokenizer.cls_token),
+            form=form_of(config),
         )
     except Exception as error:  # tokenizers raises plain Exception for a file that it cannot read
         raise BundleError(f"checkpoint {folder}: its tokenizer cannot be used: {error}") from error

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ro32.data.papers import read_parts
 from ro32.model.classifier import Classifier
-from ro32.model.text import MAX_CHARS
+from ro32.model.text_form import MAX_CHARS
 from ro32.run.plan import Plan
 
 WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")

@@ -24,6 +24,7 @@ from typing import Any, Self
 from ro32.errors import BundleError, UsageError
 from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
 from ro32.model.fields import check_types
+from ro32.model.text_form import TextForm, parse_form
 from ro32.model.views import View, ViewName
 from ro32.storage import strict_json
 from ro32.storage.files import require_regular
@@ -41,8 +42,6 @@ SHIPPED = "cs.RO"
 
 _NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view", "cascade"})
 """Fields that change no score as they stand. Of views and cascade the numbers that make scores do, and are added."""
-
-
 SHORTEST, LONGEST = 4, 8192
 """Tokens: two special ones at the ends, one between and one of text; and a length whose attention fits into memory."""
 _FILE_NAME = re.compile(r"[\w+-][\w.+ -]{0,200}")
@@ -59,7 +58,8 @@ class Manifest:
         positive_label: The label whose probability is the score.
         threshold: A paper gets the positive label when its score is at least this.
         max_length: Longest token sequence the model sees, special tokens included.
-        separator: Token between title and abstract.
+        separator: Token between title and abstract, and at the end.
+        text_form: What of a paper is tokenized (`ro32.model.text_form`); older bundles do not say, and mean ro32's.
         inputs: What the model takes; older bundles do not say.
         quality: Measured figures, by measure; free-form for readers, ignored by the scorer.
         source: Where the weights come from: digest of the checkpoint, licence, command.
@@ -77,6 +77,7 @@ class Manifest:
     threshold: float
     max_length: int
     separator: str
+    text_form: str | None = None
     inputs: tuple[str, ...] = ()
     quality: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
@@ -99,6 +100,11 @@ class Manifest:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
         if not SHORTEST <= self.max_length <= LONGEST:
             raise BundleError(f"max_length {self.max_length} is not between {SHORTEST} and {LONGEST:,} tokens")
+        if self.text_form is not None:
+            try:
+                parse_form(self.text_form)
+            except ValueError as error:
+                raise BundleError(f"{error}; update ro32") from error
         for name, digest in self.files.items():
             if not _FILE_NAME.fullmatch(name) or not _SHA256.fullmatch(digest):
                 raise BundleError(f"files: expected plain file names and SHA-256 in hex, found {name!r}: {digest!r}")
@@ -119,6 +125,11 @@ class Manifest:
             raise BundleError(f"a view asks for the linear view, but the bundle has no {LINEAR}")
 
     @property
+    def form(self) -> TextForm:
+        """What of a paper is tokenized."""
+        return TextForm.RO32 if self.text_form is None else TextForm(self.text_form)
+
+    @property
     def positive_index(self) -> int:
         """Position of the positive label among the logits."""
         return self.labels.index(self.positive_label)
@@ -133,6 +144,8 @@ class Manifest:
         """SHA-256 in hex of all that a score depends on besides the text: not names, threshold or figures."""
         body = {name: value for name, value in asdict(self).items() if name not in _NOT_SCORING}
         body["files"] = {name: digest for name, digest in self.files.items() if name in {MODEL, TOKENIZER, LINEAR}}
+        if self.form is TextForm.RO32:
+            del body["text_form"]  # as in older bundles, which score alike
         if self.view is not None:
             body["weights"] = self.views[self.view].weights
         if self.cascade is not None:
@@ -153,6 +166,7 @@ class Manifest:
         """Return the fields as JSON values, without those that older bundles do not have where they say nothing."""
         unsaid = set() if self.views else {"views", "view"}
         unsaid |= set() if self.inputs else {"inputs"}
+        unsaid |= set() if self.text_form is not None else {"text_form"}
         unsaid |= set() if self.cascade else {"cascade"}
         body = {name: value for name, value in asdict(self).items() if name not in unsaid}
         if self.cascade and self.cascade.audit_share == AUDIT_SHARE:

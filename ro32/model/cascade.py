@@ -10,7 +10,6 @@ threshold play no part. docs/cascade.md explains the certificate, and what it re
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,13 +19,11 @@ from numpy.typing import NDArray
 from ro32.errors import BundleError
 from ro32.model.fields import check_types
 from ro32.model.outcomes import Hashes
-from ro32.model.text import MAX_CHARS
+from ro32.model.text_form import TextForm
 from ro32.model.views import sigmoid
 
 AUDIT_SHARE = 0.005
 """Of the papers below the cut: 12,000 of a dump of 2.5 million, which costs a quarter of what the encoder does then."""
-_TOKEN = re.compile(r"[0-9A-Za-z]")
-"""Every tokenizer finds a token in a text that holds one of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,20 +119,23 @@ class Cascade:
         """All that a score depends on: cut, intercept, weight of l, share of audited papers."""
         return self.cut, self.intercept, self.linear, self.audit_share
 
-    def below(self, titles: Sequence[str], abstracts: Sequence[str], linear: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def below(
+        self, titles: Sequence[str], abstracts: Sequence[str], linear: NDArray[np.float64], form: TextForm
+    ) -> NDArray[np.bool_]:
         """Tell which of n papers are below the cut, and surely have a token of text; the others are scored in full.
 
         Args:
             titles: n normalized titles.
             abstracts: n normalized abstracts.
             linear: Shape (n,): log-odds by the linear view.
+            form: The bundle's text form.
 
         Returns:
             Shape (n,).
         """
         found = linear < self.cut
-        for row in np.flatnonzero(found).tolist():
-            found[row] = surely_has_token(titles[row], abstracts[row])
+        rows = np.flatnonzero(found).tolist()
+        found[rows] = form.surely_have_tokens([titles[row] for row in rows], [abstracts[row] for row in rows])
         return found
 
     def audited(self, hashes: Hashes) -> NDArray[np.bool_]:
@@ -146,8 +146,3 @@ class Cascade:
         """
         leading = np.ascontiguousarray(hashes).view(">u8").reshape(len(hashes), 2)[:, 0]
         return np.asarray((leading >> np.uint64(64 - 53)) < self.audit_share * 2.0**53)  # float64 holds 53 bits
-
-
-def surely_has_token(title: str, abstract: str) -> bool:
-    """Tell whether a paper of normalized text has a token by any tokenizer."""
-    return _TOKEN.search(title, 0, MAX_CHARS) is not None or _TOKEN.search(abstract, 0, MAX_CHARS) is not None

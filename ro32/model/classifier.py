@@ -86,7 +86,7 @@ class Classifier:
         self._linear = None if bundle.linear is None else LinearModel.from_bytes(bundle.linear)
         try:
             self._tokenizer = PaperTokenizer(
-                bundle.tokenizer, max_length=manifest.max_length, separator=manifest.separator
+                bundle.tokenizer, max_length=manifest.max_length, separator=manifest.separator, form=manifest.form
             )
             self._session = _session(bundle.model)
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception
@@ -141,7 +141,7 @@ class Classifier:
         linear = self.linear_scores(titles, abstracts)
         cascade, audited = self.manifest.cascade, np.zeros(len(titles), dtype=np.bool_)
         if cascade is not None:
-            below = cascade.below(titles, abstracts, linear)
+            below = cascade.below(titles, abstracts, linear, self.manifest.form)
             audited = below & cascade.audited(content_hashes(titles, abstracts) if hashes is None else hashes)
             screened = below & ~audited
             for row in np.flatnonzero(screened).tolist():

@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.model.text import MAX_CHARS
+from ro32.model.text_form import MAX_CHARS
 
 HASH_BITS = 22
 """Features share 4,194,304 buckets: a table of 16-bit weights then takes 8 MB (docs/decisions.md)."""

@@ -1,11 +1,8 @@
 """From a paper's title and abstract to token ids, the same way in training, export and scoring.
 
-As SPECTER does it (Cohan et al., ACL 2020, https://aclanthology.org/2020.acl-main.207): one sequence
-
-    [CLS] title [SEP] abstract [SEP]
-
-with all token types 0, cut on the right to the model's maximum length. Runs of white space collapse to one space
-first, and what looks like a control token in a paper ("[SEP]", "[MASK]") is text like any other.
+One sequence with all token types 0, cut on the right to the model's maximum length. Runs of white space collapse to
+one space first, then the model's text form (`ro32.model.text_form`) says what is tokenized. What looks like a control
+token in a paper ("[SEP]", "[MASK]") is text like any other.
 """
 
 import hashlib
@@ -16,9 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-MAX_CHARS = 65_536
-"""Characters of a title or an abstract that count, Unicode code points. Only `max_length` tokens do in the end, and 512
-tokens of arXiv text are about 2,600 characters; the limit keeps a damaged row from costing a minute."""
+from ro32.model.text_form import MAX_CHARS, TextForm
+
 _MAX_RAW_CHARS = 16 * MAX_CHARS
 """The same before white space is collapsed: what is cut first takes no time."""
 
@@ -63,8 +59,9 @@ class PaperTokenizer:
         tokenizer_json: A Hugging Face fast tokenizer of the BERT family, serialized. Not changed: the padding,
             truncation and special-token settings it carries are overruled.
         max_length: Longest sequence to return, special tokens included.
-        separator: The token between title and abstract and at the end.
+        separator: The token between two fields and at the end.
         classifier_token: The token at the start, whose last hidden state the classification head reads.
+        form: What of a paper is tokenized.
 
     Raises:
         ValueError: `tokenizer_json` is no tokenizer, or it lacks one of the special tokens.
@@ -77,6 +74,7 @@ class PaperTokenizer:
         max_length: int,
         separator: str = "[SEP]",
         classifier_token: str = "[CLS]",
+        form: TextForm = TextForm.RO32,
     ) -> None:
         try:
             self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
@@ -89,7 +87,10 @@ class PaperTokenizer:
         if start is None or separator_id is None:
             raise ValueError(f"the tokenizer has no {classifier_token} or no {separator} token")
         self._start, self._separator = start, separator_id
-        self._max_length = max_length
+        self._max_length, self._form = max_length, form
+        self._no_text = set() if form is TextForm.RO32 else {self._tokenizer.token_to_id(".")}
+        if None in self._no_text:  # the form adds a period, which must not count as a paper's text
+            raise ValueError(f"the tokenizer has no token for a period, which the text form {form} needs")
 
     def encode(self, title: str, abstract: str) -> list[int]:
         """Return the token ids of one paper.
@@ -101,23 +102,21 @@ class PaperTokenizer:
         Returns:
             1 to max_length ids, or none at all when no token of text is in either (a paper without usable text).
         """
-        title_ids = self._tokenizer.encode(title[:MAX_CHARS], add_special_tokens=False).ids
-        abstract_ids = self._tokenizer.encode(abstract[:MAX_CHARS], add_special_tokens=False).ids
-        return self._assemble(title_ids, abstract_ids)
+        fields = self._form.fields([title], [abstract])
+        return self._assemble([self._tokenizer.encode(text, add_special_tokens=False).ids for (text,) in fields])
 
     def encode_batch(self, titles: Sequence[str], abstracts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of n papers, as `encode` gives them, tokenized on all cores."""
-        encodings = self._tokenizer.encode_batch_fast(
-            [text[:MAX_CHARS] for pair in zip(titles, abstracts, strict=True) for text in pair],
-            add_special_tokens=False,
-        )
-        return [
-            self._assemble(title.ids, abstract.ids)
-            for title, abstract in zip(encodings[::2], encodings[1::2], strict=True)
+        fields = [
+            self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+            for texts in self._form.fields(titles, abstracts)
         ]
+        return [self._assemble([field.ids for field in paper]) for paper in zip(*fields, strict=True)]
 
-    def _assemble(self, title_ids: list[int], abstract_ids: list[int]) -> list[int]:
-        if not title_ids and not abstract_ids:
+    def _assemble(self, fields: Sequence[list[int]]) -> list[int]:
+        if all(map(self._no_text.issuperset, fields)):
             return []
-        body = [self._start, *title_ids, self._separator, *abstract_ids][: self._max_length - 1]
-        return [*body, self._separator]
+        body = [self._start, *fields[0]]
+        for field in fields[1:]:
+            body += [self._separator, *field]
+        return [*body[: self._max_length - 1], self._separator]

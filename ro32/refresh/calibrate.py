@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from ro32.errors import BundleError
 from ro32.model.bundle import Bundle, sha256
-from ro32.model.cascade import Cascade, surely_has_token
+from ro32.model.cascade import Cascade
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.metrics import precision_recall
+from ro32.model.text_form import TextForm
 from ro32.model.views import View, ViewName
 from ro32.refresh.census import MONTHS_A_YEAR, UNDATED
 from ro32.refresh.certificate import Measured, make_cascade, table
@@ -78,7 +79,8 @@ def calibrate(
     crossed = {name: cross_fit(scores, name) for name in ViewName}
     view = views[ViewName.COMBINED]
     random = random[np.isfinite(by_encoder[random])]
-    measured = _measure(held_out.take(random), by_encoder[random], new_scores[random], view)
+    form = parent.manifest.form
+    measured = _measure(held_out.take(random), by_encoder[random], new_scores[random], view, form)
     try:
         cascade = _certify(measured)
     except BundleError as error:
@@ -87,7 +89,7 @@ def calibrate(
     say("comparing the old bundle with the new one")
     papers = held_out.take(judged)
     found = crossed[ViewName.COMBINED]
-    new = _screened(papers, Verdicts(score=found.probability, called=found.called), scores.linear, cascade)
+    new = _screened(papers, Verdicts(score=found.probability, called=found.called), scores.linear, cascade, form)
     contest = compare(papers.positive, counts, _judge_old(parent, papers, by_encoder[judged], old_scores[judged]), new)
     fitted_scores = probabilities(scores, view).astype(np.float64)
     plain = Verdicts(score=fitted_scores, called=fitted_scores >= view.threshold)
@@ -100,13 +102,15 @@ def calibrate(
         contest=contest,
         cascade=cascade,
         rows=[] if cascade is None else list(table(measured, cascade.cut)),
-        curve=precision_recall(papers.positive, _screened(papers, plain, scores.linear, cascade).score, counts),
+        curve=precision_recall(papers.positive, _screened(papers, plain, scores.linear, cascade, form).score, counts),
     )
 
 
-def _measure(papers: HeldOut, by_encoder: NDArray[np.float64], linear: NDArray[np.float64], view: View) -> Measured:
+def _measure(
+    papers: HeldOut, by_encoder: NDArray[np.float64], linear: NDArray[np.float64], view: View, form: TextForm
+) -> Measured:
     """Put together what a cascade is certified on."""
-    sure = np.array([surely_has_token(*text) for text in zip(papers.titles, papers.abstracts, strict=True)])
+    sure = form.surely_have_tokens(papers.titles, papers.abstracts)
     years = ["unknown" if month == UNDATED else str(month // MONTHS_A_YEAR) for month in papers.month.tolist()]
     return Measured(
         ids=papers.ids,
@@ -136,14 +140,18 @@ def _judge_old(
     manifest = parent.manifest
     view = _ENCODER_ALONE if manifest.view is None else manifest.views[manifest.view]
     full = probabilities(Scores(positive=papers.positive, encoder=by_encoder, linear=linear), view).astype(np.float64)
-    return _screened(papers, Verdicts(score=full, called=full >= manifest.threshold), linear, manifest.cascade)
+    return _screened(
+        papers, Verdicts(score=full, called=full >= manifest.threshold), linear, manifest.cascade, manifest.form
+    )
 
 
-def _screened(papers: HeldOut, verdicts: Verdicts, linear: NDArray[np.float64], cascade: Cascade | None) -> Verdicts:
+def _screened(
+    papers: HeldOut, verdicts: Verdicts, linear: NDArray[np.float64], cascade: Cascade | None, form: TextForm
+) -> Verdicts:
     """Return what a bundle says when a cascade decides what is below its cut."""
     if cascade is None:
         return verdicts
-    below = cascade.below(papers.titles, papers.abstracts, linear)
+    below = cascade.below(papers.titles, papers.abstracts, linear, form)
     score = verdicts.score.copy()
     score[below] = [cascade.probability(found) for found in linear[below].tolist()]
     return Verdicts(score=score, called=verdicts.called & ~below)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from ro32.errors import UsageError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
@@ -17,7 +19,7 @@ from ro32.refresh.held_out import divide
 from ro32.refresh.renewed import Origin, renew
 from ro32.run.walk import Progress
 from ro32.train.dump import Dump
-from ro32.train.fit_linear import LinearRecipe, drop_rare, fit
+from ro32.train.fit_linear import LinearRecipe, add_negatives, drop_rare, fit
 
 HELD_OUT_PAPERS = 100_000
 """Held-out papers in memory at most: 200 MB of text."""
@@ -31,6 +33,7 @@ class Settings:
         papers: Files of papers with their categories.
         output: The bundle folder to appear.
         category: What makes a paper positive; the bundle's positive label by default.
+        negatives: File of papers that count as negative, whatever they are; the linear view is fitted on them too.
         since: Papers from this month on are the newest; two years up to the newest paper by default.
         hold_out: Share of the papers that the linear view is not fitted on, 0 to 1.
         training_papers: Papers that it is fitted on at most; each takes some 9 kB of memory.
@@ -41,6 +44,7 @@ class Settings:
     papers: tuple[Path, ...]
     output: Path
     category: str | None = None
+    negatives: Path | None = None
     since: str | None = None
     hold_out: float = 0.2
     training_papers: int = 170_000
@@ -91,6 +95,7 @@ def refresh(
     earliest = None if settings.since is None else parse_month(settings.since)
     classifier = Classifier(parent, full=True)
     dumps = [Dump.open(path) for path in settings.papers]
+    negatives = None if settings.negatives is None else Dump.open(settings.negatives, labelled=False)
     rows = sum(dump.rows for dump in dumps)
     say(f"counting {rows:,} papers")
     census = take_census(dumps, category, on_rows=count_rows(rows, on_progress))
@@ -109,13 +114,18 @@ def refresh(
         dumps=[dump.digest for dump in dumps],
         day=datetime.now(UTC).date(),
         since=month_name(since),
-        training_papers=int(division.training.sum()),
+        training_papers=int(division.training.sum()) + (0 if negatives is None else negatives.rows),
+        negatives=None if negatives is None else negatives.digest,
     )
     say(f"fitting the linear view on {origin.training_papers:,} papers")
     features, held_out = gather(dumps, census, division, category, on_rows=count_rows(rows, on_progress))
+    weights = division.weight[division.training]
+    if negatives is not None:
+        features = add_negatives(features, negatives)
+        weights = np.append(weights, np.ones(len(features.positive) - len(weights)))
     recipe = LinearRecipe(category=category)
     features = drop_rare(features, recipe.min_papers)
-    linear = fit(features, recipe, division.weight[division.training])
+    linear = fit(features, recipe, weights)
     del features
     fitted = calibrate(parent, classifier, linear, held_out, threads=settings.threads, say=say, on_progress=on_progress)
     published = None

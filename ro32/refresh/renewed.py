@@ -54,12 +54,14 @@ class Origin:
         day: When it was refreshed, UTC.
         since: First month of the papers that it was calibrated and judged on, as in 2024-11.
         training_papers: Papers that the linear view was fitted on.
+        negatives: BLAKE2b digest of the file of papers that counted as negative whatever, if there was one.
     """
 
     dumps: Sequence[str]
     day: date
     since: str
     training_papers: int
+    negatives: str | None = None
 
     def lineage(self, parent: Bundle) -> dict[str, Any]:
         """Return what the manifest says of it: the parent first, then the parent's own lineage."""
@@ -72,6 +74,7 @@ class Origin:
             "date": self.day.isoformat(),
             "since": self.since,
             "training_papers": self.training_papers,
+            **({} if self.negatives is None else {"negatives": self.negatives}),
         }
 
 

@@ -43,6 +43,7 @@ class Shaper:
         max_length: Tokens a paper is cut to.
         pad: Token id that fills rows up.
         tokens_per_pass: A batch holds at most about so many tokens; longer papers get batches of fewer rows.
+        full_length: Whether every row is padded to `max_length`.
         fixed: Whether lengths come from `FIXED_LENGTHS` and rows are filled up, so that few shapes occur.
         row_multiple: Rows of a batch are a multiple of this, so that it divides among so many devices.
         auxiliary: The c categories of the auxiliary task, in the order of their columns.
@@ -55,10 +56,12 @@ class Shaper:
     fixed: bool
     row_multiple: int
     auxiliary: tuple[str, ...] = ()
+    full_length: bool = False
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return all (rows, length) that can occur, when they are fixed."""
-        lengths = [*(length for length in FIXED_LENGTHS if length < self.max_length), self.max_length]
+        shorter = () if self.full_length else FIXED_LENGTHS
+        lengths = [*(length for length in shorter if length < self.max_length), self.max_length]
         return [(self._rows_at(length), length) for length in lengths]
 
     def batches(self, papers: PaperSet, at: NDArray[np.int64]) -> list[Batch]:
@@ -82,6 +85,8 @@ class Shaper:
         yield from (order[first : first + self.rows] for first in range(0, len(order), self.rows))
 
     def _length(self, longest: int) -> int:
+        if self.full_length:
+            return self.max_length
         if self.fixed:
             return next(length for _, length in self.shapes() if length >= longest)
         return min(-(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE, self.max_length)

@@ -5,7 +5,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ro32.train.config import ORIGINAL, PUBLISHED_NAMES
+from ro32.model.text_form import TextForm
+from ro32.train.config import PUBLISHED_NAMES, Keep, Recipe
 from ro32.train.plots import CURVE, LOSS
 
 CARD_METRICS = {
@@ -15,6 +16,7 @@ CARD_METRICS = {
     "recall": "Recall",
     "average_precision": "Average precision",
 }
+MEASURES = {Keep.AVERAGE_PRECISION: "AP", Keep.F1: "F1", Keep.LOSS: "validation loss"}
 TABLE = ("training_loss", "epoch", "step", "loss", *CARD_METRICS)
 TABLE_HEADS = ("Training Loss", "Epoch", "Step", "Validation Loss", "Accuracy", "F1", "Precision", "Recall", "AP")
 
@@ -83,12 +85,12 @@ This model is a fine-tuned version of {linked} on metadata of arXiv papers. It t
 def _description(record: dict[str, Any]) -> str:
     recipe, model = record["recipe"], record["model"]
     millions = model["parameters"] / 1e6
+    text = TextForm(recipe["text_form"]).description
     return f"""## Model description
 
 A BERT-family encoder ({model["type"]}, {model["layers"]} layers of {model["hidden_size"]}, {millions:.1f} million
 parameters) with a classification head of two labels: `{recipe["category"]}` (index 1) and `other` (index 0).
-Its input is one sequence, title + `[SEP]` + abstract, with all token types 0, runs of white space collapsed,
-cut on the right to {recipe["max_length"]} tokens."""
+Its input is one sequence with all token types 0, cut on the right to {recipe["max_length"]} tokens: {text}."""
 
 
 def _uses(record: dict[str, Any], best: dict[str, float]) -> str:
@@ -109,6 +111,12 @@ there. The highest F1 on validation, {best["best_f1"]:.4f}, is at a threshold of
 def _data(record: dict[str, Any]) -> str:
     data = record["data"]
     training, validation = data["training"], data["validation"]
+    whatever = (
+        ""
+        if data["negatives"] is None
+        else f"\n\n{training['whatever']:,} of the training papers come from another file (`{data['negatives']}`), and"
+        " count\nas negative, whatever they are."
+    )
     sampled = (
         f"Each epoch shows {training['shown']:,} of them: all positives, the negatives that a linear model over\n"
         "tokens and token pairs, fitted on other papers, ranks highest, and some at random."
@@ -132,7 +140,7 @@ Left out: {data["duplicates"]:,} rows as older versions of a paper, {data["empty
 | training | {_counts(training)} |
 | validation | {_counts(validation)} |
 
-{sampled}
+{sampled}{whatever}
 
 {measured}"""
 
@@ -145,6 +153,9 @@ def _counts(part: dict[str, Any]) -> str:
 def _procedure(record: dict[str, Any]) -> str:
     recipe, kept = record["recipe"], record["results"][record["best_result"] - 1]
     decay = f", weight decay {recipe['weight_decay']}" if recipe["optimizer"] == "adamw" else ""
+    batches = (
+        f"each padded to {recipe['max_length']} tokens" if recipe["full_length"] else "of papers of similar length"
+    )
     warmup = f" after a warm-up over {recipe['warmup_share']:.0%} of the steps" if recipe["warmup_share"] else ""
     return f"""## Training procedure
 
@@ -157,13 +168,13 @@ It took {record["seconds"] / 60:.0f} minutes on {record["device"]}, matrix produ
 The following hyperparameters were used during training:
 
 - learning_rate: {recipe["learning_rate"]:g}{_more(recipe)}
-- train_batch_size: {recipe["batch_size"]}, of papers of similar length
+- train_batch_size: {recipe["batch_size"]}, {batches}; {record["steps_per_epoch"]:,} steps an epoch
 - max_length: {recipe["max_length"]}
 - seed: {recipe["seed"]}
 - optimizer: {"AdamW" if recipe["optimizer"] == "adamw" else "Adam"} with betas=(0.9,0.999) and epsilon=1e-08{decay}
 - gradient clipping: norm of {recipe["max_gradient_norm"]:g}
 - lr_scheduler_type: linear{warmup}
-- num_epochs: {recipe["epochs"]}; kept: {_name_epoch(kept)}, the best by {recipe["keep"].upper()}"""
+- num_epochs: {recipe["epochs"]}; kept: {_name_epoch(kept)}, the best by {MEASURES[recipe["keep"]]}"""
 
 
 def _results(record: dict[str, Any]) -> str:
@@ -200,7 +211,7 @@ def _more(recipe: dict[str, Any]) -> str:
         "dropout": "dropout of hidden states: {:g}",
         "attention_dropout": "dropout of attention weights: {:g}",
     }
-    plain = asdict(ORIGINAL)
+    plain = asdict(Recipe())
     return "".join(f"\n- {text.format(recipe[name])}" for name, text in said.items() if recipe[name] != plain[name])
 
 

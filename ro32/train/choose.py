@@ -1,4 +1,4 @@
-"""Which papers are trained on and which validate: the split by id, the mined sample, the weighted validation sample."""
+"""Which papers of each side are shown and measured: the mined sample, the weighted validation sample."""
 
 from dataclasses import dataclass, replace
 
@@ -56,43 +56,32 @@ def take(corpus: Corpus, index: NDArray[np.int64], category: str) -> PaperSet:
     )
 
 
-def split(corpus: Corpus, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Divide a dump into training and validation papers by a hash of their id and the seed.
-
-    A paper stays on its side however the dump grows.
-    """
-    # SplitMix64's finalizer (Steele et al., OOPSLA 2014) makes the seed and the id's hash one independent draw.
-    mixed = corpus.id_hashes ^ np.uint64(recipe.seed * 0x9E3779B97F4A7C15 % 2**64)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    draw = (mixed ^ (mixed >> np.uint64(31))).astype(np.float64) / 2**64
-    in_training = draw < recipe.train_share
-    in_validation = ~in_training & (draw < recipe.train_share + recipe.validation_share)
-    return np.flatnonzero(in_training), np.flatnonzero(in_validation)
-
-
 def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
     """Return what an epoch shows: all papers, or all positives with the hardest and some random negatives.
 
+    Papers that are negative whatever are all shown, and their targets are 0.
     With distillation, a paper's target lies between its label and the probability that a linear model gives it which
     was fitted on other papers: what nobody listed but reads like the category is a weaker negative.
     Hardness and probability come from the dump where it has log-odds for every paper.
     """
     _need_positives(papers, recipe)
     positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
-    negatives = np.flatnonzero(~papers.positive)
+    whatever = papers.corpus.negative[papers.index]
+    negatives = np.flatnonzero(~papers.positive & ~whatever)
+    always = np.concatenate([positives, np.flatnonzero(whatever)])
     if recipe.hard_negatives is None and not recipe.distillation:
-        return _pick(papers, np.sort(np.concatenate([positives, negatives])))
+        return _pick(papers, np.sort(np.concatenate([always, negatives])))
     scores = papers.corpus.teacher[papers.index]
-    if np.isnan(scores).any():
+    if np.isnan(scores[~whatever]).any():
         scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
-    papers = replace(papers, targets=_soften(papers.targets, scores, recipe.distillation))
+    softened = _soften(papers.targets, scores, recipe.distillation)
+    papers = replace(papers, targets=np.where(whatever, papers.targets, softened))
     if recipe.hard_negatives is None:
-        return _pick(papers, np.sort(np.concatenate([positives, negatives])))
+        return _pick(papers, np.sort(np.concatenate([always, negatives])))
     by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
     hardest, others = np.split(by_hardness, [recipe.hard_negatives])
     drawn = np.random.default_rng(recipe.seed).permutation(others)[: recipe.random_negatives]
-    return _pick(papers, np.sort(np.concatenate([positives, hardest, drawn])))
+    return _pick(papers, np.sort(np.concatenate([always, hardest, drawn])))
 
 
 def choose_auxiliary(papers: PaperSet, recipe: Recipe) -> dict[str, float]:

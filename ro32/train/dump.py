@@ -42,8 +42,12 @@ class Dump:
     digest: str
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, labelled: bool = True) -> Self:
         """Recognize, digest and count a dump.
+
+        Args:
+            path: One file.
+            labelled: Whether its categories are needed; else they are not read.
 
         Raises:
             InputMissingError: No such file, or it cannot be read, or it is a device, pipe, socket or folder.
@@ -59,18 +63,19 @@ class Dump:
         except OSError as error:
             raise unreadable(path, error) from error
         schema, rows = sources.read_schema(path)
-        missing = [name for name in COLUMNS if name not in schema.names]
+        needed = COLUMNS if labelled else COLUMNS[:-1]
+        missing = [name for name in needed if name not in schema.names]
         if missing:
             raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(schema.names)}")
         more = (name for name in (UPDATE_COLUMN, CREATED_COLUMN, TEACHER_COLUMN) if name in schema.names)
-        columns = (*COLUMNS, *more)
+        columns = (*needed, *more)
         return cls(path=path, columns=columns, rows=rows, digest=digest.hexdigest())
 
     def frames(self, *, texts: bool = True) -> Iterator[pl.DataFrame]:
         """Yield the dump in row order, in frames: id, title, abstract, categories, update_date, created, teacher.
 
-        All are strings but teacher, which is Float32, null where there is none; a null text is left null, and the dates
-        are empty where the dump has none. Memory is bounded by one frame.
+        All are strings but teacher, which is Float32, null where there is none; a null text is left null, and dates and
+        categories are empty where the dump has none. Memory is bounded by one frame.
 
         Args:
             texts: Without, the columns title and abstract are not read.
@@ -83,7 +88,8 @@ class Dump:
         strings = [name for name in columns if name != TEACHER_COLUMN]
         known = TEACHER_COLUMN in columns
         teacher = (pl.col(TEACHER_COLUMN) if known else pl.lit(None).alias(TEACHER_COLUMN)).cast(pl.Float32)
-        dates = [pl.lit("").alias(name) for name in (UPDATE_COLUMN, CREATED_COLUMN) if name not in columns]
+        always = ("categories", UPDATE_COLUMN, CREATED_COLUMN)
+        absent = [pl.lit("").alias(name) for name in always if name not in columns]
         for start, batch in sources.read_batches(self.path, columns, lists=["categories"]):
             if ERRORS_COLUMN in batch.schema.names:
                 faults = sources.survey(self.path, columns=columns).faults
@@ -92,8 +98,10 @@ class Dump:
                 )
             try:
                 frame = pl.DataFrame(batch)
-                categories = split_categories(frame["categories"], f"{self.path}", start).list.join(" ")
-                frame = frame.with_columns(categories).select(pl.col(strings).cast(pl.String), *dates, teacher)
+                if "categories" in columns:
+                    categories = split_categories(frame["categories"], f"{self.path}", start).list.join(" ")
+                    frame = frame.with_columns(categories)
+                frame = frame.select(pl.col(strings).cast(pl.String), *absent, teacher)
             except pl.exceptions.PolarsError as error:
                 raise InputDataError(f"{self.path}: a column is of another type: {error}; convert it") from error
             if frame["id"].null_count():

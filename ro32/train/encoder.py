@@ -23,6 +23,7 @@ from transformers import (
 from transformers.utils.hub import cached_file
 
 from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.model.text_form import CONFIG_KEY, form_of
 from ro32.train.config import Recipe
 from ro32.train.first_token import compute_first_token_only
 
@@ -57,6 +58,10 @@ class Encoder:
         self._place = _locate(base)
         self.config = _read_config(base, self._place)
         self._own_labels = dict(self.config.id2label or {})
+        try:
+            self.form = form_of(self.config.to_dict())
+        except ValueError as error:
+            raise InputDataError(f"base model {base}: config.json: {error}; update ro32") from error
         if not any(_file(self._place, name) for name in WEIGHTS_FILES):
             raise InputDataError(f"base model {base}: has no {WEIGHTS_FILES[0]}; save it with safe_serialization=True")
         path = _file(self._place, "tokenizer.json")
@@ -94,6 +99,7 @@ class Encoder:
         config.id2label = id2label
         config.label2id = {name: index for index, name in id2label.items()}
         config.problem_type = "single_label_classification"
+        setattr(config, CONFIG_KEY, str(recipe.text_form or self.form))
         for field, names in DROPOUTS.items():
             share = getattr(recipe, field)
             for name in names:

@@ -111,6 +111,17 @@ def drop_rare(papers: FeatureMatrix, min_papers: int) -> FeatureMatrix:
     return FeatureMatrix(present=smaller, positive=papers.positive)
 
 
+def add_negatives(papers: FeatureMatrix, negatives: Dump) -> FeatureMatrix:
+    """Append the papers of a dump, which count as negative whatever they are.
+
+    Raises:
+        InputDataError: The dump is damaged.
+    """
+    more = stack_features(negatives.frames(), "")
+    present = sparse.vstack([papers.present, more.present], format="csr")
+    return FeatureMatrix(present=present, positive=np.append(papers.positive, np.zeros_like(more.positive)))
+
+
 def is_listed(categories: pl.Series, category: str) -> NDArray[np.bool_]:
     """Tell which of n papers list a category among theirs, which are separated by single spaces."""
     return categories.cast(pl.String).fill_null("").str.split(" ").list.contains(category).to_numpy()

@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -52,7 +53,7 @@ class Loop:
     def __init__(self, task: Task, folder: RunFolder, watch: Watch, *, save_every: int) -> None:
         self._task, self._folder, self._watch, self._save_every = task, folder, watch, save_every
         self._shaper = make_shaper(task)
-        self._per_epoch = -(-len(task.training) // task.recipe.batch_size)
+        self._per_epoch = steps_per_epoch(task.training, task.recipe)
         total = self._per_epoch * task.recipe.epochs
         self._stepper = Stepper(task.model, task.recipe, task.device, total_steps=total)
 
@@ -93,7 +94,10 @@ class Loop:
 
     def _take_steps(self, epoch: int, stop: StopRequest) -> None:
         task, watch, end = self._task, self._watch, (epoch + 1) * self._per_epoch
-        plan = plan_epoch(task.training.lengths, batch_size=task.recipe.batch_size, seed=task.recipe.seed, epoch=epoch)
+        lengths = task.training.lengths
+        if task.recipe.full_length:  # all are alike to the device
+            lengths = np.full_like(lengths, task.recipe.max_length)
+        plan = plan_epoch(lengths, batch_size=task.recipe.batch_size, seed=task.recipe.seed, epoch=epoch)
         done = self._step - epoch * self._per_epoch
         papers_done = sum(len(at) for at in plan[:done])
         watch.begin(f"epoch {epoch + 1}/{task.recipe.epochs}", len(task.training), done=papers_done)
@@ -183,6 +187,11 @@ class Loop:
         self._folder.save(moment)
 
 
+def steps_per_epoch(training: PaperSet, recipe: Recipe) -> int:
+    """Return how many steps an epoch has."""
+    return -(-len(training) // recipe.batch_size)
+
+
 def make_shaper(task: Task) -> Shaper:
     """Return the rule that makes batches for this task's device."""
     return Shaper(
@@ -193,6 +202,7 @@ def make_shaper(task: Task) -> Shaper:
         fixed=task.device.compiles,
         row_multiple=task.device.devices,
         auxiliary=task.auxiliary,
+        full_length=task.recipe.full_length,
     )
 
 
@@ -213,7 +223,8 @@ def _stop_unless_finite(loss_sum: float, *, first: int, last: int) -> None:
 
 
 def _worth(row: dict[str, float], keep: Keep) -> float:
-    return row["f1"] if keep is Keep.F1 else row["average_precision"]
+    worth = {Keep.F1: row["f1"], Keep.LOSS: -row["loss"], Keep.AVERAGE_PRECISION: row["average_precision"]}
+    return worth[keep]
 
 
 def _best(model: PreTrainedModel, measured: Validation, validation: PaperSet) -> dict[str, torch.Tensor]:

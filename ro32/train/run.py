@@ -1,31 +1,31 @@
 """A whole training run: checks, data, training, publication."""
 
 import json
-import platform
 import shutil
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import transformers
 from torch import nn
-from transformers import PreTrainedModel
 
 from ro32.errors import OutputError
 from ro32.model.metrics import precision_recall
+from ro32.model.text_form import TextForm
 from ro32.storage import durable
 from ro32.train.card import write_card
-from ro32.train.choose import PaperSet, choose_auxiliary, choose_training, choose_validation, split, take
+from ro32.train.choose import choose_auxiliary, choose_training, choose_validation, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus, load_corpus
-from ro32.train.device import Device, DType, Kind
+from ro32.train.device import DType, Kind
 from ro32.train.dump import Dump
 from ro32.train.encoder import Encoder
 from ro32.train.hardware import open_device
-from ro32.train.loop import Loop, Task
+from ro32.train.loop import Loop, Task, steps_per_epoch
 from ro32.train.plots import CURVE, LOSS, plot_curve, plot_loss
+from ro32.train.record import arithmetic, describe_data, describe_model, describe_split, describe_steps, versions
+from ro32.train.split import select, split
 from ro32.train.state import FOLDER, Progress, RunFolder, check_output
 from ro32.train.watch import METRICS, Watch
 
@@ -33,16 +33,16 @@ RECORD = "training.json"
 CORPUS_LENGTH = 512
 """Tokens that a corpus holds of a paper, so that recipes of other lengths find it in the cache. 0.45 % have more."""
 BYTES_PER_CACHED_ROW = 600
-VERSIONS = ("transformers", "torch", "torch_xla", "tokenizers", "polars", "scikit-learn", "huggingface-hub", "ro32")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Where a run reads, writes and computes: nothing of it is part of what is learned, but `data` and `limit`.
+    """Where a run reads, writes and computes: only `data`, `limit` and `negatives` are part of what is learned.
 
     Attributes:
         data: Dump to learn from.
         validation: Dump to validate on; without it, `data` is split.
+        negatives: File of papers that count as negative, whatever they are; they are trained on, and validate nothing.
         output: Folder of the run, in the end the checkpoint.
         cache: Folder of tokenized dumps.
         limit: Take about so many papers of `data`, and the same share of `validation`.
@@ -55,6 +55,7 @@ class Options:
 
     data: Path
     validation: Path | None
+    negatives: Path | None = None
     output: Path
     cache: Path
     limit: int | None
@@ -76,33 +77,44 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
     # ---- checks ----
     check_output(options.output)
     dumps = [Dump.open(path) for path in (options.data, options.validation) if path is not None]
+    negatives = None if options.negatives is None else Dump.open(options.negatives, labelled=False)
     encoder = Encoder(
         recipe.base, max_length=max(recipe.max_length, recipe.scoring_length or 0)
     )  # after the dumps: a hub may let one wait
+    recipe = replace(recipe, text_form=recipe.text_form or encoder.form)
     device = open_device(options.device, options.dtype)
-    watch.say(f"training on {device.name}, {_arithmetic(device)}")
+    watch.say(f"training on {device.name}, {arithmetic(device)}")
 
     # ---- data ----
-    _need_disk(options.cache, sum(dump.rows for dump in dumps) * BYTES_PER_CACHED_ROW, "the tokenized dump")
-    corpora = [_load(dump, encoder, options, recipe, watch, share=_share(options, dumps[0])) for dump in dumps]
-    everything = take(corpora[0], np.arange(len(corpora[0])), recipe.category)
-    if len(corpora) == 1:
-        sides = [take(corpora[0], index, recipe.category) for index in split(corpora[0], recipe)]
-    else:
-        sides = [everything, take(corpora[1], np.arange(len(corpora[1])), recipe.category)]
+    all_dumps = [*dumps, *([] if negatives is None else [negatives])]
+    _need_disk(options.cache, sum(dump.rows for dump in all_dumps) * BYTES_PER_CACHED_ROW, "the tokenized dump")
+    share = _share(options, dumps[0])
+    corpora = [
+        _load(dump, encoder, options, recipe, watch, share=share, negatives=negatives if dump is dumps[0] else None)
+        for dump in dumps
+    ]
+    indices = [select(corpus, recipe) for corpus in corpora] if len(corpora) > 1 else list(split(corpora[0], recipe))
+    whatever = np.flatnonzero(corpora[0].negative)
+    if len(corpora) > 1:  # what is trained on validates nothing
+        known = np.isin(corpora[1].id_hashes[indices[1]], corpora[0].id_hashes[whatever])
+        indices[1] = indices[1][~known]
+    divided = describe_split(recipe, corpora, indices)
+    watch.say(divided)
+    indices[0] = np.concatenate([indices[0], whatever])
+    sides = [take(corpus, index, recipe.category) for corpus, index in zip((corpora * 2)[:2], indices, strict=True)]
     watch.say("choosing papers")
     training = choose_training(sides[0], recipe)
     validation = choose_validation(sides[1], sides[0], recipe)
     watch.say(
         f"training on {len(training):,} papers, {int(training.positive.sum()):,} of them {recipe.category};"
-        f" validating on {len(validation):,}"
+        f" validating on {len(validation):,}; {describe_steps(recipe, training)}"
     )
 
     # ---- training ----
     auxiliary = choose_auxiliary(training, recipe)
     model = encoder.build(recipe, auxiliary)
     _need_disk(options.output, 12 * 4 * model.num_parameters(), "the run's snapshots")
-    folder = RunFolder(options.output, _identity(recipe, options, dumps), resume=options.resume)
+    folder = RunFolder(options.output, _identity(recipe, options, dumps, negatives), resume=options.resume)
     nn.Module.to(model, device.torch_device)
     task = Task(
         model=model,
@@ -120,12 +132,17 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
         "max_length": recipe.max_length,
         "seed": recipe.seed,
         "recipe": asdict(recipe),
-        "data": _describe_data(recipe, corpora, sides, training, validation),
-        "model": _describe_model(model) | {"base_model": encoder.base_model()},
+        "steps_per_epoch": steps_per_epoch(training, recipe),
+        "data": {
+            "split": divided,
+            "negatives": None if negatives is None else negatives.digest,
+            **describe_data(corpora, sides, training, validation),
+        },
+        "model": describe_model(model) | {"base_model": encoder.base_model()},
         "auxiliary": list(auxiliary),
         "device": device.name,
-        "arithmetic": _arithmetic(device),
-        "versions": _versions(),
+        "arithmetic": arithmetic(device),
+        "versions": versions(),
         "seconds": progress.seconds,
         "best_result": progress.best_result,
         "results": progress.results,
@@ -162,22 +179,38 @@ def _share(options: Options, dump: Dump) -> float:
     return 1.0 if options.limit is None else min(1.0, options.limit / max(dump.rows, 1))
 
 
-def _load(dump: Dump, encoder: Encoder, options: Options, recipe: Recipe, watch: Watch, *, share: float) -> Corpus:
-    watch.begin(f"reading {dump.path.name}", dump.rows)
+def _load(
+    dump: Dump,
+    encoder: Encoder,
+    options: Options,
+    recipe: Recipe,
+    watch: Watch,
+    *,
+    share: float,
+    negatives: Dump | None,
+) -> Corpus:
+    watch.begin(f"reading {dump.path.name}", dump.rows + (0 if negatives is None else negatives.rows))
     corpus = load_corpus(
         dump,
         tokenizer_json=encoder.tokenizer_json,
         max_length=max(CORPUS_LENGTH, recipe.max_length),
         cache=options.cache,
+        form=recipe.text_form or TextForm.RO32,
         share=share,
+        negatives=negatives,
         on_rows=watch.advance,
     )
     watch.end()
     return corpus
 
 
-def _identity(recipe: Recipe, options: Options, dumps: list[Dump]) -> dict[str, Any]:
-    return {**asdict(recipe), "data": [dump.digest for dump in dumps], "limit": options.limit}
+def _identity(recipe: Recipe, options: Options, dumps: list[Dump], negatives: Dump | None) -> dict[str, Any]:
+    return {
+        **asdict(recipe),
+        "data": [dump.digest for dump in dumps],
+        "negatives": None if negatives is None else negatives.digest,
+        "limit": options.limit,
+    }
 
 
 def _need_disk(folder: Path, needed: int, what: str) -> None:
@@ -188,50 +221,3 @@ def _need_disk(folder: Path, needed: int, what: str) -> None:
             f"{folder}: {what} will need about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; make room, or"
             " name a folder on another disk"
         )
-
-
-def _arithmetic(device: Device) -> str:
-    return "bfloat16" if device.bfloat16 else "float32"
-
-
-def _describe_data(
-    recipe: Recipe, corpora: list[Corpus], sides: list[PaperSet], training: PaperSet, validation: PaperSet
-) -> dict[str, Any]:
-    whole, measured = sides
-    how = (
-        "Training and validation papers come from two files."
-        if len(corpora) > 1
-        else f"Split by a hash of id and seed: {recipe.train_share:.0%} for training, {recipe.validation_share:.0%} for"
-        " validation, the rest left out."
-    )
-    return {
-        "split": how,
-        "duplicates": sum(corpus.duplicates for corpus in corpora),
-        "empty": sum(corpus.empty for corpus in corpora),
-        "training": _count(whole) | {"shown": len(training), "shown_positives": int(training.positive.sum())},
-        "validation": _count(measured) | {"measured": len(validation)},
-    }
-
-
-def _count(papers: PaperSet) -> dict[str, Any]:
-    return {"papers": len(papers), "positives": int(papers.positive.sum()), "digest": papers.corpus.digest}
-
-
-def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
-    config = model.config
-    return {
-        "type": config.model_type,
-        "layers": config.num_hidden_layers,
-        "hidden_size": config.hidden_size,
-        "parameters": model.num_parameters(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -17,7 +17,8 @@ from ro32.data import footer, pages, parquet
 from ro32.data import papers as papers_module
 from ro32.data.papers import Columns, read_parts
 from ro32.errors import InputDataError
-from ro32.model.text import MAX_CHARS, content_hash
+from ro32.model.text import content_hash
+from ro32.model.text_form import MAX_CHARS
 from ro32.run.plan import make_plan
 from tests.command_line import Score
 

@@ -15,6 +15,8 @@ from tests.docs.reference import REFERENCE, reference
 README = ROOT / "README.md"
 CASCADE = ROOT / "docs" / "cascade.md"
 
+ORIGINAL = "| CSET's ro-32, by its card | all of arXiv from 2010 on | | 0.8027 | 0.8390 | 0.7694 |"
+"""What inspired ro32, measured on other papers."""
 VIEWS = {
     ViewName.COMBINED: "the model",
     ViewName.ENCODER: "its encoder alone",
@@ -74,6 +76,7 @@ def quality_table() -> str:
     for view, papers, found in rows:
         figures = (f"{found[measure]:.3f}" for measure in ("average_precision", "f1", "precision", "recall"))
         lines.append(f"| {view} | {papers} | {' | '.join(figures)} |")
+    lines.append(ORIGINAL)
     return "".join(f"{line}\n" for line in lines)
 
 

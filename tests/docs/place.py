@@ -64,6 +64,7 @@ def write_place(folder: Path, *, programs: Path, bundle: Path, labels: Path, pag
     few = pl.concat([papers.filter(listed).head(15), papers.filter(~listed).head(15)])
     few.write_parquet(folder / "papers.parquet")
     few.write_csv(folder / "papers.csv")
+    few.select("id", "title", abstract=pl.lit(None, pl.String)).write_parquet(folder / "works.parquet")
     for name in ("papers.jsonl", "arxiv-metadata-oai-snapshot.json"):
         few.write_ndjson(folder / name)
     for name in ("dump/part-0.parquet", "dump/2023/a.parquet", "dump/2024/a.parquet"):

@@ -103,7 +103,15 @@ def test_a_place_that_a_bundle_cannot_take(
 
 
 @pytest.mark.parametrize(
-    "args", [["--positive-label", "math.AG"], ["--verify-papers", "0"], ["--threads", "0"], ["--variant", "int4"]]
+    "args",
+    [
+        ["--category", "math.AG"],
+        ["--labels", "other"],
+        ["--labels", "cs.RO,cs.RO"],
+        ["--verify-papers", "0"],
+        ["--threads", "0"],
+        ["--variant", "int4"],
+    ],
 )
 def test_wrong_usage(
     invoke: Invoke, checkpoint: Checkpoint, papers_path: Path, tmp_path: Path, args: list[str]

@@ -72,7 +72,7 @@ def test_label_names_swapped_in_the_checkpoint(
     altered: Altered, refused: Callable[[Path], MismatchError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = altered(id2label={"0": "cs.RO", "1": "other"}, label2id={"cs.RO": 0, "other": 1})
-    monkeypatch.setattr(build, "POSITIVE_INDEX", 0)  # as --positive-label cs.RO does
+    monkeypatch.setattr(build, "POSITIVE_INDEX", 0)  # as --category cs.RO does
     assert refused(folder).kind is Mismatch.LABELS
 
 

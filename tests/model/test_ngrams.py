@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ro32.model import ngrams
 from ro32.model.ngrams import HASH_BITS, extract
-from ro32.model.text import MAX_CHARS
+from ro32.model.text_form import MAX_CHARS
 
 TEXTS = st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=12)
 

@@ -92,13 +92,18 @@ def test_ancestors_are_kept_and_few_papers_certify_nothing(
     old, stale = Bundle.load(fresh), tmp_path / "stale"
     files = {name: (parent / name).read_bytes() for name in Bundle.load(parent).manifest.files}
     publish(stale, {**files, "bundle.json": _as_descendant(Bundle.load(parent), old)}, overwrite=False)
-    done = invoke(command, ["refresh", dump_path, "--bundle", stale, "-o", tmp_path / "again", *HOLD_OUT])
+    negatives = tmp_path / "negatives.parquet"
+    pl.DataFrame({"id": ["W1"], "title": ["word1 word2"], "abstract": [None]}).write_parquet(negatives)
+    more = ("--negatives", negatives, *HOLD_OUT)
+    done = invoke(command, ["refresh", dump_path, "--bundle", stale, "-o", tmp_path / "again", *more])
     assert done.code == 0, done.stderr
     assert "the bundle will have no cascade: " in done.stderr
     again = Bundle.load(tmp_path / "again").manifest
     assert again.cascade is None
     assert again.source["refresh"]["parent"] == Bundle.load(stale).digest
     assert again.source["refresh"]["ancestors"] == [Bundle.load(parent).digest]
+    assert again.source["refresh"]["negatives"] == Dump.open(negatives, labelled=False).digest
+    assert again.source["refresh"]["training_papers"] == old.manifest.source["refresh"]["training_papers"] + 1
 
 
 def _as_descendant(plain: Bundle, refreshed: Bundle) -> bytes:

@@ -1,5 +1,6 @@
 """Shapes: how papers become padded arrays, few shapes where every new one costs a compilation."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_fixed_shapes_are_few_and_hold_about_as_many_tokens_each(papers: PaperSe
         assert rows % row_multiple == 0
         assert rows * length <= max(2048, row_multiple * length)
         assert rows == 32 or rows * length > 2048 // 2 or rows == row_multiple
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_batches_may_all_have_the_full_length(papers: PaperSet, *, fixed: bool) -> None:
+    of = dataclasses.replace(shaper(fixed=fixed), full_length=True)
+    assert of.shapes() == [(2048 // MAX_LENGTH, MAX_LENGTH)]
+    lengths = {batch.input_ids.shape[1] for step in steps(papers, of)[:3] for batch in step}
+    assert lengths == {MAX_LENGTH}
 
 
 def test_all_batches_of_a_step_have_one_shape(papers: PaperSet) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from ro32.errors import InputDataError, InputMissingError
 from ro32.model.text import PaperTokenizer, normalize
-from ro32.train.choose import split
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus, load_corpus
 from ro32.train.dump import Dump
+from ro32.train.split import split
 
 
 @pytest.fixture(scope="session")

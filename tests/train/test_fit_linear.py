@@ -14,6 +14,7 @@ from ro32.train.dump import Dump
 from ro32.train.fit_linear import (
     FeatureMatrix,
     LinearRecipe,
+    add_negatives,
     drop_rare,
     fit,
     fit_exactly,
@@ -78,6 +79,18 @@ def test_pruning_keeps_as_many_weights_as_asked(training: FeatureMatrix) -> None
     rounded, _ = round_weights(training, columns, weights, 500)
     assert 400 < np.count_nonzero(rounded) <= 500
     assert np.abs(rounded.astype(np.int64)).max() == 32767
+
+
+def test_papers_are_negative_whatever_they_are(
+    training: FeatureMatrix, halves: tuple[Path, Path], tmp_path: Path
+) -> None:
+    robots = pl.read_parquet(halves[1]).filter(pl.col("categories").str.contains("cs.RO", literal=True)).head(40)
+    robots.select("id", "title", "abstract").write_parquet(tmp_path / "negatives.parquet")
+    more = add_negatives(training, Dump.open(tmp_path / "negatives.parquet", labelled=False))
+    assert more.present.shape[0] == len(more.positive) == len(training.positive) + 40
+    assert not more.positive[-40:].any()
+    before, after = (score_features(fit(papers, RECIPE), more)[-40:] for papers in (training, more))
+    assert (after < before).mean() > 0.9
 
 
 def test_a_category_that_nobody_lists_is_refused(halves: tuple[Path, Path]) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -17,8 +18,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ro32.cli.train import command
 from ro32.errors import InputDataError, InputMissingError, Interrupted, OutputError, UsageError
+from ro32.model.text_form import TextForm
 from ro32.train import loop
-from ro32.train.config import ORIGINAL, SMALL, Keep, Optimizer, Recipe
+from ro32.train.config import ORIGINAL, SMALL, Keep, Optimizer, Recipe, Split
 from ro32.train.loop import DivergedError
 from ro32.train.run import run
 from ro32.train.state import RunFolder
@@ -32,12 +34,13 @@ QUIET = Watch(quiet=True)
 
 
 def test_original_recipe_is_that_of_the_original_card() -> None:
-    assert Recipe() == ORIGINAL
     assert ORIGINAL.base == "sentence-transformers/allenai-specter"
     assert (ORIGINAL.optimizer, ORIGINAL.learning_rate, ORIGINAL.weight_decay) == (Optimizer.ADAM, 7.5e-6, 0.0)
     assert (ORIGINAL.batch_size, ORIGINAL.epochs, ORIGINAL.seed, ORIGINAL.max_length) == (32, 3, 20230227, 512)
     assert (ORIGINAL.train_share, ORIGINAL.validation_share) == (0.70, 0.15)
     assert ORIGINAL.hard_negatives is None
+    assert (ORIGINAL.from_year, ORIGINAL.split, ORIGINAL.split_seed) == (2010, Split.STRATIFIED, 20230216)
+    assert (ORIGINAL.full_length, ORIGINAL.keep, ORIGINAL.text_form) == (True, Keep.LOSS, TextForm.ORIGINAL)
     assert SMALL.id2label == {0: "other", 1: "cs.RO"}
 
 
@@ -317,3 +320,45 @@ def _vanish_after(stop_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise _Vanished
 
     monkeypatch.setattr(Stepper, "take", take_and_vanish)
+
+
+def test_the_original_s_preset_is_what_it_says(base: Path, papers_path: Path, tmp_path: Path, invoke: Invoke) -> None:
+    """Steps, lengths and split of the original, in log and card; on a base small enough for a test."""
+    negatives = tmp_path / "negatives.jsonl"
+    negatives.write_text('{"id": "W1", "title": "Robots in films", "abstract": null}\n', encoding="utf-8")
+    args = ["--preset", "original", "--base", base, "--limit", "150", "--negatives", negatives, "--epochs", "1"]
+    done = invoke(command, ["--data", papers_path, "-o", tmp_path / "run", "--cache", tmp_path / "cache", *args])
+    log = done.stderr
+    assert done.code == 0, log
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    card = (tmp_path / "run" / "README.md").read_text()
+    training, data = record["data"]["training"], record["data"]
+    steps = -(-training["papers"] // 32)
+    said = r"Papers from 2010 on: \d+ of \d+\. Split 70/15/15 stratified by first category, seed 20230216: "
+    assert re.match(said, data["split"])
+    assert data["split"] in log
+    assert data["split"] in card
+    assert f"1 epochs of {steps} steps, 32 papers a step, each padded to 512 tokens" in log
+    assert f"32, each padded to 512 tokens; {steps} steps an epoch" in card
+    assert "kept: epoch 1, the best by validation loss" in card
+    assert 'title + ". " + abstract' in card
+    assert f"1 of the training papers come from another file (`{data['negatives']}`)" in card
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["text_form"] == "original"
+    assert config["id2label"] == {"0": "other", "1": "cs.RO"}
+
+
+def test_the_epoch_with_the_least_loss_is_kept(recipe: Recipe, options: MakeOptions) -> None:
+    run(options(), dataclasses.replace(recipe, keep=Keep.LOSS, epochs=3, learning_rate=1e-2), QUIET)
+    record = json.loads((options().output / "training.json").read_text())
+    losses = [row["loss"] for row in record["results"]]
+    assert record["best_result"] == losses.index(min(losses)) + 1
+
+
+def test_training_goes_on_in_the_form_of_its_base(base: Path, recipe: Recipe, options: MakeOptions) -> None:
+    config = json.loads((base / "config.json").read_text())
+    other = options().output.parent / "base"
+    shutil.copytree(base, other)
+    (other / "config.json").write_text(json.dumps(config | {"text_form": "original"}))
+    run(options(), dataclasses.replace(recipe, base=str(other), epochs=1), QUIET)
+    assert json.loads((options().output / "config.json").read_text())["text_form"] == "original"
