@@ -94,6 +94,7 @@ def calibrate(
     return Fitted(
         linear=linear.to_bytes(),
         scores=scores,
+        view=ViewName.COMBINED,
         views=views,
         curves={name: curve for name, (_, curve) in both.items()},
         quality={name: judge_view(scores.positive, found, counts) for name, found in crossed.items()},
