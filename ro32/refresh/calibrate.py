@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ro32.data.dates import MONTHS_A_YEAR, UNKNOWN
 from ro32.errors import BundleError
 from ro32.model.bundle import Bundle, sha256
 from ro32.model.cascade import Cascade, surely_has_token
@@ -12,7 +13,6 @@ from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.metrics import precision_recall
 from ro32.model.views import View, ViewName
-from ro32.refresh.census import MONTHS_A_YEAR, UNDATED
 from ro32.refresh.certificate import Measured, make_cascade, table
 from ro32.refresh.combine import Scores, cross_fit, fit_view, judge_view, probabilities
 from ro32.refresh.contest import Verdicts, compare
@@ -108,7 +108,7 @@ def calibrate(
 def _measure(papers: HeldOut, by_encoder: NDArray[np.float64], linear: NDArray[np.float64], view: View) -> Measured:
     """Put together what a cascade is certified on."""
     sure = np.array([surely_has_token(*text) for text in zip(papers.titles, papers.abstracts, strict=True)])
-    years = ["unknown" if month == UNDATED else str(month // MONTHS_A_YEAR) for month in papers.month.tolist()]
+    years = ["unknown" if month == UNKNOWN else str(month // MONTHS_A_YEAR) for month in papers.month.tolist()]
     return Measured(
         ids=papers.ids,
         linear=np.where(sure, linear, np.inf),

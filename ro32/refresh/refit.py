@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ro32.data.dates import MONTHS_A_YEAR, month_name
 from ro32.errors import UsageError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.publish import check_target, publish
 from ro32.refresh.calibrate import CERTIFIED_PAPERS, calibrate
-from ro32.refresh.census import MONTHS_A_YEAR, check_positives, month_name, parse_month, take_census
+from ro32.refresh.census import check_positives, parse_month, take_census
 from ro32.refresh.gather import count_rows, gather
 from ro32.refresh.held_out import divide
 from ro32.refresh.linear_only import calibrate_linear
