@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ro32.errors import InputDataError, UsageError
 from ro32.data.dates import UNKNOWN, month_name
+from ro32.errors import InputDataError, UsageError
 from ro32.refresh.census import check_positives, parse_month, take_census
 from ro32.train.dump import Dump
 

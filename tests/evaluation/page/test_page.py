@@ -158,11 +158,11 @@ def test_without_examples_papers_are_counted_and_not_listed(one_model: Results) 
 
 
 def test_a_bare_dump_has_a_page_too(tmp_path: Path) -> None:
-    """Ids and categories alone: no year, no length, no title, and no paper that is wrong."""
+    """Ids and categories alone: no year, no month, no length, no title, and no paper that is wrong."""
     pl.DataFrame({"id": list("abcd"), "categories": ["cs.RO", "x", "x", "cs.RO"]}).write_parquet(tmp_path / "p.parquet")
     values = np.array([0.9, 0.1, np.nan, 0.8], dtype=np.float32)
     results = results_of([str(tmp_path)], [Scores(name="m", source="m", digest=None, threshold=0.5, values=values)])
     text = page(results)
     Reader(text)
     assert "Papers without a score: 1." in text
-    assert text.count("The dump has no data for these groups.") == 2
+    assert text.count("The dump has no data for these groups.") == 3
