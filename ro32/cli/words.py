@@ -45,11 +45,11 @@ def quality_line(quality: Mapping[str, Any]) -> str:
     """Say in one line how the labels of the newest papers compare with their categories."""
     day, last, recorded = quality["newest_day"], quality["last_90_days"], quality["recorded"]
     figures = (f"{name} {_interval(last[key])}" for key, name in _QUALITY.items() if last[key])
-    before = f"; the bundle was measured at average precision {recorded['average_precision']:.3f}" if recorded else ""
+    before = f" (when the bundle was made: {recorded['average_precision']:.3f})" if recorded else ""
     return (
-        f"against the papers' own categories: {day['until']}: {day['right']:,} of {day['listed']:,} listed papers "
-        f"found, {day['called'] - day['right']:,} others called; {last['since']} to {last['until']}: "
-        f"{', '.join(figures)} ({last['listed']:,} listed of {last['papers']:,} papers){before}"
+        f"by the papers' own categories, {last['since']} to {last['until']}, {last['listed']:,} of {last['papers']:,} "
+        f"listed: {', '.join(figures)}{before}; on {day['until']}, {day['right']:,} of {day['listed']:,} listed found, "
+        f"{day['called'] - day['right']:,} others called"
     )
 
 

@@ -45,7 +45,8 @@ NOT_HERE = (
     NotHere("docker ", "needs an engine", "tests/smoke/test_container.py"),
     NotHere("make train-tpu|PJRT_DEVICE=TPU", "needs a TPU", "tests/train/test_xla.py"),
     NotHere(r".*(s3|https)://", "needs a store", "tests/storage/test_page.py"),
-    NotHere(r"ro32-bundle .*\bfresh/", "needs some thousand papers", "tests/refresh/test_refit.py"),
+    NotHere(r"ro32-\w+ .*(\bfresh/|\"\$new\")", "needs some thousand papers", "tests/refresh/test_monthly.py"),
+    NotHere(r"mkdir -p /srv/arxiv/bundles", "belongs to a script", "tests/refresh/test_monthly.py"),
     NotHere("ro32-bundle install hf:", "needs a hub", "tests/export/test_push.py"),
     NotHere(r".*--engine ray|\S*/ray ", "needs a cluster of several machines", "tests/docs/test_cluster.py"),
     NotHere(
