@@ -1,7 +1,5 @@
 """The categories of papers, in the forms that dumps have them."""
 
-import re
-
 import polars as pl
 
 from ro32.errors import InputDataError
@@ -64,5 +62,6 @@ def is_listed(column: pl.Series, category: str) -> pl.Series:
         column = column.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True)
     text = column.cast(pl.String)
     blank = ~text.str.contains(r"\w")
-    found = text.str.contains(rf"(?:^|{_BETWEEN}){re.escape(category)}(?:$|{_BETWEEN})")
+    letters = "".join(rf"\x{{{ord(letter):x}}}" for letter in category)  # whatever it holds is no pattern
+    found = text.str.contains(rf"(?:^|{_BETWEEN}){letters}(?:$|{_BETWEEN})")
     return found.set(blank, None)

@@ -108,7 +108,7 @@ class Collector:
         names = self.columns[path]
         try:
             frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in (self._id, *names)})
-            listed = is_listed(frame[names[0]], self._category) if names else pl.Series([None], dtype=pl.Boolean)
+            listed = is_listed(frame[names[0]], self._category) if names else pl.lit(None, pl.Boolean)
             self._frames.append(frame.select(pl.col(self._id, *names[1:]).cast(pl.String), listed.alias(_LISTED)))
         except pl.exceptions.PolarsError as error:
             raise InputDataError(f"{path}: categories or dates cannot be read: {error}") from error
@@ -147,4 +147,4 @@ class Collector:
         return papers.take(self._recent(papers))
 
     def _recent(self, papers: NewestPapers) -> NDArray[np.bool_]:
-        return (papers.day > self._newest - KEPT_DAYS) & (papers.day != _UNKNOWN)
+        return np.asarray((papers.day > self._newest - KEPT_DAYS) & (papers.day != _UNKNOWN))

@@ -19,7 +19,7 @@ from ro32.model.operating_point import Decision
 from ro32.monitor import quality
 from ro32.monitor.quality import recorded_quality
 from ro32.run.newest import Collector
-from tests.command_line import Run
+from tests.command_line import Run, Score
 from tests.docs.tables import check_documented
 
 DATA = Path(__file__).parents[1] / "data"
@@ -91,6 +91,18 @@ def test_without_categories_all_is_as_before(run: Run, dated: pl.DataFrame, tmp_
     assert pl.read_parquet(tmp_path / "labels.parquet").equals(labels)
 
 
+def test_a_folder_is_measured_as_far_as_its_labels_are_new(score: Score, dated: pl.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    dated.head(40).write_parquet(tmp_path / "in" / "a.parquet")
+    dated.slice(40, 40).drop("categories").write_parquet(tmp_path / "in" / "b.parquet")
+    dated.slice(80, 10).write_parquet(tmp_path / "in" / "c.parquet")
+    words = (tmp_path / "in", "-o", f"{tmp_path}/out/", "--report", tmp_path / "run.json")
+    assert score(*words).code == 0
+    assert report(tmp_path)["quality"]["last_90_days"]["papers"] == 50
+    assert score(*words).code == 0
+    assert report(tmp_path)["quality"] is None  # all labels stayed as they were
+
+
 def test_damaged_categories_cost_no_label(run: Run, dated: pl.DataFrame, tmp_path: Path) -> None:
     """They are not read to score, so a run that can score goes on."""
     run(dated)
@@ -126,10 +138,8 @@ def test_a_fresh_process_says_that_the_bundle_has_aged(tmp_path: Path) -> None:
         categories=pl.Series(["math.AG" if robot else "cs.RO" for robot in robots.to_list()]),
         created=pl.lit("2026-04-20"),
     ).head(150).write_parquet(tmp_path / "papers.parquet")
-    words = ["-m", "ro32.cli.score", tmp_path / "papers.parquet", "-o", tmp_path / "l.parquet"]
-    done = subprocess.run(
-        [sys.executable, *words, "--report", tmp_path / "run.json"], capture_output=True, text=True, check=True
-    )
+    words = ["-m", "ro32.cli.score", "papers.parquet", "-o", "l.parquet", "--report", "run.json"]
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "refresh the bundle: ro32-bundle refresh" in done.stderr
     found = report(tmp_path)
     assert (found["quality"]["aged"], [item["kind"] for item in found["warnings"]]) == (True, ["aged"])
@@ -189,3 +199,4 @@ def test_categories_are_whole_tokens() -> None:
         " [] ": None,
     }
     assert is_listed(pl.Series(list(values), dtype=pl.String), "cs.RO").to_list() == list(values.values())
+    assert is_listed(pl.Series(["a b (c", "a"]), "a b (c").to_list() == [True, False]

@@ -75,8 +75,8 @@ def test_it_scores_without_a_session(
 
 
 def test_every_command_takes_it(alone: Path, few: Path, invoke: Invoke, tmp_path: Path) -> None:
-    for words in (["verify", alone], ["show", alone], ["install", alone, "--store", tmp_path / "store"]):
-        done = invoke(bundle_command, words)
+    for words in (["verify"], ["show"], ["install", "--store", str(tmp_path / "store")]):
+        done = invoke(bundle_command, [*words, alone])
         assert done.code == 0, done.stderr
     explained = invoke(score_command, [few, "-o", tmp_path / "l.parquet", "--bundle", alone, "--explain", "1"])
     assert "without it 0." in explained.stdout, explained.stderr
@@ -86,7 +86,7 @@ def test_every_command_takes_it(alone: Path, few: Path, invoke: Invoke, tmp_path
 
 
 def test_a_fresh_process_needs_no_package_of_training(alone: Path, few: Path, tmp_path: Path) -> None:
-    words = ["-m", "ro32.cli.score", few, "-o", tmp_path / "labels.parquet", "--bundle", alone]
+    words = ["-m", "ro32.cli.score", str(few), "-o", str(tmp_path / "labels.parquet"), "--bundle", str(alone)]
     done = subprocess.run([sys.executable, "-X", "importtime", *words], capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert not imported & {"torch", "transformers", "sklearn", "scipy"}
@@ -133,7 +133,7 @@ def test_it_is_refreshed_like_any_other(
 
 
 def test_a_first_bundle_needs_a_category_and_no_other_bundle(dump_path: Path, invoke: Invoke, tmp_path: Path) -> None:
-    words = ["refresh", dump_path, "--new", "-o", tmp_path / "new"]
+    words = ["refresh", str(dump_path), "--new", "-o", str(tmp_path / "new")]
     assert (invoke(bundle_command, words).code, list(tmp_path.iterdir())) == (2, [])
     both = invoke(bundle_command, [*words, "--category", "cs.RO", "--bundle", "cs.RO"])
     assert (both.code, "give one of them" in both.stderr) == (2, True)
