@@ -25,6 +25,7 @@ _UNKNOWN = -1
 """Stands for the day of a paper that has no date or no categories, or a date in the future."""
 _LISTED = "its categories"
 """A name that is no column of a dump."""
+_PRUNED_AFTER_DAYS = 90
 _ROWS_AT_ONCE = 8_192
 """So many that a call costs nothing."""
 
@@ -89,7 +90,7 @@ class Collector:
         self.columns = columns
         self._category, self._id = category, id_column
         self._today = datetime.now(UTC).date().toordinal() - _EPOCH
-        self._newest = 0
+        self._newest = self._pruned = 0
         self._frames: list[pl.DataFrame] = []
         self._days: list[NDArray[np.int32]] = []
         self._listed: list[NDArray[np.bool_]] = []
@@ -134,6 +135,8 @@ class Collector:
         self._days.clear()
         self._listed.clear()
         self._kept.append(papers.take(self._recent(papers) & np.isfinite(scores)))
+        if self._newest > self._pruned + _PRUNED_AFTER_DAYS:  # in a dump by date, each paper is new at first
+            self._kept, self._pruned = [self.papers()], self._newest
 
     def papers(self) -> NewestPapers:
         """Return what was collected."""
