@@ -24,11 +24,9 @@ def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Se
     Raises:
         InputDataError: A value is something else, such as a sentence.
     """
-    if isinstance(column.dtype, pl.Array):
-        column = column.arr.to_list()
     try:
-        if isinstance(column.dtype, pl.List):
-            column = column.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True)
+        if isinstance(column.dtype, (pl.List, pl.Array)):
+            column = as_text(column)
         if not isinstance(column.dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)):
             raise InputDataError(
                 f"{where}: expected categories as strings or lists of strings in column {column.name!r}, found "
@@ -47,11 +45,8 @@ def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Se
     return text.str.split(" ")
 
 
-def is_listed(column: pl.Series, category: str) -> pl.Series:
-    """Tell of n values in the same forms whether a category is among theirs, at a fifth of the time.
-
-    Returns:
-        n truth values; null where a paper has no categories. A value that is something else names none.
+def as_text(column: pl.Series) -> pl.Series:
+    """Return n values as strings, the items of lists with a space between.
 
     Raises:
         polars.exceptions.PolarsError: Values are of a type that has no text.
@@ -60,8 +55,15 @@ def is_listed(column: pl.Series, category: str) -> pl.Series:
         column = column.arr.to_list()
     if isinstance(column.dtype, pl.List):
         column = column.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True)
-    text = column.cast(pl.String)
-    blank = ~text.str.contains(r"\w")
+    return column.cast(pl.String)
+
+
+def is_listed(text: pl.Series, category: str) -> pl.Series:
+    """Tell of n texts in the same forms whether a category is among theirs, at a fifth of the time.
+
+    Returns:
+        n truth values; null where a paper has no categories. A text that is something else names none.
+    """
     letters = "".join(rf"\x{{{ord(letter):x}}}" for letter in category)  # whatever it holds is no pattern
     found = text.str.contains(rf"(?:^|{_BETWEEN}){letters}(?:$|{_BETWEEN})")
-    return found.set(blank, None)
+    return found.set(~text.str.contains(r"\w"), None)

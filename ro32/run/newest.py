@@ -6,14 +6,17 @@ No text is read for it and nothing is scored: the commit reads each paper's id, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ro32.data.categories import is_listed
-from ro32.data.dates import appeared, date_columns
+from ro32.data.categories import as_text, is_listed
+from ro32.data.dates import CREATED, UPDATED, appeared, date_columns
 from ro32.errors import InputDataError, few, nearest
 from ro32.storage.files import InputFile
 
@@ -23,11 +26,12 @@ DEFAULT_COLUMN = "categories"
 _EPOCH = date(1970, 1, 1).toordinal()
 _UNKNOWN = -1
 """Stands for the day of a paper that has no date or no categories, or a date in the future."""
-_LISTED = "its categories"
+_CATEGORIES = "its categories"
 """A name that is no column of a dump."""
 _PRUNED_AFTER_DAYS = 90
-_ROWS_AT_ONCE = 8_192
-"""So many that a call costs nothing."""
+_UPDATED_WITHIN_DAYS = 31
+_NEW_IDS = "2007-04"
+"""Since when ids begin with year and month."""
 
 
 def truth_columns(path: InputFile, schema: pa.Schema, named: str | None) -> tuple[str, ...]:
@@ -91,9 +95,10 @@ class Collector:
         self._category, self._id = category, id_column
         self._today = datetime.now(UTC).date().toordinal() - _EPOCH
         self._newest = self._pruned = 0
+        self._expected = min(max((_last_date(path, names) for path, names in columns.items()), default=0), self._today)
+        self._seen = 0
+        self._rows: list[NDArray[np.int64]] = []
         self._frames: list[pl.DataFrame] = []
-        self._days: list[NDArray[np.int32]] = []
-        self._listed: list[NDArray[np.bool_]] = []
         self._kept: list[NewestPapers] = []
 
     def look(self, path: InputFile, batch: pa.RecordBatch) -> None:
@@ -106,35 +111,47 @@ class Collector:
         Raises:
             InputDataError: The categories or the dates cannot be read.
         """
+        first, self._seen = self._seen, self._seen + len(batch)
         names = self.columns[path]
         try:
-            frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in (self._id, *names)})
-            listed = is_listed(frame[names[0]], self._category) if names else pl.lit(None, pl.Boolean)
-            self._frames.append(frame.select(pl.col(self._id, *names[1:]).cast(pl.String), listed.alias(_LISTED)))
-        except pl.exceptions.PolarsError as error:
+            rows = self._candidates(batch, names)
+            if not len(rows):
+                return
+            some = batch if len(rows) == len(batch) else batch.take(pa.array(rows))
+            frame = {name: as_text(pl.Series(some.column(name))) for name in (self._id, *names[1:])}
+            self._frames.append(pl.DataFrame(frame | {_CATEGORIES: as_text(pl.Series(some.column(names[0])))}))
+            self._rows.append(rows + first)
+        except (pl.exceptions.PolarsError, pa.ArrowException) as error:
             raise InputDataError(f"{path}: categories or dates cannot be read: {error}") from error
-        if sum(map(len, self._frames)) >= _ROWS_AT_ONCE:
-            self._digest()
 
-    def _digest(self) -> None:
-        """Find out when the papers that were looked at appeared."""
-        if not self._frames:
-            return
-        frame = pl.concat(self._frames)
-        self._frames.clear()
-        day = appeared(frame, self._id).to_physical().fill_null(_UNKNOWN).to_numpy(writable=True)
-        day[(day > self._today) | frame[_LISTED].is_null().to_numpy()] = _UNKNOWN
-        self._newest = max(self._newest, int(day.max()))
-        self._days.append(day)
-        self._listed.append(frame[_LISTED].fill_null(value=False).to_numpy())
+    def _candidates(self, batch: pa.RecordBatch, names: Sequence[str]) -> NDArray[np.int64]:
+        """Find the rows that may be recent, at a hundredth of what it takes to read a date."""
+        if not names:
+            return np.zeros(0, dtype=np.int64)
+        since = date.fromordinal(max(self._newest, self._expected, KEPT_DAYS) - KEPT_DAYS + _EPOCH).isoformat()
+        tests = [(name, since[: len("2024-11")]) for name in (CREATED, UPDATED) if name in names][:1]
+        if CREATED not in names and since > _NEW_IDS:
+            tests.append((self._id, f"{since[2:4]}{since[5:7]}"))  # ids of arXiv begin so, and older ones with a letter
+        may = np.ones(len(batch), dtype=np.bool_)
+        for name, least in tests:
+            column = batch.column(name)
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                may &= pc.fill_null(pc.greater_equal(column, least), fill_value=True).to_numpy(zero_copy_only=False)
+        return np.flatnonzero(may)
 
     def add(self, scores: NDArray[np.float32]) -> None:
         """Take the scores, shape (n,), of the papers looked at since the last call; NaN where there is none."""
-        self._digest()
-        papers = NewestPapers(day=np.concatenate(self._days), listed=np.concatenate(self._listed), score=scores)
-        self._days.clear()
-        self._listed.clear()
-        self._kept.append(papers.take(self._recent(papers) & np.isfinite(scores)))
+        if self._frames:
+            frame, rows = pl.concat(self._frames), np.concatenate(self._rows)
+            listed = is_listed(frame[_CATEGORIES], self._category)
+            day = appeared(frame, self._id).to_physical().fill_null(_UNKNOWN).to_numpy(writable=True)
+            day[(day > self._today) | listed.is_null().to_numpy()] = _UNKNOWN
+            self._newest = max(self._newest, int(day.max()))
+            papers = NewestPapers(day=day, listed=listed.fill_null(value=False).to_numpy(), score=scores[rows])
+            self._kept.append(papers.take(self._recent(papers) & np.isfinite(papers.score)))
+        self._seen = 0
+        self._frames.clear()
+        self._rows.clear()
         if self._newest > self._pruned + _PRUNED_AFTER_DAYS:  # in a dump by date, each paper is new at first
             self._kept, self._pruned = [self.papers()], self._newest
 
@@ -151,3 +168,23 @@ class Collector:
 
     def _recent(self, papers: NewestPapers) -> NDArray[np.bool_]:
         return np.asarray((papers.day > self._newest - KEPT_DAYS) & (papers.day != _UNKNOWN))
+
+
+def _last_date(path: InputFile, names: Sequence[str]) -> int:
+    """Return the last date of a local Parquet file as its footer has it, as days since 1970-01-01; 0 where it has none.
+
+    Known beforehand, it saves a look at the papers of all years. Papers are updated after they appeared, mostly within
+    a month.
+    """
+    column = next((name for name in (CREATED, UPDATED) if name in names), None)
+    if column is None or not isinstance(path, Path):
+        return 0
+    try:
+        footer = pq.read_metadata(path)
+        at = footer.schema.names.index(column)
+        groups = [footer.row_group(group).column(at).statistics for group in range(footer.num_row_groups)]
+        text = max(str(group.max) for group in groups if group is not None and group.has_min_max)[:10]
+        found = date.fromisoformat(text if len(text) > len("2024-11") else f"{text}-01").toordinal() - _EPOCH
+    except (OSError, ValueError, pa.ArrowException):  # another form, or no date there
+        return 0
+    return max(found - (0 if column == CREATED else _UPDATED_WITHIN_DAYS), 0)
