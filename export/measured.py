@@ -11,9 +11,10 @@ from export.measure import score_all
 from export.papers import LabelledPapers, read_texts
 from export.views import read_counts, read_scores
 from ro32.cli.progress import ProgressDisplay
+from ro32.data.dates import UNKNOWN
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError, InputMissingError
-from ro32.evaluation.truth import UNKNOWN, read_truth
+from ro32.evaluation.truth import read_truth
 from ro32.model.classifier import Classifier
 from ro32.refresh.certificate import Measured
 from ro32.refresh.combine import Scores, log_odds, probabilities

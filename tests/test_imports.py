@@ -57,7 +57,8 @@ FLOORS = (
     ("data",),
     ("run", "train"),
     ("folder", "cluster"),
-    ("evaluation", "monitor"),
+    ("evaluation",),
+    ("monitor",),
     ("refresh",),
     ("cli",),
 )

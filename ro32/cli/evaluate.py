@@ -33,6 +33,9 @@ from ro32.run.walk import Progress
 _SHIPPED = "ro32"
 """Source of the bundle that comes with the package."""
 
+_CATEGORY = "cs.RO"
+"""What a checkpoint is measured by, as it does not say what its label means."""
+
 Scorer = Callable[[Callable[[Progress], None]], Scores]
 """Scores the papers, and tells its progress meanwhile."""
 
@@ -69,7 +72,9 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     help="Score from which a paper is called positive.  [default: each model's own; of checkpoints 0.5]",
 )
 @click.option(
-    "--category", metavar="NAME", default="cs.RO", show_default=True, help="Category that counts as positive."
+    "--category",
+    metavar="NAME",
+    help="Category that counts as positive.  [default: the label of the first model; of checkpoints cs.RO]",
 )
 @click.option(
     "--by",
@@ -123,7 +128,7 @@ def command(
     bundles: tuple[Path, ...],
     checkpoints: tuple[Path, ...],
     threshold: float | None,
-    category: str,
+    category: str | None,
     dimensions: tuple[str, ...],
     html: Path | None,
     as_json: bool,
@@ -155,8 +160,8 @@ def command(
     threads = threads or available_cores()
     # Missing files are reported before millions of papers are read.
     classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]
-    for path in labels:
-        check_labels(path)
+    known = [check_labels(path) for path in labels] + [item.manifest.positive_label for item in classifiers]
+    category = category or next(filter(None, known), _CATEGORY)
     truth = read_truth(inputs, category, columns)
     check_listed(truth, category, inputs)
     scores = [read_scores(path, truth) for path in labels]

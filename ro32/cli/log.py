@@ -62,7 +62,7 @@ class Log:
         """Report what goes on.
 
         Args:
-            event: "progress", "retry" or "summary".
+            event: "progress", "retry", "summary" or "quality".
             message: The sentence.
             fields: JSON values, which only JSON lines hold.
         """

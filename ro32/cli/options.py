@@ -121,6 +121,13 @@ _OPTIONS: tuple[Decorator, ...] = (
     _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
     _with_default("--abstract-column", metavar="NAME", default="abstract", help="Column of the abstracts."),
     _option(
+        "--categories-column",
+        metavar="NAME",
+        show_default="categories, if it is there",
+        help="Column of what the papers are listed in: the labels of the newest papers are compared with it. Scores do "
+        "not depend on it.",
+    ),
+    _option(
         "--threads",
         metavar="N",
         type=Count(min=1),

@@ -8,6 +8,7 @@ import click
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import message
 from ro32.cli.progress import ProgressDisplay
+from ro32.errors import UsageError
 from ro32.model.installed import default_store, find
 from ro32.model.processor import available_cores
 from ro32.run.walk import Progress
@@ -35,6 +36,7 @@ store_option = click.option(
     help="Bundle to refresh; it is not changed.  [default: the one that comes with ro32]",
 )
 @click.option("--category", metavar="NAME", help="What makes a paper positive.  [default: the bundle's label]")
+@click.option("--new", is_flag=True, help="Make a first bundle for --category, of a linear view without an encoder.")
 @click.option(
     "--negatives",
     metavar="FILE",
@@ -72,6 +74,7 @@ def refresh_command(
     output: Path,
     bundle: Path | None,
     category: str | None,
+    new: bool,
     negatives: Path | None,
     since: str | None,
     hold_out: float,
@@ -84,10 +87,13 @@ def refresh_command(
     """Refresh a bundle on a dump whose papers have categories; needs ro32[refresh].
 
     The encoder stays. The linear view, the combination, the threshold and the cascade are fitted anew. The new bundle
-    is published only if it is better than the old one on the newest papers, by more than chance.
+    is published only if it is better than the old one on the newest papers, by more than chance. With --new there is
+    no old bundle, and the linear view scores alone.
 
     Example: ro32-bundle refresh papers.parquet -o fresh/
     """
+    if new and bundle is not None:
+        raise UsageError(f"--new makes a bundle from papers alone, and --bundle {bundle} names one; give one of them")
     from ro32.refresh.refit import Settings, refresh  # noqa: PLC0415 - scikit-learn, which only this command needs
 
     def say(line: str) -> None:
@@ -120,8 +126,8 @@ def refresh_command(
             if display is not None:
                 display.update(progress)
 
-        done = refresh(find(bundle, store), settings, say=begin, on_progress=show)
-    click.echo(done.contest.table())
+        done = refresh(None if new else find(bundle, store), settings, say=begin, on_progress=show)
+    click.echo(done.fitted.table())
     if done.bundle is None:
         say("The new bundle is not better than the old one by more than chance, so nothing was published.")
     else:

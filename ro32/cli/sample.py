@@ -9,10 +9,11 @@ import polars as pl
 from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
+from ro32.data.dates import UPDATED
 from ro32.errors import OutputError
 from ro32.run.walk import Progress
 from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
-from ro32.train.dump import COLUMNS, UPDATE_COLUMN, Dump
+from ro32.train.dump import COLUMNS, Dump
 from ro32.train.fit_linear import LinearRecipe, read_features
 
 
@@ -73,7 +74,7 @@ def command(
 
         features = read_features(dump, category, on_rows=show)
     teacher = score_out_of_fold(features, LinearRecipe(category=category))
-    frames = [frame.select(*COLUMNS, UPDATE_COLUMN) for frame in dump.frames()]
+    frames = [frame.select(*COLUMNS, UPDATED) for frame in dump.frames()]
     recipe = SampleRecipe(
         hard_negatives=hard_negatives, random_negatives=random_negatives, category_share=category_share
     )

@@ -20,7 +20,7 @@ from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
-from ro32.cli.words import explanations_text, status_text, summary_line
+from ro32.cli.words import explanations_text, quality_line, status_text, summary_line
 from ro32.data.papers import Columns
 from ro32.errors import UsageError
 from ro32.evaluation.explain import explain_papers
@@ -28,6 +28,7 @@ from ro32.folder.update import score_folder
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.model.processor import available_cores
+from ro32.monitor.quality import measure_quality
 from ro32.monitor.status import survey, survey_folder
 from ro32.run.inputs import find_inputs
 from ro32.run.job import OnError, Settings
@@ -65,6 +66,7 @@ def command(
     id_column: str,
     title_column: str,
     abstract_column: str,
+    categories_column: str | None,
     threads: int | None,
     engine: str,
     ray_address: str | None,
@@ -108,6 +110,7 @@ def command(
             threads=threads or (available_cores() if engine == EngineName.LOCAL else 1),
             part_rows=part_rows,
             columns=Columns(id=id_column, title=title_column, abstract=abstract_column),
+            categories_column=categories_column,
             reuse=reuse,
             no_reuse=no_reuse,
             max_unscored=max_unscored,
@@ -160,8 +163,11 @@ def command(
                 journal=journal,
                 on_progress=display.update,
             )
+            measure_quality(journal)
         line = summary_line(summary, redact(output), classifier.manifest.positive_label, classifier.decision)
         log.info("summary", line, **asdict(summary))
+        if journal.quality is not None:
+            log.info("quality", quality_line(journal.quality), **journal.quality)
 
 
 def _refuse_misuse(output: str, asked: Sequence[str], *, prune: bool, as_json: bool) -> None:

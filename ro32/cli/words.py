@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -14,6 +15,9 @@ from ro32.monitor.status import Status
 from ro32.printable import printable
 from ro32.run.journal import FolderChanges
 from ro32.run.walk import Summary
+
+_QUALITY = {"precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "average precision"}
+"""Measures that a line shows, and what they are called."""
 
 
 def summary_line(summary: Summary, output: str, positive_label: str, decision: Decision) -> str:
@@ -35,6 +39,22 @@ def summary_line(summary: Summary, output: str, positive_label: str, decision: D
         f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
         f"{summary.seconds:,.1f} s{_operating_point(decision)}"
     )
+
+
+def quality_line(quality: Mapping[str, Any]) -> str:
+    """Say in one line how the labels of the newest papers compare with their categories."""
+    day, last, recorded = quality["newest_day"], quality["last_90_days"], quality["recorded"]
+    figures = (f"{name} {_interval(last[key])}" for key, name in _QUALITY.items() if last[key])
+    before = f" (when the bundle was made: {recorded['average_precision']:.3f})" if recorded else ""
+    return (
+        f"by the papers' own categories, {last['since']} to {last['until']}, {last['listed']:,} of {last['papers']:,} "
+        f"listed: {', '.join(figures)}{before}; on {day['until']}, {day['right']:,} of {day['listed']:,} listed found, "
+        f"{day['called'] - day['right']:,} others called"
+    )
+
+
+def _interval(estimate: Mapping[str, float]) -> str:
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
 def _changed(folder: FolderChanges) -> str:

@@ -122,9 +122,7 @@ def verify(bundle: Bundle) -> None:
     """
     manifest = bundle.manifest
     came = {MODEL: bundle.model, TOKENIZER: bundle.tokenizer, LINEAR: bundle.linear, CURVES: bundle.curves}
-    altered = [
-        name for name, content in came.items() if content is not None and sha256(content) != manifest.files[name]
-    ]
+    altered = [name for name, content in came.items() if content and sha256(content) != manifest.files[name]]
     if sha256(manifest.to_bytes()) != bundle.digest or altered:
         raise BundleError(f"bundle {manifest.name}: was altered on its way to this node; run again")
 

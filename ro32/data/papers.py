@@ -3,7 +3,7 @@
 Only the three needed columns are ever read; Polars normalizes the text.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, groupby, pairwise
@@ -175,21 +175,39 @@ def _read_texts(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -
                 held = []
 
 
-def read_ids(parts: Sequence[Part], columns: Columns, id_type: pa.DataType) -> Iterator[tuple[Part, pa.ChunkedArray]]:
-    """Read the ids of parts alone, as `read_parts` reads whole papers; each part in one piece."""
+def read_ids(
+    parts: Sequence[Part],
+    columns: Columns,
+    id_type: pa.DataType,
+    beside: Mapping[InputFile, Sequence[str]] | None = None,
+    look: Callable[[InputFile, pa.RecordBatch], object] = lambda _path, _batch: None,
+) -> Iterator[tuple[Part, pa.ChunkedArray]]:
+    """Read the ids of parts alone, as `read_parts` reads whole papers; each part in one piece.
+
+    Args:
+        parts: Parts in input order; gaps are allowed.
+        columns: Names of the columns.
+        id_type: What to cast the ids to.
+        beside: Columns of each file to read beside them.
+        look: Called with each batch of these, before the part that it is of is yielded.
+    """
     held: list[pa.Array] = []
-    for part, start, batch in _cut(parts, [columns.id]):
+    for part, start, batch in _cut(parts, [columns.id], beside):
         held.append(_ids(part, start, batch, columns, id_type))
+        look(part.path, batch)
         if sum(map(len, held)) == part.rows:
             yield part, pa.chunked_array(held, type=id_type)
             held = []
 
 
-def _cut(parts: Sequence[Part], names: Sequence[str]) -> Iterator[tuple[Part, int, pa.RecordBatch]]:
+def _cut(
+    parts: Sequence[Part], names: Sequence[str], beside: Mapping[InputFile, Sequence[str]] | None = None
+) -> Iterator[tuple[Part, int, pa.RecordBatch]]:
     """Yield batches in order, each within one part, with the row of the file at which it starts."""
     for path, group in groupby(parts, key=attrgetter("path")):
-        wanted = list(group)
-        for start, batch in sources.read_batches(path, names, from_row=wanted[0].start):
+        wanted, more = list(group), (beside or {}).get(path, ())
+        all_names = list(dict.fromkeys([*names, *more]))
+        for start, batch in sources.read_batches(path, all_names, from_row=wanted[0].start, lists=more):
             end = start + batch.num_rows
             while wanted and wanted[0].start < end:
                 part = wanted[0]

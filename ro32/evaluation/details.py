@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from ro32.data import sources
 from ro32.data.categories import split_categories
-from ro32.evaluation.truth import ARXIV_ID, TruthColumns
+from ro32.data.dates import ARXIV_ID
+from ro32.evaluation.truth import TruthColumns
 from ro32.model.text import normalize
 from ro32.model.text_form import MAX_CHARS
 from ro32.run.inputs import find_files

@@ -49,15 +49,18 @@ class Scores:
         return float(self.values[row]) >= self.threshold
 
 
-def check_labels(labels: Path) -> None:
+def check_labels(labels: Path) -> str | None:
     """See whether this is a labels file at all, by its footer.
+
+    Returns:
+        The positive label; None where the footer does not name it.
 
     Raises:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.
         InputDataError: It is no labels file.
     """
     require_regular(labels, InputMissingError, "name labels that ro32-score wrote")
-    _origin(labels)
+    return _origin(labels)[3]
 
 
 def read_scores(labels: Path, truth: Truth) -> Scores:
@@ -67,7 +70,7 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
         InputMissingError: The file is not there.
         InputDataError: It is no labels file, or not one of these papers in this order.
     """
-    digest, threshold, full = _origin(labels)
+    digest, threshold, full, _ = _origin(labels)
     ids: list[pa.Array] = []
     values = [np.zeros(0, dtype=np.float32)]
     for start, batch in parquet.read_batches(labels, ["id", "score"]):
@@ -152,8 +155,8 @@ def with_distinct_names(scores: Sequence[Scores]) -> list[Scores]:
     ]
 
 
-def _origin(labels: Path) -> tuple[str | None, float, bool]:
-    """Return the digest of the bundle that made a labels file, the threshold, and whether it scored in full."""
+def _origin(labels: Path) -> tuple[str | None, float, bool, str | None]:
+    """Return what made a labels file: digest of the bundle, threshold, whether it scored in full, positive label."""
     form = sources.format_of(labels)
     if form is not None and form is not sources.Format.PARQUET:
         raise InputDataError(
@@ -164,7 +167,8 @@ def _origin(labels: Path) -> tuple[str | None, float, bool]:
     check_columns(labels, schema, ("id", "score"))
     try:
         provenance = read_provenance(labels) or {}
-        return provenance.get("bundle_digest"), float(provenance["threshold"]), bool(provenance.get("full"))
+        digest, label = provenance.get("bundle_digest"), provenance.get("positive_label")
+        return digest, float(provenance["threshold"]), bool(provenance.get("full")), label
     except (KeyError, TypeError, ValueError) as error:
         raise InputDataError(
             f"{labels}: not a labels file of ro32 (its footer tells no threshold); name what ro32-score wrote"

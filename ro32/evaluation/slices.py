@@ -1,4 +1,4 @@
-"""Groups of papers that are measured apart: by year, by primary category, by length of the text."""
+"""Groups of papers that are measured apart: by year, by month, by primary category, by length of the text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ro32.data.dates import UNKNOWN, month_name
 from ro32.evaluation.intervals import Estimate, estimate_decisions
-from ro32.evaluation.truth import UNKNOWN, Truth
+from ro32.evaluation.truth import Truth
 from ro32.model.metrics import Confusion, average_precision
 
 LENGTH_EDGES = (300, 600, 900, 1_200, 1_500)
@@ -20,6 +21,7 @@ class Dimension(StrEnum):
     """What papers are grouped by."""
 
     YEAR = "year"
+    MONTH = "month"
     CATEGORY = "category"
     LENGTH = "length"
 
@@ -29,7 +31,7 @@ class Slice:
     """Measures of one group.
 
     Attributes:
-        group: A year, a category, or a range of characters.
+        group: A year, a month, a category, or a range of characters.
         papers: Papers with a score.
         listed: Papers among them that are listed in the category.
         confusion: Decisions at the model's threshold.
@@ -49,9 +51,9 @@ class Slice:
 def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.int16]]]:
     """Return for each dimension the names of its groups, in order, and each paper's group, shape (n,).
 
-    Years and lengths rise; categories come by how many of their papers are listed, and then by how many they have.
+    Years, months and lengths rise; categories come by how many of their papers are listed, then by how many there are.
     """
-    years = np.unique(truth.year)
+    years, months = np.unique(truth.year), np.unique(truth.month)
     members, listed = (np.bincount(truth.primary[at], minlength=len(truth.categories)) for at in (..., truth.listed))
     order = np.lexsort((-members, -listed))
     lengths = np.searchsorted(LENGTH_EDGES, truth.characters, side="right").astype(np.int16)
@@ -62,6 +64,10 @@ def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.in
         Dimension.YEAR: (
             [UNKNOWN_NAME if year == UNKNOWN else str(year) for year in years.tolist()],
             np.searchsorted(years, truth.year).astype(np.int16),
+        ),
+        Dimension.MONTH: (
+            [UNKNOWN_NAME if month == UNKNOWN else month_name(month) for month in months.tolist()],
+            np.searchsorted(months, truth.month).astype(np.int16),
         ),
         Dimension.CATEGORY: (
             [truth.categories[at] or UNKNOWN_NAME for at in order.tolist()],

@@ -11,23 +11,12 @@ from numpy.typing import NDArray
 
 from ro32.data import sources
 from ro32.data.categories import split_categories
+from ro32.data.dates import MONTHS_A_YEAR, UNKNOWN, appeared, date_columns, months
 from ro32.data.papers import check_id_sizes, is_id
 from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, few, nearest
 from ro32.run.inputs import find_files
 from ro32.storage.files import changes_reported
-
-DATES = ("created", "update_date")
-"""Columns that tell a year, where a dump has them: of the first version, and of the latest."""
-UNKNOWN = -1
-"""Stands for a year or a length that the dump does not tell."""
-
-_NEW_ID = r"^(\d{2})(?:0[1-9]|1[0-2])\.\d{4,5}(?:v\d+)?$"
-_OLD_ID = r"^[a-z-]+(?:\.[A-Z]{2})?/(\d{2})(?:0[1-9]|1[0-2])\d{3}(?:v\d+)?$"
-"""arXiv's ids since April 2007, and before. Source: https://info.arxiv.org/help/arxiv_identifier.html"""
-ARXIV_ID = rf"{_NEW_ID}|{_OLD_ID}"
-_FIRST_YEAR = 91
-"""arXiv began in 1991: two digits from here on are of the twentieth century."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +41,8 @@ class Truth:
     Attributes:
         ids: n ids, as strings.
         listed: Shape (n,): does the category stand anywhere among the paper's categories?
-        year: Shape (n,), int16: of the first version, by the column created, else by the id, else by update_date;
-            `UNKNOWN` where none of them tells.
+        month: Shape (n,), int32: months since year 0 of the first version, by the column created, else by the id, else
+            by update_date; `UNKNOWN` where none of them tells.
         primary: Shape (n,), int16: position of the first category in `categories`.
         categories: All first categories that occur; "" stands for a paper without any.
         characters: Shape (n,), int32: Unicode code points of title and abstract; `UNKNOWN` where either column is
@@ -62,13 +51,18 @@ class Truth:
 
     ids: pa.ChunkedArray
     listed: NDArray[np.bool_]
-    year: NDArray[np.int16]
+    month: NDArray[np.int32]
     primary: NDArray[np.int16]
     categories: tuple[str, ...]
     characters: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.listed)
+
+    @property
+    def year(self) -> NDArray[np.int32]:
+        """Year of each paper, shape (n,); `UNKNOWN` where its month is."""
+        return self.month // MONTHS_A_YEAR
 
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:
@@ -97,7 +91,7 @@ class _Collected:
 
     ids: list[pa.Array] = field(default_factory=list)
     listed: list[NDArray[np.bool_]] = field(default_factory=list)
-    year: list[NDArray[np.int16]] = field(default_factory=list)
+    month: list[NDArray[np.int32]] = field(default_factory=list)
     primary: list[NDArray[np.int16]] = field(default_factory=list)
     categories: dict[str, int] = field(default_factory=dict)
     characters: list[NDArray[np.int32]] = field(default_factory=list)
@@ -106,7 +100,7 @@ class _Collected:
         return Truth(
             ids=pa.chunked_array(self.ids, type=pa.string()),
             listed=np.concatenate([np.zeros(0, dtype=np.bool_), *self.listed]),
-            year=np.concatenate([np.zeros(0, dtype=np.int16), *self.year]),
+            month=np.concatenate([np.zeros(0, dtype=np.int32), *self.month]),
             primary=np.concatenate([np.zeros(0, dtype=np.int16), *self.primary]),
             categories=tuple(self.categories),
             characters=np.concatenate([np.zeros(0, dtype=np.int32), *self.characters]),
@@ -122,7 +116,7 @@ def _collect(path: Path, category: str, columns: TruthColumns, collected: _Colle
         raise InputDataError(
             f"{path}: expected strings or integers in column {columns.id!r}, found {types[columns.id]}"
         )
-    dates = [name for name in DATES if name in types and (is_text(types[name]) or pa.types.is_temporal(types[name]))]
+    dates = date_columns(schema)
     texts = [name for name in (columns.title, columns.abstract) if name in types and is_text(types[name])]
     texts = texts if len(texts) == 2 else []  # noqa: PLR2004 - half a text has no length to group by
     names = list(dict.fromkeys([*columns.needed, *dates, *texts]))
@@ -138,17 +132,8 @@ def _collect(path: Path, category: str, columns: TruthColumns, collected: _Colle
         collected.ids.append(batch.column(columns.id).cast(pa.string()))
         collected.listed.append(categories.list.contains(category).to_numpy())
         collected.primary.append(primaries.replace_strict(numbers, return_dtype=pl.Int16).to_numpy())
-        collected.year.append(frame.select(_year(columns.id, dates)).to_series().to_numpy())
+        collected.month.append(months(appeared(frame, columns.id)))
         collected.characters.append(frame.select(_characters(texts)).to_series().to_numpy())
-
-
-def _year(id_column: str, dates: Sequence[str]) -> pl.Expr:
-    of_date = {name: pl.col(name).cast(pl.String).str.slice(0, 4).cast(pl.Int16, strict=False) for name in dates}
-    identifier = pl.col(id_column).cast(pl.String)
-    digits = pl.coalesce(identifier.str.extract(_NEW_ID), identifier.str.extract(_OLD_ID)).cast(pl.Int16)
-    of_id = pl.when(digits >= _FIRST_YEAR).then(digits + 1900).otherwise(digits + 2000)
-    created, updated = (of_date.get(name, pl.lit(None, pl.Int16)) for name in DATES)
-    return pl.coalesce(created, of_id, updated).fill_null(UNKNOWN).cast(pl.Int16)
 
 
 def _characters(texts: Sequence[str]) -> pl.Expr:

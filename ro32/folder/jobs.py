@@ -69,7 +69,11 @@ class FolderRun:
             check_apart(target, inputs, files)
         names = labels_names(inputs, files)
         plan = make_plan(
-            sound_files(files, settings, journal), settings.columns, settings.part_rows, settings.max_expansion
+            sound_files(files, settings, journal),
+            settings.columns,
+            settings.part_rows,
+            settings.max_expansion,
+            settings.categories_column,
         )
         for sentence in plan.faults:
             journal.warn("unreadable_rows", sentence)

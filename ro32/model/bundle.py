@@ -2,7 +2,8 @@
 
     model.onnx           the encoder and its classification head: input_ids -> logits, for one paper; older bundles take
                          attention_mask and token_type_ids too
-    tokenizer.json       a Hugging Face fast tokenizer
+    tokenizer.json       a Hugging Face fast tokenizer. A bundle whose max_length is 0 has neither: it scores by its
+                         linear view alone
     linear.safetensors   the linear view (`ro32.model.linear_view`), where the bundle has one
     curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
     cascade.csv          what the cascade changes, where the bundle has one: by,value,papers,screened,lost,gained
@@ -57,7 +58,7 @@ class Manifest:
         labels: One name per logit, in the order of the model's output.
         positive_label: The label whose probability is the score.
         threshold: A paper gets the positive label when its score is at least this.
-        max_length: Longest token sequence the model sees, special tokens included.
+        max_length: Longest token sequence the model sees, special tokens included; 0 where there is no encoder.
         separator: Token between title and abstract, and at the end.
         text_form: What of a paper is tokenized (`ro32.model.text_form`); older bundles do not say, and mean ro32's.
         inputs: What the model takes; older bundles do not say.
@@ -98,7 +99,7 @@ class Manifest:
             )
         if not 0 < self.threshold < 1:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
-        if not SHORTEST <= self.max_length <= LONGEST:
+        if self.has_encoder and not SHORTEST <= self.max_length <= LONGEST:
             raise BundleError(f"max_length {self.max_length} is not between {SHORTEST} and {LONGEST:,} tokens")
         if self.text_form is not None:
             try:
@@ -113,6 +114,8 @@ class Manifest:
     def _check_views(self) -> None:
         if unknown := set(self.views) - set(ViewName):
             raise BundleError(f"views: expected {', '.join(ViewName)}, found {min(unknown)!r}")
+        if not self.has_encoder and (self.view is None or any(view.encoder for view in self.views.values())):
+            raise BundleError("max_length 0 says that there is no encoder, but papers are scored by one")
         if not self.views and self.view is None:
             if self.cascade is not None:
                 raise BundleError("a cascade screens by the linear view, but the bundle has no views")
@@ -128,6 +131,11 @@ class Manifest:
     def form(self) -> TextForm:
         """What of a paper is tokenized."""
         return TextForm.RO32 if self.text_form is None else TextForm(self.text_form)
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether there is more than a linear view."""
+        return self.max_length != 0
 
     @property
     def positive_index(self) -> int:
@@ -208,7 +216,7 @@ class Bundle:
     Attributes:
         manifest: What bundle.json says.
         digest: SHA-256 in hex of bundle.json, which covers every file: the identity of the model.
-        model: The ONNX graph, the very bytes that were verified.
+        model: The ONNX graph, the very bytes that were verified; empty where the bundle has no encoder.
         tokenizer: The tokenizer's JSON, likewise.
         linear: The linear view, serialized, likewise; none where the bundle has none.
         curves: What each threshold is worth, as CSV, likewise.
@@ -242,13 +250,15 @@ class Bundle:
                     f"found {sha256(contents[name])[:12]}…; install the bundle again"
                 )
         for name in (MODEL, TOKENIZER):
-            if name not in contents:
+            if manifest.has_encoder and name not in contents:
                 raise BundleError(f"bundle {folder}: {MANIFEST} lists no {name}; export the bundle again")
+            if not manifest.has_encoder and name in contents:
+                raise BundleError(f"bundle {folder}: it has a {name}, but its max_length is 0; export the bundle again")
         return cls(
             manifest=manifest,
             digest=sha256(raw),
-            model=contents[MODEL],
-            tokenizer=contents[TOKENIZER],
+            model=contents.get(MODEL, b""),
+            tokenizer=contents.get(TOKENIZER, b""),
             linear=contents.get(LINEAR),
             curves=contents.get(CURVES),
         )

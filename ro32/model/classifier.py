@@ -78,26 +78,17 @@ class Classifier:
     def __init__(self, bundle: Bundle, point: OperatingPoint | None = None, *, full: bool = False) -> None:
         self.manifest = manifest = replace(bundle.manifest, cascade=None) if full else bundle.manifest
         self.digest = bundle.digest
-        versions = f"{SCORING_VERSION} onnxruntime {ort.__version__}"  # its kernels round as each release likes
-        self.scoring_digest = sha256(f"{versions} {manifest.scoring_digest}".encode())
+        kernels = f" onnxruntime {ort.__version__}" if manifest.has_encoder else ""  # they round as each release likes
+        self.scoring_digest = sha256(f"{SCORING_VERSION}{kernels} {manifest.scoring_digest}".encode())
         self.decision: Decision = (point or OperatingPoint()).resolve(bundle, manifest)
         self._view = None if manifest.view is None else manifest.views[manifest.view]
         self._asks_encoder = self._view is None or self._view.encoder != 0
         self._linear = None if bundle.linear is None else LinearModel.from_bytes(bundle.linear)
-        try:
-            self._tokenizer = PaperTokenizer(
-                bundle.tokenizer, max_length=manifest.max_length, separator=manifest.separator, form=manifest.form
-            )
-            self._session = _session(bundle.model)
-        except Exception as error:  # onnxruntime's exceptions have no common base but Exception
-            raise BundleError(f"bundle {manifest.name}: unusable: {error}; export it again") from error
-        self._filled = _filled({item.name for item in self._session.get_inputs()}, manifest)
-        labels = self._session.get_outputs()[0].shape[-1]
-        if labels != len(manifest.labels):
-            raise BundleError(
-                f"bundle {manifest.name}: the model gives {labels} logits for {len(manifest.labels)} labels; "
-                "export it again"
-            )
+        self._tokenizer: PaperTokenizer | None = None
+        self._session: ort.InferenceSession | None = None
+        if manifest.has_encoder:
+            self._tokenizer, self._session = _start(bundle)
+            self._filled = _filled({item.name for item in self._session.get_inputs()}, manifest)
 
     @classmethod
     def load(cls, folder: Path | str | None = None, point: OperatingPoint | None = None, *, full: bool = False) -> Self:
@@ -146,17 +137,18 @@ class Classifier:
             screened = below & ~audited
             for row in np.flatnonzero(screened).tolist():
                 scores[row] = cascade.probability(float(linear[row]))
-        tokens = 0
+        tokens, has_encoder = 0, self.manifest.has_encoder
         for row in np.flatnonzero(~screened).tolist():
             if stop is not None and stop.is_set():
                 break
-            input_ids = self.encode(titles[row], abstracts[row])
+            input_ids = self.encode(titles[row], abstracts[row]) if has_encoder else []
             tokens += len(input_ids)
-            if input_ids:
+            has_text = bool(input_ids if has_encoder else titles[row] or abstracts[row])
+            if has_text:
                 logits = self.logits(input_ids) if self._asks_encoder else np.zeros(2, dtype=np.float32)
                 scores[row] = self._probability(logits, float(linear[row]))
             if not np.isfinite(scores[row]):
-                errors[row] = REASONS.index(NON_FINITE if input_ids else EMPTY_TEXT)
+                errors[row] = REASONS.index(NON_FINITE if has_text else EMPTY_TEXT)
         lost = (
             0 if cascade is None else int(np.sum(scores[audited].astype(np.float64) >= cascade.certificate.threshold))
         )
@@ -170,7 +162,13 @@ class Classifier:
         )
 
     def encode(self, title: str, abstract: str) -> list[int]:
-        """Return the token ids of one paper of normalized text; none where there is nothing to score."""
+        """Return the token ids of one paper of normalized text; none where there is nothing to score.
+
+        Raises:
+            BundleError: The bundle has no encoder.
+        """
+        if self._tokenizer is None:
+            raise _without_encoder(self.manifest)
         return self._tokenizer.encode(title, abstract)
 
     def logits(self, input_ids: Sequence[int]) -> NDArray[np.float32]:
@@ -181,7 +179,12 @@ class Classifier:
 
         Returns:
             Shape (2,), float32: one logit per label of the bundle.
+
+        Raises:
+            BundleError: The bundle has no encoder.
         """
+        if self._session is None:
+            raise _without_encoder(self.manifest)
         ids = np.asarray([input_ids], dtype=np.int64)
         feeds = {INPUT: ids} | {name: np.full_like(ids, number) for name, number in self._filled.items()}
         output = self._session.run(None, feeds)[0]
@@ -276,6 +279,29 @@ def _papers(
     if len(titles) != len(abstracts):
         raise UsageError(f"expected as many titles as abstracts, found {len(titles)} and {len(abstracts)}")
     return normalize_texts(titles), normalize_texts(abstracts)
+
+
+def _start(bundle: Bundle) -> tuple[PaperTokenizer, ort.InferenceSession]:
+    """Start the encoder."""
+    manifest = bundle.manifest
+    try:
+        tokenizer = PaperTokenizer(
+            bundle.tokenizer, max_length=manifest.max_length, separator=manifest.separator, form=manifest.form
+        )
+        session = _session(bundle.model)
+    except Exception as error:  # onnxruntime's exceptions have no common base but Exception
+        raise BundleError(f"bundle {manifest.name}: unusable: {error}; export it again") from error
+    labels = session.get_outputs()[0].shape[-1]
+    if labels != len(manifest.labels):
+        raise BundleError(
+            f"bundle {manifest.name}: the model gives {labels} logits for {len(manifest.labels)} labels; "
+            "export it again"
+        )
+    return tokenizer, session
+
+
+def _without_encoder(manifest: Manifest) -> BundleError:
+    return BundleError(f"bundle {manifest.name}: it has no encoder, only a linear view; name a bundle that has one")
 
 
 def _filled(inputs: set[str], manifest: Manifest) -> dict[str, int]:

@@ -21,6 +21,14 @@ def try_out(bundle: Bundle) -> Classifier:
         ReadWriteError: There is not enough memory for it.
     """
     classifier = Classifier(bundle)
+    if bundle.manifest.has_encoder:
+        _try_encoder(bundle, classifier)
+    if not np.isfinite(classifier.predict_proba([_TEXT], threads=1)).all():
+        raise BundleError(f"bundle {bundle.manifest.name}: a paper of three words has no score; export it again")
+    return classifier
+
+
+def _try_encoder(bundle: Bundle, classifier: Classifier) -> None:
     manifest = bundle.manifest
     longest = classifier.encode("", " ".join([_TEXT] * manifest.max_length))
     last = max(Tokenizer.from_buffer(bundle.tokenizer).get_vocab().values())  # it fails if the embedding is too small
@@ -36,6 +44,3 @@ def try_out(bundle: Bundle) -> Classifier:
                 f"bundle {manifest.name}: expected {len(manifest.labels)} finite logits of a paper of {len(input_ids)} "
                 f"tokens, found {logits}; export it again"
             )
-    if not np.isfinite(classifier.predict_proba([_TEXT], threads=1)).all():
-        raise BundleError(f"bundle {manifest.name}: a paper of three words has no score; export it again")
-    return classifier

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from ro32.monitor.quality import MEASURES
 from ro32.storage import durable
 
 
@@ -79,6 +80,7 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     yield Sample("positive_share", "Share of positive papers among those with a score.", positives["share"])
     yield Sample("positive_share_change", "Its change against the labels before.", positives["change"])
     yield Sample("drift", "1 if that change was larger than allowed and no chance.", positives["drift"])
+    yield from _quality(report["quality"])
     yield Sample("skipped_files", "Input files that were left out.", len(report["input"]["skipped"]))
     yield Sample("warnings", "Warnings of the last run.", len(report["warnings"]))
     yield Sample("papers_per_second", "Papers that it finished.", speed["papers_per_s"])
@@ -92,6 +94,27 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
             "version": report["versions"]["ro32"],
         }
         yield Sample("model_info", "Always 1; what scored.", 1, info)
+
+
+def _quality(quality: Mapping[str, Any] | None) -> Iterator[Sample]:
+    if quality is None:
+        return
+    for period in ("newest_day", "last_90_days"):
+        found = quality[period]
+        of_period = {"period": period}
+        yield Sample(
+            "quality_papers", "Papers whose label was compared with their categories.", found["papers"], of_period
+        )
+        yield Sample(
+            "quality_listed", "Those listed in the category of the positive label.", found["listed"], of_period
+        )
+        for measure in MEASURES:
+            for bound, value in (found[measure] or {}).items():
+                labels = {**of_period, "measure": measure, "bound": bound}
+                yield Sample("quality", "What the labels are worth, and the ends of its 95 % interval.", value, labels)
+    yield Sample(
+        "aged", "1 if the last 90 days fell below what was measured when the bundle was made.", quality["aged"]
+    )
 
 
 def _timestamp(iso: str | None) -> float | None:

@@ -63,6 +63,7 @@ def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, e
         "score_histogram": journal.histogram.tolist() if journal.published else None,
         "positives": _positives(journal),
         "cascade": _cascade(journal),
+        "quality": journal.quality,
         "warnings": [asdict(warned) for warned in journal.warnings],
         "input": _input(journal),
         "labels": _labels(target, journal.job.settings.stores if journal.job else StoreSettings()),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ro32.data.dates import MONTHS_A_YEAR, UNKNOWN
 from ro32.errors import BundleError
 from ro32.model.bundle import Bundle, sha256
 from ro32.model.cascade import Cascade
@@ -13,7 +14,6 @@ from ro32.model.linear_view import LinearModel
 from ro32.model.metrics import precision_recall
 from ro32.model.text_form import TextForm
 from ro32.model.views import View, ViewName
-from ro32.refresh.census import MONTHS_A_YEAR, UNDATED
 from ro32.refresh.certificate import Measured, make_cascade, table
 from ro32.refresh.combine import Scores, cross_fit, fit_view, judge_view, probabilities
 from ro32.refresh.contest import Verdicts, compare
@@ -96,6 +96,7 @@ def calibrate(
     return Fitted(
         linear=linear.to_bytes(),
         scores=scores,
+        view=ViewName.COMBINED,
         views=views,
         curves={name: curve for name, (_, curve) in both.items()},
         quality={name: judge_view(scores.positive, found, counts) for name, found in crossed.items()},
@@ -111,7 +112,7 @@ def _measure(
 ) -> Measured:
     """Put together what a cascade is certified on."""
     sure = form.surely_have_tokens(papers.titles, papers.abstracts)
-    years = ["unknown" if month == UNDATED else str(month // MONTHS_A_YEAR) for month in papers.month.tolist()]
+    years = ["unknown" if month == UNKNOWN else str(month // MONTHS_A_YEAR) for month in papers.month.tolist()]
     return Measured(
         ids=papers.ids,
         linear=np.where(sure, linear, np.inf),

@@ -5,25 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from ro32.data.dates import CREATED, MONTHS_A_YEAR, UNKNOWN, appeared, months
 from ro32.errors import InputDataError, TryAgainError, UsageError, nearest
 from ro32.train.corpus import hash_id
-from ro32.train.dump import CREATED_COLUMN, UPDATE_COLUMN, Dump
+from ro32.train.dump import Dump
 from ro32.train.fit_linear import check_both_kinds, is_listed
 
-MONTHS_A_YEAR = 12
-UNDATED = -1
-"""Stands for the month of a paper that has no date."""
 FEWEST_POSITIVES = 50
 """Positive papers that are needed on each side: of fewer, a threshold is a matter of luck."""
 _ID_SEED = 32
 """Of the hash that holds papers out. Any number does; another one holds out others."""
-_ARXIV_ID = r"^(?:[a-z-]+(?:\.[A-Z]{2})?/)?(\d{2})(0[1-9]|1[0-2])(?:\.\d{4,5}|\d{3})(?:v\d+)?$"
-"""Year and month of arXiv's ids, the new and the old ones. Source: https://info.arxiv.org/help/arxiv_identifier.html"""
-_FIRST_YEAR = 91
-"""arXiv began in 1991: two digits from here on are of the twentieth century."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +26,7 @@ class Census:
     Attributes:
         latest: Shape (n,): is it the last row of its paper?
         positive: Shape (n,): does the paper list the category?
-        month: Shape (n,), int32: months since year 0 of its first version; `UNDATED` where nothing says.
+        month: Shape (n,), int32: months since year 0 of its first version; `UNKNOWN` where nothing says.
         draw: Shape (n,), float64: 0 to 1, by the hash of the paper's id: the same in every dump.
     """
 
@@ -49,8 +42,8 @@ class Census:
     def newest(self) -> int:
         """The latest month of any paper, dates in the future aside."""
         now = datetime.now(UTC)
-        dated = self.month[(self.month != UNDATED) & (self.month <= now.year * MONTHS_A_YEAR + now.month - 1)]
-        return int(dated.max()) if len(dated) else UNDATED
+        dated = self.month[(self.month != UNKNOWN) & (self.month <= now.year * MONTHS_A_YEAR + now.month - 1)]
+        return int(dated.max()) if len(dated) else UNKNOWN
 
 
 def take_census(
@@ -76,7 +69,7 @@ def take_census(
             ids = frame["id"]
             hashes.append(np.fromiter((hash_id(i, seed=_ID_SEED) for i in ids), dtype=np.uint64, count=len(ids)))
             positive.append(is_listed(frame["categories"], category))
-            month.append(frame.select(_month()).to_series().to_numpy())
+            month.append(months(appeared(frame, "id")))
             others.update(frame["categories"].str.split(" ").explode().unique())
             on_rows(len(frame))
     truth = np.concatenate([np.zeros(0, dtype=np.bool_), *positive])
@@ -89,8 +82,8 @@ def take_census(
             "or another category with --category"
         )
     check_both_kinds(truth, where, category)
-    if not any((found != UNDATED).any() for found in month):
-        raise InputDataError(f"{where}: no paper has a date; give the dump a column {CREATED_COLUMN} as in 2024-11-30")
+    if not any((found != UNKNOWN).any() for found in month):
+        raise InputDataError(f"{where}: no paper has a date; give the dump a column {CREATED} as in 2024-11-30")
     each = np.concatenate(hashes)
     latest = np.zeros(len(each), dtype=np.bool_)
     latest[len(each) - 1 - np.unique(each[::-1], return_index=True)[1]] = True
@@ -110,11 +103,6 @@ def parse_month(text: str) -> int:
     return date.year * MONTHS_A_YEAR + date.month - 1
 
 
-def month_name(month: int) -> str:
-    """Write a month as in 2024-11."""
-    return f"{month // MONTHS_A_YEAR:04}-{month % MONTHS_A_YEAR + 1:02}"
-
-
 def check_positives(positive: NDArray[np.bool_], what: str, category: str) -> None:
     """Check that there is enough to learn from.
 
@@ -127,17 +115,3 @@ def check_positives(positive: NDArray[np.bool_], what: str, category: str) -> No
             f"expected at least {FEWEST_POSITIVES} papers of {category}, and others, among {what}, found {found:,} of "
             f"{len(positive):,}; name a larger dump, or an earlier --since"
         )
-
-
-def _month() -> pl.Expr:
-    """Find the month of the first version: by the column created, else by the id, else by update_date."""
-
-    def of_date(name: str) -> pl.Expr:
-        parts = pl.col(name).str.extract_groups(r"^(\d{4})-(0[1-9]|1[0-2])").struct
-        return parts.field("1").cast(pl.Int32) * MONTHS_A_YEAR + parts.field("2").cast(pl.Int32) - 1
-
-    parts = pl.col("id").str.extract_groups(_ARXIV_ID).struct
-    digits = parts.field("1").cast(pl.Int32)
-    year = pl.when(digits >= _FIRST_YEAR).then(digits + 1900).otherwise(digits + 2000)
-    of_id = year * MONTHS_A_YEAR + parts.field("2").cast(pl.Int32) - 1
-    return pl.coalesce(of_date(CREATED_COLUMN), of_id, of_date(UPDATE_COLUMN)).fill_null(UNDATED).cast(pl.Int32)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.refresh.census import UNDATED, Census
+from ro32.data.dates import UNKNOWN
+from ro32.refresh.census import Census
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ def divide(
         enough: Held-out papers that a certificate needs; where fewer are new, the newest of the older ones join them.
     """
     held_out = census.latest & (census.draw < share)
-    recent = held_out & (census.month >= since) & (census.month != UNDATED)
+    recent = held_out & (census.month >= since) & (census.month != UNKNOWN)
     kept = _lowest(recent, census.draw, most_held_out)
     missing = enough - int(kept.sum())
     older = _lowest(held_out & ~recent, -census.month.astype(np.float64) + census.draw, max(missing, 0))

@@ -1,4 +1,4 @@
-"""Dump and bundle -> refreshed bundle: count, divide, fit, calibrate, compare, publish."""
+"""Dump and bundle -> refreshed bundle: count, divide, fit, calibrate, compare, publish. Or dump -> first bundle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ro32.data.dates import MONTHS_A_YEAR, month_name
 from ro32.errors import UsageError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.publish import check_target, publish
 from ro32.refresh.calibrate import CERTIFIED_PAPERS, calibrate
-from ro32.refresh.census import MONTHS_A_YEAR, check_positives, month_name, parse_month, take_census
-from ro32.refresh.contest import Contest
+from ro32.refresh.census import check_positives, parse_month, take_census
 from ro32.refresh.gather import count_rows, gather
 from ro32.refresh.held_out import divide
-from ro32.refresh.renewed import Origin, renew
+from ro32.refresh.linear_only import calibrate_linear
+from ro32.refresh.renewed import Fitted, Origin, renew
 from ro32.run.walk import Progress
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import LinearRecipe, add_negatives, drop_rare, fit
@@ -32,7 +33,7 @@ class Settings:
     Attributes:
         papers: Files of papers with their categories.
         output: The bundle folder to appear.
-        category: What makes a paper positive; the bundle's positive label by default.
+        category: What makes a paper positive; the bundle's positive label by default, if there is a bundle.
         negatives: File of papers that count as negative, whatever they are; the linear view is fitted on them too.
         since: Papers from this month on are the newest; two years up to the newest paper by default.
         hold_out: Share of the papers that the linear view is not fitted on, 0 to 1.
@@ -57,43 +58,46 @@ class Refreshed:
     """What came of it.
 
     Attributes:
-        contest: Old against new.
+        fitted: What was measured.
         bundle: As published; None where the new one is not better.
     """
 
-    contest: Contest
+    fitted: Fitted
     bundle: Bundle | None
 
 
 def refresh(
-    folder: Path, settings: Settings, *, say: Callable[[str], None], on_progress: Callable[[Progress], None]
+    folder: Path | None, settings: Settings, *, say: Callable[[str], None], on_progress: Callable[[Progress], None]
 ) -> Refreshed:
     """Refresh a bundle, and publish the new one only if it is better on held-out newest papers by more than chance.
 
     Args:
-        folder: The bundle, which is not touched.
+        folder: The bundle, which is not touched; None for a first bundle, of a linear view alone.
         settings: What to do.
         say: Called with one line at the start of each step.
         on_progress: Called while papers are read or scored.
 
     Raises:
-        UsageError: The category is not the bundle's, the date is none, or the output is the bundle itself.
+        UsageError: The category is not the bundle's or not named, the date is none, or the output is the bundle itself.
         InputMissingError: A dump is not there.
         InputDataError: A dump is damaged, or has too few papers of either kind.
         BundleError: The bundle is unusable.
         OutputError: The folder cannot be written.
     """
-    if settings.output.resolve() == folder.resolve():
+    if folder is not None and settings.output.resolve() == folder.resolve():
         raise UsageError(f"{settings.output}: is the bundle to refresh, which stays as it is; name another folder")
     check_target(settings.output, overwrite=settings.overwrite)
-    parent = Bundle.load(folder)
-    category = settings.category or parent.manifest.positive_label
-    if category != parent.manifest.positive_label:
+    parent = None if folder is None else Bundle.load(folder)
+    category = settings.category or (parent.manifest.positive_label if parent else None)
+    if category is None:
+        raise UsageError("a first bundle needs to know what to label; name a category, as in --category cs.CV")
+    if parent is not None and category != parent.manifest.positive_label:
         raise UsageError(
-            f"--category {category}: the bundle labels {parent.manifest.positive_label}; name a bundle for {category}"
+            f"--category {category}: the bundle labels {parent.manifest.positive_label}; name a bundle for {category}, "
+            "or make one with --new"
         )
     earliest = None if settings.since is None else parse_month(settings.since)
-    classifier = Classifier(parent, full=True)
+    classifier = Classifier(parent, full=True) if parent is not None and parent.manifest.has_encoder else None
     dumps = [Dump.open(path) for path in settings.papers]
     negatives = None if settings.negatives is None else Dump.open(settings.negatives, labelled=False)
     rows = sum(dump.rows for dump in dumps)
@@ -106,11 +110,12 @@ def refresh(
         share=settings.hold_out,
         most_training=settings.training_papers,
         most_held_out=HELD_OUT_PAPERS,
-        enough=CERTIFIED_PAPERS,
+        enough=0 if classifier is None else CERTIFIED_PAPERS,
     )
     check_positives(census.positive[division.training], "the papers to train on", category)
     check_positives(census.positive[division.recent], f"the held-out papers since {month_name(since)}", category)
     origin = Origin(
+        category=category,
         dumps=[dump.digest for dump in dumps],
         day=datetime.now(UTC).date(),
         since=month_name(since),
@@ -127,9 +132,15 @@ def refresh(
     features = drop_rare(features, recipe.min_papers)
     linear = fit(features, recipe, weights)
     del features
-    fitted = calibrate(parent, classifier, linear, held_out, threads=settings.threads, say=say, on_progress=on_progress)
+    if parent is None or classifier is None:
+        say("calibrating on held-out papers")
+        fitted = calibrate_linear(parent, linear, held_out)
+    else:
+        fitted = calibrate(
+            parent, classifier, linear, held_out, threads=settings.threads, say=say, on_progress=on_progress
+        )
     published = None
-    if fitted.contest.better:
+    if fitted.worth_publishing:
         files = renew(folder, parent, fitted, origin)
         published = publish(settings.output, files, overwrite=settings.overwrite)
-    return Refreshed(contest=fitted.contest, bundle=published)
+    return Refreshed(fitted=fitted, bundle=published)

@@ -1,7 +1,7 @@
-"""What a refreshed bundle consists of: the parent's encoder, and new views, cascade, curves, card and lineage."""
+"""What a refreshed bundle consists of: the parent's encoder, if any, and new views, cascade, curves, card, lineage."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
 from ro32.model.cascade import Cascade
 from ro32.model.metrics import Curve
 from ro32.model.views import View, ViewName
@@ -24,20 +24,28 @@ SECTION = """
 
 ## Views
 
-A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The score is a
-logistic of both. This bundle was refreshed on {date}: the encoder is that of its parent, {parent}. The linear view was
-fitted on {training:,} papers of a dump, and the combination, the threshold and the curves on {papers:,} papers since
-{since} that it was not fitted on, {share:.2%} of them {label}. A paper is called {label} when its score is at least
-{threshold:.6f}, where F1 is best. `curves.csv` has precision and recall at other thresholds. Figures and threshold of
-the sections before are those of older bundles.
+{how}
+
+The linear view was fitted on {training:,} papers of a dump. Combination, threshold and curves were fitted on {papers:,}
+papers since {since} that the view was not fitted on, {share:.2%} of them {label}. A paper is called {label} when its
+score is at least {threshold:.6f}, where F1 is best. `curves.csv` has precision and recall at other thresholds.
 
 Measured on the same papers, cross-fitted: each fifth by weights and threshold fitted on the other four.
 
 | view | average precision | F1 | precision | recall | expected calibration error |
 |---|---|---|---|---|---|
 {rows}
-
-On the same papers, each bundle as it scores, with the 95 % interval of the difference (paired bootstrap):
+"""
+BOTH = """\
+A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The score is a
+logistic of both. This bundle was refreshed on {date}; its encoder is that of its parent. Figures and threshold of the
+sections before are those of older bundles."""
+ALONE = """\
+A paper is scored by a logistic regression over its words and word pairs, made on {date}. There is no encoder, so the
+score knows which words a paper has and not what they say together."""
+AGAINST_PARENT = """
+The parent is {parent}. On the same papers, each bundle as it scores, with the 95 % interval of the difference (paired
+bootstrap):
 
 | measure | parent | this bundle | difference |
 |---|---|---|---|
@@ -50,6 +58,7 @@ class Origin:
     """Where a refreshed bundle comes from.
 
     Attributes:
+        category: What makes a paper positive.
         dumps: BLAKE2b digests of the files of papers, in hex.
         day: When it was refreshed, UTC.
         since: First month of the papers that it was calibrated and judged on, as in 2024-11.
@@ -57,18 +66,19 @@ class Origin:
         negatives: BLAKE2b digest of the file of papers that counted as negative whatever, if there was one.
     """
 
+    category: str
     dumps: Sequence[str]
     day: date
     since: str
     training_papers: int
     negatives: str | None = None
 
-    def lineage(self, parent: Bundle) -> dict[str, Any]:
-        """Return what the manifest says of it: the parent first, then the parent's own lineage."""
-        before = parent.manifest.source.get(LINEAGE, {})
+    def lineage(self, parent: Bundle | None) -> dict[str, Any]:
+        """Return what the manifest says of it: the parent first, if there is one, then the parent's own lineage."""
+        before = {} if parent is None else parent.manifest.source.get(LINEAGE, {})
         ancestors = [before["parent"], *before.get("ancestors", [])] if "parent" in before else []
         return {
-            "parent": parent.digest,
+            **({} if parent is None else {"parent": parent.digest}),
             "ancestors": ancestors,
             "dumps": list(self.dumps),
             "date": self.day.isoformat(),
@@ -85,10 +95,11 @@ class Fitted:
     Attributes:
         linear: The linear view, serialized.
         scores: Of the papers that it was calibrated on.
+        view: The one that scores.
         views: By name.
         curves: Of the views by full scoring.
         quality: Of the views, cross-fitted.
-        contest: Against the parent.
+        contest: Against the parent; none where there is none.
         cascade: Where one could be certified.
         rows: What its cut changes.
         curve: Of the scores that the cascade gives.
@@ -96,69 +107,106 @@ class Fitted:
 
     linear: bytes
     scores: Scores
+    view: ViewName
     views: Mapping[ViewName, View]
     curves: Mapping[ViewName, Curve]
     quality: Mapping[ViewName, ViewQuality]
-    contest: Contest
-    cascade: Cascade | None
-    rows: Sequence[Row]
-    curve: Curve | None
+    contest: Contest | None
+    cascade: Cascade | None = None
+    rows: Sequence[Row] = field(default_factory=list)
+    curve: Curve | None = None
+
+    @property
+    def worth_publishing(self) -> bool:
+        """Whether the bundle is the first, or better than its parent."""
+        return self.contest is None or self.contest.better
+
+    def table(self) -> str:
+        """Lay out for the terminal what the bundle is worth."""
+        if self.contest is not None:
+            return self.contest.table()
+        papers, positives = len(self.scores), int(self.scores.positive.sum())
+        figures = [f"{name:<44}{value:>8.4f}" for name, value in _figures(self.quality[self.view]).items()]
+        return "\n".join([f"{papers:,} held-out papers, {positives:,} positive", *figures])
 
 
-def renew(folder: Path, parent: Bundle, fitted: Fitted, origin: Origin) -> dict[str, bytes]:
+def renew(folder: Path | None, parent: Bundle | None, fitted: Fitted, origin: Origin) -> dict[str, bytes]:
     """Return all files of the refreshed bundle, its manifest among them.
 
     Args:
-        folder: Of the parent.
+        folder: Of the parent, if there is one.
         parent: The same, loaded.
         fitted: What is new.
         origin: Where it comes from.
     """
-    manifest, contest = parent.manifest, fitted.contest
-    card = (folder / CARD).read_bytes().decode() if CARD in manifest.files else f"# {manifest.name}"
+    files = _kept(folder, parent)
+    card = files.get(CARD, f"# {origin.category} by words alone".encode()).decode()
     head = card.partition("\n\n## Views\n")[0].partition("\n\n## Cascade\n")[0].rstrip()
-    pictures = [name for name in manifest.files if name.endswith(".png") and f"({name})" in head]
-    combined, scores = fitted.views[ViewName.COMBINED], fitted.scores
+    files = {name: content for name, content in files.items() if not name.endswith(".png") or f"({name})" in head}
+    view, scores = fitted.views[fitted.view], fitted.scores
     head += SECTION.format(
-        date=origin.day.isoformat(),
-        parent=parent.digest[:12],
+        how=(BOTH if files.get(MODEL) else ALONE).format(date=origin.day.isoformat()),
         training=origin.training_papers,
         papers=int(scores.papers.sum()),
         since=origin.since,
         share=float(np.average(scores.positive, weights=scores.papers)),
-        label=manifest.positive_label,
-        threshold=combined.threshold,
+        label=origin.category,
+        threshold=view.threshold,
         rows="\n".join(_row(name, asdict(quality).values()) for name, quality in fitted.quality.items()),
-        differences="\n".join(_difference(contest, name) for name in MEASURES),
     )
-    files = {
-        **{name: (folder / name).read_bytes() for name in pictures},
-        MODEL: parent.model,
-        TOKENIZER: parent.tokenizer,
-        LINEAR: fitted.linear,
-        CURVES: curves_csv(fitted.curves),
-        CARD: head.encode(),
+    quality = {
+        "papers": int(scores.papers.sum()),
+        "positives": int(scores.papers[scores.positive].sum()),
+        "views": {str(name): _rounded(asdict(found)) for name, found in fitted.quality.items()},
     }
-    new = replace(
-        manifest,
-        threshold=combined.threshold,
-        views={str(name): view for name, view in fitted.views.items()},
-        view=str(ViewName.COMBINED),
-        cascade=None,
-        quality={
-            "papers": int(scores.papers.sum()),
-            "positives": int(scores.papers[scores.positive].sum()),
-            "views": {str(name): _rounded(asdict(found)) for name, found in fitted.quality.items()},
+    if parent is not None and fitted.contest is not None:
+        contest = fitted.contest
+        differences = "\n".join(_difference(contest, name) for name in MEASURES)
+        head += AGAINST_PARENT.format(parent=parent.digest[:12], differences=differences)
+        quality |= {
             "parent": _rounded(contest.old),
             "cascade" if fitted.cascade else "full": _rounded(contest.new),
-        },
-        source={**manifest.source, LINEAGE: origin.lineage(parent)},
-        tools={**manifest.tools, "scikit-learn": version("scikit-learn")},
+        }
+    files |= {LINEAR: fitted.linear, CURVES: curves_csv(fitted.curves), CARD: head.encode()}
+    old = parent.manifest if parent is not None else _first(origin.category)
+    new = replace(
+        old,
+        threshold=view.threshold,
+        views={str(name): view for name, view in fitted.views.items()},
+        view=str(fitted.view),
+        cascade=None,
+        quality=quality,
+        source={**old.source, LINEAGE: origin.lineage(parent)},
+        tools={**old.tools, "scikit-learn": version("scikit-learn")},
         files={name: sha256(content) for name, content in files.items()},
     )
     if fitted.cascade is not None:
         return with_cascade(new, files, fitted.cascade, rows=fitted.rows, curve=fitted.curve)
     return {**files, MANIFEST: new.to_bytes()}
+
+
+def _kept(folder: Path | None, parent: Bundle | None) -> dict[str, bytes]:
+    """Return the files of a parent that a refreshed bundle may take over: encoder, card and pictures."""
+    if folder is None or parent is None:
+        return {}
+    names = [name for name in parent.manifest.files if name == CARD or name.endswith(".png")]
+    encoder = {MODEL: parent.model, TOKENIZER: parent.tokenizer} if parent.manifest.has_encoder else {}
+    return encoder | {name: (folder / name).read_bytes() for name in names}
+
+
+def _first(category: str) -> Manifest:
+    """Return what a bundle without a parent begins with."""
+    nothing = View(intercept=0.0, encoder=0.0, linear=0.0, threshold=0.5)
+    return Manifest(
+        name=f"{category}-linear",
+        labels=("other", category),
+        positive_label=category,
+        threshold=nothing.threshold,
+        max_length=0,
+        separator="",
+        views={ViewName.LINEAR: nothing},
+        view=ViewName.LINEAR,
+    )
 
 
 def _row(name: str, values: Iterable[float]) -> str:
@@ -169,6 +217,10 @@ def _difference(contest: Contest, name: str) -> str:
     found = contest.difference[name]
     interval = f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
     return f"| {name} | {contest.old[name]:.4f} | {contest.new[name]:.4f} | {interval} |"
+
+
+def _figures(quality: ViewQuality) -> dict[str, float]:
+    return {name.replace("_", " ").replace("f1", "F1"): value for name, value in asdict(quality).items()}
 
 
 def _rounded(measures: Mapping[str, float]) -> dict[str, float]:

@@ -1,21 +1,27 @@
 """The commit: join the finished parts, reconcile them with the input, publish."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from ro32.data.labels import LabelsFile, RowsDigest, outcomes_of
-from ro32.data.papers import read_ids
+from ro32.data.papers import Part, read_ids
 from ro32.data.writers import Form, form_of
-from ro32.errors import ReadWriteError, check_interrupted
+from ro32.errors import InputDataError, ReadWriteError, check_interrupted
 from ro32.model.operating_point import Decision
 from ro32.model.processor import processor_name
 from ro32.run.job import Job
 from ro32.run.journal import Journal
+from ro32.run.newest import Collector
 from ro32.run.parts import Counts, PartStore
+
+_NOT_MEASURED = "not_measured"
 
 
 def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
@@ -36,23 +42,47 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
     plan, target = job.plan, job.target
     counts, digest, screened = Counts(), RowsDigest(), 0
     with LabelsFile(target, plan.id_type) as labels:
-        for part, ids in read_ids(plan.parts, plan.columns, plan.id_type):
+        for part, ids in _read_ids(job, journal):
             finished = store.load(part)
             if finished is None:
                 raise ReadWriteError(f"{target}: part {part.index} was damaged on the disk; run again, it is done anew")
             if not finished.table.column("id").equals(ids):
                 raise ReadWriteError(f"{target}: the ids of part {part.index} are not those of the input; run again")
+            scores = []
             for batch in finished.table.to_batches():
                 hashes, outcomes = outcomes_of(batch)
                 digest.update(hashes, outcomes)
                 journal.count_scores(outcomes.scores)
+                scores.append(outcomes.scores)
                 screened += int(outcomes.screened.sum())
+            if journal.newest is not None:
+                journal.newest.add(np.concatenate(scores))
             labels.append(finished.table)
             counts += finished.counts
         plan.check_unchanged()
         check(counts)
         check_interrupted()
         labels.commit(plan.rows, _provenance(job, counts, digest, screened, journal))
+
+
+def _read_ids(job: Job, journal: Journal) -> Iterator[tuple[Part, pa.ChunkedArray]]:
+    """Read the ids, and beside them what the papers are listed in, as long as that can be read."""
+    plan, done = job.plan, 0
+    beside = {source.path: source.truth for source in plan.sources}
+    broken = any(warned.kind == _NOT_MEASURED for warned in journal.warnings)
+    if not broken and (journal.newest is not None or any(beside.values())):
+        collector = journal.newest or Collector(job.classifier.manifest.positive_label, plan.columns.id, beside)
+        collector.columns, journal.newest = beside, collector
+        try:
+            for part in read_ids(plan.parts, plan.columns, plan.id_type, beside, collector.look):
+                done += 1
+                yield part
+        except InputDataError as error:
+            journal.newest = None
+            journal.warn(_NOT_MEASURED, f"the labels are not compared with the categories of the papers: {error}")
+        else:
+            return
+    yield from read_ids(plan.parts[done:], plan.columns, plan.id_type)
 
 
 def _operating_point(decision: Decision) -> dict[str, Any]:

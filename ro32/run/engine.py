@@ -26,7 +26,8 @@ from ro32.run.unchanged import UnchangedRows
 _CHUNK_PAPERS = (1, 16)
 """Papers a thread takes at once, at least and at most: so many that handing them over costs nothing."""
 _SCREENED_CHUNK_PAPERS = (16, 256)
-"""The same where a cascade leaves a few of them to the encoder: as many as `ro32.model.ngrams` hashes at once."""
+"""The same where a cascade leaves a few of them to the encoder, or there is none: as many as `ro32.model.ngrams` hashes
+at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,8 @@ def score_parts(
         Each part, finished.
     """
     stop = threading.Event()
-    least, most = _CHUNK_PAPERS if classifier.full else _SCREENED_CHUNK_PAPERS
+    all_encoded = classifier.full and classifier.manifest.has_encoder
+    least, most = _CHUNK_PAPERS if all_encoded else _SCREENED_CHUNK_PAPERS
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
     in_flight: deque[tuple[Part, Papers, _Found, NDArray[np.intp], list[Future[Scored]]]] = deque()
     whole = {part.index: part for part in parts}  # a part of long texts is read in pieces

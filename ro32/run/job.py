@@ -36,6 +36,8 @@ class Settings:
         threads: Calling threads.
         part_rows: Rows of a part.
         columns: Names of the input's columns.
+        categories_column: Column of what the papers are listed in, to measure the labels by, never to score; where none
+            is named, "categories" if that is there.
         reuse: Earlier labels to take outcomes from; by default those at the target, where there are any.
         no_reuse: Score every text anew.
         max_unscored: Largest share of rows without a score with which labels are published, 0 to 1.
@@ -49,6 +51,7 @@ class Settings:
     threads: int = field(default_factory=available_cores)
     part_rows: int = DEFAULT_PART_ROWS
     columns: Columns = field(default_factory=Columns)
+    categories_column: str | None = None
     reuse: Path | ObjectUrl | None = None
     no_reuse: bool = False
     max_unscored: float = 0.01

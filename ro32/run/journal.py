@@ -2,10 +2,11 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from ro32.run.audit import Audit
 from ro32.run.drift import Drift, Share
 from ro32.run.job import Job
+from ro32.run.newest import Collector
 from ro32.run.parts import Counts
 
 HISTOGRAM_BINS = 20
@@ -52,7 +54,7 @@ class Warned:
 
     Attributes:
         kind: "not_read", "same_file", "unreadable_rows", "not_reused", "skipped_file", "isolated_part", "gone",
-            "drift", "cascade", "not_certified" or "unknown_variable".
+            "drift", "cascade", "not_certified", "not_measured", "aged" or "unknown_variable".
         message: One sentence.
     """
 
@@ -133,6 +135,8 @@ class Journal:
         share: The share of positives, measured by the commit.
         drift: The same against the labels before, where there were any.
         audit: What the sample of papers below the screen's cut said, where there is a screen.
+        newest: The newest papers and what they are listed in, collected by the commit, where the input has categories.
+        quality: How their labels compare with that, JSON values, where `ro32.monitor.quality` measured it.
         skipped: Input files that were left out.
         isolated: Parts that are not done, since they killed their workers.
         folder: What became of the labels files, where the output is a folder.
@@ -154,6 +158,8 @@ class Journal:
     share: Share | None = None
     drift: Drift | None = None
     audit: Audit | None = None
+    newest: Collector | None = None
+    quality: Mapping[str, Any] | None = None
     skipped: list[SkippedFile] = field(default_factory=list)
     isolated: list[IsolatedPart] = field(default_factory=list)
     folder: FolderChanges | None = None

@@ -12,6 +12,7 @@ from ro32.data import parquet, sources
 from ro32.data.papers import Columns, Part, check_schema
 from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
+from ro32.run.newest import truth_columns
 from ro32.storage.files import Identity, InputFile, changes_reported, identity_of, is_unchanged
 
 DEFAULT_PART_ROWS = 10_000
@@ -27,6 +28,7 @@ class Source:
         id_type: Type of its ids.
         identity: What tells it from what may come in its place.
         faults: Which of its rows cannot be read, in a sentence, as far as is known; empty where all can.
+        truth: Columns that say what its papers are listed in and when they appeared; none where it has no categories.
     """
 
     path: InputFile
@@ -34,6 +36,7 @@ class Source:
     id_type: pa.DataType
     identity: Identity
     faults: str = ""
+    truth: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,7 @@ def make_plan(
     columns: Columns,
     part_rows: int = DEFAULT_PART_ROWS,
     max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
+    categories: str | None = None,
 ) -> Plan:
     """Read what the input files announce and cut them into parts.
 
@@ -115,6 +119,7 @@ def make_plan(
         columns: Names of the columns to read.
         part_rows: Rows of a part; the last one of a file may be shorter.
         max_expansion: Uncompressed bytes that a file may announce for each byte it has.
+        categories: Column of what the papers are listed in; where none is named, "categories" if that is there.
 
     Raises:
         InputMissingError: A file does not exist or may not be read.
@@ -124,7 +129,7 @@ def make_plan(
     """
     if part_rows < 1:
         raise UsageError(f"a part has at least 1 row, found {part_rows}")
-    sources = tuple(_describe(path, columns, max_expansion) for path in files)
+    sources = tuple(_describe(path, columns, max_expansion, categories) for path in files)
     starts = [(source, start) for source in sources for start in range(0, source.rows, part_rows)]
     return Plan(
         sources=sources,
@@ -137,7 +142,7 @@ def make_plan(
     )
 
 
-def _describe(path: InputFile, columns: Columns, max_expansion: float) -> Source:
+def _describe(path: InputFile, columns: Columns, max_expansion: float, categories: str | None) -> Source:
     try:
         identity = identity_of(path)  # before the first byte is read, so that no later change goes unnoticed
     except OSError as error:
@@ -145,8 +150,9 @@ def _describe(path: InputFile, columns: Columns, max_expansion: float) -> Source
     with changes_reported(path):
         found = sources.survey(path, max_expansion, columns.names)
         check_schema(path, found.schema, columns)
+        truth = truth_columns(path, found.schema, categories)
     id_type = found.schema.field(columns.id).type
-    return Source(path=path, rows=found.rows, id_type=id_type, identity=identity, faults=found.faults)
+    return Source(path=path, rows=found.rows, id_type=id_type, identity=identity, faults=found.faults, truth=truth)
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:

@@ -52,7 +52,7 @@ def prepare(
     if isinstance(settings.reuse, Path):
         require_regular(settings.reuse, InputDataError, "name labels that ro32-score wrote, or none")
     sound = sound_files(files, settings, journal)
-    plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion)
+    plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion, settings.categories_column)
     for sentence in plan.faults:
         journal.warn("unreadable_rows", sentence)
     journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings)

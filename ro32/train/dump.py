@@ -10,15 +10,12 @@ import polars as pl
 
 from ro32.data import sources
 from ro32.data.categories import split_categories
+from ro32.data.dates import CREATED, UPDATED
 from ro32.data.parquet import ERRORS_COLUMN, unreadable
 from ro32.errors import InputDataError, InputMissingError
 from ro32.storage.files import require_regular
 
 COLUMNS = ("id", "title", "abstract", "categories")
-UPDATE_COLUMN = "update_date"
-"""Decides which of several rows of one paper is the latest; a dump without it is taken in row order."""
-CREATED_COLUMN = "created"
-"""Date of a paper's first version, where a dump has it."""
 TEACHER_COLUMN = "teacher"
 """Log-odds of a model that was fitted on other papers, where a dump has them, as `ro32.cli.sample` writes them."""
 _TEXTS = ("title", "abstract")
@@ -67,7 +64,7 @@ class Dump:
         missing = [name for name in needed if name not in schema.names]
         if missing:
             raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(schema.names)}")
-        more = (name for name in (UPDATE_COLUMN, CREATED_COLUMN, TEACHER_COLUMN) if name in schema.names)
+        more = (name for name in (UPDATED, CREATED, TEACHER_COLUMN) if name in schema.names)
         columns = (*needed, *more)
         return cls(path=path, columns=columns, rows=rows, digest=digest.hexdigest())
 
@@ -88,7 +85,7 @@ class Dump:
         strings = [name for name in columns if name != TEACHER_COLUMN]
         known = TEACHER_COLUMN in columns
         teacher = (pl.col(TEACHER_COLUMN) if known else pl.lit(None).alias(TEACHER_COLUMN)).cast(pl.Float32)
-        always = ("categories", UPDATE_COLUMN, CREATED_COLUMN)
+        always = ("categories", UPDATED, CREATED)
         absent = [pl.lit("").alias(name) for name in always if name not in columns]
         for start, batch in sources.read_batches(self.path, columns, lists=["categories"]):
             if ERRORS_COLUMN in batch.schema.names:

@@ -1,5 +1,6 @@
 """Trains the linear view: a logistic regression over all papers' hashed n-grams, pruned and rounded to integers."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from ro32.errors import InputDataError
@@ -167,7 +169,9 @@ def fit_exactly(
         max_iter=_MAX_ITERATIONS,
         random_state=recipe.seed,
     )
-    model.fit(kept, papers.positive, sample_weight=each)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 200 passes instead of 40 gave the same four digits
+        model.fit(kept, papers.positive, sample_weight=each)
     return model, columns, model.coef_[0] * scales
 
 

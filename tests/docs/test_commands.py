@@ -48,7 +48,8 @@ NOT_HERE = (
     NotHere(r"python -m export ro-32/|ro32-score .* --bundle bundle/$", "needs ro-32", "tests/export/test_original.py"),
     NotHere(r"ro32-train .*--negatives ", "needs papers of all fields", "tests/train/test_run.py"),
     NotHere(r"ro32-train --data tests/data/", "needs minutes", "tests/train/test_run.py"),
-    NotHere(r"ro32-bundle .*\bfresh/", "needs some thousand papers", "tests/refresh/test_refit.py"),
+    NotHere(r"ro32-\w+ .*(\bfresh/|\"\$new\")", "needs some thousand papers", "tests/refresh/test_monthly.py"),
+    NotHere(r"mkdir -p /srv/arxiv/bundles", "belongs to a script", "tests/refresh/test_monthly.py"),
     NotHere("ro32-bundle install hf:", "needs a hub", "tests/export/test_push.py"),
     NotHere(r".*--engine ray|\S*/ray ", "needs a cluster of several machines", "tests/docs/test_cluster.py"),
     NotHere(

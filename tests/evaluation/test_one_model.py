@@ -68,6 +68,7 @@ def test_a_decision_has_one_interval_wherever_it_stands(evaluation: Evaluation) 
     ("dimension", "group"),
     [
         (Dimension.YEAR, pl.col("created").str.slice(0, 4)),
+        (Dimension.MONTH, pl.col("created").str.slice(0, 7)),
         (Dimension.CATEGORY, pl.col("categories").str.split(" ").list.first()),
         (
             Dimension.LENGTH,
@@ -130,7 +131,7 @@ def test_unscored_papers_count_nowhere(truth: Truth, scores: Scores) -> None:
     known = Truth(
         ids=truth.ids.filter(kept),
         listed=truth.listed[kept],
-        year=truth.year[kept],
+        month=truth.month[kept],
         primary=truth.primary[kept],
         categories=truth.categories,
         characters=truth.characters[kept],

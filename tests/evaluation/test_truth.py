@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ro32.data.dates import UNKNOWN
 from ro32.errors import InputDataError
 from ro32.evaluation.details import Paper, read_details
-from ro32.evaluation.truth import UNKNOWN, TruthColumns, read_truth
+from ro32.evaluation.truth import TruthColumns, read_truth
 
 
 def write(folder: Path, **columns: object) -> list[str]:

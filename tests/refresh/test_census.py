@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ro32.data.dates import UNKNOWN, month_name
 from ro32.errors import InputDataError, UsageError
-from ro32.refresh.census import UNDATED, check_positives, month_name, parse_month, take_census
+from ro32.refresh.census import check_positives, parse_month, take_census
 from ro32.train.dump import Dump
 
 
@@ -25,7 +26,7 @@ def test_months_come_from_dates_and_ids(tmp_path: Path) -> None:
     papers = write(tmp_path / "papers", frame(ids, ["cs.RO", "b", "b", "b", "b"]))
     found = take_census([papers], "cs.RO").month
     assert [month_name(month) for month in found[:3].tolist()] == ["2024-11", "1999-12", "2007-01"]
-    assert (found[3:] == UNDATED).all()
+    assert (found[3:] == UNKNOWN).all()
     dated = frame(["1", "2411.00002"], ["cs.RO", "b"], created=["2020-05-01", ""], update_date=["2021-01-01"] * 2)
     assert [month_name(m) for m in take_census([write(tmp_path / "dated", dated)], "cs.RO").month.tolist()] == [
         "2020-05",

@@ -12,6 +12,7 @@ import pytest
 
 from ro32.data.labels import read_provenance
 from tests.docs.shown import shown
+from tests.refresh.conftest import make_papers
 from tests.smoke.tree import ROOT, copy_tree
 
 pytestmark = pytest.mark.smoke
@@ -166,3 +167,20 @@ def test_host_says_what_a_checkpoint_needs(host: Host) -> None:
     """Instead of a trace of Python's."""
     with pytest.raises(AssertionError, match=r"ended with 78:\n.*pip install 'ro32\[train\]'"):
         host.run("ro32-eval", PAPERS, "--checkpoint", host.folder)
+
+
+def test_host_refreshes_with_one_package_more(host: Host, wheel: Path) -> None:
+    """The last test of this host: with the extra `refresh` it makes and refreshes bundles, and scores with them."""
+    run(
+        host.folder / "ro32" / "bin" / "pip",
+        *("install", f"{host.folder / wheel.name}[refresh]", "--constraint", "constraints.txt"),
+        folder=host.folder,
+    )
+    found = host.run("python", "-c", f"from importlib.util import find_spec as f; print([*filter(f, {ABSENT[:4]})])")
+    assert found.strip() == "[]"
+    make_papers(12_000, seed=2).write_parquet(host.folder / "dump.parquet")
+    host.run("ro32-bundle", "refresh", "dump.parquet", "--category", "cs.RO", "--new", "-o", "first")
+    for words in (["--bundle", "first"], []):
+        host.run("ro32-bundle", "refresh", "dump.parquet", "-o", "next", "--overwrite", *words)
+    for bundle in ("first", "next"):
+        assert "12,000 papers" in host.run("ro32-score", "dump.parquet", "-o", "new.parquet", "--bundle", bundle)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ro32.data.dates import MONTHS_A_YEAR, month_name
 from ro32.evaluation.intervals import Estimate
 from ro32.evaluation.one_model import Evaluation
 from ro32.evaluation.results import Results
@@ -13,6 +14,8 @@ from ro32.model.metrics import Confusion
 
 _DRAWN = 16
 """Primary categories that are drawn, those with the most listed papers."""
+_OF_TIME = {Dimension.YEAR: 100, Dimension.MONTH: 36}
+"""How many of them are drawn at most, the newest ones: three years of months fit a phone's screen."""
 _FEW = 10
 """Listed papers below which a group's points are pale."""
 
@@ -30,6 +33,12 @@ class Row:
     name: str
     estimates: Sequence[Estimate | None]
     group: Slice | None = None
+
+    @property
+    def time(self) -> int:
+        """A year, or months since year 0: where a group of time stands among the others."""
+        year, _, month = self.name.partition("-")
+        return int(year) * MONTHS_A_YEAR + int(month) - 1 if month else int(year)
 
     @property
     def pale(self) -> bool:
@@ -50,10 +59,17 @@ def f1_by(items: Sequence[Evaluation], dimension: Dimension) -> list[Row]:
     for of_model in known:
         groups |= of_model | groups
     names = list(groups)[:_DRAWN] if groups.keys() - {UNKNOWN_NAME} else []
-    if dimension is Dimension.YEAR:
-        names = sorted(groups.keys() - {UNKNOWN_NAME})
+    if dimension in _OF_TIME:
+        names = sorted(groups.keys() - {UNKNOWN_NAME})[-_OF_TIME[dimension] :]
     estimates = [{name: group.decisions["f1"] for name, group in of_model.items()} for of_model in known]
     return [Row(name=name, estimates=[found.get(name) for found in estimates], group=groups[name]) for name in names]
+
+
+def time_ticks(rows: Sequence[Row]) -> list[tuple[int, str]]:
+    """Return at most six times that are written below a chart, the newest among them, and their names."""
+    first, last, of_months = rows[0].time, rows[-1].time, "-" in rows[0].name
+    step = max((last - first + 5) // 6, 1)
+    return [(at, month_name(at) if of_months else str(at)) for at in range(last, first - 1, -step)]
 
 
 def targets(item: Evaluation) -> list[tuple[str, float | None]]:

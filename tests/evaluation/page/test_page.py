@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from ro32.evaluation.explain import Explanation, WordEffect
+from ro32.evaluation.page import figures
 from ro32.evaluation.page.render import environment, marked, page
 from ro32.evaluation.results import Results
 from ro32.evaluation.scores import Scores
+from ro32.evaluation.slices import Dimension
 from tests.evaluation.conftest import ATTACKS, results_of
 
 OWN_TAGS = (
@@ -157,12 +159,22 @@ def test_without_examples_papers_are_counted_and_not_listed(one_model: Results) 
     assert "arxiv.org/abs" not in text
 
 
+def test_the_last_three_years_are_drawn_by_month(one_model: Results) -> None:
+    months = [row.name for row in figures.f1_by(one_model.evaluations, Dimension.MONTH)]
+    assert len(months) == 36
+    assert months == sorted(months)
+    text = page(one_model)
+    (chart,) = re.findall(r'<svg[^>]*id="months".*?</svg>', text, re.DOTALL)
+    assert chart.count('class="dot"') == 36
+    assert f">{months[-1]}</text>" in chart
+
+
 def test_a_bare_dump_has_a_page_too(tmp_path: Path) -> None:
-    """Ids and categories alone: no year, no length, no title, and no paper that is wrong."""
+    """Ids and categories alone: no year, no month, no length, no title, and no paper that is wrong."""
     pl.DataFrame({"id": list("abcd"), "categories": ["cs.RO", "x", "x", "cs.RO"]}).write_parquet(tmp_path / "p.parquet")
     values = np.array([0.9, 0.1, np.nan, 0.8], dtype=np.float32)
     results = results_of([str(tmp_path)], [Scores(name="m", source="m", digest=None, threshold=0.5, values=values)])
     text = page(results)
     Reader(text)
     assert "Papers without a score: 1." in text
-    assert text.count("The dump has no data for these groups.") == 2
+    assert text.count("The dump has no data for these groups.") == 3

@@ -1,0 +1,145 @@
+"""The quality of a night's labels: those of the newest papers against the categories that the dump itself carries."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ro32.data.dates import MONTHS_A_YEAR, month_name
+from ro32.evaluation.calibration import calibrate
+from ro32.evaluation.intervals import LEVEL, estimate_decisions
+from ro32.evaluation.ranking import Ranking
+from ro32.evaluation.slices import slice_by
+from ro32.model.bundle import Manifest
+from ro32.model.operating_point import Decision
+from ro32.run.drift import SIGNIFICANCE
+from ro32.run.journal import Journal
+from ro32.run.newest import NewestPapers
+
+RECENT_DAYS = 90
+FEWEST_LISTED = 50
+"""Listed papers below which no warning is due: an interval of fewer is not to be trusted."""
+MEASURES = ("precision", "recall", "f1", "average_precision", "calibration_error")
+_COMPARED = ("average_precision", "f1")
+_EPOCH = date(1970, 1, 1)
+
+
+def measure_quality(journal: Journal) -> None:
+    """Compare the labels of the newest papers with their categories, and warn where the bundle has aged.
+
+    Args:
+        journal: Of a run that has published; gets the figures, if the input has categories and some paper of the last
+            `RECENT_DAYS` days is listed in the positive label's.
+    """
+    if journal.job is None or journal.newest is None:
+        return
+    papers, classifier = journal.newest.papers(), journal.job.classifier
+    recent = papers.take(papers.day > papers.day.max(initial=0) - RECENT_DAYS)
+    if not recent.listed.any():
+        return
+    threshold = classifier.decision.threshold
+    newest = recent.take(recent.day == recent.day.max())
+    recorded = recorded_quality(classifier.manifest)
+    last = _period(recent, threshold)
+    fallen = _fallen(last, recorded, classifier.decision)
+    journal.quality = {
+        "newest_day": _period(newest, threshold),
+        "last_90_days": last,
+        "by_month": _by_month(papers, threshold),
+        "recorded": recorded,
+        "aged": bool(fallen),
+    }
+    if fallen and recorded:
+        name = fallen[0]
+        journal.warn(
+            "aged",
+            f"{_NAMES[name]} of the last {RECENT_DAYS} days, to {last['until']}, is {last[name]['value']:.3f} "
+            f"({last[name]['low']:.3f} to {last[name]['high']:.3f}), and {recorded[name]:.3f} was measured when the "
+            f"bundle was made: that is not chance; refresh the bundle: ro32-bundle refresh",
+        )
+
+
+_NAMES = {"average_precision": "average precision", "f1": "F1"}
+
+
+def recorded_quality(manifest: Manifest) -> dict[str, float] | None:
+    """Return what a bundle says of its quality on papers that it was not fitted on; None where it says nothing."""
+    try:
+        quality = manifest.quality["views"][manifest.view]
+        found = {name: float(quality[name]) for name in _COMPARED}
+        return found | {"listed": int(manifest.quality["positives"])}
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _fallen(last: Mapping[str, Any], recorded: Mapping[str, float] | None, decision: Decision) -> list[str]:
+    """Name the measures that are lower than recorded, by more than chance.
+
+    The recorded figure varies by chance too: as much as this one, but for the number of listed papers.
+    """
+    if recorded is None or last["listed"] < FEWEST_LISTED or recorded["listed"] < FEWEST_LISTED:
+        return []
+    normal = NormalDist()
+    widening = normal.inv_cdf(1 - SIGNIFICANCE) / normal.inv_cdf((1 + LEVEL) / 2)
+    widening *= math.sqrt(1 + last["listed"] / recorded["listed"])
+    return [
+        name
+        for name in _COMPARED
+        if name != "f1" or decision.chosen_by == "bundle"  # at another threshold F1 is meant to differ
+        if recorded[name] - last[name]["value"] > widening * (last[name]["high"] - last[name]["value"])
+    ]
+
+
+def _period(papers: NewestPapers, threshold: float) -> dict[str, Any]:
+    """Measure the papers of some days; a measure that they do not define is null."""
+    listed, scores = papers.listed, papers.score.astype(np.float64)
+    ranking = Ranking.of(listed, scores)
+    confusion = ranking.confusion_at(threshold)
+    counts = np.array([[confusion.tp, confusion.fp, confusion.fn, confusion.tn]])
+    found = estimate_decisions(counts)[0]
+    defined = {"precision": counts[0, :2].any(), "recall": listed.any(), "f1": counts[0, :3].any()}
+    calibration = calibrate(listed, scores)
+    measures = {name: asdict(found[name]) if known else None for name, known in defined.items()}
+    return {
+        "since": _day(papers.day.min()),
+        "until": _day(papers.day.max()),
+        "papers": len(papers),
+        "listed": int(listed.sum()),
+        "called": confusion.tp + confusion.fp,
+        "right": confusion.tp,
+        **measures,
+        "average_precision": asdict(ranking.average_precision()) if listed.any() else None,
+        "calibration_error": asdict(calibration.error),
+        "mean_score": calibration.mean_score,
+    }
+
+
+def _by_month(papers: NewestPapers, threshold: float) -> list[dict[str, Any]]:
+    days = papers.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + _EPOCH.year * MONTHS_A_YEAR
+    months = np.unique(days)
+    slices = slice_by(
+        [month_name(month) for month in months.tolist()],
+        np.searchsorted(months, days).astype(np.int16),
+        listed=papers.listed,
+        scores=papers.score.astype(np.float64),
+        threshold=threshold,
+    )
+    return [
+        {
+            "month": item.group,
+            "papers": item.papers,
+            "listed": item.listed,
+            **{name: asdict(item.decisions[name]) if name in item.decisions else None for name in MEASURES[:3]},
+            "average_precision": item.average_precision,
+        }
+        for item in slices
+    ]
+
+
+def _day(days: NDArray[np.int32] | np.int32) -> str:
+    return (_EPOCH + timedelta(days=int(days))).isoformat()

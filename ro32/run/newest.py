@@ -1,0 +1,190 @@
+"""The newest papers of a dump, by what the dump itself lists them in: read beside their ids while a run commits.
+
+No text is read for it and nothing is scored: the commit reads each paper's id, and has its score, anyway.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ro32.data.categories import as_text, is_listed
+from ro32.data.dates import CREATED, UPDATED, appeared, date_columns
+from ro32.errors import InputDataError, few, nearest
+from ro32.storage.files import InputFile
+
+KEPT_DAYS = 730
+"""Days before the newest paper from which on papers are kept: two years of them have some 5 MB."""
+DEFAULT_COLUMN = "categories"
+_EPOCH = date(1970, 1, 1).toordinal()
+_UNKNOWN = -1
+"""Stands for the day of a paper that has no date or no categories, or a date in the future."""
+_CATEGORIES = "its categories"
+"""A name that is no column of a dump."""
+_PRUNED_AFTER_DAYS = 90
+_UPDATED_WITHIN_DAYS = 31
+_NEW_IDS = "2007-04"
+"""Since when ids begin with year and month."""
+
+
+def truth_columns(path: InputFile, schema: pa.Schema, named: str | None) -> tuple[str, ...]:
+    """Return the columns that say what papers are listed in, and when they appeared.
+
+    Args:
+        path: The file.
+        schema: Its columns.
+        named: The column of the categories, where one was named; else `DEFAULT_COLUMN` if that is there.
+
+    Returns:
+        The column of the categories and those of dates; none where the file has no categories.
+
+    Raises:
+        InputDataError: The column that was named is not there.
+    """
+    column = named or DEFAULT_COLUMN
+    if schema.get_field_index(column) < 0:
+        if named is None:
+            return ()
+        raise InputDataError(
+            f"{path}: expected a column {named!r} of categories, found {few(schema.names)}"
+            f"{nearest(named, schema.names)}; name another with --categories-column, or leave that out"
+        )
+    return column, *(name for name in date_columns(schema) if name != column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestPapers:
+    """n papers that have a score, a date and categories, of the last two years up to the newest one.
+
+    Attributes:
+        day: Shape (n,), int32: days since 1970-01-01.
+        listed: Shape (n,), bool: does the paper list the category of the positive label?
+        score: Shape (n,), float32.
+    """
+
+    day: NDArray[np.int32]
+    listed: NDArray[np.bool_]
+    score: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+    def take(self, rows: NDArray[np.bool_]) -> "NewestPapers":
+        """Return some of the papers."""
+        return NewestPapers(day=self.day[rows], listed=self.listed[rows], score=self.score[rows])
+
+
+class Collector:
+    """Collects the newest papers of a run, part by part.
+
+    Args:
+        category: What makes a paper positive.
+        id_column: Column of the ids.
+        columns: Of each file, what `truth_columns` found.
+    """
+
+    def __init__(self, category: str, id_column: str, columns: Mapping[InputFile, Sequence[str]]) -> None:
+        self.columns = columns
+        self._category, self._id = category, id_column
+        self._today = datetime.now(UTC).date().toordinal() - _EPOCH
+        self._newest = self._pruned = 0
+        self._expected = min(max((_last_date(path, names) for path, names in columns.items()), default=0), self._today)
+        self._seen = 0
+        self._rows: list[NDArray[np.int64]] = []
+        self._frames: list[pl.DataFrame] = []
+        self._kept: list[NewestPapers] = []
+
+    def look(self, path: InputFile, batch: pa.RecordBatch) -> None:
+        """Take what a batch says of its papers; their scores come by `add`.
+
+        Args:
+            path: The file.
+            batch: With the ids and the file's columns.
+
+        Raises:
+            InputDataError: The categories or the dates cannot be read.
+        """
+        first, self._seen = self._seen, self._seen + len(batch)
+        names = self.columns[path]
+        try:
+            rows = self._candidates(batch, names)
+            if not len(rows):
+                return
+            some = batch if len(rows) == len(batch) else batch.take(pa.array(rows))
+            frame = {name: as_text(pl.Series(some.column(name))) for name in (self._id, *names[1:])}
+            self._frames.append(pl.DataFrame(frame | {_CATEGORIES: as_text(pl.Series(some.column(names[0])))}))
+            self._rows.append(rows + first)
+        except (pl.exceptions.PolarsError, pa.ArrowException) as error:
+            raise InputDataError(f"{path}: categories or dates cannot be read: {error}") from error
+
+    def _candidates(self, batch: pa.RecordBatch, names: Sequence[str]) -> NDArray[np.int64]:
+        """Find the rows that may be recent, at a hundredth of what it takes to read a date."""
+        if not names:
+            return np.zeros(0, dtype=np.int64)
+        since = date.fromordinal(max(self._newest, self._expected, KEPT_DAYS) - KEPT_DAYS + _EPOCH).isoformat()
+        tests = [(name, since[: len("2024-11")]) for name in (CREATED, UPDATED) if name in names][:1]
+        if CREATED not in names and since > _NEW_IDS:
+            tests.append((self._id, f"{since[2:4]}{since[5:7]}"))  # ids of arXiv begin so, and older ones with a letter
+        may = np.ones(len(batch), dtype=np.bool_)
+        for name, least in tests:
+            column = batch.column(name)
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                may &= pc.fill_null(pc.greater_equal(column, least), fill_value=True).to_numpy(zero_copy_only=False)
+        return np.flatnonzero(may)
+
+    def add(self, scores: NDArray[np.float32]) -> None:
+        """Take the scores, shape (n,), of the papers looked at since the last call; NaN where there is none."""
+        if self._frames:
+            frame, rows = pl.concat(self._frames), np.concatenate(self._rows)
+            listed = is_listed(frame[_CATEGORIES], self._category)
+            day = appeared(frame, self._id).to_physical().fill_null(_UNKNOWN).to_numpy(writable=True)
+            day[(day > self._today) | listed.is_null().to_numpy()] = _UNKNOWN
+            self._newest = max(self._newest, int(day.max()))
+            papers = NewestPapers(day=day, listed=listed.fill_null(value=False).to_numpy(), score=scores[rows])
+            self._kept.append(papers.take(self._recent(papers) & np.isfinite(papers.score)))
+        self._seen = 0
+        self._frames.clear()
+        self._rows.clear()
+        if self._newest > self._pruned + _PRUNED_AFTER_DAYS:  # in a dump by date, each paper is new at first
+            self._kept, self._pruned = [self.papers()], self._newest
+
+    def papers(self) -> NewestPapers:
+        """Return what was collected."""
+        nothing = NewestPapers(day=np.zeros(0, np.int32), listed=np.zeros(0, np.bool_), score=np.zeros(0, np.float32))
+        kept = [nothing, *self._kept]
+        papers = NewestPapers(
+            day=np.concatenate([item.day for item in kept]),
+            listed=np.concatenate([item.listed for item in kept]),
+            score=np.concatenate([item.score for item in kept]),
+        )
+        return papers.take(self._recent(papers))
+
+    def _recent(self, papers: NewestPapers) -> NDArray[np.bool_]:
+        return np.asarray((papers.day > self._newest - KEPT_DAYS) & (papers.day != _UNKNOWN))
+
+
+def _last_date(path: InputFile, names: Sequence[str]) -> int:
+    """Return the last date of a local Parquet file as its footer has it, as days since 1970-01-01; 0 where it has none.
+
+    Known beforehand, it saves a look at the papers of all years. Papers are updated after they appeared, mostly within
+    a month.
+    """
+    column = next((name for name in (CREATED, UPDATED) if name in names), None)
+    if column is None or not isinstance(path, Path):
+        return 0
+    try:
+        footer = pq.read_metadata(path)
+        at = footer.schema.names.index(column)
+        groups = [footer.row_group(group).column(at).statistics for group in range(footer.num_row_groups)]
+        text = max(str(group.max) for group in groups if group is not None and group.has_min_max)[:10]
+        found = date.fromisoformat(text if len(text) > len("2024-11") else f"{text}-01").toordinal() - _EPOCH
+    except (OSError, ValueError, pa.ArrowException):  # another form, or no date there
+        return 0
+    return max(found - (0 if column == CREATED else _UPDATED_WITHIN_DAYS), 0)
