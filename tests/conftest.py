@@ -1,6 +1,8 @@
 """What tests share: the sample of real papers, a small real bundle, and the command line in one process."""
 
-from collections.abc import Callable, Sequence
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,13 @@ from ro32.model.classifier import Classifier
 from ro32.model.views import View
 from ro32.run.walk import score_file
 from tests.command_line import Invoke, Outcome, Run, Score
+from tests.warm import Warm
 
 settings.register_profile("busy", deadline=None)  # a machine that does other work too is slow, not wrong
 settings.load_profile("busy")
 
+SEED = os.environ.setdefault("RO32_TEST_SEED", str(secrets.randbelow(1_000_000)))
+"""What tests draw from: another sample in each run, one for all its workers. Set it to repeat a run."""
 DATA = Path(__file__).parent / "data"
 TOGETHER = ("cluster", "export", "docs", "train", "storage", "faults", "refresh")
 """Folders whose tests share something that takes long to make; each runs on one worker, the longest first."""
@@ -48,6 +53,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             super()._assign_work_unit(node)
 
     return ByPlace(config, log)
+
+
+def pytest_report_header() -> str:
+    """Show how to repeat what was drawn."""
+    return f"drawn by RO32_TEST_SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """Show it again where something failed."""
+    if exitstatus:
+        terminalreporter.write_line(f"drawn by RO32_TEST_SEED={SEED}; set it to repeat this run")
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A program that runs the commands as the interpreter does, in processes of their own, without its start-up."""
+    with Warm(tmp_path_factory.mktemp("warm")) as warm:
+        yield warm.python
 
 
 @pytest.fixture(scope="session")
