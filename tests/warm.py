@@ -159,7 +159,9 @@ def become(job: dict[str, Any], sent: Sequence[int]) -> Callable[[], object]:
         sys.modules["__main__"], sys.argv = main, ["-c", *words]
         return lambda: exec(compile(what, "<string>", "exec"), main.__dict__)  # noqa: S102 - as the interpreter does
     assert how == "-m", how
-    module = import_module("export.__main__" if what == "export" else what)
+    module = import_module(what)
+    if hasattr(module, "__path__"):  # a package
+        module = import_module(f"{what}.__main__")
     sys.argv = [str(module.__file__), *words]
     main_of_module: Callable[[], object] = module.main
     return main_of_module
