@@ -1,5 +1,6 @@
 """What tests share: the sample of real papers, a small real bundle, and the command line in one process."""
 
+import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -146,10 +147,14 @@ def malformed() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_labels(classifier: Classifier, papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `ro32-score` writes for all of the sample with the tiny bundle. Not to be changed."""
-    path = tmp_path_factory.mktemp("labels") / "labels.parquet"
-    score_file([str(papers_path)], path, classifier=classifier)
-    return path
+    """What `ro32-score` writes for all of the sample with the tiny bundle, once a run. Not to be changed."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with (folder / "labels.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers wait, and find the labels
+        if not (folder / "labels.parquet").exists():
+            score_file([str(papers_path)], folder / "labels.parquet", classifier=classifier)
+    return folder / "labels.parquet"
 
 
 @pytest.fixture

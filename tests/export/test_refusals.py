@@ -32,7 +32,9 @@ def refused(papers_path: Path, tmp_path: Path) -> Callable[[Path], MismatchError
     def call(checkpoint: Path) -> MismatchError:
         target = tmp_path / "published" / "bundle"
         target.parent.mkdir()
-        settings = Settings(checkpoint=checkpoint, output=target, papers=papers_path, verify_papers=200, threads=2)
+        settings = Settings(
+            checkpoint=checkpoint, output=target, papers=papers_path, verify_papers=200, measure_papers=500, threads=2
+        )
         with pytest.raises(MismatchError) as caught:
             export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
         assert list(target.parent.iterdir()) == []
