@@ -82,8 +82,8 @@ def papers_path() -> Path:
 
 @pytest.fixture(scope="session")
 def papers(papers_path: Path) -> pl.DataFrame:
-    """The first 300 of them, as a frame."""
-    return pl.read_parquet(papers_path).head(300)
+    """The first 300 of them, as a frame, with the beginnings of their abstracts: scored in half the time."""
+    return pl.read_parquet(papers_path).head(300).with_columns(pl.col("abstract").str.slice(0, 200))
 
 
 @pytest.fixture(scope="session")
