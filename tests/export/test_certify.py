@@ -106,7 +106,7 @@ def test_too_few_papers_certify_nothing() -> None:
         most_allowed(29_955, 0.0001, 0.95)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), max_share=st.sampled_from([0.001, 0.005, 0.02]))
 def test_the_cut_is_the_fastest_that_is_allowed(seed: int, max_share: float) -> None:
     papers = drawn(seed)
@@ -192,14 +192,6 @@ def with_views(tiny_bundle: Path, papers_path: Path, tmp_path_factory: pytest.Te
     )
     add_views(Bundle.load(tiny_bundle), "# Card", linear, scores, output=folder, overwrite=False)
     return folder
-
-
-@pytest.fixture(scope="module")
-def few_path(papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As many papers as a share of 2 % needs, and some more."""
-    path = tmp_path_factory.mktemp("few") / "papers.parquet"
-    pl.read_parquet(papers_path).head(500).write_parquet(path)
-    return path
 
 
 @pytest.fixture

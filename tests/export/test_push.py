@@ -23,7 +23,7 @@ TEXTS = ["A robot arm grasps objects", "Galaxies far away"]
 
 
 @pytest.fixture(scope="module")
-def batches(checkpoint: Checkpoint, papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def batches(checkpoint: Checkpoint, few_path: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Bundles of the form for other programs, fp32 and int8."""
     folders = []
     for variant in Variant:
@@ -31,7 +31,7 @@ def batches(checkpoint: Checkpoint, papers_path: Path, tmp_path_factory: pytest.
         settings = Settings(
             checkpoint=checkpoint.folder,
             output=folders[-1],
-            papers=papers_path,
+            papers=few_path,
             verify_papers=100,
             measure_papers=400,
             variant=variant,

@@ -106,7 +106,7 @@ def test_views_are_added_once(with_views: Path, linear: LinearModel, scores: Sco
 def test_scores_are_the_formula_of_the_manifest(
     with_views: Path,
     linear: LinearModel,
-    papers: pl.DataFrame,
+    papers_path: Path,
     tmp_path: Path,
     score: Callable[..., Outcome],
     labelled: LabelledPapers,
@@ -114,7 +114,7 @@ def test_scores_are_the_formula_of_the_manifest(
     plain = Classifier.load(with_views)
     manifest = plain.manifest
     weights = manifest.views["combined"]
-    papers.head(100).write_parquet(tmp_path / "papers.parquet")
+    pl.read_parquet(papers_path).head(100).write_parquet(tmp_path / "papers.parquet")
     assert score(tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet", bundle=with_views).code == 0
     labels = pl.read_parquet(tmp_path / "labels.parquet")
     titles, abstracts = labelled.titles[:100], labelled.abstracts[:100]

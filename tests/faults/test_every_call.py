@@ -26,7 +26,7 @@ from tests.faults.syscalls import Call
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 """The disk is full, the disk is broken, a permission is missing."""
 
-DRAWN = 25
+DRAWN = 15
 """Calls that `make test` draws, for each of these."""
 KINDS: dict[str, Callable[[int], Fault]] = {
     "an error": lambda at: Fault(at=at, error=ERRORS[at % 3]),

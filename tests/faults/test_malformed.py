@@ -94,7 +94,7 @@ def check(lane: Lane, inputs: Sequence[Path], columns: Columns, *, may_succeed: 
 
 
 few_or_all = pytest.mark.parametrize(
-    "files", [drawn(12), pytest.param(FILES, marks=pytest.mark.full)], ids=["few", "all"]
+    "files", [drawn(8), pytest.param(FILES, marks=pytest.mark.full)], ids=["few", "all"]
 )
 
 
