@@ -178,6 +178,8 @@ def end(main: Callable[[], object]) -> NoReturn:
         main()
     except SystemExit as request:
         code = request.code
+        if isinstance(code, str):
+            sys.stderr.write(f"{code}\n")
     except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
         code = 1
