@@ -39,8 +39,8 @@ is for processors without VNNI, whose int8 products saturate."""
 INT8_RMS = 0.1
 """Root mean square of that difference over the sample; found 0.063."""
 
-MAX_FLIPS_OF_FEW = 8
-"""Of 150 papers, half of them positive, whose label int8 may change."""
+MAX_FLIPS_OF_FEW = 4
+"""Labels that int8 may change among 150 papers drawn; it changes 4 of all 3,000, two in a draw once in thirty."""
 
 needs_checkpoint = pytest.mark.skipif(CHECKPOINT is None, reason="RO32_CHECKPOINT names no checkpoint")
 
