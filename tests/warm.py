@@ -24,6 +24,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -92,17 +93,24 @@ def serve(listener: socket.socket) -> None:
                 start(listener, waiting)
                 continue
             child, client = key.data
-            if key.fileobj is client:  # it was killed
-                waiting.unregister(client)
-                os.kill(child, signal.SIGKILL)
+            if key.fileobj is client:
+                if client in waiting.get_map():  # it was killed, and its child has not just ended
+                    waiting.unregister(client)
+                    os.kill(child, signal.SIGKILL)
                 continue
             _, status = os.waitpid(child, 0)
             waiting.unregister(key.fileobj)
             os.close(key.fd)
             if client in waiting.get_map():
                 waiting.unregister(client)
-                client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                tell(client, os.waitstatus_to_exitcode(status))
             client.close()
+
+
+def tell(client: socket.socket, number: int) -> None:
+    """Send a client a number, unless it was killed."""
+    with suppress(OSError):
+        client.sendall(f"{number}\n".encode())
 
 
 def start(listener: socket.socket, waiting: selectors.BaseSelector) -> None:
@@ -110,7 +118,10 @@ def start(listener: socket.socket, waiting: selectors.BaseSelector) -> None:
     client, _ = listener.accept()
     text, descriptors, _, _ = socket.recv_fds(client, 1 << 16, 64)
     while not text.endswith(b"\n"):
-        text += client.recv(1 << 16)
+        if not (more := client.recv(1 << 16)):
+            client.close()  # it was killed
+            return
+        text += more
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.12 a fork beside other threads warns
         child = os.fork()
@@ -120,7 +131,7 @@ def start(listener: socket.socket, waiting: selectors.BaseSelector) -> None:
         end(become(json.loads(text), descriptors))
     for descriptor in descriptors:
         os.close(descriptor)
-    client.sendall(f"{child}\n".encode())
+    tell(client, child)
     process = os.pidfd_open(child)
     waiting.register(process, selectors.EVENT_READ, (child, client))
     waiting.register(client, selectors.EVENT_READ, (child, client))
