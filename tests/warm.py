@@ -119,9 +119,12 @@ def start(listener: socket.socket, waiting: selectors.BaseSelector) -> None:
     text, descriptors, _, _ = socket.recv_fds(client, 1 << 16, 64)
     while not text.endswith(b"\n"):
         if not (more := client.recv(1 << 16)):
-            client.close()  # it was killed
-            return
+            break  # it was killed
         text += more
+    if not text.endswith(b"\n"):
+        for descriptor in (*descriptors, client.detach()):
+            os.close(descriptor)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.12 a fork beside other threads warns
         child = os.fork()
