@@ -45,11 +45,11 @@ model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folde
 .PHONY: check
 check: lint types test smoke ## all that continuous integration runs: lint, types, test, smoke
 
-# A worker a core, each with one native thread. What shares a server, a cluster or an export stays on one worker.
-pytest := HF_HUB_OFFLINE=1 POLARS_MAX_THREADS=1 OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n auto --dist loadgroup
+# A worker a core, each with one native thread. Which tests stay together is in tests/conftest.py.
+pytest := HF_HUB_OFFLINE=1 POLARS_MAX_THREADS=1 OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n auto
 
 .PHONY: test
-test: $(dev_env) ## run the tests, but for those that need minutes (documentation checks included)
+test: $(dev_env) ## run the tests, of long walks a sample drawn anew (documentation checks included)
 	$(pytest) -m "not full and not xla and not smoke" --durations=10 --durations-min=5
 
 .PHONY: test-all

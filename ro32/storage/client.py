@@ -3,7 +3,6 @@
 Requests run on an event loop in a thread of its own, so that the thread that waits for one can take a signal meanwhile.
 """
 
-import asyncio
 import logging
 import os
 import random
@@ -23,6 +22,8 @@ from ro32.errors import InputDataError, ReadWriteError, Ro32Error, UsageError
 from ro32.storage.urls import WEB, ObjectUrl, redact
 
 if TYPE_CHECKING:
+    import asyncio
+
     from obstore.store import ObjectStore
 
 T = TypeVar("T")
@@ -149,6 +150,8 @@ def ask(
         ConflictError: A condition of the request does not hold.
         UnreachableError: No try got an answer of use.
     """
+    import asyncio  # noqa: PLC0415 - a twentieth of the start of a run, and of use with a store alone
+
     from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError  # noqa: PLC0415
 
     async def bounded() -> T:
@@ -216,11 +219,13 @@ def _first_line(error: Exception) -> str:
 
 
 _starting = threading.Lock()
-_running: asyncio.AbstractEventLoop | None = None
+_running: "asyncio.AbstractEventLoop | None" = None
 
 
-def _loop() -> asyncio.AbstractEventLoop:
+def _loop() -> "asyncio.AbstractEventLoop":
     """Return the event loop, whose thread starts when it is first needed."""
+    import asyncio  # noqa: PLC0415 - as above
+
     global _running  # noqa: PLW0603 - one for the process, as its threads are
     with _starting:
         if _running is None:

@@ -223,6 +223,7 @@ def test_sections_of_other_benchmarks_stand_beside_it() -> None:
     assert "### BERT-base size" in text
 
 
+@pytest.mark.full
 def test_anatomy_of_every_model_is_put_together(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -340,10 +340,10 @@ pwd.getpwuid = unknown
 """As a container whose user has no line in /etc/passwd."""
 
 
-def without_home(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def without_home(python: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "HOME" and not name.startswith("XDG_")}
     return subprocess.run(
-        [sys.executable, "-c", HOMELESS + code],
+        [python, "-c", HOMELESS + code],
         capture_output=True,
         text=True,
         env=environment | variables,
@@ -352,20 +352,27 @@ def without_home(code: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_no_home_is_needed(source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_no_home_is_needed(python: Path, source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     asked = [str(source), "-o", str(tmp_path / "labels.parquet"), "--bundle", str(tiny_bundle)]
     score = f"from ro32.cli.score import main; sys.argv[1:] = {asked!r}; main()"
-    assert without_home(score).returncode == 0
+    assert without_home(python, score).returncode == 0
     listing = "from ro32.cli.bundles import main; sys.argv[1:] = ['list']; main()"
-    assert "cs.RO" in without_home(listing).stdout
+    assert "cs.RO" in without_home(python, listing).stdout
     shutil.copytree(tiny_bundle, tmp_path / "ro32" / "bundles" / "mine")
-    assert "mine" in without_home(listing, XDG_DATA_HOME=str(tmp_path)).stdout
+    assert "mine" in without_home(python, listing, XDG_DATA_HOME=str(tmp_path)).stdout
 
 
-def test_the_cache_of_training_needs_a_home_or_a_name(tmp_path: Path) -> None:
+def test_the_cache_of_training_needs_a_home_or_a_name(python: Path, tmp_path: Path) -> None:
     where = "from ro32.train.corpus import default_cache; print(default_cache())"
-    assert without_home(where, XDG_CACHE_HOME=str(tmp_path)).stdout == f"{tmp_path}/ro32\n"
+    assert without_home(python, where, XDG_CACHE_HOME=str(tmp_path)).stdout == f"{tmp_path}/ro32\n"
+    refused = without_home(python, where)
+    assert "UsageError" in refused.stderr
+    assert "set HOME or XDG_CACHE_HOME" in refused.stderr
+
+
+@pytest.mark.full
+def test_training_without_a_place_for_its_cache_is_wrong_usage(python: Path) -> None:
     train = "from ro32.cli.train import main; sys.argv[1:] = ['--data', 'a.parquet', '--output', 'out']; main()"
-    refused = without_home(train)
+    refused = without_home(python, train)
     assert refused.returncode == 2
     assert "set HOME or XDG_CACHE_HOME" in refused.stderr

@@ -1,6 +1,10 @@
-"""Every exit code, provoked in processes of its own that run beside each other: no abort takes its place."""
+"""Every exit code, provoked in processes of its own that run beside each other: no abort takes its place.
+
+One ending of each code, drawn anew in each run, is that of a fresh interpreter; in `make test-all` all are, many times.
+"""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import SEED
 from tests.forged import forge
 
 MODULES = {
@@ -42,7 +47,6 @@ ENDINGS: list[tuple[int, str]] = [
     (66, "ro32-score nothing.parquet -o {own}.parquet --bundle {bundle}"),
     (66, "ro32-eval nothing.parquet --bundle {bundle}"),
     (66, "ro32-bundle install nothing.tar --store {own}"),
-    (66, "ro32-train --data nothing.parquet -o {own}"),
     (73, "ro32-score good.parquet -o nowhere/labels.parquet --bundle {bundle}"),
     (73, "ro32-eval good.parquet --bundle {bundle} --html nowhere/page.html"),
     (73, "ro32-bundle install {bundle} --name a --store /dev/null/store"),
@@ -55,14 +59,17 @@ ENDINGS: list[tuple[int, str]] = [
     (78, "ro32-bundle verify forged"),
 ]
 
-OF_EXPORT = [
+WITH_TORCH = [
+    (66, "ro32-train --data nothing.parquet -o {own}"),
     (2, "export"),
     (65, "export {checkpoint} -o {own} --papers no-column.parquet"),
     (66, "export {checkpoint} -o {own} --papers nothing.parquet"),
     (73, "export {checkpoint} -o nowhere/bundle --papers good.parquet"),
     (78, "export good.parquet -o {own} --papers good.parquet"),
 ]
-"""Each start imports torch and transformers, so these are for `make test-all`."""
+"""Each start imports torch, so these are for `make test-all`."""
+
+Ending = Callable[[str, int, str | Path], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +87,16 @@ def scene(papers_path: Path, tiny_bundle: Path, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def ending(scene: Path, tiny_bundle: Path) -> Callable[[str, int], subprocess.CompletedProcess[str]]:
+def ending(scene: Path, tiny_bundle: Path) -> Ending:
     """Run a command line in the scene, `{own}` a name that no other run has."""
     category = pl.read_parquet(scene / "good.parquet")["categories"][0].split()[0]
     checkpoint = tiny_bundle.with_name("tiny_checkpoint")
 
-    def call(line: str, number: int) -> subprocess.CompletedProcess[str]:
+    def call(line: str, number: int, python: str | Path) -> subprocess.CompletedProcess[str]:
         name, _, rest = line.partition(" ")
-        own = f"own-{number}-{abs(hash(line))}"
+        own = f"own-{number}-{abs(hash((line, python)))}"
         rest = rest.format(own=own, bundle=tiny_bundle, checkpoint=checkpoint, category=category)
-        command = f"exec {sys.executable} -m {MODULES[name]} {rest}"
+        command = f"exec {python} -m {MODULES[name]} {rest}"
         paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
         return subprocess.run(
             ["bash", "-c", command],
@@ -111,28 +118,39 @@ def check(line: str, code: int, done: subprocess.CompletedProcess[str]) -> None:
     assert code in {0, 2} or done.stderr.count("\n") == 1
 
 
+def test_every_ending_is_the_documented_one(python: Path, ending: Ending) -> None:
+    for code, line in ENDINGS:
+        check(line, code, ending(line, 0, python))
+
+
+def drawn() -> list[tuple[int, str]]:
+    """Return one ending of each code."""
+    chance = random.Random(f"{SEED} endings")
+    return [
+        chance.choice([item for item in ENDINGS if item[0] == code]) for code in sorted({code for code, _ in ENDINGS})
+    ]
+
+
 @pytest.mark.parametrize(
-    ("endings", "times"), [(ENDINGS, 1), pytest.param(ENDINGS + OF_EXPORT, 20, marks=pytest.mark.full)]
+    ("endings", "times"), [(drawn(), 1), pytest.param(ENDINGS + WITH_TORCH, 20, marks=pytest.mark.full)]
 )
-def test_every_ending_is_the_documented_one(
-    endings: list[tuple[int, str]], times: int, ending: Callable[[str, int], subprocess.CompletedProcess[str]]
-) -> None:
+def test_every_code_is_that_of_a_fresh_interpreter(endings: list[tuple[int, str]], times: int, ending: Ending) -> None:
     runs = [(code, line, number) for number in range(times) for code, line in endings]
     with ThreadPoolExecutor(4) as pool:  # more processes than this machine may have cores: the load beside each
-        done = pool.map(lambda run: ending(run[1], run[2]), runs)
+        done = pool.map(lambda run: ending(run[1], run[2], sys.executable), runs)
         for (code, line, _), process in zip(runs, done, strict=True):
             check(line, code, process)
 
 
-def test_a_missing_package_is_named_with_its_extra(scene: Path) -> None:
-    command = [sys.executable, "-c", WITHOUT_TORCH, "--data", str(scene / "good.parquet"), "-o", str(scene / "out")]
+def test_a_missing_package_is_named_with_its_extra(python: Path, scene: Path) -> None:
+    command = [str(python), "-c", WITHOUT_TORCH, "--data", str(scene / "good.parquet"), "-o", str(scene / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert "pip install 'ro32[train]'" in done.stderr
 
 
-def test_a_bug_is_reported_as_one(scene: Path) -> None:
-    command = [sys.executable, "-c", WITH_A_BUG, str(scene / "good.parquet"), "-o", str(scene / "o.parquet")]
+def test_a_bug_is_reported_as_one(python: Path, scene: Path) -> None:
+    command = [str(python), "-c", WITH_A_BUG, str(scene / "good.parquet"), "-o", str(scene / "o.parquet")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 70
     assert "please report it" in done.stderr

@@ -1,7 +1,7 @@
 """What bundle.json may say: each wrong value is found by `ro32-bundle verify`, in a process of its own."""
 
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,22 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-def ro32(*args: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run `ro32-bundle`, as a shell does."""
-    command = [sys.executable, "-m", "ro32.cli.bundles", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+Ro32 = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def verified(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def ro32(python: Path) -> Ro32:
+    """Run `ro32-bundle`, as a shell does."""
+
+    def call(*args: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [str(python), "-m", "ro32.cli.bundles", *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def verified(ro32: Ro32, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What one run of verify says of each bundle."""
     folder = tmp_path_factory.mktemp("forged")
     bundles = [forge(tiny_bundle, folder / name, **changes) for name, changes in WRONG.items()]
@@ -76,14 +84,14 @@ def test_verify_finds_a_wrong_value(name: str, verified: dict[str, str]) -> None
     assert ": not usable: " in verified[name]
 
 
-def test_json_that_is_nested_too_deep_is_no_manifest(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_json_that_is_nested_too_deep_is_no_manifest(ro32: Ro32, tiny_bundle: Path, tmp_path: Path) -> None:
     bundle = forge(tiny_bundle, tmp_path / "bundle")
     (bundle / "bundle.json").write_text('{"quality": ' + "[" * 100_000 + "]" * 100_000 + "}")
     assert ro32("verify", bundle).returncode == 78
     assert ro32("show", bundle).returncode == 78
 
 
-def test_a_bundle_that_cannot_be_read_is_named_beside_the_others(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_cannot_be_read_is_named_beside_the_others(ro32: Ro32, tiny_bundle: Path, tmp_path: Path) -> None:
     forge(tiny_bundle, tmp_path / "good")
     forge(tiny_bundle, tmp_path / "bad", max_length=0)
     done = ro32("list", "--store", tmp_path)
@@ -92,7 +100,7 @@ def test_a_bundle_that_cannot_be_read_is_named_beside_the_others(tiny_bundle: Pa
     assert "max_length 0" in done.stderr
 
 
-def test_what_a_bundle_says_steers_no_terminal(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_what_a_bundle_says_steers_no_terminal(ro32: Ro32, tiny_bundle: Path, tmp_path: Path) -> None:
     name = "\x1b]0;owned\x07\u202e\nname"
     bundle = forge(tiny_bundle, tmp_path / "bundle", name=name, source={"\x1b[31m": "\x9b31m"})
     commands: list[list[str | Path]] = [["verify", bundle], ["show", bundle], ["show", bundle, "--json"]]

@@ -3,7 +3,6 @@
 import io
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -27,8 +26,8 @@ def expected(tiny_labels: Path) -> pl.DataFrame:
 class Piped:
     """`ro32-score - -o -` with the tiny bundle, as a shell calls it."""
 
-    def __init__(self, bundle: Path) -> None:
-        self._command = [sys.executable, "-m", "ro32.cli.score", "--bundle", str(bundle), "--quiet"]
+    def __init__(self, python: Path, bundle: Path) -> None:
+        self._command = [str(python), "-m", "ro32.cli.score", "--bundle", str(bundle), "--quiet"]
 
     def __call__(self, data: bytes, *args: str | Path, code: int = 0) -> subprocess.CompletedProcess[bytes]:
         """Send bytes to its stdin."""
@@ -38,8 +37,8 @@ class Piped:
 
 
 @pytest.fixture(scope="module")
-def piped(tiny_bundle: Path) -> Piped:
-    return Piped(tiny_bundle)
+def piped(python: Path, tiny_bundle: Path) -> Piped:
+    return Piped(python, tiny_bundle)
 
 
 def test_json_lines_go_in_and_out(piped: Piped, few: pl.DataFrame, expected: pl.DataFrame) -> None:
@@ -72,8 +71,8 @@ def test_what_cannot_be_read_gives_nothing(piped: Piped, data: bytes) -> None:
     assert piped(data, "-", "-o", "-", code=65).stdout == b""
 
 
-def test_a_reader_that_goes_away_is_reported_in_one_line(few: pl.DataFrame, tiny_bundle: Path) -> None:
-    command = f"{sys.executable} -m ro32.cli.score - -o - -q --bundle {tiny_bundle} | true; exit ${{PIPESTATUS[0]}}"
+def test_a_reader_that_goes_away_is_reported_in_one_line(python: Path, few: pl.DataFrame, tiny_bundle: Path) -> None:
+    command = f"{python} -m ro32.cli.score - -o - -q --bundle {tiny_bundle} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], input=few.write_ndjson().encode(), capture_output=True, check=False)
     assert done.returncode == 74
     assert done.stderr.decode().startswith("ro32-score: stdout: writing failed: Broken pipe")

@@ -248,7 +248,7 @@ def test_ids_of_two_kinds(score: Score, labels: Path, tmp_path: Path, papers: pl
 
 
 def test_a_disk_that_does_not_confirm_new_labels(
-    score: Score, labels: Path, papers_path: Path, monkeypatch: pytest.MonkeyPatch
+    score: Score, labels: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rename cannot be taken back, and the message must not say that nothing was published."""
 
@@ -257,11 +257,11 @@ def test_a_disk_that_does_not_confirm_new_labels(
             raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(durable, "sync_folder", sync)
-    outcome = score(papers_path, "-o", labels)
+    outcome = score(source, "-o", labels)
     assert outcome.code == 74
     assert "is in place and complete" in outcome.stderr
     assert "nothing was published" not in outcome.stderr
-    assert pl.read_parquet(labels).height == pl.read_parquet(papers_path).height
+    assert pl.read_parquet(labels).height == pl.read_parquet(source).height
 
 
 def test_a_signal_while_a_library_works_is_no_fault_of_the_library(

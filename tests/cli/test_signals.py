@@ -2,10 +2,12 @@
 
 import signal
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 
+import polars as pl
 import pytest
 
 FRAME = """
@@ -35,35 +37,45 @@ run(command)
 SIGNAL = "os.kill(os.getpid(), signal.{name}); time.sleep(1)"
 
 
-def run(in_destructor: str, in_library: str) -> subprocess.CompletedProcess[str]:
+Run = Callable[[str, str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(python: Path) -> Run:
     """Run a command that lets go of an object and calls a library."""
+    return partial(run_with, python)
+
+
+def run_with(python: Path, in_destructor: str, in_library: str) -> subprocess.CompletedProcess[str]:
     program = FRAME.format(in_destructor=indent(in_destructor, " " * 8), in_library=indent(in_library, " " * 4))
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=15, check=False)
+    return subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=15, check=False)
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
-def test_a_signal_that_a_destructor_swallows_ends_the_command_before_it_publishes(name: str, code: int) -> None:
+def test_a_signal_that_a_destructor_swallows_ends_the_command_before_it_publishes(
+    run: Run, name: str, code: int
+) -> None:
     done = run(SIGNAL.format(name=name), "pass")
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith(f"a-command: stopped by {name}; ")
     assert done.stderr.count("\n") == 1
 
 
-def test_what_fails_after_a_signal_failed_by_it() -> None:
+def test_what_fails_after_a_signal_failed_by_it(run: Run) -> None:
     done = run(SIGNAL.format(name="SIGTERM"), "raise ValueError('a thread panicked')")
     assert done.returncode == 143
     assert done.stderr.startswith("a-command: stopped by SIGTERM; ")
     assert done.stderr.count("\n") == 1
 
 
-def test_what_a_destructor_raises_itself_is_reported_as_ever() -> None:
+def test_what_a_destructor_raises_itself_is_reported_as_ever(run: Run) -> None:
     done = run("raise ValueError('not closed')", "raise SystemExit(0)")
     assert done.returncode == 0
     assert "Exception ignored" in done.stderr
     assert "ValueError: not closed" in done.stderr
 
 
-def test_a_second_signal_ends_a_command_that_cleans_up_for_too_long() -> None:
+def test_a_second_signal_ends_a_command_that_cleans_up_for_too_long(run: Run) -> None:
     terminate = "os.kill(os.getpid(), signal.SIGTERM)"
     assert run("pass", f"try:\n    {terminate}\nfinally:\n    {terminate}").returncode == -signal.SIGTERM
 
@@ -92,12 +104,13 @@ main()
 
 @pytest.mark.parametrize(("module", "name", "finished"), [("walk", "prepare", 0), ("commit", "read_ids", 4)])
 def test_a_run_whose_signal_is_swallowed_publishes_nothing(
-    module: str, name: str, finished: int, tmp_path: Path, papers_path: Path, tiny_bundle: Path
+    python: Path, module: str, name: str, finished: int, tmp_path: Path, papers_path: Path, tiny_bundle: Path
 ) -> None:
-    labels = tmp_path / "labels.parquet"
-    args = [str(papers_path), "-o", str(labels), "--bundle", str(tiny_bundle), "--part-rows", "500"]
+    labels, papers = tmp_path / "labels.parquet", tmp_path / "papers.parquet"
+    pl.read_parquet(papers_path).head(80).write_parquet(papers)
+    args = [str(papers), "-o", str(labels), "--bundle", str(tiny_bundle), "--part-rows", "20"]
     program = SWALLOWED.format(module=module, name=name, args=args)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 143, done.stderr
     assert "stopped by SIGTERM" in done.stderr
     assert not labels.exists()

@@ -24,17 +24,21 @@ def folder(papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def shell(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def shell(
+    line: str, folder: Path, python: str | Path = sys.executable, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """Run a line of bash in a folder, `score` being ro32-score."""
-    command = f'score() {{ "{sys.executable}" -m ro32.cli.score "$@"; }}; {line}'
+    command = f'score() {{ "{python}" -m ro32.cli.score "$@"; }}; {line}'
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, check=False, timeout=120)
 
 
 @pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full", "<&-", "<&- >&- 2>&-"])
-def test_streams_that_are_not_needed_decide_nothing(streams: str, folder: Path, tiny_bundle: Path) -> None:
+def test_streams_that_are_not_needed_decide_nothing(
+    streams: str, folder: Path, tiny_bundle: Path, python: Path
+) -> None:
     (folder / "o.parquet").unlink(missing_ok=True)
-    done = shell(f"score papers.parquet -o o.parquet --bundle {tiny_bundle} {streams}", folder)
+    done = shell(f"score papers.parquet -o o.parquet --bundle {tiny_bundle} {streams}", folder, python)
     assert done.returncode == 0, done.stderr
     assert pl.read_parquet(folder / "o.parquet").height == 8
 
@@ -51,19 +55,19 @@ def test_streams_that_are_not_needed_decide_nothing(streams: str, folder: Path, 
         ("ulimit -n 10; score papers.parquet -o o.parquet", 74),
     ],
 )
-def test_what_is_missing_is_named(line: str, code: int, folder: Path) -> None:
-    done = shell(line, folder)
+def test_what_is_missing_is_named(line: str, code: int, folder: Path, python: Path) -> None:
+    done = shell(line, folder, sys.executable if "ulimit" in line else python)
     assert done.returncode == code, done.stderr
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_reader_that_has_enough_is_no_error(folder: Path) -> None:
-    done = shell("score --help | head -1", folder)
+def test_a_reader_that_has_enough_is_no_error(folder: Path, python: Path) -> None:
+    done = shell("score --help | head -1", folder, python)
     assert done.stderr == b""
 
 
-def test_a_pipe_of_the_shell_is_read(folder: Path, tiny_bundle: Path) -> None:
-    done = shell(f"score <(cat papers.jsonl) -o /dev/stdout -q --bundle {tiny_bundle}", folder)
+def test_a_pipe_of_the_shell_is_read(folder: Path, tiny_bundle: Path, python: Path) -> None:
+    done = shell(f"score <(cat papers.jsonl) -o /dev/stdout -q --bundle {tiny_bundle}", folder, python)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 8
 
@@ -105,9 +109,9 @@ def test_a_long_message_keeps_its_end() -> None:
     assert len(short("x" * 10_000)) < 2_100
 
 
-def test_many_columns_make_a_short_message(tmp_path: Path) -> None:
+def test_many_columns_make_a_short_message(tmp_path: Path, python: Path) -> None:
     pl.DataFrame({f"column \x1b[31m {number}": [1] for number in range(3_000)}).write_parquet(tmp_path / "a.parquet")
-    done = shell("score a.parquet -o o.parquet", tmp_path)
+    done = shell("score a.parquet -o o.parquet", tmp_path, python)
     assert done.returncode == 65
     assert len(done.stderr) < 2_500
     assert b"\x1b" not in done.stderr

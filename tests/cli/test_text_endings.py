@@ -3,7 +3,6 @@
 import gzip
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +14,9 @@ PAPER = {"id": "1", "title": "A robot", "abstract": "grasps"}
 
 
 @pytest.fixture
-def ends(tiny_bundle: Path, tmp_path: Path) -> Ends:
+def ends(python: Path, tiny_bundle: Path, tmp_path: Path) -> Ends:
     """Run `ro32-score` with the tiny bundle by a line of shell; return what it wrote to stderr."""
-    score = f"{sys.executable} -m ro32.cli.score --bundle {tiny_bundle}"
+    score = f"{python} -m ro32.cli.score --bundle {tiny_bundle}"
 
     def call(arguments: str, code: int) -> str:
         done = subprocess.run(
@@ -68,10 +67,12 @@ def test_a_name_promises_no_form_that_is_not_written(name: str, ends: Ends, tmp_
     assert not (tmp_path / name).exists()
 
 
-def test_labels_in_text_are_no_labels_to_measure(papers: pl.DataFrame, ends: Ends, tmp_path: Path) -> None:
+def test_labels_in_text_are_no_labels_to_measure(
+    python: Path, papers: pl.DataFrame, ends: Ends, tmp_path: Path
+) -> None:
     papers.head(8).write_parquet(tmp_path / "papers.parquet")
     ends("papers.parquet -o labels.csv", 0)
-    command = [sys.executable, "-m", "ro32.cli.evaluate", "papers.parquet", "--labels", "labels.csv"]
+    command = [str(python), "-m", "ro32.cli.evaluate", "papers.parquet", "--labels", "labels.csv"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 65
     assert "expected labels in Parquet, found delimited" in done.stderr

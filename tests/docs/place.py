@@ -3,9 +3,7 @@
 import json
 import re
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -27,12 +25,12 @@ MACHINE = r"(?<![\w.])/(opt/ro32|srv/arxiv|etc/ro32\.toml|data)\b"
 """Places of a machine that pages name."""
 
 
-def write_programs(folder: Path) -> None:
-    """Write the package's programs as an installation has them."""
+def write_programs(folder: Path, python: Path) -> None:
+    """Write the package's programs as an installation has them, run by an interpreter or what stands in for it."""
     folder.mkdir()
     modules = {name: f"-m {entry.partition(':')[0]}" for name, entry in SCRIPTS.items()}
     for name, words in (modules | {"python": ""}).items():
-        (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
+        (folder / name).write_text(f'#!/bin/sh\nexec {python} {words} "$@"\n')
         (folder / name).chmod(0o755)
 
 
@@ -59,9 +57,10 @@ def write_place(folder: Path, *, programs: Path, bundle: Path, labels: Path, pag
         page: Whose commands they are.
         made: Files and folders that they write themselves, and so are not there before.
     """
-    papers = pl.read_parquet(DATA / "papers.parquet")
+    papers = pl.read_parquet(DATA / "papers.parquet").with_columns(score=pl.read_parquet(labels)["score"])
+    papers = papers.sort(pl.col("abstract").str.len_chars())  # short ones take the least time
     listed = pl.col("categories").str.split(" ").list.contains("cs.RO")
-    few = pl.concat([papers.filter(listed).head(15), papers.filter(~listed).head(15)])
+    few = pl.concat([papers.filter(listed).head(15), papers.filter(~listed).head(15)]).drop("score")
     few.write_parquet(folder / "papers.parquet")
     few.write_csv(folder / "papers.csv")
     few.select("id", "title", abstract=pl.lit(None, pl.String)).write_parquet(folder / "works.parquet")
@@ -71,14 +70,16 @@ def write_place(folder: Path, *, programs: Path, bundle: Path, labels: Path, pag
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         few.write_parquet(folder / name)
     # What the tiny encoder is sure of, by each name that pages ask for: of other papers int8 changes too many labels.
-    score = pl.read_parquet(labels)["score"]
     sure = pl.concat(
-        [papers.filter(listed & (score > SURE)).head(80), papers.filter(~listed & (score < 1 - SURE)).head(320)]
+        [
+            papers.filter(listed & (pl.col("score") > SURE)).head(40),
+            papers.filter(~listed & (pl.col("score") < 1 - SURE)).head(160),
+        ]
     )
     called = sure.with_columns(categories=pl.when(listed).then(pl.lit("cs.RO cs.CV cs.CL")).otherwise(pl.lit("hep-th")))
     called.write_parquet(folder / "validation.parquet")
     for name in ("train.parquet", "dump.parquet"):
-        called.gather_every(5).write_parquet(folder / name)
+        called.gather_every(3).write_parquet(folder / name)
     for name in ("bundle", "new-bundle"):
         shutil.copytree(bundle, folder / name)
     shutil.copytree(DATA / "tiny_bundle", folder / "old-bundle")
@@ -115,15 +116,3 @@ def _write_machine(folder: Path, programs: Path, page: str) -> None:
 def within(folder: Path, text: str) -> str:
     """Put the places of a machine into a folder."""
     return re.sub(MACHINE, rf"{folder}/\1", text)
-
-
-@contextmanager
-def write_many_papers(folder: Path) -> Iterator[None]:
-    """Let validation.parquet hold as many papers as a certificate asks for, each of a few words, for a while."""
-    few = (folder / "validation.parquet").rename(folder / "few.parquet")
-    words = pl.read_parquet(DATA / "papers.parquet").select("categories", pl.col("title").str.split(" "))
-    many = pl.concat([words] * 16).with_row_index("id").head(31_000).with_columns(pl.col("id").cast(pl.String))
-    few_words = pl.col("title").list.head(4).list.join(" ")
-    many.with_columns(title=few_words, abstract="id").write_parquet(folder / "validation.parquet")
-    yield
-    few.rename(folder / "validation.parquet")

@@ -44,10 +44,10 @@ def _bundle(folder: Path) -> Any:
 
 
 def test_the_function_of_the_spark_job_labels_as_the_command_does(
-    score_batches: Callable[..., Iterator[pa.RecordBatch]], papers: pl.DataFrame, tiny_labels: Path
+    score_batches: Callable[..., Iterator[pa.RecordBatch]], papers_path: Path, tiny_labels: Path
 ) -> None:
     empty = pl.DataFrame({"id": ["none"], "title": [None], "abstract": [" "]}, schema_overrides={"title": pl.String})
-    frame = pl.concat([papers.head(60).select("id", "title", "abstract"), empty])
+    frame = pl.concat([pl.read_parquet(papers_path).head(60).select("id", "title", "abstract"), empty])
     batches = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(max_chunksize=25)
     found = pa.Table.from_batches(list(score_batches(iter(batches))))
     assert found.column_names == ["id", "label", "score"]

@@ -2,11 +2,8 @@
 
 import os
 import re
-import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +12,9 @@ import pytest
 
 from ro32.model.bundle import Bundle
 from tests.docs.commands import ROOT, SCRIPTS, command_named
-from tests.docs.place import BASES, within, write_bases, write_many_papers, write_place, write_programs
+from tests.docs.place import BASES, within, write_bases, write_place, write_programs
 from tests.docs.shown import PAGES, Shown, shown
-from tests.docs.warm import Warm
+from tests.warm import COMMANDS, Warm
 
 
 class NotHere(NamedTuple):
@@ -50,6 +47,7 @@ NOT_HERE = (
     NotHere(r"ro32-train --data tests/data/", "needs minutes", "tests/train/test_run.py"),
     NotHere(r"ro32-\w+ .*(\bfresh/|\"\$new\")", "needs some thousand papers", "tests/refresh/test_monthly.py"),
     NotHere(r"mkdir -p /srv/arxiv/bundles", "belongs to a script", "tests/refresh/test_monthly.py"),
+    NotHere(r"python -m export\.certify", "needs some ten thousand papers", "tests/export/test_certify.py"),
     NotHere("ro32-bundle install hf:", "needs a hub", "tests/export/test_push.py"),
     NotHere(r".*--engine ray|\S*/ray ", "needs a cluster of several machines", "tests/docs/test_cluster.py"),
     NotHere(
@@ -65,8 +63,12 @@ NOT_HERE = (
     NotHere(r"[\s\S]*airflow", "needs Airflow", "tests/docs/test_operations.py"),
     NotHere(r"[\s\S]*mapInArrow", "needs Spark", "tests/docs/test_cluster.py"),
 )
-HEAVY = r"ro32-train|python -m (export|ro32\.cli\.linear)|ro32-eval .*--checkpoint"
-"""What imports PyTorch."""
+IMPORTED = (
+    *COMMANDS,
+    *("export.__main__", "export.views", "export.certify", "export.push"),
+    *("ro32.cli.train", "ro32.cli.linear", "ro32.train.run", "ro32.evaluation.checkpoint"),
+)
+"""What the commands of pages are; PyTorch is not imported by each anew."""
 GENERATED = "reference/commands.md"
 """Most of its examples are on other pages too, and are run there."""
 ALL = [item for page in PAGES for item in shown(page)]
@@ -82,13 +84,12 @@ RUN[GENERATED] = [item for item in RUN[GENERATED] if item.text not in _ONCE]
 
 
 @pytest.fixture(scope="module")
-def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a user's shell, with encoders that are small."""
     folder = tmp_path_factory.mktemp("machine")
-    write_programs(folder / "bin")
     write_bases(folder)
     hub, packages = (folder / name for name in BASES.values())
-    return {
+    found = {
         "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
         "PYTHONPATH": f"{packages}:{ROOT}",
         "HF_HOME": str(hub),
@@ -97,13 +98,9 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "SLURM_ARRAY_TASK_ID": "0",
         "OMP_NUM_THREADS": "1",  # for a model this small, threads cost more than they compute
     }
-
-
-@pytest.fixture(scope="module")
-def warm(variables: dict[str, str]) -> Iterator[Warm]:
-    found = Warm(variables)
-    yield found
-    found.close()
+    with Warm(tmp_path_factory.mktemp("warm"), IMPORTED, found) as warm:
+        write_programs(folder / "bin", warm.python)
+        yield found
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]])
@@ -112,7 +109,6 @@ def test_what_a_page_shows_works(
     variables: dict[str, str],
     cascade_bundle: Path,
     tiny_labels: Path,
-    request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
     made = [word for item in RUN[page] for word in re.findall(r"(?:-o|--output) (\S+)", item.text)]
@@ -121,33 +117,11 @@ def test_what_a_page_shows_works(
     variables |= {"HOME": str(tmp_path)}
     for item in RUN[page]:
         text = within(tmp_path, item.text).replace("0f1e...", Bundle.load(cascade_bundle).digest)
-        many = write_many_papers(tmp_path) if "export.certify" in text else nullcontext()
-        if re.match(HEAVY, text):
-            warm: Warm = request.getfixturevalue("warm")
-            words, module = _program(text)
-            with many:
-                code, errors = warm.run(words, module=module, folder=tmp_path, variables=variables)
-        else:
-            words = [sys.executable, "-c", text] if item.python else ["bash", "-euo", "pipefail", "-c", text]
-            done = subprocess.run(
-                words,
-                cwd=tmp_path,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            code, errors = done.returncode, done.stderr
-        assert code == 0, f"{item.text}\n{errors}"
-
-
-def _program(text: str) -> tuple[list[str], str]:
-    """Return a command's words, the program's name first, and the module that it runs."""
-    words = shlex.split(text)
-    if words[0] == "python":
-        return words[2:], "export.__main__" if words[2] == "export" else words[2]
-    return words, SCRIPTS[words[0]].partition(":")[0]
+        words = [str(programs / "python"), "-c", text] if item.python else ["bash", "-euo", "pipefail", "-c", text]
+        done = subprocess.run(
+            words, cwd=tmp_path, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{item.text}\n{done.stderr}"
 
 
 def test_no_reason_is_stale() -> None:

@@ -4,7 +4,6 @@ import ast
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -64,11 +63,11 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def program(tmp_path: Path, tiny_bundle: Path) -> Path:
+def program(python: Path, tmp_path: Path, tiny_bundle: Path) -> Path:
     """An executable `ro32-score` with the tiny bundle."""
     path = tmp_path / "ro32-score"
     root = Path(__file__).parents[2]
-    run = f'{sys.executable} -m ro32.cli.score --bundle {tiny_bundle} "$@"'
+    run = f'{python} -m ro32.cli.score --bundle {tiny_bundle} "$@"'
     path.write_text(f"#!/bin/sh\ncd {root}\nexec {run}\n")
     path.chmod(0o755)
     return path

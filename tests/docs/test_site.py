@@ -162,27 +162,25 @@ def test_the_container_gets_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_get_a_completion(shell: str) -> None:
+def test_shells_get_a_completion(python: Path, shell: str) -> None:
     for name in SCRIPTS:
         if name != "ro32-train":
             variable = f"_{name.upper().replace('-', '_')}_COMPLETE"
             if shell == "bash" or name == "ro32-score":
-                assert variable in run_with(variable, f"{shell}_source", name)
+                assert variable in run_with(python, variable, f"{shell}_source", name)
 
 
-def test_options_are_completed() -> None:
+def test_options_are_completed(python: Path) -> None:
     words = {"COMP_WORDS": "ro32-score --thr", "COMP_CWORD": "1"}
-    found = run_with("_RO32_SCORE_COMPLETE", "bash_complete", "ro32-score", **words)
+    found = run_with(python, "_RO32_SCORE_COMPLETE", "bash_complete", "ro32-score", **words)
     assert set(found.splitlines()) == {"plain,--threads", "plain,--threshold"}
 
 
-def run_with(variable: str, instruction: str, name: str, **more: str) -> str:
+def run_with(python: Path, variable: str, instruction: str, name: str, **more: str) -> str:
     """Run a command as a shell's completion does."""
     variables = os.environ | {variable: instruction, "PYTHONPATH": str(ROOT)} | more
     module = SCRIPTS[name].partition(":")[0]
-    return subprocess.run(
-        [sys.executable, "-m", module], env=variables, capture_output=True, text=True, check=True
-    ).stdout
+    return subprocess.run([python, "-m", module], env=variables, capture_output=True, text=True, check=True).stdout
 
 
 def test_citation_names_this_version() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from export.build import Report, Settings, export_bundle
@@ -22,9 +23,15 @@ def checkpoint() -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def exported(
-    checkpoint: Checkpoint, papers_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Report]:
+def few_path(papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 papers to measure on."""
+    path = tmp_path_factory.mktemp("few") / "papers.parquet"
+    pl.read_parquet(papers_path).gather_every(3).head(600).write_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint: Checkpoint, few_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
     """Its int8 bundle, with a picture, and what was found on the way; scores.parquet lies beside the bundle."""
     folder = tmp_path_factory.mktemp("exported")
     shutil.copytree(checkpoint.folder, folder / "checkpoint")
@@ -34,7 +41,7 @@ def exported(
     settings = Settings(
         checkpoint=folder / "checkpoint",
         output=folder / "bundle",
-        papers=papers_path,
+        papers=few_path,
         verify_papers=VERIFY_PAPERS,
         threads=2,
         scores_out=folder / "scores.parquet",

@@ -29,9 +29,9 @@ INT8_ATOL = 0.25
 
 
 @pytest.fixture(scope="module")
-def sample(checkpoint: Checkpoint, papers_path: Path) -> Sample:
+def sample(checkpoint: Checkpoint, few_path: Path) -> Sample:
     """200 papers, short and long, tokenized."""
-    papers = read_papers(papers_path, "cs.RO")
+    papers = read_papers(few_path, "cs.RO")
     return tokenize(checkpoint, papers.take(pick_hard(papers, 200, seed=1)))
 
 
@@ -77,9 +77,9 @@ def test_manifest_tells_what_is_in_the_folder(checkpoint: Checkpoint, exported: 
     assert manifest.tools["onnxruntime"] == version("onnxruntime")
 
 
-def test_quality_is_what_the_scorer_finds_on_these_papers(exported: tuple[Path, Report], papers_path: Path) -> None:
+def test_quality_is_what_the_scorer_finds_on_these_papers(exported: tuple[Path, Report], few_path: Path) -> None:
     folder, report = exported
-    inputs = [str(papers_path)]
+    inputs = [str(few_path)]
     scores = score_with_bundle(inputs, Classifier.load(folder), str(folder), columns=Columns(), threads=2)
     found = evaluate(read_truth(inputs, "cs.RO"), scores)
     manifest = report.bundle.manifest
@@ -87,13 +87,13 @@ def test_quality_is_what_the_scorer_finds_on_these_papers(exported: tuple[Path, 
     assert found.measures["average_precision"].value == report.quality.average_precision
     assert found.best_threshold == manifest.threshold == report.quality.threshold
     assert manifest.quality["f1"] == pytest.approx(found.best_f1, abs=1e-6)
-    assert manifest.quality["papers"] == found.papers == 2000
+    assert manifest.quality["papers"] == found.papers == 600
 
 
-def test_scores_are_kept_where_asked_for(exported: tuple[Path, Report], papers_path: Path) -> None:
+def test_scores_are_kept_where_asked_for(exported: tuple[Path, Report], few_path: Path) -> None:
     scores = pl.read_parquet(exported[0].parent / "scores.parquet")
     assert scores.schema == {"id": pl.String, "positive": pl.Boolean, "score": pl.Float32}
-    assert scores["id"].equals(pl.read_parquet(papers_path)["id"])
+    assert scores["id"].equals(pl.read_parquet(few_path)["id"])
     called = scores.filter(pl.col("score") >= exported[1].quality.threshold)
     assert called["positive"].sum() == exported[1].quality.confusion.tp
 
@@ -107,10 +107,10 @@ def test_card_keeps_the_checkpoint_s_and_adds_what_was_measured(exported: tuple[
 
 
 def test_a_second_export_gives_the_same_model(
-    checkpoint: Checkpoint, exported: tuple[Path, Report], papers_path: Path, tmp_path: Path
+    checkpoint: Checkpoint, exported: tuple[Path, Report], few_path: Path, tmp_path: Path
 ) -> None:
     settings = Settings(
-        checkpoint=checkpoint.folder, output=tmp_path / "again", papers=papers_path, verify_papers=100, threads=1
+        checkpoint=checkpoint.folder, output=tmp_path / "again", papers=few_path, verify_papers=100, threads=1
     )
     again = export_bundle(settings, say=lambda _: None, on_progress=lambda _: None).bundle
     first = exported[1].bundle
@@ -118,11 +118,11 @@ def test_a_second_export_gives_the_same_model(
     assert again.manifest.threshold == first.manifest.threshold
 
 
-def test_fp32_can_be_published_too(checkpoint: Checkpoint, papers_path: Path, tmp_path: Path) -> None:
+def test_fp32_can_be_published_too(checkpoint: Checkpoint, few_path: Path, tmp_path: Path) -> None:
     settings = Settings(
         checkpoint=checkpoint.folder,
         output=tmp_path / "bundle",
-        papers=papers_path,
+        papers=few_path,
         variant=Variant.FP32,
         verify_papers=100,
         measure_papers=500,
@@ -135,11 +135,11 @@ def test_fp32_can_be_published_too(checkpoint: Checkpoint, papers_path: Path, tm
     assert Bundle.load(settings.output).manifest.name == "cs.RO fp32"
 
 
-def test_a_graph_of_batches_can_be_published_too(checkpoint: Checkpoint, papers_path: Path, tmp_path: Path) -> None:
+def test_a_graph_of_batches_can_be_published_too(checkpoint: Checkpoint, few_path: Path, tmp_path: Path) -> None:
     settings = Settings(
         checkpoint=checkpoint.folder,
         output=tmp_path / "bundle",
-        papers=papers_path,
+        papers=few_path,
         form=Form.BATCHES,
         verify_papers=100,
         measure_papers=500,
@@ -171,14 +171,14 @@ def test_a_file_altered_by_one_byte_is_refused(exported: tuple[Path, Report], na
 
 
 def test_a_bundle_that_is_there_is_replaced_only_on_request(
-    checkpoint: Checkpoint, exported: tuple[Path, Report], papers_path: Path, tmp_path: Path
+    checkpoint: Checkpoint, exported: tuple[Path, Report], few_path: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "bundle"
     shutil.copytree(exported[0], target)
     settings = Settings(
         checkpoint=checkpoint.folder,
         output=target,
-        papers=papers_path,
+        papers=few_path,
         name="new",
         verify_papers=50,
         measure_papers=500,

@@ -1,7 +1,8 @@
 """The bundle that ships against the PyTorch checkpoint it was exported from, on the two samples of real papers.
 
 The checkpoint is too large to commit. What it says of the sample was recorded (see tests/data/record_logits.py), so
-int8 can be compared with it anywhere; where the checkpoint is at hand (RO32_CHECKPOINT), all else is compared too.
+int8 can be compared with it anywhere: on papers drawn anew in each run, in `make test-all` on all. Where the
+checkpoint is at hand (RO32_CHECKPOINT), all else is compared too.
 """
 
 import os
@@ -25,6 +26,7 @@ from export.simplify import simplify
 from export.verify import check_agreement, check_labels, check_logits
 from ro32.model.bundle import MODEL, Bundle, sha256
 from ro32.model.classifier import Classifier
+from tests.conftest import SEED
 
 DATA = Path(__file__).parents[1] / "data"
 SAMPLES = ("papers.parquet", "modern_papers.parquet")
@@ -36,6 +38,9 @@ INT8_ATOL = 0.6
 is for processors without VNNI, whose int8 products saturate."""
 INT8_RMS = 0.1
 """Root mean square of that difference over the sample; found 0.063."""
+
+MAX_FLIPS_OF_FEW = 4
+"""Labels that int8 may change among 150 papers drawn; it changes 4 of all 3,000, two in a draw once in thirty."""
 
 needs_checkpoint = pytest.mark.skipif(CHECKPOINT is None, reason="RO32_CHECKPOINT names no checkpoint")
 
@@ -72,10 +77,23 @@ def recorded() -> NDArray[np.float32]:
     return pl.read_parquet(DATA / "recorded_logits.parquet")["logits"].to_numpy()
 
 
+@pytest.fixture(
+    scope="module", params=[pytest.param(150, id="some"), pytest.param(None, id="all", marks=pytest.mark.full)]
+)
+def rows(request: pytest.FixtureRequest, papers: LabelledPapers) -> NDArray[np.intp]:
+    """Which papers of the sample int8 is compared on: half of those drawn are positive ones, as far as there are."""
+    number: int | None = request.param
+    if number is None:
+        return np.arange(len(papers))
+    rng = np.random.default_rng([int(SEED), number])
+    of_class = [np.flatnonzero(papers.positive == positive) for positive in (True, False)]
+    return np.concatenate([rng.choice(rows, number // 2, replace=False) for rows in of_class])
+
+
 @pytest.fixture(scope="module")
-def int8_logits(shipped: Bundle, token_ids: list[list[int]]) -> NDArray[np.float32]:
-    """The shipped bundle's logits of the sample; shape (n, k)."""
-    return onnx_logits(Classifier(shipped), token_ids, threads=2)
+def int8_logits(shipped: Bundle, token_ids: list[list[int]], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The shipped bundle's logits of these; shape (n, k)."""
+    return onnx_logits(Classifier(shipped), [token_ids[row] for row in rows], threads=1)
 
 
 def test_the_recorded_logits_are_of_this_checkpoint_and_these_papers(
@@ -87,18 +105,29 @@ def test_the_recorded_logits_are_of_this_checkpoint_and_these_papers(
     assert table["tokens"].to_pylist() == [len(ids) for ids in token_ids]
 
 
-def test_int8_is_near_the_recorded_logits(int8_logits: NDArray[np.float32], recorded: NDArray[np.float32]) -> None:
+def test_int8_is_near_the_recorded_logits(
+    int8_logits: NDArray[np.float32], recorded: NDArray[np.float32], rows: NDArray[np.intp]
+) -> None:
+    recorded = recorded[rows]
     difference = check_logits(recorded, int8_logits, atol=INT8_ATOL)
     rms = float(np.sqrt(np.mean((recorded - int8_logits) ** 2)))
     assert rms < INT8_RMS, f"rms {rms:.3f}, largest {difference:.3f}"
 
 
 def test_int8_labels_and_ranks_the_sample_as_pytorch_does(
-    shipped: Bundle, papers: LabelledPapers, int8_logits: NDArray[np.float32], recorded: NDArray[np.float32]
+    shipped: Bundle,
+    papers: LabelledPapers,
+    int8_logits: NDArray[np.float32],
+    recorded: NDArray[np.float32],
+    rows: NDArray[np.intp],
 ) -> None:
     index = shipped.manifest.positive_index
     reference = scores_of(recorded, index)
     threshold = measure(papers.positive, reference).threshold
+    if len(rows) < len(papers):  # of few papers, a bound on the share of changed labels is one on a handful
+        changed = (reference[rows] >= threshold) != (scores_of(int8_logits, index) >= threshold)
+        assert changed.sum() <= MAX_FLIPS_OF_FEW
+        return
     check_agreement(papers.positive, reference, scores_of(int8_logits, index), threshold)
 
 

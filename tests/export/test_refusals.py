@@ -26,13 +26,15 @@ Altered = Callable[..., Path]
 
 
 @pytest.fixture
-def refused(papers_path: Path, tmp_path: Path) -> Callable[[Path], MismatchError]:
+def refused(few_path: Path, tmp_path: Path) -> Callable[[Path], MismatchError]:
     """Export a checkpoint, and see that it is refused and leaves nothing."""
 
     def call(checkpoint: Path) -> MismatchError:
         target = tmp_path / "published" / "bundle"
         target.parent.mkdir()
-        settings = Settings(checkpoint=checkpoint, output=target, papers=papers_path, verify_papers=200, threads=2)
+        settings = Settings(
+            checkpoint=checkpoint, output=target, papers=few_path, verify_papers=200, measure_papers=500, threads=2
+        )
         with pytest.raises(MismatchError) as caught:
             export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
         assert list(target.parent.iterdir()) == []
@@ -104,9 +106,9 @@ def test_quantization_that_gives_no_numbers(
 
 
 def test_a_paper_that_gets_no_number_is_not_taken_for_one_without_text(
-    checkpoint: Checkpoint, exported: tuple[Path, Report], papers_path: Path, tmp_path: Path
+    checkpoint: Checkpoint, exported: tuple[Path, Report], few_path: Path, tmp_path: Path
 ) -> None:
-    papers = read_papers(papers_path, "cs.RO").take(np.arange(20))
+    papers = read_papers(few_path, "cs.RO").take(np.arange(20))
     token = tokenize(checkpoint, papers).token_ids[7][1]
 
     def break_token(embeddings: np.ndarray) -> np.ndarray:

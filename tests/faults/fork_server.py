@@ -7,26 +7,22 @@ a pool exists that a child would miss. `test_runs.py` compares such a run with o
     python -m tests.faults.fork_server      reads a job a line from stdin, writes what is left of it to stdout
 """
 
-import atexit
-import gc
 import json
 import os
 import resource
 import signal
 import socket
 import sys
-import threading
 import time
-import traceback
 import warnings
 from collections.abc import Callable
 from importlib import import_module
-from typing import NoReturn
 
 from tests.faults import seam
 from tests.faults.runs import Ended, Job
 from tests.faults.seam import Supervisor
 from tests.faults.syscalls import ASKING, CHANGING, READING, Syscall
+from tests.warm import end
 
 PRELOADED = ("ro32.cli.score", "pyarrow.compute", "numpy.ma", "tests.faults.programs")
 """What jobs import; each imported once, here."""
@@ -98,28 +94,6 @@ def _wait(job: Job, child: int, ours: socket.socket, output: int, started: float
         peak_rss_bytes=usage.ru_maxrss * 1024,
         hung=hung,
     )
-
-
-def end(main: Main) -> NoReturn:
-    """Run a main program and leave the process as the interpreter does: join threads, call exit functions.
-
-    Only the C library's exit functions are left out: one of onnxruntime's joins a thread that its import started, and
-    no thread but the caller's survives a fork.
-    """
-    code: object = None
-    try:
-        main()
-    except SystemExit as request:
-        code = request.code
-    except BaseException:  # noqa: BLE001 - as the interpreter does
-        traceback.print_exc()
-        code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    gc.collect()  # so that what a destructor complains of is seen
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 if __name__ == "__main__":

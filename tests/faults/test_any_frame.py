@@ -22,22 +22,23 @@ from tests.faults import tally
 STRINGS = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
 INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
 
-LONGEST = 1_000_000
-"""Characters of the longest text."""
-
 characters = st.characters(exclude_categories=["Cs"])  # all that UTF-8 can hold, control characters too
-texts = st.one_of(
-    st.none(),
-    st.text(characters, max_size=100),
-    st.sampled_from(
-        ["", " ", "\n\t", "\x00", "\u200b", "[SEP]", "[CLS] [SEP] [MASK]", "[PAD][UNK]", "a[SEP]b", "\ufffd"]
-    ),
-    st.builds(
-        lambda piece, length: (piece * (length // len(piece) + 1))[:length],
-        st.text(characters, min_size=1, max_size=8) | st.sampled_from(["robot ", "[SEP]", "é", "机器人", "\x00"]),
-        st.sampled_from([1_000, 65_536, 65_537, LONGEST]),
-    ),
-)
+
+
+def texts(lengths: Sequence[int]) -> st.SearchStrategy[str | None]:
+    """Draw texts, among them some of given lengths in characters."""
+    return st.one_of(
+        st.none(),
+        st.text(characters, max_size=100),
+        st.sampled_from(
+            ["", " ", "\n\t", "\x00", "\u200b", "[SEP]", "[CLS] [SEP] [MASK]", "[PAD][UNK]", "a[SEP]b", "\ufffd"]
+        ),
+        st.builds(
+            lambda piece, length: (piece * (length // len(piece) + 1))[:length],
+            st.text(characters, min_size=1, max_size=8) | st.sampled_from(["robot ", "[SEP]", "é", "机器人", "\x00"]),
+            st.sampled_from(lengths),
+        ),
+    )
 
 
 Row = tuple[Any, str | None, str | None]
@@ -86,14 +87,14 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Draw a case."""
+def cases(draw: st.DrawFn, lengths: Sequence[int]) -> Case:
+    """Draw a case, with texts of some lengths."""
     id_type = draw(st.sampled_from([*STRINGS, *INTEGERS]))
     ids: st.SearchStrategy[Any] = st.text(characters, max_size=20)
     if pa.types.is_integer(id_type):
         lowest = -(2 ** (id_type.bit_width - 1)) if pa.types.is_signed_integer(id_type) else 0
         ids = st.integers(lowest, lowest + 2**id_type.bit_width - 1)
-    rows = draw(st.lists(st.tuples(st.none() | ids, texts, texts), max_size=12))
+    rows = draw(st.lists(st.tuples(st.none() | ids, texts(lengths), texts(lengths)), max_size=12))
     return Case(
         rows=rows,
         types=(id_type, draw(st.sampled_from(STRINGS)), draw(st.sampled_from(STRINGS))),
@@ -154,10 +155,13 @@ def check(case: Case, folder: Path, classifier: Classifier) -> None:
     tally.checked("frames scored in two ways, row by row")
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(500, marks=pytest.mark.full)])
-def test_any_frame_in_any_way(examples: int, tmp_path: Path, classifier: Classifier) -> None:
+@pytest.mark.parametrize(
+    ("examples", "lengths"),
+    [(12, [1_000]), (2, [65_537]), pytest.param(500, [1_000, 65_536, 65_537, 1_000_000], marks=pytest.mark.full)],
+)
+def test_any_frame_in_any_way(examples: int, lengths: Sequence[int], tmp_path: Path, classifier: Classifier) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(cases())
+    @given(cases(lengths))
     def property_(case: Case) -> None:
         check(case, tmp_path, classifier)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import SEED
 from tests.faults import aftermath, tally
 from tests.faults.lanes import Lane, Lanes
 from tests.faults.runs import Ended, Job
@@ -34,8 +35,8 @@ class Flip:
 
 
 def flips(lanes: Lanes, what: str, sample: int, strike: Callable[[Lane, Flip], None]) -> None:
-    """Flip bits drawn at random, the same ones at every run, each time in an undamaged file."""
-    chance = random.Random(f"{what} {sample}")
+    """Flip bits drawn at random, each time in an undamaged file."""
+    chance = random.Random(f"{SEED} {what} {sample}")
     lanes.each([Flip(share=chance.random()) for _ in range(sample)], strike)
     tally.injected(f"bits flipped in {what}", sample)
 
@@ -63,7 +64,7 @@ def unchanged_or_right(scene: Scene, ended: Ended, codes: Collection[int], *, an
         aftermath.labels_are_right(scene.target, scene.expected, any_width=any_width)
 
 
-@sizes(60, 1_500)
+@sizes(12, 1_500)
 def test_in_a_finished_part(lanes: Lanes, sample: int) -> None:
     def strike(lane: Lane, flip: Flip) -> None:
         scene = lane.scenes[State.USED]
@@ -75,7 +76,7 @@ def test_in_a_finished_part(lanes: Lanes, sample: int) -> None:
     flips(lanes, "a finished part", sample, strike)
 
 
-@sizes(60, 1_500)
+@sizes(12, 1_500)
 def test_in_the_labels_of_yesterday(lanes: Lanes, sample: int) -> None:
     def strike(lane: Lane, flip: Flip) -> None:
         scene = lane.scenes[State.USED]
@@ -86,7 +87,7 @@ def test_in_the_labels_of_yesterday(lanes: Lanes, sample: int) -> None:
     flips(lanes, "yesterday's labels", sample, strike)
 
 
-@sizes(40, 500)
+@sizes(8, 500)
 def test_in_labels_named_for_reuse(lanes: Lanes, sample: int) -> None:
     """Who names labels wants them reused: damaged ones are refused, not passed over."""
 
@@ -101,7 +102,7 @@ def test_in_labels_named_for_reuse(lanes: Lanes, sample: int) -> None:
     flips(lanes, "labels named for reuse", sample, strike)
 
 
-@sizes(100, 3_000)
+@sizes(15, 3_000)
 def test_in_an_input_with_checksums(lanes: Lanes, sample: int) -> None:
     """Its footer has none: where Arrow's hint there is lost, that strings have long offsets, ids get short ones."""
 
@@ -116,7 +117,7 @@ def test_in_an_input_with_checksums(lanes: Lanes, sample: int) -> None:
     flips(lanes, "an input with checksums", sample, strike)
 
 
-@sizes(60, 1_500)
+@sizes(12, 1_500)
 def test_in_an_input_without_checksums(lanes: Lanes, sample: int) -> None:
     """Nothing can tell that such a file was damaged; but each row is still what its text is."""
 
@@ -141,7 +142,7 @@ def test_in_an_input_without_checksums(lanes: Lanes, sample: int) -> None:
     flips(lanes, "an input without checksums", sample, strike)
 
 
-@sizes(20, 500)
+@sizes(5, 500)
 @pytest.mark.parametrize("name", ["bundle.json", "model.onnx", "tokenizer.json", "README.md"])
 def test_in_the_bundle(lanes: Lanes, sample: int, name: str) -> None:
     def strike(lane: Lane, flip: Flip) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.conftest import SEED
 from tests.faults import aftermath, tally
 from tests.faults.lanes import Lane, Lanes
 from tests.faults.runs import Job
@@ -21,13 +22,13 @@ CODES = {
 @pytest.mark.parametrize(
     ("state", "number", "times"),
     [
-        (State.USED, signal.SIGKILL, 50),
-        (State.USED, signal.SIGTERM, 15),
+        (State.USED, signal.SIGKILL, 12),
+        (State.USED, signal.SIGTERM, 5),
         *(pytest.param(state, number, 200, marks=pytest.mark.full) for state in State for number in CODES),
     ],
 )
 def test_a_signal_at_any_moment(lanes: Lanes, state: State, number: signal.Signals, times: int) -> None:
-    chance = random.Random(f"{state} {number} {times}")
+    chance = random.Random(f"{SEED} {state} {number} {times}")
     seconds: list[float] = []
 
     def strike(lane: Lane, job: Job) -> None:

@@ -352,7 +352,11 @@ def test_a_certificate_speaks_of_its_threshold_and_those_above() -> None:
     assert [CERTIFICATE.covers(threshold) for threshold in (0.29, 0.3, 0.6)] == [False, True, True]
 
 
-def test_the_command_reports_the_cascade(score: Score, papers_path: Path, tmp_path: Path, cascade_bundle: Path) -> None:
+def test_the_command_reports_the_cascade(
+    score: Score, papers: pl.DataFrame, tmp_path: Path, cascade_bundle: Path
+) -> None:
+    papers_path = tmp_path / "papers.parquet"
+    papers.write_parquet(papers_path)
     labels, report = tmp_path / "labels.parquet", tmp_path / "run.json"
     args = ("--report", report, "--metrics-file", tmp_path / "run.prom")
     outcome = score(papers_path, "-o", labels, *args, bundle=cascade_bundle)

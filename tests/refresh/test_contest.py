@@ -24,10 +24,10 @@ def test_a_better_bundle_is_found_and_a_worse_one_is_not() -> None:
     assert all(item.low == item.high == 0 for item in same.difference.values())
 
 
-def test_chance_is_seldom_taken_for_progress() -> None:
+@pytest.mark.parametrize("draws", [10, pytest.param(60, marks=pytest.mark.full)])
+def test_chance_is_seldom_taken_for_progress(draws: int) -> None:
     positive = np.arange(400) % 8 == 0
     counts = np.ones(400, dtype=np.int64)
-    draws = 60
     wrong = sum(
         compare(positive, counts, verdicts(positive, 2.0, 2 * at), verdicts(positive, 2.0, 2 * at + 1)).better
         for at in range(draws)

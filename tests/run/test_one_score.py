@@ -264,7 +264,7 @@ steps = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(history=st.lists(steps, min_size=1, max_size=5))
 def test_a_paper_has_one_score(tiny: Scene, history: Sequence[Step]) -> None:
     """Labels of all examples stand in the same folder, so each history goes on where the last one ended."""
@@ -287,7 +287,7 @@ def walk() -> Iterator[Step]:
 
 
 def test_a_paper_has_one_score_by_the_shipped_bundle(papers: pl.DataFrame, tmp_path: Path) -> None:
-    scene = Scene(shipped_folder(), sample(papers, 10), tmp_path)
+    scene = Scene(shipped_folder(), sample(papers, 5), tmp_path)
     for step in walk():
         scene.check(step)
 

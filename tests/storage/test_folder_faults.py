@@ -1,5 +1,6 @@
 """Faults between a run and the store of its folder of labels: objects are whole, and a rerun completes them."""
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ from ro32.storage.store import _read_small
 from tests.command_line import Score
 from tests.storage.bucket import Bucket
 from tests.storage.proxy import FailingOnce, Fault, Proxy, failing_from
+from tests.storage.test_faults import contains, drawn
 from tests.storage.test_labels_folder import ALL, LABELS, NAMES, written
 
 OLD = b"older labels, of something else"
@@ -60,10 +62,10 @@ def scene(score: Score, dump: Path, bucket: Bucket, proxy: Proxy, tmp_path: Path
     return Scene(score, dump, bucket, proxy, tmp_path)
 
 
-@pytest.mark.parametrize("step", [pytest.param(23, id="some"), pytest.param(1, id="every", marks=pytest.mark.full)])
+@pytest.mark.parametrize("most", [pytest.param(1, id="drawn"), pytest.param(1000, id="every", marks=pytest.mark.full)])
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.DROPPED, Fault.CUT_ANSWER], ids=lambda fault: fault.name)
-def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, step: int) -> None:
-    for number in range(0, len(scene.requests), step):
+def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, most: int) -> None:
+    for number in drawn(len(scene.requests), most, fault):
         scene.prepare()
         scene.proxy.fault = failing_from(number, fault)
         code, said = scene.run()
@@ -73,11 +75,11 @@ def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, ste
 
 
 @pytest.mark.parametrize("fault", [Fault.UNANSWERED, Fault.CUT_REQUEST, Fault.BUSY], ids=lambda fault: fault.name)
-@pytest.mark.parametrize("key", ["/labels/b.parquet", "/labels/_manifest.json"])
-def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault, key: str) -> None:
-    scene.prepare()
-    scene.proxy.fault = once = FailingOnce(fault, lambda path: path.endswith(key))
-    code, said = scene.run()
-    assert once.failed
-    assert (code, said) == (0, "")
-    scene.check(code)
+def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault) -> None:
+    for key in ("/labels/b.parquet", "/labels/_manifest.json"):
+        scene.prepare()
+        scene.proxy.fault = once = FailingOnce(fault, partial(contains, key))
+        code, said = scene.run()
+        assert once.failed
+        assert (code, said) == (0, ""), key
+        scene.check(code)

@@ -32,12 +32,12 @@ def source(tmp_path: Path, papers: pl.DataFrame) -> Path:
 
 
 @pytest.fixture
-def command(tmp_path: Path, tiny_bundle: Path) -> Command:
+def command(python: Path, tmp_path: Path, tiny_bundle: Path) -> Command:
     """Run a command in a process of its own, which must end within a minute."""
 
     def call(name: str, *args: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
         bundle = ["--bundle", tiny_bundle] if name == "score" and "--bundle" not in args else []
-        program = [sys.executable, "-m", f"ro32.cli.{name}", *map(str, (*args, *bundle))]
+        program = [str(python), "-m", f"ro32.cli.{name}", *map(str, (*args, *bundle))]
         settings = {"capture_output": True, "text": True, "timeout": 120, "cwd": tmp_path} | options
         return subprocess.run(program, check=False, **settings)  # type: ignore[call-overload,no-any-return]
 
@@ -270,7 +270,7 @@ def test_only_what_runs_for_this_very_target_left_is_removed(tmp_path: Path, nam
     assert not own[-1].parent.exists()
 
 
-def test_a_lock_excludes_runs_though_each_removes_it(tmp_path: Path) -> None:
+def test_a_lock_excludes_runs_though_each_removes_it(python: Path, tmp_path: Path) -> None:
     """Many short runs beside each other: none is within while another is, and no lock file is left."""
     program = """
 import sys
@@ -278,7 +278,7 @@ from pathlib import Path
 from ro32.errors import TryAgainError
 from ro32.storage.lock import only_run
 target, held = Path("labels"), 0
-for _ in range(200):
+for _ in range(60):
     try:
         with only_run(target):
             count = int(Path("count").read_text())
@@ -290,8 +290,7 @@ print(held)
 """
     (tmp_path / "count").write_text("0")
     runs = [
-        subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
+        subprocess.Popen([python, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     held = [int(run.communicate(timeout=200)[0]) for run in runs]
     assert sum(held) == int((tmp_path / "count").read_text()) > 0

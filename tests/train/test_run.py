@@ -22,7 +22,7 @@ from ro32.model.text_form import TextForm
 from ro32.train import loop
 from ro32.train.config import ORIGINAL, SMALL, Keep, Optimizer, Recipe, Split
 from ro32.train.loop import DivergedError
-from ro32.train.run import run
+from ro32.train.run import Options, run
 from ro32.train.state import RunFolder
 from ro32.train.step import Stepper
 from ro32.train.validate import Validation, validate
@@ -44,10 +44,23 @@ def test_original_recipe_is_that_of_the_original_card() -> None:
     assert SMALL.id2label == {0: "other", 1: "cs.RO"}
 
 
-def test_run_writes_a_complete_checkpoint(recipe: Recipe, options: MakeOptions) -> None:
-    chosen = options()
-    run(chosen, recipe, QUIET)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run that nothing breaks is made once."""
+    return tmp_path_factory.mktemp("whole") / "run"
 
+
+@pytest.fixture
+def unbroken(whole: Path, recipe: Recipe, options: MakeOptions) -> Options:
+    """The run of the recipe that nothing broke. Not to be changed."""
+    chosen = options(output=whole)
+    if not whole.exists():
+        run(chosen, recipe, QUIET)
+    return chosen
+
+
+def test_run_writes_a_complete_checkpoint(unbroken: Options) -> None:
+    chosen = unbroken
     model = AutoModelForSequenceClassification.from_pretrained(chosen.output)
     assert model.config.id2label == {0: "other", 1: "cs.RO"}
     assert AutoTokenizer.from_pretrained(chosen.output).model_max_length == 64
@@ -70,11 +83,15 @@ def test_run_writes_a_complete_checkpoint(recipe: Recipe, options: MakeOptions) 
 
 @pytest.mark.parametrize(("how", "stop_at"), [("SIGTERM", 3), ("SIGTERM", 8), ("SIGTERM", 11), ("SIGKILL", 13)])
 def test_broken_and_resumed_run_equals_an_unbroken_one(
-    how: str, stop_at: int, recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str,
+    stop_at: int,
+    unbroken: Options,
+    recipe: Recipe,
+    options: MakeOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole, broken = options(output=tmp_path / "whole"), options(output=tmp_path / "broken")
-    run(whole, recipe, QUIET)
-
+    whole, broken = unbroken, options(output=tmp_path / "broken")
     if how == "SIGTERM":
         _stop_after(stop_at, monkeypatch)
         with pytest.raises(Interrupted, match="SIGTERM"):
@@ -97,10 +114,9 @@ def test_broken_and_resumed_run_equals_an_unbroken_one(
 
 
 def test_damaged_snapshot_is_passed_over_for_the_one_before(
-    recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unbroken: Options, recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, broken = options(output=tmp_path / "whole"), options(output=tmp_path / "broken")
-    run(whole, recipe, QUIET)
+    whole, broken = unbroken, options(output=tmp_path / "broken")
     _stop_after(11, monkeypatch)
     with pytest.raises(Interrupted):
         run(broken, recipe, QUIET)
