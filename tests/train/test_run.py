@@ -342,7 +342,18 @@ def test_the_original_s_preset_is_what_it_says(base: Path, papers_path: Path, tm
     """Steps, lengths and split of the original, in log and card; on a base small enough for a test."""
     negatives = tmp_path / "negatives.jsonl"
     negatives.write_text('{"id": "W1", "title": "Robots in films", "abstract": null}\n', encoding="utf-8")
-    args = ["--preset", "original", "--base", base, "--limit", "150", "--negatives", negatives, "--epochs", "1"]
+    args: list[str | Path] = [
+        "--preset",
+        "original",
+        "--base",
+        base,
+        "--limit",
+        "150",
+        "--negatives",
+        negatives,
+        "--epochs",
+        "1",
+    ]
     done = invoke(command, ["--data", papers_path, "-o", tmp_path / "run", "--cache", tmp_path / "cache", *args])
     log = done.stderr
     assert done.code == 0, log
