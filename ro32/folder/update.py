@@ -99,6 +99,7 @@ def _write(
     gone = run.gone()
     before = Before.from_footers(run.footers(gone), whole.classifier)
     entries = run.standing(journal)
+    _clear_parts(run, entries)
     changed = {name: job for name, job in run.jobs.items() if name not in entries}
     progress = ProgressCount(
         whole.plan,
@@ -136,6 +137,14 @@ def _write(
         journal.warn(
             "gone", f"{whole.target}: {_counted(len(gone))} no input any more: {_some(gone)}; --prune removes them"
         )
+
+
+def _clear_parts(run: FolderRun, standing: Mapping[str, Entry]) -> None:
+    """Remove the parts of labels that stand though no manifest lists them: the run that wrote them ended too early."""
+    listed = manifest.read_entries(run.folder)
+    for name, entry in standing.items():
+        if entry != listed.get(name):
+            PartStore(run.jobs[name].target, run.jobs[name].fingerprint).clear()
 
 
 def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Remaining]:

@@ -20,6 +20,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.run.commit import commit
 from ro32.run.job import OnError, Settings
+from ro32.run.parts import PartStore
 from ro32.run.walk import Progress, Summary, score_file
 from ro32.storage.local_parts import leftovers
 from ro32.storage.lock import only_run
@@ -159,6 +160,23 @@ def test_labels_that_no_manifest_vouches_for_are_read(run: Run, labels: Path, da
     assert summary.folder is not None
     assert summary.folder.replaced == (0 if damage is None else 1)
     assert len(manifest.read_entries(LocalFolder(labels))) == 3
+
+
+def test_parts_of_labels_that_stand_are_removed(run: Run, labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a run that was killed between new labels and the removal of their parts."""
+
+    def killed(_: PartStore) -> None:
+        raise Interrupted(15)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartStore, "clear", killed)
+        with pytest.raises(Interrupted):
+            run()
+    assert leftovers(labels / NAMES[0])
+    summary = run()
+    assert summary.folder is not None
+    assert (summary.folder.unchanged, summary.folder.replaced) == (1, 2)
+    assert [left for name in NAMES for left in leftovers(labels / name)] == []
 
 
 @pytest.mark.parametrize("parts", [0, 2, 5, 12])
