@@ -46,7 +46,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
             finished = store.load(part)
             if finished is None:
                 raise ReadWriteError(f"{target}: part {part.index} was damaged on the disk; run again, it is done anew")
-            if not finished.table.column("id").equals(ids):
+            if not _same(finished.table.column("id"), ids):
                 raise ReadWriteError(f"{target}: the ids of part {part.index} are not those of the input; run again")
             scores = []
             for batch in finished.table.to_batches():
@@ -83,6 +83,13 @@ def _read_ids(job: Job, journal: Journal) -> Iterator[tuple[Part, pa.ChunkedArra
         else:
             return
     yield from read_ids(plan.parts[done:], plan.columns, plan.id_type)
+
+
+def _same(found: pa.ChunkedArray, expected: pa.ChunkedArray) -> bool:
+    """Compare ids by value: dictionaries of the same values may be different ones."""
+    if pa.types.is_dictionary(expected.type):
+        found, expected = (ids.cast(expected.type.value_type) for ids in (found, expected))
+    return bool(found.equals(expected))
 
 
 def _operating_point(decision: Decision) -> dict[str, Any]:

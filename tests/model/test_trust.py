@@ -23,13 +23,17 @@ LOADERS = {("torch", "load"), ("np", "load"), ("numpy", "load"), ("pd", "read_pi
 
 def complaints(source: str) -> Iterator[str]:
     """Yield what in a module would run, or let others run, code that a file brings."""
-    for node in ast.walk(ast.parse(source)):
+    nodes = list(ast.walk(ast.parse(source)))
+    tensors_alone = {id(node.func) for node in nodes if isinstance(node, ast.Call) and _reads_tensors_alone(node)}
+    for node in nodes:
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names if alias.name.partition(".")[0] in PICKLES)
             case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in PICKLES:
                 yield module
-            case ast.Attribute(value=ast.Name(id=owner), attr=name) if (owner, name) in LOADERS:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if (owner, name) in LOADERS and id(
+                node
+            ) not in tensors_alone:
                 yield f"{owner}.{name}"
             case ast.keyword(arg="trust_remote_code" | "allow_pickle" as name, value=value) if not _is(
                 value, wanted=False
@@ -43,6 +47,10 @@ def complaints(source: str) -> Iterator[str]:
                     yield f"{owner}.from_pretrained without use_safetensors=True"
             case ast.Name(id="eval" | "exec" as name) | ast.Constant(value="trust_remote_code" as name):
                 yield name
+
+
+def _reads_tensors_alone(call: ast.Call) -> bool:
+    return any(keyword.arg == "weights_only" and _is(keyword.value, wanted=True) for keyword in call.keywords)
 
 
 def _is(value: ast.expr | None, *, wanted: bool) -> bool:

@@ -16,9 +16,9 @@ PAGE = (DOCS / "fresh.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
+def script(tmp_path: Path, python: Path) -> Path:
     """The script as the page shows it, on a machine whose /opt and /srv are a folder."""
-    write_programs(tmp_path / "bin")
+    write_programs(tmp_path / "bin", python)
     (text,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "bin" / "ro32-monthly"
     path.write_text(text.replace("/opt/ro32/bin", str(tmp_path / "bin")).replace("/srv/arxiv", str(tmp_path / "srv")))

@@ -288,3 +288,13 @@ def test_the_footer_counts_where_rows_come_from(run: Run, papers: pl.DataFrame, 
         "reused": 100,
         "duplicates": 100,
     }
+
+
+def test_ids_of_several_dictionaries_are_compared_by_value(tmp_path: Path, classifier: Classifier) -> None:
+    ids = pa.array([None, ""]).dictionary_encode()
+    table = pa.table({"id": ids, "title": ["Legged robots", "Neutrinos"], "abstract": ["They walk.", "They do not."]})
+    with pq.ParquetWriter(tmp_path / "papers.parquet", table.schema) as writer:
+        for row in range(2):  # the dictionary of the first row group is empty
+            writer.write_table(table.slice(row, 1))
+    score_file(tmp_path / "papers.parquet", tmp_path / "labels.parquet", classifier=classifier)
+    assert pl.read_parquet(tmp_path / "labels.parquet")["id"].cast(pl.String).to_list() == [None, ""]
