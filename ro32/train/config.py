@@ -183,7 +183,7 @@ SMALL = Recipe(
 UPDATE = replace(
     SMALL,
     max_length=192,
-    scoring_length=256,
+    scoring_length=384,
     epochs=1,
     learning_rate=7e-5,
     dropout=0.0,  # no paper is seen twice, and it costs a tenth of a step
