@@ -14,7 +14,7 @@ from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Slice
 
 FORMAT = "ro32-eval"
-VERSION = 1
+VERSION = 2
 """Raised whenever a reader of the document has to change: a field is gone, or means something else. One field more is
 no new version."""
 
@@ -67,8 +67,8 @@ def _model(results: Results, item: Evaluation) -> dict[str, Any]:
             "confident_candidates": disagreements.confident_candidates,
             "missed": len(disagreements.missed),
             "confident_missed": disagreements.confident_missed,
-            "told_candidates": _papers(results, disagreements.candidates, [item]),
-            "told_missed": _papers(results, disagreements.missed, [item]),
+            "shown_candidates": _papers(results, disagreements.candidates, [item]),
+            "shown_missed": _papers(results, disagreements.missed, [item]),
         },
     }
 
@@ -94,7 +94,7 @@ def _comparison(results: Results, item: Comparison) -> dict[str, Any]:
         "better": item.better,
         "worse": item.worse,
         "differences": {name: asdict(estimate) for name, estimate in item.differences.items()},
-        "told_flips": _papers(results, item.flips, models),
+        "shown_flips": _papers(results, item.flips, models),
     }
 
 

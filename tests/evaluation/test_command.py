@@ -67,7 +67,7 @@ def test_threshold_overrules_the_models_own(invoke: Invoke, tiny_labels: Path, p
     assert other["threshold"] == 0.9
     assert other["confusion"]["tp"] < own["confusion"]["tp"]
     assert other["average_precision"] == own["average_precision"]
-    assert other["disagreements"]["told_missed"] == []
+    assert other["disagreements"]["shown_missed"] == []
 
 
 def test_page_is_written_whole_beside_the_table(
@@ -215,7 +215,7 @@ def explained_in(outcome: Outcome) -> list[str]:
     """Return the names of the models whose scores the JSON explains."""
     assert outcome.code == 0, outcome.stderr
     models = json.loads(outcome.stdout)["models"]
-    shown = [model["disagreements"]["told_candidates"] + model["disagreements"]["told_missed"] for model in models]
+    shown = [model["disagreements"]["shown_candidates"] + model["disagreements"]["shown_missed"] for model in models]
     return [name for papers in shown for paper in papers for name in paper.get("explanations", {})]
 
 
@@ -251,7 +251,7 @@ def test_labels_of_full_scoring_are_explained_by_full_scoring(
     found = invoke(command, [few, "--labels", labels, "--explain", "2", "--json"])
     assert explained_in(found)
     (model,) = json.loads(found.stdout)["models"]
-    for paper in model["disagreements"]["told_candidates"] + model["disagreements"]["told_missed"]:
+    for paper in model["disagreements"]["shown_candidates"] + model["disagreements"]["shown_missed"]:
         for explanation in paper.get("explanations", {}).values():
             assert explanation["score"] == paper["scores"]["labels"]
 

@@ -37,14 +37,14 @@ def test_schema_names_the_version() -> None:
 def test_shown_papers_are_the_disagreements(one_model: Results) -> None:
     (model,) = document(one_model)["models"]
     found = model["disagreements"]
-    assert len(found["told_candidates"]) == min(found["candidates"], one_model.examples)
+    assert len(found["shown_candidates"]) == min(found["candidates"], one_model.examples)
     assert found["candidates"] == model["confusion"]["fp"]
     assert found["missed"] == model["confusion"]["fn"]
-    for paper in found["told_candidates"]:
+    for paper in found["shown_candidates"]:
         assert not paper["listed"]
         assert "cs.RO" not in paper["categories"]
         assert paper["scores"][model["name"]] >= model["threshold"]
-    for paper in found["told_missed"]:
+    for paper in found["shown_missed"]:
         assert paper["listed"]
         assert paper["scores"][model["name"]] < model["threshold"]
 
@@ -54,12 +54,12 @@ def test_flips_have_both_scores_and_sides(two_models: Results) -> None:
     (comparison,) = found["comparisons"]
     assert comparison["flips"] == comparison["better"] + comparison["worse"] > 0
     names = {model["name"] for model in found["models"]}
-    assert all(set(paper["scores"]) == names for paper in comparison["told_flips"])
+    assert all(set(paper["scores"]) == names for paper in comparison["shown_flips"])
 
 
 def test_explanations_have_every_word_and_no_number_that_json_lacks(explained: Results) -> None:
     (model,) = document(explained)["models"]
-    kinds = [model["disagreements"][kind] for kind in ("told_candidates", "told_missed")]
+    kinds = [model["disagreements"][kind] for kind in ("shown_candidates", "shown_missed")]
     assert [sum("explanations" in paper for paper in papers) for papers in kinds] == [3, 3]
     for paper in (papers[0] for papers in kinds):
         found = paper["explanations"][model["name"]]
