@@ -34,7 +34,8 @@ def main() -> None:
     server.connect(f"/proc/self/fd/{beside}/socket")  # an address has at most 107 characters
     text = json.dumps(job).encode() + b"\n"
     sent = socket.send_fds(server, [text], [folder, *descriptors])
-    server.sendall(text[sent:])
+    if sent < len(text):  # an empty rest is a call all the same, and fails once the child has ended
+        server.sendall(text[sent:])
     answers = server.makefile()
     child = int(answers.readline())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
