@@ -1,6 +1,6 @@
 """The input contract: which columns, what a paper is, and how parts are read.
 
-Only the three needed columns are ever read; Polars normalizes the text.
+A score needs three columns and no other; Polars normalizes the text.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,7 +93,14 @@ class Papers:
     def of_texts(
         cls, ids: pa.ChunkedArray, titles: Sequence[str], abstracts: Sequence[str], errors: NDArray[np.uint8]
     ) -> Self:
-        """Digest n papers."""
+        """Digest n papers.
+
+        Args:
+            ids: n ids.
+            titles: n normalized titles.
+            abstracts: n normalized abstracts.
+            errors: Shape (n,), uint8: positions in `REASONS`.
+        """
         digests = list(map(content_hash, titles, abstracts))
         for row in np.flatnonzero(errors).tolist():  # never that of a paper which can be read
             digests[row] = content_hash(f"\n{REASONS[errors[row]]}\n{titles[row]}", abstracts[row])

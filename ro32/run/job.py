@@ -94,9 +94,9 @@ class Job:
 
     @cached_property
     def row_groups(self) -> Mapping[InputFile, Sequence[RowGroup]]:
-        """The row groups of each input file; of one that is no local Parquet, all rows as one without a digest.
+        """The row groups of each input file.
 
-        An object would be read once more for its digests.
+        Other forms, and objects in a store, count as one row group without a digest: an object would be sent twice.
         """
         return {
             source.path: (row_groups(source.path, self.plan.columns.names) if isinstance(source.path, Path) else None)

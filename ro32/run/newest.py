@@ -27,7 +27,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _UNKNOWN = -1
 """Stands for the day of a paper that has no date or no categories, or a date in the future."""
 _CATEGORIES = "its categories"
-"""A name that is no column of a dump."""
+"""Column that this module adds to a frame; its name cannot be one of a dump's own."""
 _PRUNED_AFTER_DAYS = 90
 _UPDATED_WITHIN_DAYS = 31
 _NEW_IDS = "2007-04"
