@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoTokenizer
 
-from ro32.data.papers import Columns, read_parts
+from ro32.data.papers import Columns
+from ro32.data.part_reader import read_parts
 from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
 from ro32.evaluation.weights import STATE_DICT, load_model

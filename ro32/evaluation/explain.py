@@ -17,7 +17,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.data.papers import read_parts
+from ro32.data.part_reader import read_parts
 from ro32.model.classifier import Classifier
 from ro32.model.text_form import MAX_CHARS
 from ro32.run.plan import Plan

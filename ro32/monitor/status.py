@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ro32.data.papers import read_parts
+from ro32.data.part_reader import read_parts
 from ro32.errors import TryAgainError
 from ro32.folder import manifest
 from ro32.folder.jobs import FolderRun

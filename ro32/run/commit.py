@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ro32.data.labels import LabelsFile, RowsDigest, outcomes_of
-from ro32.data.papers import Part, read_ids
+from ro32.data.papers import Part
+from ro32.data.part_reader import read_ids
 from ro32.data.writers import Form, form_of
 from ro32.errors import InputDataError, ReadWriteError, check_interrupted
 from ro32.model.operating_point import Decision

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.data.labels import label_table, outcomes_of
-from ro32.data.papers import Known, Papers, Part, read_parts
+from ro32.data.papers import Papers, Part
+from ro32.data.part_reader import Known, read_parts
 from ro32.model.classifier import Classifier, Scored
 from ro32.model.outcomes import REASONS, OutcomeIndex, Outcomes
 from ro32.run.job import Job

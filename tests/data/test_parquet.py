@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ro32.data import footer, pages, parquet
-from ro32.data import papers as papers_module
-from ro32.data.papers import Columns, read_parts
+from ro32.data import footer, pages, parquet, part_reader
+from ro32.data.papers import Columns
+from ro32.data.part_reader import read_parts
 from ro32.errors import InputDataError
 from ro32.model.text import content_hash
 from ro32.model.text_form import MAX_CHARS
@@ -251,7 +251,8 @@ def test_a_hash_does_not_depend_on_how_text_is_stored(score: Score, tmp_path: Pa
 PEAK = """
 import sys
 from pathlib import Path
-from ro32.data.papers import Columns, read_parts
+from ro32.data.papers import Columns
+from ro32.data.part_reader import read_parts
 from ro32.run.plan import make_plan
 
 def peak_kb():  # that of getrusage would be the parent's until it is passed
@@ -288,8 +289,8 @@ def test_a_repeated_text_takes_the_memory_of_one(column: str, mixed: bool, tmp_p
 
 
 def test_long_texts_come_in_pieces_of_a_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(papers_module, "_PIECE_BYTES", 3_000)
-    monkeypatch.setattr(papers_module, "_SLICE_BYTES", 500)
+    monkeypatch.setattr(part_reader, "_PIECE_BYTES", 3_000)
+    monkeypatch.setattr(part_reader, "_SLICE_BYTES", 500)
     table = pa.table({"id": list(map(str, range(20))), "title": ["t"] * 20, "abstract": ["robot " * 150] * 20})
     pq.write_table(table, tmp_path / "papers.parquet", use_dictionary=False)
     plan = make_plan([tmp_path / "papers.parquet"], Columns(), part_rows=11)

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ro32.data import papers as reading
-from ro32.data import row_groups
+from ro32.data import part_reader, row_groups
 from ro32.data.labels import read_provenance
 from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
@@ -30,13 +29,13 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the rows of which texts are decoded."""
     rows: list[int] = []
-    decode = reading._decode
+    decode = part_reader._decode
 
     def counted(part: Any, start: int, batch: pa.RecordBatch, *rest: Any) -> Any:
         rows.append(len(batch))
         return decode(part, start, batch, *rest)
 
-    monkeypatch.setattr(reading, "_decode", counted)
+    monkeypatch.setattr(part_reader, "_decode", counted)
     return rows
 
 
