@@ -1,7 +1,4 @@
-"""The input contract: which columns, what a paper is, and how parts are read.
-
-A score needs three columns and no other; Polars normalizes the text.
-"""
+"""The input contract: which columns a score needs, and what a paper and a part are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
