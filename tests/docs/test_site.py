@@ -26,7 +26,7 @@ def test_every_page_is_there_and_links_lead_to_it(site: Path) -> None:
         "reference/commands",
     }
     home = (site / "index.html").read_text(encoding="utf-8")
-    assert {"operations/", "threshold/", "model/"} <= set(re.findall(r'href="([\w-]+/)"', home))
+    assert {"operations/", "labels/", "model/", "fresh/", "training/"} <= set(re.findall(r'href="([\w-]+/)"', home))
 
 
 def test_the_reference_is_fresh() -> None:
@@ -84,8 +84,8 @@ def test_pictures_are_on_the_site(page: str, site: Path) -> None:
 
 
 def test_links_are_called_as_the_menu_calls_their_pages(site: Path) -> None:
-    text = (site / "operations" / "index.html").read_text(encoding="utf-8")
-    assert ">Report, metrics, log lines</a> describes" in text
+    text = (site / "performance" / "index.html").read_text(encoding="utf-8")
+    assert ">Decisions</a> lists" in text
     for page in site.rglob("*.html"):
         assert not re.search(r"<a href=[^>]*>[\w/]+\.md</a>", page.read_text(encoding="utf-8")), page
 
