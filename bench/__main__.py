@@ -21,14 +21,14 @@ SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
     metavar="FOLDER",
     type=click.Path(path_type=Path),
     default=results.FOLDER,
-    help="Where results files are.  [default: bench/results]",
+    help="Folder of results files.  [default: bench/results]",
 )
 @click.pass_context
 def main(context: click.Context, folder: Path) -> None:
-    """Measure ro32 beside what users would take instead.
+    """Measure ro32 and its alternatives.
 
-    Each benchmark writes a section into the results file of this machine and day, and says which of its bounds hold;
-    the exit code is 1 when one does not.
+    Each benchmark writes a section into the results file of this machine and day, and checks its bounds; the exit code
+    is 1 if one is missed.
     """
     context.obj = folder
 
@@ -38,17 +38,17 @@ papers_option = click.option(
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=SAMPLE,
-    help="Real papers with categories.  [default: the sample of the tests]",
+    help="Papers with categories.  [default: the sample of the tests]",
 )
 
 
 @main.command()
 @papers_option
-@click.option("--max-length", metavar="N", default=512, show_default=True, help="Tokens a paper is cut to.")
+@click.option("--max-length", metavar="N", default=512, show_default=True, help="Maximum number of tokens of a paper.")
 @click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=2))
 @click.pass_obj
 def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> None:
-    """Compare the training loop with transformers.Trainer, MiniLM on this machine's processor."""
+    """Compare the training loop with transformers.Trainer: MiniLM on the CPU."""
     from bench.training import compare  # noqa: PLC0415 - each benchmark needs packages of its own
 
     _record(folder, "training", lambda: compare(papers, max_length=max_length, repeats=repeats, say=_say))
@@ -57,12 +57,12 @@ def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> No
 @main.command()
 @papers_option
 @click.option("--rows", metavar="N", default=2_500_000, show_default=True, help="Papers of the dump.")
-@click.option("--small-rows", metavar="N", default=100_000, show_default=True, help="Papers of a small one beside it.")
-@click.option("--new", metavar="N", default=1_000, show_default=True, help="Papers that have no labels yet.")
+@click.option("--small-rows", metavar="N", default=100_000, show_default=True, help="Papers of a second, small dump.")
+@click.option("--new", metavar="N", default=1_000, show_default=True, help="Papers without labels.")
 @click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
 @click.pass_obj
 def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int, repeats: int) -> None:
-    """Measure a night: a dump whose labels exist but for the newest papers."""
+    """Measure a nightly run: a dump whose papers have labels, except the newest ones."""
     from bench.nightly import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
     _record(
@@ -77,13 +77,13 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=SAMPLE.with_name("modern_papers.parquet"),
-    help="The same of today.  [default: the sample of the tests]",
+    help="Papers of today with categories.  [default: the sample of the tests]",
 )
 @click.option("--every", metavar="N", default=16, show_default=True, help="Full scoring labels every Nth paper.")
 @click.option("--repeats", metavar="N", default=2, show_default=True, type=Count(min=1))
 @click.pass_obj
 def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: int) -> None:
-    """Measure the cascade beside full scoring, on today's mix of papers."""
+    """Compare the cascade with full scoring, on today's mix of papers."""
     from bench.cascade import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
     _record(folder, "cascade", lambda: measure(papers, modern, every=every, repeats=repeats, say=_say))
@@ -96,13 +96,13 @@ def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: in
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("build/bench"),
     show_default=True,
-    help="Where the models to measure with are; made where they are missing.",
+    help="Folder of the models to measure; missing ones are created.",
 )
 @click.option("--repeats", metavar="N", default=5, show_default=True, type=Count(min=2))
-@click.option("--full", is_flag=True, help="More papers, and more tries of each peer's settings.")
+@click.option("--full", is_flag=True, help="Use more papers, and try more settings of each peer.")
 @click.pass_obj
 def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> None:
-    """Compare scoring with what users would take instead, and with what the processor could do."""
+    """Compare scoring with its alternatives, and with the peak rate of the processor."""
     from bench.throughput.section import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
     _record(folder, "throughput", lambda: measure(subjects.resolve(), repeats=repeats, full=full, say=_say))
@@ -111,11 +111,11 @@ def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> Non
 @main.command()
 @papers_option
 @click.option("--rows", metavar="N", default=8_000, show_default=True, help="Papers of the dump.")
-@click.option("--part-rows", metavar="N", default=200, show_default=True, help="Papers of a part.")
+@click.option("--part-rows", metavar="N", default=200, show_default=True, help="Papers per part.")
 @click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
 @click.pass_obj
 def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) -> None:
-    """Measure what the Ray engine costs beside the local one, on the same cores."""
+    """Compare the Ray engine with the local one, on the same cores."""
     from bench.cluster import measure  # noqa: PLC0415 - each benchmark needs packages of its own
 
     _record(folder, "ray", lambda: measure(papers, rows=rows, part_rows=part_rows, repeats=repeats, say=_say))
@@ -125,9 +125,9 @@ def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) 
 @click.argument("before", metavar="A.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("after", metavar="B.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def compare(before: Path, after: Path) -> None:
-    """Print what got slower from A to B beyond noise; the exit code is 1 when something did.
+    """Print what became slower from A to B; the exit code is 1 if anything did.
 
-    Both are results files of one machine.
+    Both are results files of the same machine.
     """
     from bench.compare import slower  # noqa: PLC0415 - as above
 
@@ -147,8 +147,7 @@ def compare(before: Path, after: Path) -> None:
     "--first",
     metavar="A.json",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Results file of the machine that comes first, and whose throughput the page shows.  [default: that of the "
-    "newest results]",
+    help="Results file of the machine to show first.  [default: the newest results]",
 )
 @click.pass_obj
 def report(folder: Path, first: Path | None) -> None:
@@ -164,7 +163,7 @@ def _say(line: str) -> None:
 
 
 def _record(folder: Path, name: str, measure: Callable[[], Section]) -> None:
-    """Measure a section, write it down, print the verdicts, and fail when a bound does not hold."""
+    """Measure and record a section, print the checks, and fail if a bound is missed."""
     path, section = results.record(name, measure, folder)
     for check in section.checks:
         bound = f"{'at least' if check.at_least else 'at most'} {check.bound:.4g}"

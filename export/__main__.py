@@ -24,32 +24,32 @@ from ro32.model.processor import available_cores
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Parquet file of real papers with categories, that training has not seen.",
+    help="Parquet file of papers with categories, not used for training.",
 )
 @click.option(
     "--variant",
     type=click.Choice([item.value for item in Variant]),
     default=Variant.INT8.value,
     show_default=True,
-    help="In which numbers the published model computes.",
+    help="Precision of the published model.",
 )
 @click.option(
     "--form",
     type=click.Choice([item.value for item in Form]),
     default=Form.ONE_PAPER.value,
     show_default=True,
-    help="What a run of the model holds: one unpadded paper, or a padded batch, for other programs than ro32.",
+    help="Input of the model: one unpadded paper, or padded batches (for other programs than ro32).",
 )
 @click.option("--name", metavar="NAME", help="Name of the bundle in reports.  [default: positive label and variant]")
 @click.option(
     "--category",
     metavar="NAME",
-    help="Category of the positive papers, and label whose probability is the score.  [default: the label at index 1]",
+    help="Positive category; the score is the probability of this label.  [default: the label at index 1]",
 )
 @click.option(
     "--labels",
     metavar="NAME,NAME",
-    help="Names of the logits in their order, for a checkpoint that numbers them.  [default: the checkpoint's]",
+    help="Label names in the order of the logits, if the checkpoint only numbers them.  [default: the checkpoint's]",
 )
 @click.option(
     "--verify-papers",
@@ -57,23 +57,30 @@ from ro32.model.processor import available_cores
     type=Count(min=10),
     default=Settings.verify_papers,
     show_default=True,
-    help="Papers on which PyTorch, fp32 and the variant are compared.",
+    help="Number of papers to compare PyTorch, fp32 and int8 on.",
 )
 @click.option(
     "--measure-papers",
     metavar="N",
     type=Count(min=10),
-    help="Papers, drawn at random, that give the threshold and the quality.  [default: all]",
+    help="Number of random papers to measure threshold and quality on.  [default: all]",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
-@click.option("--seed", metavar="N", type=Count(min=0), default=Settings.seed, show_default=True, help="Of the draws.")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
+@click.option(
+    "--seed",
+    metavar="N",
+    type=Count(min=0),
+    default=Settings.seed,
+    show_default=True,
+    help="Seed of the random samples.",
+)
 @click.option(
     "--scores-out",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the scores that gave the quality to this Parquet file.",
+    help="Parquet file to write the measured scores to.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 def command(
     *,
     checkpoint: Path,
@@ -93,8 +100,8 @@ def command(
 ) -> None:
     """Turn a checkpoint into a bundle that ro32-score can use.
 
-    CHECKPOINT is a folder that ro32-train wrote, or one of the original ro-32. Its model is converted to ONNX and
-    quantized, then compared with PyTorch on real papers. What differs by more than the stated bounds is not published,
+    CHECKPOINT is a folder by ro32-train, or one of the original ro-32. Its model is converted to ONNX, quantized, and
+    compared with PyTorch on real papers. If they differ by more than the documented bounds, nothing is published,
     and the exit code is 78.
 
     Example: python -m export checkpoint/ -o bundle/ --papers validation.parquet

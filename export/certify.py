@@ -68,20 +68,20 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Parquet file of real papers that training has not seen; categories are used where it has them.",
+    help="Parquet file of papers not used for training; categories are optional.",
 )
 @click.option(
     "--scores",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The encoder's scores of these papers, as --scores-out wrote them; of a sample, with a column papers that says"
-    " for how many each stands.  [default: score them]",
+    help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
+    "[default: score them]",
 )
 @click.option(
     "--labels",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Labels of these papers by this bundle with --full.  [default: score them]",
+    help="Labels of these papers by ro32-score --full with this bundle.  [default: score them]",
 )
 @click.option(
     "--max-share",
@@ -89,7 +89,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     type=Number(0, 1, min_open=True, max_open=True),
     default=DEFAULT_MAX_SHARE,
     show_default=True,
-    help="Share of the labels that may change.",
+    help="Maximum share of changed labels.",
 )
 @click.option(
     "--confidence",
@@ -97,9 +97,9 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     type=Number(0, 1, min_open=True, max_open=True),
     default=DEFAULT_CONFIDENCE,
     show_default=True,
-    help="That no more than that change.",
+    help="Confidence level of that bound.",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
 @click.option(
     "-o",
     "--output",
@@ -108,7 +108,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     help="Bundle folder to write.  [default: BUNDLE]",
 )
 @click.option(
-    "--check", is_flag=True, help="Measure the cascade that the bundle has on these papers, and write nothing."
+    "--check", is_flag=True, help="Measure the existing cascade of the bundle on these papers, and write nothing."
 )
 def command(
     *,
@@ -122,12 +122,12 @@ def command(
     output: Path | None,
     check: bool,
 ) -> None:
-    """Let a bundle score papers that its linear view is sure of without the encoder.
+    """Certify a cascade: papers that are clearly negative by the linear view need no encoder.
 
-    BUNDLE is a folder that python -m export.views wrote. The papers are scored both ways, and the fastest cut is taken
-    that surely changes no more than the allowed share of the labels and, where the papers have categories, costs at
-    most 0.001 of F1 and 0.0015 of average precision. Where there is none, the bundle stays as it is, and the exit code
-    is 78.
+    BUNDLE is a folder by python -m export.views. The papers are scored with and without the cascade. The fastest cut
+    is chosen that changes no more than the allowed share of the labels at the given confidence and, if the papers have
+    categories, costs at most 0.001 of F1 and 0.0015 of average precision. Without such a cut, the bundle is not
+    changed, and the exit code is 78.
     """
     bundle = Bundle.load(folder)
     manifest = bundle.manifest

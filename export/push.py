@@ -111,7 +111,7 @@ def upload(folder: Path, repository: str) -> str:
     required=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Bundle that was exported from it.",
+    help="Bundle exported from CHECKPOINT.",
 )
 @click.option(
     "--onnx",
@@ -119,16 +119,16 @@ def upload(folder: Path, repository: str) -> str:
     multiple=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Bundle of the form for batches, for other programs than ro32. Once for each variant.",
+    help="Bundle exported with --form batches, for other programs than ro32; one per variant. Repeatable.",
 )
 @click.option(
     "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Folder to write."
 )
-@click.option("--repository", metavar="OWNER/NAME", help="Repository of the hub to upload it to.  [default: none]")
+@click.option("--repository", metavar="OWNER/NAME", help="Hub repository to upload to.  [default: none]")
 def command(
     *, checkpoint: Path, bundle_folder: Path, onnx_folders: tuple[Path, ...], output: Path, repository: str | None
 ) -> None:
-    """Lay checkpoint, ONNX files, bundle and card out as a repository of the Hugging Face hub.
+    """Assemble checkpoint, ONNX files, bundle and card as a repository of the Hugging Face hub.
 
     Example: python -m export.push checkpoint/ --bundle bundle/ --onnx fp32/ --onnx int8/ -o hub/
     """

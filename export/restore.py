@@ -131,10 +131,10 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     "--base",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="The model that the bundle's was fine-tuned from.  [default: MiniLM of its package]",
+    help="Base model that the encoder was fine-tuned from.  [default: the packaged MiniLM]",
 )
 def command(*, folder: Path, output: Path, base: Path | None) -> None:
-    """Turn the encoder of BUNDLE back into a checkpoint that ro32-train --base takes."""
+    """Convert the encoder of BUNDLE back to a checkpoint for ro32-train --base."""
     restore(Bundle.load(folder), base or packaged_base(), output)
 
 

@@ -73,7 +73,7 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Linear view that python -m ro32.cli.linear wrote.",
+    help="Linear view by python -m ro32.cli.linear.",
 )
 @click.option(
     "--papers",
@@ -81,32 +81,32 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Parquet file of real papers with categories, that training has not seen.",
+    help="Parquet file of papers with categories, not used for training.",
 )
 @click.option(
     "--scores",
     "scores_path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The encoder's scores of these papers, as --scores-out wrote them; of a sample, with a column papers that says"
-    " for how many each speaks.  [default: score them]",
+    help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
+    "[default: score them]",
 )
 @click.option(
     "--shares",
     "shares_path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="CSV file of archives and their shares of arXiv; the papers of the last two years then count by them.",
+    help="CSV file of the archives' shares of arXiv, used to weight the papers of the last two years.",
 )
 @click.option(
     "--threshold",
     metavar="P",
     type=Number(0, 1, min_open=True, max_open=True),
-    help="Probability from which on a paper is positive.  [default: where F1 is best]",
+    help="Minimum probability of a positive paper.  [default: where F1 is best]",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
-@click.option("--made-by", metavar="TEXT", help="What made the bundle, for its card: a command and a commit.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
+@click.option("--made-by", metavar="TEXT", help="Command and commit that made the bundle, for its card.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 def command(
     *,
     folder: Path,
@@ -120,9 +120,9 @@ def command(
     made_by: str | None,
     overwrite: bool,
 ) -> None:
-    """Give a bundle a linear view, and fit how it and the encoder become one probability.
+    """Add a linear view to a bundle, and fit its combination with the encoder.
 
-    BUNDLE is a folder that python -m export wrote.
+    BUNDLE is a folder by python -m export.
     """
     bundle = Bundle.load(folder)
     encoder = Classifier(replace(bundle, manifest=replace(bundle.manifest, views={}, view=None), linear=None))

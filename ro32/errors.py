@@ -1,10 +1,10 @@
 """The error tree, and the exit code of each branch (after sysexits.h).
 
 Ro32Error
-├── UsageError            2   an option is out of its range
-├── InputDataError       65   the input is there but is not what it should be
-├── InputMissingError    66   the input is not there or cannot be read
-├── ClusterError         69   the cluster is not there, or a part killed every worker that it was given to
+├── UsageError            2   an option is wrong, or a package is missing
+├── InputDataError       65   the input exists but is unusable
+├── InputMissingError    66   the input does not exist or cannot be read
+├── ClusterError         69   the cluster is missing, or a part crashed every worker that tried it
 ├── OutputError          73   the output cannot be created
 ├── ReadWriteError       74   the disk or the network failed while reading or writing
 │   └── OutOfMemoryError      there is too little memory
@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 DISK_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
-"""Error numbers that speak of the disk, which failed or is full, and not of a path or its permissions."""
+"""Error numbers of a failed or full disk, as opposed to a wrong path or wrong permissions."""
 
 _SHORTAGES: tuple[tuple[str, tuple[type[BaseException], ...], frozenset[int], tuple[str, ...]], ...] = (
     (
@@ -51,8 +51,8 @@ _SHORTAGES: tuple[tuple[str, tuple[type[BaseException], ...], frozenset[int], tu
         ("No usable temporary directory",),
     ),
 )
-"""What a process may run out of: the message, and the exceptions, error numbers and words of C++, Rust and the loader
-that speak of it."""
+"""Resources that a process may run out of: the message, and the exceptions, error numbers and texts of C++, Rust and
+the loader that indicate it."""
 _NAME_CHARS = 80
 
 
@@ -63,13 +63,13 @@ class Ro32Error(Exception):
 
 
 class UsageError(Ro32Error):
-    """An option or argument is out of its range."""
+    """An option or argument is wrong, or a package is missing."""
 
     exit_code = 2
 
 
 class InputDataError(Ro32Error):
-    """The input exists but is not what it should be: not Parquet, damaged, or without a needed column."""
+    """The input exists but is unusable: not Parquet, damaged, or without a required column."""
 
     exit_code = 65
 
@@ -81,25 +81,25 @@ class InputMissingError(Ro32Error):
 
 
 class ClusterError(Ro32Error):
-    """The cluster cannot be reached or has no room, its nodes are not fit, or parts killed their workers."""
+    """The cluster cannot be reached or is full, its nodes are unsuitable, or parts crashed their workers."""
 
     exit_code = 69
 
 
 class OutputError(Ro32Error):
-    """The output cannot be created where it was asked for."""
+    """The output cannot be created."""
 
     exit_code = 73
 
 
 class ReadWriteError(Ro32Error):
-    """Reading or writing failed half-way."""
+    """Reading or writing failed."""
 
     exit_code = 74
 
 
 class OutOfMemoryError(ReadWriteError):
-    """There is too little memory for the work, which says nothing of the input.
+    """There is too little memory; the input may be fine.
 
     Args:
         where: What was being done.
@@ -107,8 +107,8 @@ class OutOfMemoryError(ReadWriteError):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            f"{where}: there is too little memory; give the process more (ulimit -v, the limit of a container), or run "
-            "it with fewer --threads"
+            f"{where}: there is too little memory; raise the limit of the process (ulimit -v, the container's limit), or "
+            "use fewer --threads"
         )
 
 
@@ -136,9 +136,7 @@ class Interrupted(BaseException):
 
     def __init__(self, signal_number: int) -> None:
         self.exit_code = 128 + signal_number
-        super().__init__(
-            f"stopped by {signal.Signals(signal_number).name}; no file is left half written; run again to go on"
-        )
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}; no file is incomplete; run again to resume")
 
 
 _interruption: Interrupted | None = None

@@ -1,4 +1,4 @@
-"""`ro32-bundle`: which models are at hand, what they are worth, whether they are whole; and to install another."""
+"""`ro32-bundle`: list, show, verify, install and refresh bundles."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -78,9 +78,9 @@ def list_command(*, store: Path, as_json: bool) -> None:
 @store_option
 @_as_json
 def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
-    """Print what a bundle says of itself: settings, measured quality, origin, and its card.
+    """Print settings, measured quality, origin and card of a bundle.
 
-    Without BUNDLE, the one that comes with ro32.
+    The default is the bundle that comes with ro32.
 
     Example: ro32-bundle show cs.RO
     """
@@ -100,9 +100,9 @@ def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
 @click.argument("bundles", nargs=-1, type=click.Path(path_type=Path), metavar="[BUNDLE]...")
 @store_option
 def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
-    """Check every file of bundles against its digest, and that the model scores papers of every length.
+    """Compare every file of bundles with its digest, and score test papers of all lengths.
 
-    Without BUNDLE, all that are at hand. The exit code is 78 if any is not what it should be.
+    The default is all installed bundles. The exit code is 78 if any bundle is unusable.
 
     Example: ro32-bundle verify
     """
@@ -121,12 +121,12 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
 
 @command.command(name="install", context_settings=_CONTEXT)
 @click.argument("origin", metavar="ORIGIN")
-@click.option("--name", metavar="NAME", help="What to call it.  [default: as the bundle calls itself]")
+@click.option("--name", metavar="NAME", help="Name to install it under.  [default: the bundle's own name]")
 @click.option("--digest", metavar="SHA256", help="Digest that the bundle must have, as show prints it.")
 @click.option("--overwrite", is_flag=True, help="Replace an installed bundle of that name.")
 @store_option
 def install_command(*, origin: str, name: str | None, digest: str | None, overwrite: bool, store: Path) -> None:
-    """Install a bundle, every file checked against its digest.
+    """Install a bundle after checking every file against its digest.
 
     ORIGIN is a folder, a .tar or .zip archive of one, or hf:owner/name@ and a commit of 40 hex digits: a repository of
     the Hugging Face hub, which needs ro32[hub].

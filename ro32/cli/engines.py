@@ -30,7 +30,7 @@ def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_
     """
     if name is EngineName.LOCAL:
         if ray_address is not None or ray_actors is not None:
-            raise UsageError("--ray-address and --ray-actors are of --engine ray; give that too")
+            raise UsageError("--ray-address and --ray-actors need --engine ray")
         return score_locally
     from ro32.cluster.ray_engine import RayEngine  # noqa: PLC0415 - the others need none of it
 

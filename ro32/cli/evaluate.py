@@ -47,7 +47,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Labels that ro32-score wrote for these papers. Can be given several times.",
+    help="Labels of these papers by ro32-score. Repeatable.",
 )
 @click.option(
     "--bundle",
@@ -55,7 +55,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     multiple=True,
     metavar="BUNDLE",
     type=click.Path(path_type=Path),
-    help="Bundle to score the papers with, a folder or a name. Can be given several times.",
+    help="Bundle to score the papers with: a folder or a name. Repeatable.",
 )
 @click.option(
     "--checkpoint",
@@ -63,31 +63,31 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     multiple=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="PyTorch checkpoint to score the papers with; needs ro32[train]. Can be given several times.",
+    help="PyTorch checkpoint to score the papers with; needs ro32[train]. Repeatable.",
 )
 @click.option(
     "--threshold",
     metavar="SCORE",
     type=Number(0, 1, min_open=True),
-    help="Score from which a paper is called positive.  [default: each model's own; of checkpoints 0.5]",
+    help="Minimum score of a positive paper.  [default: each model's own; 0.5 for checkpoints]",
 )
 @click.option(
     "--category",
     metavar="NAME",
-    help="Category that counts as positive.  [default: the label of the first model; of checkpoints cs.RO]",
+    help="Category that counts as positive.  [default: the label of the first model; cs.RO for checkpoints]",
 )
 @click.option(
     "--by",
     "dimensions",
     multiple=True,
     type=click.Choice([str(dimension) for dimension in Dimension]),
-    help="Also print a table by these groups of papers. Can be given several times.",
+    help="Also print a table by these groups of papers. Repeatable.",
 )
 @click.option(
     "--html",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Also write a page for the browser, in one file that needs no network.",
+    help="Also write a page for the browser: one file that needs no network.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
@@ -103,8 +103,8 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     "explained",
     metavar="N",
     type=Count(min=1),
-    help="Also show which words moved the scores of the N surest disagreements of each kind; needs the bundle that "
-    "scored.",
+    help="Also show which words moved the scores of the N most confident disagreements of each kind; needs the bundle "
+    "that scored.",
 )
 @click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")
 @click.option(
@@ -112,14 +112,14 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     metavar="NAME",
     default="categories",
     show_default=True,
-    help="Column of the categories: lists, or text with spaces, commas or semicolons between.",
+    help="Column of the categories: lists, or text separated by spaces, commas or semicolons.",
 )
 @click.option("--title-column", metavar="NAME", default="title", show_default=True, help="Column of the titles.")
 @click.option(
     "--abstract-column", metavar="NAME", default="abstract", show_default=True, help="Column of the abstracts."
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
+@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
 @version_option()
 def command(
     *,
@@ -141,11 +141,11 @@ def command(
     threads: int | None,
     quiet: bool,
 ) -> None:
-    """Measure labels or models against the categories that the papers themselves carry.
+    """Measure labels or models against the categories of the papers.
 
-    PAPERS are Parquet files with the columns id and categories, and title and abstract where a model is to score
-    them. Without --labels, --bundle and --checkpoint, the model that comes with ro32 is measured. Several models
-    stand side by side; the first is what the others are compared with. Figures come with 95 % intervals.
+    PAPERS are Parquet files with the columns id and categories; to score them with a model, also title and abstract.
+    Without --labels, --bundle and --checkpoint, the model that comes with ro32 is measured. Several models are
+    compared with the first. All figures have 95 % intervals.
 
     Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
@@ -153,7 +153,7 @@ def command(
     if html is not None:
         check_target(html, [*files, *labels])
     elif explained and not as_json:
-        raise UsageError("--explain tells of single papers, which the table does not; give --html FILE or --json too")
+        raise UsageError("--explain needs --html FILE or --json, since the table shows no single papers")
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
     folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
@@ -169,7 +169,7 @@ def command(
     explaining = [*makers, *classifiers, *(None for _ in checkpoints)]
     if explained and not any(explaining):
         raise UsageError(
-            "--explain scores papers anew, and the bundle that made these labels is not at hand; "
+            "--explain scores papers again, but the bundle that made these labels is not installed; "
             "install it, or name one with --bundle"
         )
     scorers = [

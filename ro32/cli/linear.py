@@ -21,23 +21,29 @@ from ro32.train.fit_linear import LinearRecipe, fit, read_features, score_featur
 @click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Linear view to write."
 )
-@click.option("--category", metavar="NAME", default=LinearRecipe.category, show_default=True, help="What is positive.")
+@click.option(
+    "--category",
+    metavar="NAME",
+    default=LinearRecipe.category,
+    show_default=True,
+    help="Category of the positive papers.",
+)
 @click.option(
     "--features",
     metavar="N",
     type=Count(min=1),
     default=LinearRecipe.features,
     show_default=True,
-    help="Features that keep a weight; six bytes each.",
+    help="Number of features to keep; six bytes each.",
 )
 @click.option("--seed", metavar="N", type=Count(min=0), default=LinearRecipe.seed, show_default=True)
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
 def command(
     *, data: Path, validation: Path | None, output: Path, category: str, features: int, seed: int, quiet: bool
 ) -> None:
     """Train a logistic regression over words and word pairs on all papers of a dump.
 
-    410,784 papers take about 5 GB of memory and three minutes of one core.
+    410,784 papers take about 5 GB of memory and three minutes on one core.
     """
     recipe = LinearRecipe(category=category, features=features, seed=seed)
     check_target(output, [path for path in (data, validation) if path is not None])

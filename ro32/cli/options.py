@@ -82,8 +82,8 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--full",
         is_flag=True,
         show_default="the bundle's cascade",
-        help="Score every paper by the whole model, also those that the cascade's linear view decides. This is another "
-        "model: its scores differ, and labels of one are not reused by the other.",
+        help="Score every paper with the whole model, without the cascade. This counts as another model: scores "
+        "differ, and labels of one are not reused for the other.",
     ),
     click.option("--cascade", type=click.Choice(["auto", "off"]), hidden=True),  # until 0.2: "off" is now --full
     _option(
@@ -96,26 +96,25 @@ _OPTIONS: tuple[Decorator, ...] = (
         metavar="SCORE",
         type=Number(0, 1, min_open=True),
         show_default="the bundle's, where F1 is best",
-        help="Score from which a paper gets the label. Another threshold reuses the scores there are.",
+        help="Minimum score for the positive label. A new threshold reuses existing scores.",
     ),
     _option(
         "--target-precision",
         metavar="SHARE",
         type=Number(0, 1, min_open=True),
-        help="Choose the threshold with the highest recall that reached this precision on the validation papers.",
+        help="Choose the threshold with the highest recall at this precision on the validation papers.",
     ),
     _option(
         "--target-recall",
         metavar="SHARE",
         type=Number(0, 1, min_open=True),
-        help="Choose the threshold with the highest precision that reached this recall on the validation papers.",
+        help="Choose the threshold with the highest precision at this recall on the validation papers.",
     ),
     _option(
         "--abstain",
         metavar="LOW:HIGH",
         show_default="every score gets a label",
-        help="Leave papers with a score from LOW up to HIGH without a label, for a person to decide; their error is "
-        '"uncertain".',
+        help='Give no label, but the error "uncertain", to papers with a score of at least LOW and below HIGH.',
     ),
     _with_default("--id-column", metavar="NAME", default="id", help="Column of the papers' ids."),
     _with_default("--title-column", metavar="NAME", default="title", help="Column of the titles."),
@@ -124,15 +123,14 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--categories-column",
         metavar="NAME",
         show_default="categories, if it is there",
-        help="Column of what the papers are listed in: the labels of the newest papers are compared with it. Scores do "
-        "not depend on it.",
+        help="Column of arXiv categories, used to measure the labels of the newest papers. Scores do not depend on it.",
     ),
     _option(
         "--threads",
         metavar="N",
         type=Count(min=1),
         show_default="one per core available to this process",
-        help="Threads that score.",
+        help="Number of scoring threads.",
     ),
     _with_default(
         "--engine",
@@ -157,7 +155,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         metavar="N",
         type=Count(min=1),
         default=DEFAULT_PART_ROWS,
-        help="Papers in a part, the unit of work and of resuming. Scores do not depend on it.",
+        help="Papers per part, the unit of work and of resuming. Scores do not depend on it.",
     ),
     _option(
         "--reuse",
@@ -172,7 +170,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         metavar="SHARE",
         type=Number(0, 1),
         default=0.01,
-        help="Fail, and publish nothing, when more than this share of the papers has no score.",
+        help="Fail and publish nothing if more than this share of the papers has no score.",
     ),
     _with_default(
         "--max-drift",
@@ -194,7 +192,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--on-error",
         type=click.Choice([item.value for item in OnError]),
         default=OnError.STOP.value,
-        help="When one of several input files is damaged: fail and publish nothing, or skip that file.",
+        help="If one of several input files is damaged: fail and publish nothing, or skip that file.",
     ),
     _option(
         "--endpoint-url",
@@ -203,12 +201,12 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Endpoint of an S3-compatible store for s3:// names.",
     ),
     _option("--allow-http", is_flag=True, help="Allow inputs at web addresses: https:// and http://."),
-    _option("--report", metavar="FILE", type=_PATH, help="Write a report of the run as JSON, also when it fails."),
+    _option("--report", metavar="FILE", type=_PATH, help="Write a JSON report of the run, even if it fails."),
     _option(
         "--metrics-file",
         metavar="FILE",
         type=_PATH,
-        help="Write metrics for Prometheus' textfile collector; FILE ends in .prom.",
+        help="Write metrics for Prometheus' textfile collector to FILE, which ends in .prom.",
     ),
     _with_default(
         "--log-format",
@@ -216,7 +214,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         default=LogFormat.TEXT.value,
         help="Format of log lines on stderr.",
     ),
-    _option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but warnings and errors."),
+    _option("-q", "--quiet", is_flag=True, help="Write only warnings and errors to stderr."),
     _only_here(
         "--status",
         is_flag=True,

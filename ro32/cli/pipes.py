@@ -53,9 +53,11 @@ def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str],
     """
     pipes = {text: number for text in papers if (number := _descriptor(text)) is not None}
     if STDIN in pipes.values() and len(papers) > 1:
-        raise UsageError(f"expected {DASH} for stdin alone, found {len(papers)} inputs; name files, or {DASH}")
+        raise UsageError(
+            f"expected {DASH} (stdin) as the only input, found {len(papers)} inputs; name files, or {DASH}"
+        )
     if pipes and output.endswith(os.sep):
-        raise UsageError(f"{output} is a folder, which gets the labels of files; name a file, or {DASH} for stdout")
+        raise UsageError(f"{output} is a folder, which needs input files; name a file, or {DASH} for stdout")
     to_stdout = output == DASH or _number(output) == STDOUT
     if not pipes and not to_stdout:
         yield papers, place(output)
@@ -114,11 +116,11 @@ def _receive(descriptor: int, path: Path) -> bool:
         converted.replace(path)
     except pa.ArrowException as error:
         raise InputDataError(
-            f"{name}: its Arrow stream is damaged: {' '.join(str(error).split())}; send it anew"
+            f"{name}: its Arrow stream is damaged: {' '.join(str(error).split())}; send it again"
         ) from error
     except OSError as error:
         raise ReadWriteError(
-            f"{name}: cannot be kept in {path.parent}: {error.strerror or error}; run again"
+            f"{name}: cannot be stored in {path.parent}: {error.strerror or error}; run again"
         ) from error
     return True
 
@@ -146,6 +148,4 @@ def _send(path: Path, *, arrow: bool) -> None:
             for batch in labels.iter_batches():
                 writer.write(pa.Table.from_batches([batch]))
     except OSError as error:
-        raise ReadWriteError(
-            f"stdout: writing failed: {error.strerror or error}; it holds a part of the labels"
-        ) from error
+        raise ReadWriteError(f"stdout: writing failed: {error.strerror or error}; the output is incomplete") from error

@@ -35,18 +35,18 @@ store_option = click.option(
     type=click.Path(path_type=Path),
     help="Bundle to refresh; it is not changed.  [default: the one that comes with ro32]",
 )
-@click.option("--category", metavar="NAME", help="What makes a paper positive.  [default: the bundle's label]")
-@click.option("--new", is_flag=True, help="Make a first bundle for --category, of a linear view without an encoder.")
+@click.option("--category", metavar="NAME", help="Category of the positive papers.  [default: the bundle's label]")
+@click.option("--new", is_flag=True, help="Make a first bundle for --category, with a linear view and no encoder.")
 @click.option(
     "--negatives",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Papers that count as negative, whatever they are.",
+    help="File of papers that all count as negative.",
 )
 @click.option(
     "--since",
     metavar="DATE",
-    help="Calibrate and compare on papers from this month on, as in 2024-11.  [default: the last two years]",
+    help="First month of the papers for calibration and comparison, such as 2024-11.  [default: the last two years]",
 )
 @click.option(
     "--hold-out",
@@ -54,7 +54,7 @@ store_option = click.option(
     type=Number(0, 0.5, min_open=True),
     default=0.2,
     show_default=True,
-    help="Share of the papers, by a hash of their ids, that the linear view is not fitted on.",
+    help="Share of the papers, by a hash of their ids, to hold out from fitting the linear view.",
 )
 @click.option(
     "--training-papers",
@@ -62,12 +62,12 @@ store_option = click.option(
     type=Count(min=1000),
     default=170_000,
     show_default=True,
-    help="Papers that the linear view is fitted on at most; 9 kB of memory each.",
+    help="Maximum number of papers to fit the linear view on; each needs 9 kB of memory.",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
+@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
 @store_option
-@click.option("--overwrite", is_flag=True, help="Replace another bundle that is already at FOLDER.")
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle at FOLDER.")
+@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
 def refresh_command(
     *,
     papers: tuple[Path, ...],
@@ -86,9 +86,9 @@ def refresh_command(
 ) -> None:
     """Refresh a bundle on a dump whose papers have categories; needs ro32[refresh].
 
-    The encoder stays. The linear view, the combination, the threshold and the cascade are fitted anew. The new bundle
-    is published only if it is better than the old one on the newest papers, by more than chance. With --new there is
-    no old bundle, and the linear view scores alone.
+    The encoder is kept; linear view, combination, threshold and cascade are fitted again. The new bundle is published
+    only if it is significantly better than the old one on the newest papers. With --new there is no old bundle, and
+    the new one has only a linear view.
 
     Example: ro32-bundle refresh papers.parquet -o fresh/
     """

@@ -55,7 +55,7 @@ class Reports:
             if self.metrics_file.suffix != METRICS_SUFFIX:
                 raise UsageError(
                     f"--metrics-file {self.metrics_file}: expected a name that ends in {METRICS_SUFFIX}; "
-                    "Prometheus' collector reads no other"
+                    "Prometheus' collector ignores others"
                 )
             if find_spec("prometheus_client") is None:
                 raise UsageError("--metrics-file needs the package prometheus-client; run: pip install 'ro32[metrics]'")

@@ -22,14 +22,20 @@ from ro32.train.fit_linear import LinearRecipe, read_features
 @click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Parquet file to write."
 )
-@click.option("--category", metavar="NAME", default=LinearRecipe.category, show_default=True, help="What is positive.")
+@click.option(
+    "--category",
+    metavar="NAME",
+    default=LinearRecipe.category,
+    show_default=True,
+    help="Category of the positive papers.",
+)
 @click.option(
     "--hard-negatives",
     metavar="N",
     type=Count(min=1),
     default=SampleRecipe.hard_negatives,
     show_default=True,
-    help="Negatives that a linear view finds hardest.",
+    help="Number of negatives that are hardest for a linear view.",
 )
 @click.option(
     "--random-negatives",
@@ -37,7 +43,7 @@ from ro32.train.fit_linear import LinearRecipe, read_features
     type=Count(min=0),
     default=SampleRecipe.random_negatives,
     show_default=True,
-    help="Further negatives, drawn at random.",
+    help="Number of further negatives, drawn at random.",
 )
 @click.option(
     "--category-share",
@@ -45,9 +51,9 @@ from ro32.train.fit_linear import LinearRecipe, read_features
     type=Number(0, 1, min_open=True),
     default=SampleRecipe.category_share,
     show_default=True,
-    help="Of the hard negatives, that one primary category may have.",
+    help="Maximum share of one primary category among the hard negatives.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
 def command(
     *,
     data: Path,

@@ -91,10 +91,10 @@ def command(
     """Classify every paper: does it belong in cs.RO, and how sure is the model?
 
     PAPERS are files with the columns id, title and abstract: Parquet, JSON lines or CSV, compressed or not, recognized
-    by content. A folder stands for the files in it, a quoted pattern for the files that match, - for stdin. With
-    ro32[cloud], they may be objects in a store: s3://bucket/key, gs:// or az://. The labels file has one row per
-    paper, in the same order, and appears only when it is complete. A later run scores only papers whose text is new
-    or changed, and a run that was killed resumes where it stopped.
+    by content. A folder means the files in it, a quoted pattern the files that match, and - stdin. With ro32[cloud],
+    PAPERS may be objects in a store: s3://bucket/key, gs:// or az://. The labels file has one row per paper, in the
+    same order, and appears only when it is complete. Later runs score only papers with new or changed text, and a
+    killed run is resumed.
 
     Example: ro32-score papers.parquet -o labels.parquet
     """
@@ -175,11 +175,11 @@ def _refuse_misuse(output: str, asked: Sequence[str], *, prune: bool, as_json: b
     if prune and not output.endswith(os.sep):
         raise UsageError("--prune removes labels from a folder; name one with -o, and / at its end")
     if as_json and not {"status", "explain"}.intersection(asked):
-        raise UsageError("--json prints what --status or --explain finds out; add one of them, or take --report FILE")
+        raise UsageError("--json needs --status or --explain; for the results of a run use --report FILE")
     if len(asked) > 1:
-        raise UsageError(f"--{' and --'.join(asked)} are asked of one call each; give one of them")
+        raise UsageError(f"--{' and --'.join(asked)} cannot be combined; give one of them")
     if "status" in asked and output == DASH:
-        raise UsageError("--status tells of a labels file; name one with -o")
+        raise UsageError("--status needs a labels file; name one with -o")
 
 
 def main() -> NoReturn:

@@ -17,23 +17,23 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 @click.command(name="ro32-train", context_settings=HELP)
-@click.option("--data", required=True, metavar="FILE", type=FOLDER, help="Dump to learn from: Parquet or JSON lines.")
+@click.option("--data", required=True, metavar="FILE", type=FOLDER, help="Dump to train on: Parquet or JSON lines.")
 @click.option("--validation", metavar="FILE", type=FOLDER, help="Dump to validate on.  [default: 15 % of --data]")
-@click.option("--negatives", metavar="FILE", type=FOLDER, help="Papers that count as negative, whatever they are.")
+@click.option("--negatives", metavar="FILE", type=FOLDER, help="File of papers that all count as negative.")
 @click.option(
     "--preset",
     type=click.Choice(["original", "small", "update"]),
     default="original",
     show_default=True,
-    help="Recipe: the original ro-32's, that of a small model, or of one more pass over newer papers.",
+    help="Recipe: the original ro-32, a small model, or one more pass over newer papers.",
 )
 @click.option("--base", metavar="MODEL", help="Encoder to start from: a folder, a hub name, or package:NAME/FOLDER.")
 @click.option("--category", metavar="NAME", help="Category to recognize.  [default: cs.RO]")
-@click.option("--from-year", metavar="YEAR", type=int, help="Leave out papers of earlier years.")
+@click.option("--from-year", metavar="YEAR", type=int, help="Exclude papers of earlier years.")
 @click.option(
     "--text-form",
     type=click.Choice(["ro32", "original"]),
-    help="What of a paper is tokenized: ro32's own text or the original's.  [default: the base model's]",
+    help="How title and abstract become the tokenized text.  [default: the base model's]",
 )
 @click.option(
     "-o", "--output", metavar="FOLDER", type=FOLDER, default="checkpoint", show_default=True, help="Folder to write."
@@ -47,13 +47,18 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--scoring-length", metavar="N", type=int, help="Maximum number of tokens when a paper is scored.")
 @click.option("--learning-rate", metavar="RATE", type=float, help="Peak learning rate.")
-@click.option("--frozen-layers", metavar="N", type=int, help="Number of lowest layers that are not trained.")
+@click.option("--frozen-layers", metavar="N", type=int, help="Number of lowest layers to freeze.")
 @click.option("--hard-negatives", metavar="N", type=int, help="Number of hard negatives, as ranked by a linear model.")
 @click.option("--random-negatives", metavar="N", type=int, help="Number of further negatives, drawn at random.")
-@click.option("--positive-repeats", metavar="N", type=int, help="How often each positive paper occurs in an epoch.")
-@click.option("--dropout", metavar="SHARE", type=float, help="Of hidden states.  [default: the base model's]")
 @click.option(
-    "--attention-dropout", metavar="SHARE", type=float, help="Of attention weights.  [default: the base model's]"
+    "--positive-repeats", metavar="N", type=int, help="Number of times each positive paper occurs in an epoch."
+)
+@click.option("--dropout", metavar="SHARE", type=float, help="Dropout of hidden states.  [default: the base model's]")
+@click.option(
+    "--attention-dropout",
+    metavar="SHARE",
+    type=float,
+    help="Dropout of attention weights.  [default: the base model's]",
 )
 @click.option("--distillation", metavar="SHARE", type=float, help="Weight of the linear teacher in the target, 0 to 1.")
 @click.option("--auxiliary-weight", metavar="WEIGHT", type=float, help="Weight of the auxiliary category loss.")
@@ -64,13 +69,13 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option(
     "--split",
     type=click.Choice(["hash", "stratified"]),
-    help="Divide --data by a hash of the id, or with the same shares of each first category.",
+    help="Split --data by a hash of the id, or stratified by first category.",
 )
-@click.option("--split-seed", metavar="N", type=int, help="Seed of the split alone.")
+@click.option("--split-seed", metavar="N", type=int, help="Seed of the split only.")
 @click.option(
     "--average/--no-average",
     default=None,
-    help="Also measure the mean of the weights after the first and the last epoch, and keep it if it is best.",
+    help="Also evaluate the mean of the weights after the first and the last epoch, and keep it if it is best.",
 )
 @click.option("--keep", type=click.Choice(["ap", "f1", "loss"]), help="Metric that selects the best epoch.")
 @click.option(
@@ -85,7 +90,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
     show_default=True,
-    help="Data type of matrix products; auto takes bfloat16 where the hardware supports it.",
+    help="Data type of matrix products; auto takes bfloat16 if the hardware supports it.",
 )
 @click.option("--cache", metavar="FOLDER", type=FOLDER, help="Folder of tokenized dumps.  [default: ~/.cache/ro32]")
 @click.option(
@@ -97,7 +102,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     help="Steps between checkpoints.",
 )
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Resume the run in the output folder.")
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
 @version_option()
 def command(
     *,
@@ -117,8 +122,8 @@ def command(
 ) -> None:
     """Fine-tune an encoder to classify which papers belong in a category.
 
-    The default recipe is that of the original ro-32. An interrupted run resumes when the same command is given again.
-    The output folder is an ordinary Hugging Face checkpoint.
+    The default recipe is that of the original ro-32. The same command resumes an interrupted run. The output folder is
+    an ordinary Hugging Face checkpoint.
 
     Example: ro32-train --data dump.parquet --preset small -o checkpoint
     """

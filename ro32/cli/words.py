@@ -30,7 +30,7 @@ def summary_line(summary: Summary, output: str, positive_label: str, decision: D
         "duplicates": counts.duplicates,
     }
     audited = f", audit: {counts.disagreements:,} of {counts.audited:,} disagree" if counts.audited else ""
-    left_out = f", {_count(len(summary.skipped), 'file')} left out" if summary.skipped else ""
+    left_out = f", {_count(len(summary.skipped), 'file')} skipped" if summary.skipped else ""
     left_out += _changed(summary.folder) if summary.folder else ""
     uncertain = f"{counts.uncertain:,} uncertain, " if decision.abstain else ""
     return (
@@ -87,15 +87,15 @@ def _status_lines(status: Status, output: str) -> Iterator[tuple[str, str]]:
     unchanged = f", {_count(status.unchanged_files, 'file')} unchanged" if status.unchanged_files else ""
     yield "papers", f"{status.rows:,} in {_count(status.files, 'file')}, {_count(status.parts, 'part')}{unchanged}"
     for file in status.skipped:
-        yield "left out", f"{file.path}: {file.reason}"
-    yield "finished", f"{status.finished:,} in {_count(status.finished_parts, 'part')} of a run that was killed"
-    yield "reused", f"{status.reused:,} whose text the earlier labels hold"
+        yield "skipped", f"{file.path}: {file.reason}"
+    yield "finished", f"{status.finished:,} in {_count(status.finished_parts, 'part')} of a killed run"
+    yield "reused", f"{status.reused:,} with a text in the earlier labels"
     yield "duplicates", f"{status.duplicates:,} with the text of an earlier paper"
     if status.unreadable:
         yield "unreadable", f"{status.unreadable:,} that get an error instead of a score"
     yield "to score", f"{status.to_score:,}"
     for item in status.left_over:
-        yield "left over", f"{item.path}, {_size(item.size_bytes)}; removed when a run succeeds"
+        yield "orphaned", f"{item.path}, {_size(item.size_bytes)}; removed when a run succeeds"
 
 
 def _size(size: float) -> str:

@@ -242,8 +242,8 @@ class _Run:
         self._journal.isolated.append(isolated)
         self._journal.warn(
             "isolated_part",
-            f"{isolated.path}: rows {part.start:,} to {part.start + part.rows - 1:,} killed {STRIKES} workers and are "
-            f"left alone; the last of them: {isolated.reason}",
+            f"{isolated.path}: rows {part.start:,} to {part.start + part.rows - 1:,} crashed {STRIKES} workers and are "
+            f"isolated; the last error: {isolated.reason}",
         )
 
     def _check_patience(self) -> None:

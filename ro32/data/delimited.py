@@ -151,7 +151,7 @@ def _rows(path: InputFile, columns: Sequence[str], max_expansion: float | None) 
             elif len(lines.taken) > 1:
                 raise InputDataError(
                     f"{path}, line {lines.first:,}: a quote is not closed, or not doubled as in RFC 4180, and would "
-                    f"swallow lines below it ({error}); correct the row"
+                    f"merge the lines below it into one row ({error}); correct the row"
                 ) from error
             else:
                 yield malformed(lines.first, lines.size, len(columns), str(error))

@@ -124,7 +124,7 @@ def _strings_only(row: Row, columns: Sequence[str], lists: Collection[str]) -> R
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _parse = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant).decode
@@ -139,9 +139,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         parsed = _parse(text.rstrip())
     except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON: {error.msg} at character {error.pos + 1}") from error
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from error
     except RecursionError as error:
-        raise ValueError("values are nested too deep") from error
+        raise ValueError("values are nested too deeply") from error
     if not isinstance(parsed, dict):
         raise ValueError("expected a JSON object")  # noqa: TRY004 - damaged data
     return parsed

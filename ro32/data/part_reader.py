@@ -121,7 +121,7 @@ def _cut(
                 break
         if wanted:
             raise InputDataError(
-                f"{path}: the footer announces rows up to {wanted[0].start + wanted[0].rows}, which are not all there; "
+                f"{path}: the footer announces rows up to {wanted[0].start + wanted[0].rows}, but some are missing; "
                 "the file is damaged, get it again"
             )
 

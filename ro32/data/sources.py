@@ -77,7 +77,7 @@ def survey(
     head, compression = _head(path)
     match recognize(head):
         case Format.PARQUET if compression:
-            raise InputDataError(f"{path}: Parquet within {compression}, which is not read; decompress it first")
+            raise InputDataError(f"{path}: Parquet within {compression}is not supported; decompress it first")
         case Format.PARQUET:
             schema, rows = parquet.read_footer(path, max_expansion)
             return Contents(schema=schema, rows=rows, faults="")
@@ -89,7 +89,7 @@ def survey(
             known = name_foreign(head)
             if known:
                 raise InputDataError(f"{path}: {known}")
-            kind = "is none of Parquet, JSON lines and CSV, or is damaged" if head else "is empty"
+            kind = "is not Parquet, JSON lines or CSV, or is damaged" if head else "is empty"
             raise InputDataError(f"{path}: {kind}; get the file again, or convert it")
     return Contents(schema=schema, rows=rows, faults=faults.sentence(path))
 

@@ -31,7 +31,7 @@ class Cursor:
     def struct(self, depth: int = 0) -> Struct:
         """Read a struct."""
         if depth > _MAX_DEPTH:
-            raise ValueError("structs lie too deep in each other")
+            raise ValueError("structs are nested too deeply")
         found: dict[int, int | Struct] = {}
         number = 0
         while head := self._byte():

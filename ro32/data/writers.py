@@ -57,7 +57,7 @@ def check_name(target: Path | ObjectUrl) -> None:
     suffix = PurePath(target.name).suffix.lower()
     if suffix in _OTHER_FORMS:
         raise UsageError(
-            f"{target}: labels are not written as {suffix}; name a file that ends in .parquet, .csv, .tsv or .jsonl"
+            f"{target}: labels cannot be written as {suffix}; name a file that ends in .parquet, .csv, .tsv or .jsonl"
         )
 
 

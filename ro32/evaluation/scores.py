@@ -171,7 +171,7 @@ def _origin(labels: Path) -> tuple[str | None, float, bool, str | None]:
         return digest, float(provenance["threshold"]), bool(provenance.get("full")), label
     except (KeyError, TypeError, ValueError) as error:
         raise InputDataError(
-            f"{labels}: not a labels file of ro32 (its footer tells no threshold); name what ro32-score wrote"
+            f"{labels}: not a labels file of ro32 (its footer has no threshold); name a labels file of ro32-score"
         ) from error
 
 

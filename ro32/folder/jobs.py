@@ -151,7 +151,7 @@ def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFil
         within += [str(file) for file in local if file.resolve().is_relative_to(resolved)]
     except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
-            raise ReadWriteError(f"{folder}: looking at it failed: {error.strerror}; run again") from error
+            raise ReadWriteError(f"{folder}: checking it failed: {error.strerror}; run again") from error
         raise OutputError(f"{folder}: cannot be created: {error}; name a folder that can be looked at") from error
     if within:
         raise _within(folder, within[0])

@@ -135,7 +135,7 @@ def _write(
     elif gone:
         changes.gone = len(gone)
         journal.warn(
-            "gone", f"{whole.target}: {_counted(len(gone))} no input any more: {_some(gone)}; --prune removes them"
+            "gone", f"{whole.target}: {_counted(len(gone))} no input file: {_some(gone)}; --prune removes them"
         )
 
 

@@ -120,7 +120,7 @@ def find(bundle: Path | None, store: Path) -> Path:
             names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
             raise BundleError(
                 f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "
-                "ro32-bundle list tells which there are"
+                "ro32-bundle list shows them"
             )
     return bundle
 

@@ -113,7 +113,7 @@ def _read(origin: str, name: str, found: _Found, limit: int) -> tuple[bytes, str
     if max(found.size, len(content)) > limit:
         raise BundleError(
             f"{origin}: with {name} it has more than {MAX_BYTES if name != MANIFEST else limit:,} bytes, unpacked; "
-            "this is no bundle that ro32 scores with"
+            "this is not a bundle of ro32"
         )
     return bytes(content), digest.hexdigest()
 
@@ -246,7 +246,7 @@ def _from_hub(origin: str, digest: str | None) -> dict[str, bytes]:
             "the repository's page lists its commits"
         )
     if find_spec("huggingface_hub") is None:
-        raise UsageError(f"{origin}: the hub is asked by huggingface-hub; run: pip install 'ro32[hub]'")
+        raise UsageError(f"{origin}: the hub needs the package huggingface-hub; run: pip install 'ro32[hub]'")
     # Imported here: only this origin needs it, and a scoring host does without.
     from huggingface_hub import hf_hub_download  # noqa: PLC0415
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError  # noqa: PLC0415
@@ -261,7 +261,7 @@ def _from_hub(origin: str, digest: str | None) -> dict[str, bytes]:
             return _from_archive(fetch(HUB_ARCHIVE), digest)
         return _collect(origin, lambda name: _plain(fetch(name)), digest)
     except EntryNotFoundError as error:
-        raise BundleError(f"{origin}: holds no bundle: {_first_line(error)}") from error
+        raise BundleError(f"{origin}: contains no bundle: {_first_line(error)}") from error
     except (HfHubHTTPError, OSError, ValueError) as error:  # unreachable, unknown, not allowed
         raise InputMissingError(
             f"{origin}: cannot be fetched: {_first_line(error)}; check it, and try again"

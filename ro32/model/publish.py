@@ -28,9 +28,11 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         if not os.path.lexists(target):
             return
         if not overwrite:
-            raise OutputError(f"{target}: is already there; name another folder, or replace it with --overwrite")
+            raise OutputError(f"{target}: already exists; name another folder, or replace it with --overwrite")
         if target.is_symlink() or not (target / MANIFEST).is_file():
-            raise OutputError(f"{target}: is no bundle folder, so --overwrite leaves it alone; name another folder")
+            raise OutputError(
+                f"{target}: is not a bundle folder, so --overwrite does not replace it; name another folder"
+            )
         check_replaceable(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be created: {error.strerror}; name another folder") from error

@@ -59,8 +59,8 @@ def measure_quality(journal: Journal) -> None:
         journal.warn(
             "aged",
             f"{_NAMES[name]} of the last {RECENT_DAYS} days, to {last['until']}, is {last[name]['value']:.3f} "
-            f"({last[name]['low']:.3f} to {last[name]['high']:.3f}), and {recorded[name]:.3f} was measured when the "
-            f"bundle was made: that is not chance; refresh the bundle: ro32-bundle refresh",
+            f"({last[name]['low']:.3f} to {last[name]['high']:.3f}), significantly below the {recorded[name]:.3f} when "
+            "the bundle was made; refresh the bundle: ro32-bundle refresh",
         )
 
 

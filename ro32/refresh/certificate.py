@@ -80,8 +80,8 @@ def most_allowed(papers: int, max_share: float, confidence: float, stretch: floa
     """
     if upper_bound(0, papers, confidence) * stretch > max_share:
         raise BundleError(
-            f"{papers:,} papers cannot show that at most {max_share:.4%} of the labels change, even if none of theirs "
-            "does; measure on more papers, or allow more"
+            f"{papers:,} papers are too few to show that at most {max_share:.4%} of the labels change, even if none "
+            "changes; measure on more papers, or allow a larger share"
         )
     allowed = 0
     while upper_bound(allowed + 1, papers, confidence) * stretch <= max_share:
@@ -100,7 +100,9 @@ def choose_cut(measured: Measured, max_share: float, confidence: float) -> float
     highest = at_stake[allowed] if allowed < len(at_stake) else measured.linear[np.isfinite(measured.linear)].max()
     cut = float(np.floor(highest * STEPS) / STEPS)
     if not (measured.linear < cut).any():
-        raise BundleError("no cut saves the encoder a paper; the linear view tells these papers apart too badly")
+        raise BundleError(
+            "no cut excludes any paper from the encoder; the linear view separates these papers too poorly"
+        )
     return cut
 
 
@@ -148,7 +150,7 @@ def make_cascade(measured: Measured, *, view: str, max_share: float, confidence:
 def _fit_score(measured: Measured, cut: float) -> tuple[float, float]:
     below = measured.linear < cut
     if not below.any():
-        raise BundleError("no cut is within all bounds; the linear view tells these papers apart too badly")
+        raise BundleError("no cut is within all bounds; the linear view separates these papers too poorly")
     columns = np.column_stack([np.ones(int(below.sum())), measured.linear[below]])
     target = measured.full[below].astype(np.float64)
     each = measured.counts[below] / measured.counts[below].mean()

@@ -85,12 +85,12 @@ def refresh(
         OutputError: The folder cannot be written.
     """
     if folder is not None and settings.output.resolve() == folder.resolve():
-        raise UsageError(f"{settings.output}: is the bundle to refresh, which stays as it is; name another folder")
+        raise UsageError(f"{settings.output}: is the bundle to refresh, which is not changed; name another folder")
     check_target(settings.output, overwrite=settings.overwrite)
     parent = None if folder is None else Bundle.load(folder)
     category = settings.category or (parent.manifest.positive_label if parent else None)
     if category is None:
-        raise UsageError("a first bundle needs to know what to label; name a category, as in --category cs.CV")
+        raise UsageError("a first bundle needs a category; name one, such as --category cs.CV")
     if parent is not None and category != parent.manifest.positive_label:
         raise UsageError(
             f"--category {category}: the bundle labels {parent.manifest.positive_label}; name a bundle for {category}, "

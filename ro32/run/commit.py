@@ -46,7 +46,9 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
         for part, ids in _read_ids(job, journal):
             finished = store.load(part)
             if finished is None:
-                raise ReadWriteError(f"{target}: part {part.index} was damaged on the disk; run again, it is done anew")
+                raise ReadWriteError(
+                    f"{target}: part {part.index} was damaged on the disk; run again to score it again"
+                )
             if not _same(finished.table.column("id"), ids):
                 raise ReadWriteError(f"{target}: the ids of part {part.index} are not those of the input; run again")
             scores = []

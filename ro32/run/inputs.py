@@ -117,13 +117,13 @@ def _files_of(text: str, warn: Warn) -> list[Path]:
         kind = f"folder {text} holds no file of papers" if Path(text).is_dir() else f"no file matches {text}"
         raise InputMissingError(
             f"{kind}, whose name ends in {', '.join(sorted(DATA_SUFFIXES))}"
-            + (f"; {names} may be one: name it by itself" if passed_over else "; name a file, a folder or a pattern")
+            + (f"; {names} may be one: name it explicitly" if passed_over else "; name a file, a folder or a pattern")
         )
     if passed_over:
         warn(
             "not_read",
-            f"{len(passed_over):,} {'file' if len(passed_over) == 1 else 'files'} below {text} may be data and are not "
-            f"read, by their names: {names}; rename them, or name them by themselves",
+            f"{len(passed_over):,} {'file' if len(passed_over) == 1 else 'files'} below {text} may be data but are not "
+            f"read because of their names: {names}; rename them, or name them explicitly",
         )
     return files
 

@@ -78,8 +78,8 @@ def _measure_drift(job: Job, counts: Counts, journal: Journal, before: Before) -
             "drift",
             f"the share of {job.classifier.manifest.positive_label} moved by {100 * drift.change:+.2f} points, from "
             f"{before.share.value:.2%} of {before.share.papers:,} papers to {now.value:.2%} of {now.papers:,}: more "
-            f"than --max-drift {drift.bound:g} allows, and not by chance (p = {drift.p_value:.1g}); look at what "
-            "changed",
+            f"than --max-drift {drift.bound:g} allows, and the difference is significant (p = {drift.p_value:.1g}); "
+            "check what changed",
         )
 
 
@@ -102,8 +102,8 @@ def _audit(job: Job, counts: Counts, journal: Journal) -> None:
     if not certificate.covers(lowest):
         journal.warn(
             "not_certified",
-            f"the cascade's certificate covers thresholds from {certificate.threshold:.4f} on, and {lowest:.4f} was "
-            "asked for: how many labels differ from those of --full was not measured",
+            f"the cascade's certificate covers thresholds from {certificate.threshold:.4f} on, but {lowest:.4f} was "
+            "requested; the number of labels that differ from those of --full is not known",
         )
     journal.audit = audit = Audit(
         papers=counts.audited,
@@ -114,8 +114,8 @@ def _audit(job: Job, counts: Counts, journal: Journal) -> None:
     if not audit.exceeded:
         return
     found = (
-        f"{audit.disagreements:,} of {audit.papers:,} papers below the cascade's cut that were scored in full all the "
-        f"same have another label, more than the {audit.allowed:.4%} that the bundle's certificate allows, and not by "
+        f"{audit.disagreements:,} of {audit.papers:,} papers below the cascade's cut that were also scored in full "
+        f"have another label, more than the {audit.allowed:.4%} that the bundle's certificate allows, and not by "
         f"chance (p = {audit.p_value:.1g})"
     )
     if job.settings.strict_cascade:

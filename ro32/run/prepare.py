@@ -95,7 +95,7 @@ def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal
     sound, skipped = leave_out_damaged(files, settings.columns, settings.max_expansion)
     journal.skipped += skipped
     for file in skipped:
-        journal.warn("skipped_file", f"{file.path} is left out: {file.reason}")
+        journal.warn("skipped_file", f"{file.path} is skipped: {file.reason}")
     journal.enter(Stage.PLAN)
     return sound
 
@@ -135,7 +135,7 @@ def resolve_output(path: Path, files: Sequence[InputFile], instead: str = "") ->
         check_replaceable(resolved)
     except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
-            raise ReadWriteError(f"{path}: looking at it failed: {error.strerror}; run again") from error
+            raise ReadWriteError(f"{path}: checking it failed: {error.strerror}; run again") from error
         raise OutputError(
             f"{path}: cannot be created: {error}; name a file in a folder that can be looked at"
         ) from error

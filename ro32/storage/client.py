@@ -88,9 +88,9 @@ def open_client(url: ObjectUrl, settings: StoreSettings) -> "ObjectStore":
         UsageError: The package that asks stores is not installed, or web addresses are not allowed.
     """
     if url.scheme in WEB and not settings.allow_http:
-        raise UsageError(f"{url}: web addresses are read only with --allow-http; take it if you trust the server")
+        raise UsageError(f"{url}: web addresses need --allow-http; add it if you trust the server")
     if find_spec("obstore") is None:
-        raise UsageError(f"{url}: stores are asked by obstore; run: pip install 'ro32[cloud]'")
+        raise UsageError(f"{url}: stores need the package obstore; run: pip install 'ro32[cloud]'")
     endpoint = settings.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return _client(url.scheme, url.host, url.query, endpoint if url.scheme == "s3" else None)
 
@@ -118,7 +118,7 @@ def _client(scheme: str, host: str, query: str, endpoint: str | None) -> "Object
             credential_provider=_profile(),
         )
     except (BaseError, ValueError) as error:
-        raise UsageError(f"{scheme}://{redact(host)}: cannot be asked: {_first_line(error)}") from error
+        raise UsageError(f"{scheme}://{redact(host)}: cannot be accessed: {_first_line(error)}") from error
 
 
 def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
@@ -165,7 +165,7 @@ def ask(
         except (AlreadyExistsError, NotModifiedError, PreconditionError) as error:
             raise ConflictError(_first_line(error)) from error
         except ValueError as error:  # raised before anything is sent
-            raise UsageError(f"{what}: cannot be asked for: {_first_line(error)}; {_BAD_NAMES}; rename it") from error
+            raise UsageError(f"{what}: cannot be requested: {_first_line(error)}; {_BAD_NAMES}; rename it") from error
         except (BaseError, TimeoutError, ShortAnswerError) as error:
             reason = _first_line(error)
             if _LISTED_BAD_NAME in reason:

@@ -90,7 +90,7 @@ def check_replaceable(target: Path) -> None:
         pass
     except OSError as error:
         if error.errno in DISK_ERRNOS:
-            raise ReadWriteError(f"{target}: looking at it failed: {error.strerror}; run again") from error
+            raise ReadWriteError(f"{target}: checking it failed: {error.strerror}; run again") from error
         raise OutputError(f"{target}: cannot be replaced: {error.strerror}; name another place") from error
     if _is_mount(target):
         raise OutputError(f"{target}: cannot be replaced, since it is a mount point; mount its folder instead")
@@ -151,7 +151,7 @@ def publish(temporary: Path, file: BinaryIO, target: Path) -> None:
     except OSError as error:
         raise ReadWriteError(
             f"{target}: is in place and complete, but the disk does not confirm it ({error.strerror}), so a power cut "
-            "may bring back what was there before; run again"
+            "may restore the previous file; run again"
         ) from error
 
 

@@ -51,7 +51,7 @@ def only_run(target: Target) -> Iterator[None]:
     try:
         descriptor = _acquire(path)
     except BlockingIOError:
-        raise TryAgainError(f"{target}: {_holder(path)} is writing it; wait for its end") from None
+        raise TryAgainError(f"{target}: {_holder(path)} is writing it; wait until it ends") from None
     except OSError as error:
         if error.errno in DISK_ERRNOS:
             raise

@@ -89,13 +89,13 @@ class _Lock:
         """Take the lock, or that of a run that is dead."""
         found, record = self.look()
         if record is not None and _is_alive(record):
-            raise TryAgainError(f"{self._target}: {_words(record)} is writing it; wait for its end")
+            raise TryAgainError(f"{self._target}: {_words(record)} is writing it; wait until it ends")
         try:
             self._version = self._store.write(self._key, self._content(), over=found)
             _held.add(str(self._record["token"]))
         except ConflictError as error:
             _, record = self.look()
-            raise TryAgainError(f"{self._target}: {_words(record or {})} is writing it; wait for its end") from error
+            raise TryAgainError(f"{self._target}: {_words(record or {})} is writing it; wait until it ends") from error
 
     def look(self) -> tuple[Version | None, dict[str, Any] | None]:
         """Return the lock's present version and what it says; None and None where there is none."""

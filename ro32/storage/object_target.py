@@ -83,7 +83,7 @@ class ObjectTarget:
 
     def taken(self) -> TryAgainError:
         """Return what to raise where another run was faster."""
-        return TryAgainError(f"{self}: somebody else wrote it meanwhile, and theirs stays; run again")
+        return TryAgainError(f"{self}: another process wrote it meanwhile, and its version stays; run again")
 
     def __str__(self) -> str:
         return self.store.show(self.key)
@@ -96,7 +96,7 @@ def check_writable(url: ObjectUrl) -> None:
         UsageError: It is a web address.
     """
     if url.scheme in WEB:
-        raise UsageError(f"{url}: labels are written to files, s3://, gs:// and az:// alone; name one of these")
+        raise UsageError(f"{url}: labels can only be written to files, s3://, gs:// and az://; name one of these")
 
 
 def create_spool(target: ObjectTarget) -> tuple[Path, BinaryIO]:
@@ -130,8 +130,8 @@ def upload(temporary: Path, file: BinaryIO, target: ObjectTarget) -> None:
     size = temporary.stat().st_size
     if size > MOST_BYTES:
         raise OutputError(
-            f"{target}: {size:,} bytes of labels are more than the {MOST_BYTES:,} that a store takes at once; "
-            "nothing was published; score the files of the input apart"
+            f"{target}: {size:,} bytes of labels are more than the {MOST_BYTES:,} of one upload; nothing was "
+            "published; score the input files separately"
         )
     with temporary.open("rb") as complete:
         data = mmap.mmap(complete.fileno(), 0, access=mmap.ACCESS_READ)  # freed with its last user, who may be a thread
@@ -142,6 +142,6 @@ def upload(temporary: Path, file: BinaryIO, target: ObjectTarget) -> None:
     now = target.store.look(target.key)
     if now is None or not now.same_content(written):
         raise ReadWriteError(
-            f"{target}: {size:,} bytes were written, but something else is there by now: it was replaced, or the store "
-            "is at fault; run again"
+            f"{target}: {size:,} bytes were written, but the store now has another object: it was replaced, or the "
+            "store failed; run again"
         )

@@ -149,7 +149,7 @@ class Store:
         import obstore  # noqa: PLC0415 - as in `open_client`
 
         if self.root.scheme in WEB:
-            raise UsageError(f"{self.show(prefix)}: a web server lists no files; name each")
+            raise UsageError(f"{self.show(prefix)}: web servers do not list files; name each file")
         # The library takes whole folders only, so what follows the last slash is compared here.
         folder = prefix.rpartition("/")[0]
 

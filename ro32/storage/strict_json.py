@@ -13,8 +13,8 @@ def parse(text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
+        raise ValueError("it is nested too deeply") from error
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

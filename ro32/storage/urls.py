@@ -47,14 +47,12 @@ class ObjectUrl:
             try:
                 parts = urlsplit(text)
             except ValueError as error:
-                raise UsageError(f"{redact(text)}: is no web address ({error}); correct it") from error
+                raise UsageError(f"{redact(text)}: is not a web address ({error}); correct it") from error
             host, key, query = parts.netloc, unquote(parts.path.removeprefix("/")), parts.query
         else:
             (host, _, key), query = rest.partition("/"), ""
             if "@" in host:
-                raise UsageError(
-                    f"{redact(text)}: credentials do not belong into a name; give them as docs/scale.md says"
-                )
+                raise UsageError(f"{redact(text)}: credentials must not be part of a name; see docs/scale.md")
         if not host:
             raise UsageError(
                 f"{redact(text)}: names no {'host' if scheme in WEB else 'bucket'}; write {scheme}://NAME/"

@@ -148,8 +148,8 @@ def check_output(output: Path) -> None:
     """
     if output.is_dir() and any(output.iterdir()) and not (output / FOLDER).is_dir():
         if (output / "training.json").exists():
-            raise OutputError(f"{output}: holds a checkpoint that is complete; name a new folder to train another")
-        raise OutputError(f"{output}: is not empty and holds no run that could go on; name a new or empty folder")
+            raise OutputError(f"{output}: contains a complete checkpoint; name a new folder to train another")
+        raise OutputError(f"{output}: is not empty and contains no run to resume; name a new or empty folder")
     if (found := kind_of(output)) not in {None, Kind.FOLDER}:
         raise OutputError(f"{output}: is {found}; name a folder")
 
@@ -159,7 +159,7 @@ def _refuse_difference(output: Path, found: dict[str, Any], wanted: dict[str, An
     if names:
         each = "; ".join(f"{name}: {found.get(name)} there, {wanted.get(name)} asked for" for name in names)
         raise UsageError(
-            f"{output}: holds a run that differs ({each}); repeat its options to go on with it, name another folder, or"
+            f"{output}: holds a run that differs ({each}); repeat its options to resume it, name another folder, or"
             " discard it with --no-resume"
         )
 

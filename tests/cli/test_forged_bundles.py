@@ -45,7 +45,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "a view with text in it": {"views": {"encoder": {"intercept": "0", "encoder": 1.0, "linear": 0.0}}},
     "a cascade that is text": {"cascade": "on"},
     "an unknown field": {"colour": "red"},
-    "quality nested too deep": {"quality": {"x": DEEP}},
+    "quality nested too deeply": {"quality": {"x": DEEP}},
     "an infinite measure": {"quality": {"f1": float("inf")}},
     "tools that are numbers": {"tools": {"onnx": 1}},
     "another format": {"format_version": "1"},

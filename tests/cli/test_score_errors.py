@@ -326,4 +326,4 @@ def test_a_signal_ends_the_run_at_once(
     process.send_signal(number)
     stderr = process.communicate(timeout=30)[1]
     assert time.monotonic() - asked < 10  # 2 s are promised; a busy machine must not fail the test
-    refused(Outcome(process.returncode, "", stderr), labels, code, "stopped by", "run again to go on")
+    refused(Outcome(process.returncode, "", stderr), labels, code, "stopped by", "run again to resume")

@@ -43,7 +43,7 @@ def test_lines_that_cannot_be_read_are_rows_with_an_error(ends: Ends, tmp_path: 
     (tmp_path / "dump" / "papers.JSONL.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     stderr = ends("dump -o labels.parquet", 65)
     assert "4 papers have no score (2 malformed)" in stderr
-    assert "line 2: NaN is no JSON; line 3: expected a string as 'abstract', found a list" in stderr
+    assert "line 2: NaN is not JSON; line 3: expected a string as 'abstract', found a list" in stderr
     assert not (tmp_path / "labels.parquet").exists()
     ends("dump -o labels.tsv --max-unscored 0.5", 0)
     labels = pl.read_csv(tmp_path / "labels.tsv", separator="\t", infer_schema=False)
@@ -63,7 +63,7 @@ def test_pipes_may_be_compressed(pipe: str, ends: Ends, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["labels.json", "labels.csv.GZ", "labels.xlsx"])
 def test_a_name_promises_no_form_that_is_not_written(name: str, ends: Ends, tmp_path: Path) -> None:
     (tmp_path / "papers.jsonl").write_text(json.dumps(PAPER))
-    assert "labels are not written as ." in ends(f"papers.jsonl -o {name}", 2)
+    assert "labels cannot be written as ." in ends(f"papers.jsonl -o {name}", 2)
     assert not (tmp_path / name).exists()
 
 

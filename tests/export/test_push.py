@@ -131,5 +131,5 @@ def test_it_goes_up_and_comes_back(
         assert "was altered" in run(*install, "--overwrite", code=78)
         del server.files["bundle.tar"]
         variables["HF_HOME"] = str(tmp_path / "a third home")
-        assert "holds no bundle" in run(*install, "--overwrite", code=78)
+        assert "contains no bundle" in run(*install, "--overwrite", code=78)
         assert "cannot be fetched" in run("ro32.cli.bundles", "install", f"hf:someone/else@{COMMIT}", code=66)

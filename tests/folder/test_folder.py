@@ -336,7 +336,7 @@ def test_the_command_tells_what_became_of_the_files(score: Score, dump: Path, la
     assert (status["to_score"], status["reused"], status["unchanged_files"], status["files"]) == (0, 200, 2, 2)
     again = score(dump, "-o", f"{labels}/", *report)
     assert "2 files (2 unchanged, 1 without input)" in again.stderr
-    assert "1 labels file has no input any more: 2023/a.parquet; --prune removes them" in again.stderr
+    assert "1 labels file has no input file: 2023/a.parquet; --prune removes them" in again.stderr
     assert "2 files (2 unchanged, 1 removed)" in score(dump, "-o", f"{labels}/", "--prune").stderr
 
 

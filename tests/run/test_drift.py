@@ -111,7 +111,7 @@ def test_a_run_warns_once_when_the_share_moves(run: Any, papers: pl.DataFrame, m
     assert [warned.kind for warned in journal.warnings] == ["drift"]
     assert journal.warnings[0].message.startswith(
         f"the share of cs.RO moved by {100 * (new - old):+.2f} points, from {old:.2%} of {before} papers to "
-        f"{new:.2%} of {rows}: more than --max-drift 0.005 allows, and not by chance (p = "
+        f"{new:.2%} of {rows}: more than --max-drift 0.005 allows, and the difference is significant (p = "
     )
     assert run(more_robots).warnings == []
     assert f"moved by {100 * (old - new):+.2f} points" in run(papers).warnings[0].message

@@ -74,8 +74,8 @@ def test_a_damaged_file_can_be_left_out(score: Score, folder: Path, tmp_path: Pa
     assert outcome.code == 0
     assert pl.read_parquet(labels)["id"].equals(pl.concat([papers["id"][:100], papers["id"][200:300]]))
     warning, summary = outcome.stderr.splitlines()
-    assert warning.startswith(f"ro32-score: warning: {folder}/b.parquet is left out: {folder}/b.parquet, row group 4")
-    assert ", 1 file left out; " in summary
+    assert warning.startswith(f"ro32-score: warning: {folder}/b.parquet is skipped: {folder}/b.parquet, row group 4")
+    assert ", 1 file skipped; " in summary
     provenance, reported = read_provenance(labels), json.loads(report.read_text())
     assert provenance is not None
     for skipped in (provenance["skipped_files"], reported["input"]["skipped"]):

@@ -150,7 +150,7 @@ def test_labels_without_input_go_only_when_asked(
     papers.write_parquet(tmp_path / "not-ours.parquet")
     bucket.put("labels/not-ours.parquet", tmp_path / "not-ours.parquet")
     again = score(dump, "-o", bucket.url("labels/"))
-    assert "1 labels file has no input any more: 2023/a.parquet; --prune removes them" in again.stderr
+    assert "1 labels file has no input file: 2023/a.parquet; --prune removes them" in again.stderr
     assert set(LABELS) < set(bucket.list())
     assert "2 files (2 unchanged, 1 removed)" in score(dump, "-o", bucket.url("labels/"), "--prune").stderr
     assert written(bucket) == sorted([*ALL[2:], ALL[1], "labels/not-ours.parquet"])

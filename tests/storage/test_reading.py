@@ -154,7 +154,7 @@ def test_a_damaged_object_is_reported_and_can_be_skipped(
     assert score(bucket.url("dump/"), "-o", tmp_path / "labels.parquet").code == 65
     done = score(bucket.url("dump/"), "-o", tmp_path / "labels.parquet", "--on-error", "skip-file")
     assert done.code == 0
-    assert f"{bucket.url('dump/b.parquet')} is left out" in done.stderr
+    assert f"{bucket.url('dump/b.parquet')} is skipped" in done.stderr
     assert len(_labels(tmp_path / "labels.parquet")) == 5
 
 

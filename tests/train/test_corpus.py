@@ -135,7 +135,7 @@ def test_split_depends_on_the_seed(papers: pl.DataFrame, tokenizer_json: bytes, 
     [
         (b"id,title\n1,a\n", "no column abstract, categories"),
         (b"", "is empty"),
-        (b"a letter\n", "is none of Parquet, JSON lines and CSV"),
+        (b"a letter\n", "is not Parquet, JSON lines or CSV"),
         (b"PAR1 cut off", "not a Parquet file"),
     ],
 )
