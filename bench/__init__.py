@@ -1,4 +1,4 @@
-"""Measures ro32 and what users would take instead, and writes down what was found. Run as `python -m bench`.
+"""Measures ro32 and its alternatives, and records the results. Run as `python -m bench`.
 
 The machine may be shared and noisy, so a figure counts only beside another of the same run: what is compared takes
 turns, each in a process of its own, and medians are reported with their spread.

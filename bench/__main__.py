@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, and write down what was found."""
+"""`python -m bench`: measure, and record the results."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The Ray engine beside the local one, on the same cores of this machine: what handing parts out costs.
+"""The Ray engine against the local one, on the same cores of this machine: the cost of distributing parts.
 
 Each repeat of either engine is a fresh process that scores a dump of one paper a core, and then the large dump. The
 former is the start, of actors above all, and does not count; Ray itself runs before the clock does, as a cluster is

@@ -1,4 +1,4 @@
-"""What got slower from one results file to another, on one machine."""
+"""Finds figures that became slower between two results files of one machine."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a measurement was made on: the machine, the versions, the commit, and how busy it was."""
+"""The conditions of a measurement: machine, versions, commit and load."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Runs what is measured: each time in a fresh process, in turns, with time and peak memory."""
+"""Runs measured commands: each in a fresh process, alternating, with time and peak memory."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""A night of the operator's: a dump of 2.5 million papers whose labels exist, but for the thousand of today.
+"""A nightly run: a dump of 2.5 million papers that all have labels, except the thousand of today.
 
 The labels of all earlier papers are not scored for this but made up, through the scorer's own walk and under the
 shipped model's digests; tonight's run cannot tell. What is measured is the command itself, from start to end.

@@ -1,4 +1,4 @@
-"""`python -m export`: turn a checkpoint into a bundle, or refuse to."""
+"""`python -m export`: convert a checkpoint to a bundle."""
 
 from pathlib import Path
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""Gives a bundle its views: fits them, measures them, writes them into manifest, curves and card, and publishes."""
+"""Adds views to a bundle: fits and measures them, updates manifest, curves and card, and publishes."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace

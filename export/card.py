@@ -1,4 +1,4 @@
-"""The model card of a bundle: the checkpoint's own, and what was measured on the way."""
+"""The model card of a bundle: the checkpoint's own, plus the measurements of the export."""
 
 from export.checkpoint import Checkpoint
 from export.flips import MAX_SHARE, Flips

@@ -1,4 +1,4 @@
-"""`python -m export.certify`: measure how many labels a cascade changes, and let a bundle use one that changes few."""
+"""`python -m export.certify`: measure how many labels a cascade changes, and certify it if they are few."""
 
 from pathlib import Path
 from typing import NoReturn

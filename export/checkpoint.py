@@ -1,4 +1,4 @@
-"""The checkpoint: a Hugging Face folder that training wrote, opened as data only, no code.
+"""The checkpoint: a Hugging Face folder, opened as data only, no code.
 
 Also one that the original's training wrote: its labels are the numbers 0 and 1, its weights may be a state dict, and
 it may have no card.

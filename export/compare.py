@@ -1,4 +1,4 @@
-"""The same papers through PyTorch and through ONNX, one unpadded paper at a time."""
+"""Runs the same papers through PyTorch and ONNX, one unpadded paper at a time."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""How operators of ONNX treat the elements along one axis: which part of the inputs a part of the output needs."""
+"""Dependencies of ONNX operators along one axis: which part of the inputs a part of the output needs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

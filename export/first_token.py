@@ -1,4 +1,4 @@
-"""Cuts a graph to what the classifier reads: of the last layer, the first token alone.
+"""Reduces a graph to the results that the classifier reads: in the last layer, only the first token.
 
 The head reads one token of the last hidden state. What is computed for the other tokens and reaches nothing else is not
 computed: in a BERT, the last layer's query, output projection, feed-forward and norms. Which parts these are follows

@@ -1,4 +1,4 @@
-"""How many papers of a dump get another label by the published model than by the fp32 one."""
+"""Counts the papers whose label differs between the published model and the fp32 one."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""An ONNX graph that is being rewritten: who makes a value, who uses it, which values are constant."""
+"""An ONNX graph that is being rewritten: producers and consumers of values, and constants."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence

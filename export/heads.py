@@ -1,4 +1,4 @@
-"""Takes the batch axis out of attention, so that onnxruntime can multiply heads where they lie.
+"""Removes the batch axis from the attention, so that onnxruntime can multiply heads in place.
 
 One paper's queries, keys and values have the shape (1, t, heads, width), and are transposed to (1, heads, t, width)
 before they are multiplied. onnxruntime's optimizer merges such a transposition into the product, which then reads heads

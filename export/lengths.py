@@ -1,4 +1,4 @@
-"""Folds what a graph computes from the number of tokens alone: masks, token types, positions and shapes.
+"""Folds values that depend only on the number of tokens: masks, token types, positions and shapes.
 
 Such values are found by what they depend on, and computed at every length that a paper can have. So what takes their
 place is known to be equal, whatever architecture they come from.

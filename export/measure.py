@@ -1,4 +1,4 @@
-"""Quality on papers whose categories are known, and the threshold that it yields."""
+"""Measures quality on papers with known categories, and chooses the threshold."""
 
 import io
 from collections.abc import Callable, Sequence

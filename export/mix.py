@@ -1,4 +1,4 @@
-"""Weights that make validation papers speak for the papers that arXiv gets today.
+"""Weights that make validation papers representative of the papers that arXiv gets today.
 
 Papers at hand come from feeds that prefer some archives. Each paper therefore counts so much that the archives, by
 primary category, have the shares that arXiv gives them.

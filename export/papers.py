@@ -1,4 +1,4 @@
-"""Real papers whose categories are known, and which of them to verify on."""
+"""Papers with known categories, and the selection of those to verify on."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The picture that the bundle's card adds to those of the checkpoint: how far probabilities mean what they say."""
+"""The chart that the export adds to the card: calibration of the probabilities."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""`python -m export.push`: lay a model out as a repository of the Hugging Face hub, and upload it where that is asked.
+"""`python -m export.push`: assemble a model as a repository of the Hugging Face hub, and optionally upload it.
 
 config.json, model.safetensors, tokenizer.json, ...   the checkpoint: what transformers' pipeline loads
 onnx/model.onnx, onnx/model_quantized.onnx            fp32 and int8 for padded batches: what Optimum's ORTModel loads

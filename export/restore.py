@@ -1,4 +1,4 @@
-"""`python -m export.restore`: turn a published bundle back into a checkpoint, from which training can go on.
+"""`python -m export.restore`: convert a published bundle back to a checkpoint that training can start from.
 
 int8 rounds a weight by 0.2 % of its column's largest at most, which a fine-tuning forgets in its first steps; the hours
 that the bundle's training took are kept.

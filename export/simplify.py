@@ -1,4 +1,4 @@
-"""fp32 ONNX -> the same model, with only those operations in it that one paper's logits need.
+"""fp32 ONNX -> the same model, with only the operations that one paper's logits need.
 
 Rewritten is what the scorer can rely on: a run holds one unpadded paper, and the head reads the first token. Each step
 is exact, but for the order of two sums; `export.verify` compares the result with PyTorch like any other graph.

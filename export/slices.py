@@ -1,4 +1,4 @@
-"""Where labels are right and wrong, for the card: by year, category and length, and the worst errors."""
+"""Quality by year, category and length, and the worst errors, for the card."""
 
 import polars as pl
 

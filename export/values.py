@@ -1,4 +1,4 @@
-"""What those values of a graph are, at every length of a paper, that depend on the length alone."""
+"""Computes the values of a graph that depend only on the number of tokens, for every length."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

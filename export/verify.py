@@ -1,4 +1,4 @@
-"""What must hold between the PyTorch checkpoint, its fp32 ONNX export and what is published, and by which bounds.
+"""Compares the PyTorch checkpoint, its fp32 ONNX export and the published model, within stated bounds.
 
 Used by the export itself and by the parity tests, so that both mean the same by "equal".
 """

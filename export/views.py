@@ -1,4 +1,4 @@
-"""`python -m export.views`: give a bundle of the encoder alone a linear view, and a calibrated combination of both."""
+"""`python -m export.views`: add a linear view and a calibrated combination to a bundle."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""ro32 tells which arXiv papers belong in cs.RO (Robotics), and how sure it is.
+"""ro32 classifies arXiv papers: does a paper belong in cs.RO (Robotics), and with what probability?
 
 As a library: `Classifier`, `score_file`, `score_folder`, `Settings` and `score`, and the version. docs/library.md shows
 each at work. What is named here is loaded when it is first asked for, so that `import ro32` costs next to nothing.

@@ -107,8 +107,8 @@ class OutOfMemoryError(ReadWriteError):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            f"{where}: there is too little memory; raise the limit of the process (ulimit -v, the container's limit), or "
-            "use fewer --threads"
+            f"{where}: there is too little memory; raise the limit of the process (ulimit -v, the container's limit), "
+            "or use fewer --threads"
         )
 
 

@@ -1,4 +1,4 @@
-"""Text from papers, file names and bundles, made safe to print: it can neither steer a terminal nor flood a log."""
+"""Escapes text from papers, file names and bundles for printing: it cannot control a terminal or flood a log."""
 
 MAX_MESSAGE_CHARS = 2_000
 """A message that is longer is read by nobody, and fills the log of a nightly job."""

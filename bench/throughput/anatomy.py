@@ -1,4 +1,4 @@
-"""Where ro32's time goes. Each function is a process of its own, run by `bench.measure`."""
+"""Where ro32 spends its time. `bench.measure` runs each function in its own process."""
 
 import json
 import os

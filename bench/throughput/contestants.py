@@ -1,4 +1,4 @@
-"""Who takes part in the contest."""
+"""The participants of the comparison."""
 
 import importlib.util
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What users would take instead of ro32: each as its own documentation says, on all cores.
+"""The alternatives to ro32, each used as in its own documentation, on all cores.
 
 A peer is made from the checkpoint once (`prepare`), and loaded by a process of its own (`load`). It takes texts of the
 form "title[SEP]abstract" and gives probabilities; a setting is a batch size, but for OpenVINO's own interface, where

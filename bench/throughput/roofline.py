@@ -1,4 +1,4 @@
-"""What the processor could do: the peak of int8 products, and how many of them a paper needs."""
+"""The limit of the processor: the peak rate of int8 products, and the number of products per paper."""
 
 import time
 from collections.abc import Sequence

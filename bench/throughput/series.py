@@ -1,4 +1,4 @@
-"""What the charts and tables of the section show, put together from its figures."""
+"""Prepares the figures of the section for charts and tables."""
 
 import math
 from collections.abc import Mapping, Sequence

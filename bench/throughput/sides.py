@@ -1,4 +1,4 @@
-"""From Parquet to Parquet: what a contestant's process runs."""
+"""The process of a contestant: from Parquet to Parquet."""
 
 from collections.abc import Callable
 from pathlib import Path

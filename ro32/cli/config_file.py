@@ -1,4 +1,4 @@
-"""Options from a TOML file and from the environment: checked as strictly as those on the command line."""
+"""Options from a TOML file and from the environment, validated like those on the command line."""
 
 import os
 import tomllib

@@ -1,4 +1,4 @@
-"""Which engine scores, by the options of a command."""
+"""Selects the engine by the options of a command."""
 
 from enum import StrEnum
 from pathlib import Path

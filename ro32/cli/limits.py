@@ -1,4 +1,4 @@
-"""Limits under which no command can start: refused in a sentence, before a library aborts."""
+"""Checks resource limits at the start: reports limits that are too low before a library aborts."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Wrong usage of a command that has --log-format: reported in JSON where that is asked for."""
+"""Reports wrong usage as JSON if the command asks for --log-format json."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Options that are numbers: Click's, which say of a word that it is no number, and not that it is no "float range"."""
+"""Numeric options with error messages in plain words, instead of Click's "float range"."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`ro32-bundle refresh`: fit a bundle anew on a dump whose papers have categories."""
+"""`ro32-bundle refresh`: fit a bundle again on a dump whose papers have categories."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes what a run did, however it ends, into the files that an operator asked for."""
+"""Writes the report and the metrics of a run, however it ends."""
 
 import json
 import os

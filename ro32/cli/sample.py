@@ -1,4 +1,4 @@
-"""`python -m ro32.cli.sample`: choose from a dump the papers that an encoder is trained on."""
+"""`python -m ro32.cli.sample`: select papers from a dump to train an encoder on."""
 
 from pathlib import Path
 from typing import NoReturn

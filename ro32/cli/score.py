@@ -1,4 +1,4 @@
-"""`ro32-score`: label every paper of a Parquet dump."""
+"""`ro32-score`: label every paper of a dump."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: an interruption is raised where the main thread is, and noted in case something swallows it."""
+"""SIGINT and SIGTERM: raise an interruption in the main thread, and remember it in case something discards it."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""The file of a report: refused before anything is scored if it cannot be, and written whole."""
+"""The output file of a report: checked before anything is scored, and written whole."""
 
 from collections.abc import Sequence
 from pathlib import Path

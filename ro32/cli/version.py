@@ -1,4 +1,4 @@
-"""`--version`: which ro32 this is, which model comes with it, and what that is certified for."""
+"""`--version`: the version, the bundle that comes with it, and its certificate."""
 
 from collections.abc import Callable
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""What a run did, or would do, in words."""
+"""The results of runs and dry runs as text."""
 
 import json
 import math
@@ -89,7 +89,7 @@ def _status_lines(status: Status, output: str) -> Iterator[tuple[str, str]]:
     for file in status.skipped:
         yield "skipped", f"{file.path}: {file.reason}"
     yield "finished", f"{status.finished:,} in {_count(status.finished_parts, 'part')} of a killed run"
-    yield "reused", f"{status.reused:,} with a text in the earlier labels"
+    yield "reused", f"{status.reused:,} with text in the earlier labels"
     yield "duplicates", f"{status.duplicates:,} with the text of an earlier paper"
     if status.unreadable:
         yield "unreadable", f"{status.unreadable:,} that get an error instead of a score"

@@ -1,4 +1,4 @@
-"""The connection to a cluster, made and ended without a trace in this process."""
+"""The connection to a cluster, opened and closed without side effects in this process."""
 
 import io
 import logging

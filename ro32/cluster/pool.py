@@ -1,4 +1,4 @@
-"""The actors of a run: how many there are, which of them are starting, free or busy, and what became of the lost.
+"""The actors of a run: their number, their states (starting, free, busy), and lost actors.
 
 Actors are not restarted by Ray, nor are their calls: a new actor may start on any node, and who is to blame for a
 death is decided by `ro32.cluster.ray_engine`, which knows the part.

@@ -1,4 +1,4 @@
-"""The driver's side of the cluster engine: hands parts out, collects what became of them, tells guilt from bad luck."""
+"""The driver of the cluster engine: assigns parts, collects results, and isolates parts that crash workers."""
 
 import time
 from collections import deque

@@ -1,4 +1,4 @@
-"""What an actor does: it holds one session, scores parts with it and puts them where the driver wants them."""
+"""The work of an actor: it holds one session, scores parts, and writes them where the driver asks."""
 
 from dataclasses import dataclass
 from pathlib import Path

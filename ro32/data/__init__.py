@@ -1,1 +1,1 @@
-"""Papers and labels: their contracts, and the forms that they have in files, read and written in bounded memory."""
+"""Papers and labels: their contracts and file formats, read and written in bounded memory."""

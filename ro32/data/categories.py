@@ -1,4 +1,4 @@
-"""The categories of papers, in the forms that dumps have them."""
+"""The categories of papers, in the formats that dumps use."""
 
 import polars as pl
 

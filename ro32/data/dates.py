@@ -1,4 +1,4 @@
-"""When papers appeared: by the dates of a dump, and by arXiv's ids."""
+"""Dates of papers, from the columns of a dump and from arXiv ids."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""Names what a file is that is not read, and the way out."""
+"""Recognizes unsupported file formats and recommends a conversion."""
 
 import codecs
 

@@ -1,4 +1,4 @@
-"""JSON lines in, one object a line, in bounded memory: the form of Kaggle's snapshot of arXiv."""
+"""Reads JSON lines in bounded memory: one object per line, as in Kaggle's snapshot of arXiv."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The output contract: what a labels file holds, and how it appears: whole, by one rename, or not at all."""
+"""The output contract: the columns of a labels file, which appears whole, by one rename, or not at all."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""How many rows of a row group may be decoded at once, by what its pages unpack to.
+"""The number of rows of a row group that may be decoded at once, from the uncompressed sizes of its pages.
 
 A footer tells sizes of whole columns, but not of pages, and a page is unpacked as a whole. Nor does it tell how often a
 value of the dictionary is repeated: one abstract of 1 MiB and 10,000 rows that name it are 50 kB, and 10 GB when they

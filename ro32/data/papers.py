@@ -1,4 +1,4 @@
-"""The input contract: which columns a score needs, and what a paper and a part are."""
+"""The input contract: the columns that scoring needs, papers and parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Parquet in, checked to the last byte, in bounded memory.
+"""Reads Parquet in bounded memory, with every byte checked.
 
 pyarrow checks and decodes: it verifies page checksums and survives malformed files that abort other readers.
 """

@@ -1,4 +1,4 @@
-"""Digests of the row groups of a Parquet file as they are stored: what is the same tomorrow is not decoded again."""
+"""Digests of the stored bytes of Parquet row groups, so that unchanged ones are not decoded again."""
 
 import hashlib
 from collections.abc import Sequence

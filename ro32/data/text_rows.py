@@ -1,4 +1,4 @@
-"""Rows of a text file: lines with their numbers, and rows that cannot be read, which keep their places."""
+"""Rows of a text file: lines with their numbers; unreadable rows keep their positions."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Strings that may not be UTF-8, and bytes that are to be strings: one bad value costs its row, not the file."""
+"""Converts bytes and strings that may not be UTF-8: a bad value affects only its own row."""
 
 import numpy as np
 import pyarrow as pa

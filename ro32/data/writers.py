@@ -1,4 +1,4 @@
-"""The forms of a labels file: Parquet, and for what cannot read that, CSV, TSV and JSON lines.
+"""Writers of labels files: Parquet, or CSV, TSV and JSON lines for programs that cannot read it.
 
 Only Parquet has a place for the provenance, so only labels in Parquet can be reused. The others have the same rows
 and columns in the same order, with content hashes in hexadecimal and null as an empty field or as null.

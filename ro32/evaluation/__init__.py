@@ -1,1 +1,1 @@
-"""What a model is worth: its scores against the categories that the dump itself carries."""
+"""Quality of a model: its scores against the categories in the dump."""

@@ -1,4 +1,4 @@
-"""Whether scores mean what they say: of the papers with a score near 0.7, are seven in ten listed?"""
+"""Calibration: of the papers with a score near 0.7, are seven in ten listed?"""
 
 from dataclasses import dataclass
 from statistics import NormalDist

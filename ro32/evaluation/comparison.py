@@ -1,4 +1,4 @@
-"""Two models on the same papers: how their measures differ, and which labels do."""
+"""Compares two models on the same papers: differences of measures and labels."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the report shows of single papers: read in a second pass, for the few that are shown."""
+"""Titles and abstracts of the papers that the report shows, read in a second pass."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Why a paper scored as it did: what its score would be without each of its words.
+"""Explains a score: what it would be without each of the paper's words.
 
 Occlusion, word by word: a word is taken out at every place where it stands, and the paper is scored again, exactly as
 any paper is. Nothing is approximated, so what is shown is what the model does; but words that only count together show

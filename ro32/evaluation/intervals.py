@@ -1,4 +1,4 @@
-"""How far a figure can be trusted: 95 % intervals by the bootstrap, exact and without scipy.
+"""95 % bootstrap intervals, exact and without scipy.
 
 The bootstrap draws as many papers as there are, with replacement, again and again, and looks how the figure varies.
 Every figure here depends on counts alone (of the four outcomes of a decision, of papers between two scores), and the

@@ -1,4 +1,4 @@
-"""All that is measured of one model."""
+"""All measures of one model."""
 
 from dataclasses import dataclass, replace
 

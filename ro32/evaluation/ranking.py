@@ -1,4 +1,4 @@
-"""Scores sorted once: what every threshold buys, and how scores are spread."""
+"""Scores sorted once: the outcomes at every threshold, and the histogram of scores."""
 
 from dataclasses import dataclass
 from typing import Self

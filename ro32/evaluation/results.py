@@ -1,4 +1,4 @@
-"""All that an evaluation found, of every model: what the table, the JSON and the page are made of."""
+"""The results of an evaluation, the source of the table, the JSON and the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

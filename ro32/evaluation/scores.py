@@ -1,4 +1,4 @@
-"""Where scores come from: a labels file, or a bundle that scores the papers now."""
+"""Scores to evaluate: from a labels file, or from a bundle that scores the papers now."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

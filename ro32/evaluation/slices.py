@@ -1,4 +1,4 @@
-"""Groups of papers that are measured apart: by year, by month, by primary category, by length of the text."""
+"""Groups of papers that are measured separately: by year, month, primary category, and length of the text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

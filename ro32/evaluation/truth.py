@@ -1,4 +1,4 @@
-"""The truth to measure by: which papers are listed in a category, and what the papers are grouped by."""
+"""The reference to measure by: papers listed in a category, and their groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The jobs of a run for a folder of labels: one for each input file, and which of them have nothing to do."""
+"""The jobs of a run for a folder of labels: one per input file, and those that need no work."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

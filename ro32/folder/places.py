@@ -1,4 +1,4 @@
-"""A folder that gets a labels file for each input file, on a disk or in a store: what a run asks of it."""
+"""A folder with a labels file for each input file, on a disk or in a store: the operations that a run needs."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Labels that stand in a folder already: which of them are just what a run would write again."""
+"""Existing labels files that a run would write again unchanged."""
 
 from contextlib import suppress
 from dataclasses import asdict

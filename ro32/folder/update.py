@@ -1,4 +1,4 @@
-"""A folder as output: a labels file for each input file, and a manifest when all are there.
+"""A folder as output: a labels file for each input file, and a manifest after the last.
 
     plan      every file, as one input; each becomes a job of its own
     keep      labels that are just what would be written again stay as they are

@@ -1,4 +1,4 @@
-"""How many of many: the exact binomial test, and the exact upper bound of a share, without scipy."""
+"""The exact binomial test, and the exact upper bound of a share, without scipy."""
 
 import math
 

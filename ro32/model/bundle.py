@@ -1,4 +1,4 @@
-"""The bundle: a model folder that holds all that scoring needs, every file digested.
+"""The bundle: a model folder with everything that scoring needs, and a digest of every file.
 
     model.onnx           the encoder and its classification head: input_ids -> logits, for one paper; older bundles take
                          attention_mask and token_type_ids too

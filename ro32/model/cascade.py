@@ -1,4 +1,4 @@
-"""The cascade: most papers are scored by the linear view alone, and a certificate says how many labels that changes.
+"""The cascade: the linear view alone scores most papers, and a certificate bounds the labels that this changes.
 
 A paper whose log-odds by the linear view, l, are below the cut gets the score
 

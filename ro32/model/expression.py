@@ -1,4 +1,4 @@
-"""A Polars expression that scores papers, for frames that are in memory or on their way through a lazy query."""
+"""A Polars expression that scores papers, in data frames and lazy queries."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""Finds ONNX tensors whose numbers lie in another file.
+"""Finds ONNX tensors whose data is in another file.
 
 onnxruntime reads such a file from the folder in which the process happens to run, and no digest of a bundle covers it.
 Scoring hosts do without the package onnx, so this walks the few protobuf messages that can hold a tensor.

@@ -1,4 +1,4 @@
-"""The types of what a bundle's manifest holds, checked as its dataclasses declare them.
+"""Checks the types of a bundle's manifest against its dataclasses.
 
 A manifest is text of others: each field may hold anything that JSON can say.
 """

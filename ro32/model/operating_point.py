@@ -1,4 +1,4 @@
-"""The operating point: from which score on a paper gets the positive label, and of which scores a person decides."""
+"""The operating point: the threshold for the positive label, and the band of scores without a label."""
 
 import csv
 import io

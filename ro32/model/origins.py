@@ -1,4 +1,4 @@
-"""Where a bundle may come from: a folder, an archive, or a repository of the Hugging Face hub at a pinned revision.
+"""Reads a bundle from a folder, an archive, or a repository of the Hugging Face hub at a pinned revision.
 
 Nothing is ever unpacked under a name that an archive chose: the manifest says which files make up a bundle, and those
 alone are read, each a plain file of a plain name, into memory, and no more bytes of them than a bundle has.

@@ -1,4 +1,4 @@
-"""What became of papers: scores and errors as arrays, and an index of them by content hash."""
+"""Outcomes of papers: scores and errors as arrays, and an index of them by content hash."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The machine: how many cores this process may really use, what they are called, how much memory it took."""
+"""The machine: the cores available to this process, the processor's name, and the peak memory."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Folders that are complete, or not there at all: bundles above all."""
+"""Publishes folders, mainly bundles: complete, or not at all."""
 
 import os
 import secrets

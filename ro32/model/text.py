@@ -1,4 +1,4 @@
-"""From a paper's title and abstract to token ids, the same way in training, export and scoring.
+"""Converts a paper's title and abstract to token ids, the same way in training, export and scoring.
 
 One sequence with all token types 0, cut on the right to the model's maximum length. Runs of white space collapse to
 one space first, then the model's text form (`ro32.model.text_form`) says what is tokenized. What looks like a control

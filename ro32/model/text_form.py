@@ -1,4 +1,4 @@
-"""The text forms: what of a paper is tokenized. The form belongs to the model, and its bundle names it.
+"""The text forms: which text of a paper is tokenized. The form belongs to the model, and its bundle names it.
 
 `ro32`, as SPECTER has it (Cohan et al., ACL 2020, https://aclanthology.org/2020.acl-main.207): two fields,
 

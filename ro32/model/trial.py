@@ -1,4 +1,4 @@
-"""A trial of a bundle: papers of every kind that a run may hold are scored, so that what passes fails in no run."""
+"""Tests a bundle: scores papers of every kind that a run may contain."""
 
 import numpy as np
 from tokenizers import Tokenizer

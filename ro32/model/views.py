@@ -1,4 +1,4 @@
-"""How the views of a paper become one probability: a logistic on the encoder's and the linear view's log-odds.
+"""Combines the views of a paper: a logistic regression of the encoder's and the linear view's log-odds.
 
     P(positive) = 1 / (1 + exp(-(intercept + encoder * e + linear * l)))
 

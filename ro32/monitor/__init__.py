@@ -1,1 +1,1 @@
-"""What an operator sees of a run: what it would do, what it did, and metrics of it."""
+"""Monitoring of a run: dry run, report and metrics."""

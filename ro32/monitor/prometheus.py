@@ -1,4 +1,4 @@
-"""The report of a run for Prometheus' textfile collector, which reads a folder of such files.
+"""Metrics of a run for Prometheus' textfile collector.
 
 Source: https://github.com/prometheus/node_exporter#textfile-collector and
 https://prometheus.io/docs/practices/naming (names and base units).

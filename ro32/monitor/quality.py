@@ -1,4 +1,4 @@
-"""The quality of a night's labels: those of the newest papers against the categories that the dump itself carries."""
+"""Quality of new labels: the newest papers against the categories in the dump."""
 
 import math
 from collections.abc import Mapping

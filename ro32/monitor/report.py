@@ -1,4 +1,4 @@
-"""The report of a run: what it was asked for, what it did, how it ended. docs/report.md describes every field."""
+"""The report of a run: its settings, results and exit code. docs/report.md describes every field."""
 
 import platform
 import socket

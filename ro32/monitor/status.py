@@ -1,4 +1,4 @@
-"""Dry run: all that a run does, but scoring and writing."""
+"""Dry run: a run without scoring and writing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Refreshing a bundle: its linear view, combination, threshold and cascade are fitted anew on a dump, and judged."""
+"""Refreshes a bundle: fits and tests its linear view, combination, threshold and cascade on a dump."""

@@ -1,4 +1,4 @@
-"""Fits on held-out papers how a new linear view and the old encoder become one score, and compares it with the old."""
+"""Fits the combination of a new linear view and the old encoder on held-out papers, and compares both bundles."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The first look at a dump: which of its papers are positive, how new they are, and which are held out."""
+"""A first pass over a dump: which papers are positive, how new they are, and which are held out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How many labels a cascade changes: measured on papers that no model was trained on, and the cut chosen by it.
+"""Certifies a cascade: counts the labels that it changes on papers not used for training, and chooses the cut.
 
 The cut is chosen on the papers that it is measured on, and yet it keeps to the allowed share, because what a cut
 changes, a higher one changes too. Let c be the lowest cut that truly changes more than the allowed share. One above c

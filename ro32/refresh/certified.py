@@ -1,4 +1,4 @@
-"""Writes a certified cascade into the files of a bundle: manifest, counts, curve and card."""
+"""Adds a certified cascade to the files of a bundle: manifest, counts, curve and card."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, replace

@@ -1,4 +1,4 @@
-"""Fits how a bundle's views become one calibrated probability, on papers that no model was trained on."""
+"""Fits the combination of a bundle's views to one calibrated probability, on papers not used for training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The old bundle against the new one, on the same papers: what each is worth, and whether that is chance."""
+"""Compares the old bundle with the new one on the same papers, and tests the difference."""
 
 from dataclasses import dataclass
 

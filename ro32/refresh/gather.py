@@ -1,4 +1,4 @@
-"""Reads a dump once more, with its texts: features of the papers to train on, and the papers that are held out."""
+"""Reads the texts of a dump: features of the training papers, and the held-out papers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The papers that are held out of training: which they are, and which of them the encoder is to score."""
+"""The held-out papers, and those of them that the encoder scores."""
 
 from dataclasses import dataclass
 

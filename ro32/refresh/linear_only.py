@@ -1,4 +1,4 @@
-"""Fits on held-out papers how a linear view alone becomes a score: of bundles that have no encoder."""
+"""Calibrates a linear view alone on held-out papers, for bundles without an encoder."""
 
 import numpy as np
 

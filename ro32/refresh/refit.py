@@ -1,4 +1,4 @@
-"""Dump and bundle -> refreshed bundle: count, divide, fit, calibrate, compare, publish. Or dump -> first bundle."""
+"""Dump and bundle -> refreshed bundle: count, split, fit, calibrate, compare, publish. Or dump -> first bundle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a refreshed bundle consists of: the parent's encoder, if any, and new views, cascade, curves, card, lineage."""
+"""The parts of a refreshed bundle: the parent's encoder, if any, and new views, cascade, curves, card, lineage."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace

@@ -1,1 +1,1 @@
-"""A run of the scorer: what was asked for becomes a job, its parts are scored and committed, a journal tells of it."""
+"""A run of the scorer: a job is planned, its parts are scored and committed, and a journal records it."""

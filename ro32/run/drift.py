@@ -1,4 +1,4 @@
-"""Drift: has the share of positive papers moved further than chance and a stated bound allow?
+"""Drift: did the share of positive papers change significantly, and by more than a given bound?
 
 Two conditions, and both must hold. The bound (absolute, in share) says what would matter to somebody; with millions of
 papers everything is significant. The test says what chance could not have done; with a few hundred papers every

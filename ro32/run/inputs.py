@@ -1,4 +1,4 @@
-"""From what was named as input to files: single files, folders, patterns and URLs. Nothing is left out in silence."""
+"""Resolves the named inputs to files: files, folders, patterns and URLs. Every skipped file is reported."""
 
 import glob
 import os

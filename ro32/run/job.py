@@ -1,4 +1,4 @@
-"""A job: what a run of the scorer is asked for."""
+"""A job: the settings and inputs of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The journal of a run: what it has done so far. The walk writes it; reports are made from it, however the run ends."""
+"""The journal of a run: the walk records its progress here, and reports read it, however the run ends."""
 
 import secrets
 import time

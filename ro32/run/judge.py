@@ -1,4 +1,4 @@
-"""What speaks against publishing labels, and what an operator should know about them: judged before they appear."""
+"""Checks the labels before they are published: errors that prevent it, and warnings for the operator."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The newest papers of a dump, by what the dump itself lists them in: read beside their ids while a run commits.
+"""Categories of the newest papers of a dump, read beside their ids during the commit.
 
 No text is read for it and nothing is scored: the commit reads each paper's id, and has its score, anyway.
 """

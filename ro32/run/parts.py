@@ -1,4 +1,4 @@
-"""Finished parts of a run, kept beside the target until it is committed: what a killed run leaves for the next one."""
+"""Finished parts of a run, kept beside the target until the commit, so that a killed run can be resumed."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""From what was asked for to a job that can be done: files found, plan made, output possible."""
+"""Prepares a job: finds the files, makes the plan, checks the output."""
 
 import os
 from collections.abc import Sequence

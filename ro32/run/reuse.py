@@ -1,4 +1,4 @@
-"""Only what changed: outcomes that an earlier labels file already holds for the same text and the same model."""
+"""Reuse: outcomes in an earlier labels file for the same text and the same model."""
 
 from collections.abc import Iterator
 from contextlib import suppress

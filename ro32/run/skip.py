@@ -1,4 +1,4 @@
-"""Leaves damaged files out of an input of several, where that is asked for.
+"""Skips damaged files of an input of several files, with --on-error skip-file.
 
 Every file is decoded once before the plan is made. So the plan, its parts and what a killed run leaves are about the
 same files from the first paper to the last, and no file is in the labels in part.

@@ -1,4 +1,4 @@
-"""Rows whose stored bytes are those that earlier labels were made from, so that their hashes are known."""
+"""Rows whose stored bytes have not changed since earlier labels, so that their hashes are known."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

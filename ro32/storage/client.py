@@ -1,4 +1,4 @@
-"""Requests to an object store: bounded in time, tried again where that may help, and interruptible.
+"""Requests to an object store: with timeouts, retries and interruption by signals.
 
 Requests run on an event loop in a thread of its own, so that the thread that waits for one can take a signal meanwhile.
 """

@@ -1,4 +1,4 @@
-"""Files that survive a crash: written under another name, on the disk, then renamed into place.
+"""Files that survive a crash: written under a temporary name, synced, then renamed into place.
 
 Every file that ro32-score leaves behind goes through here, so a fault at any moment leaves the old file or the new
 one, never a part of one.

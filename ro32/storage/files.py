@@ -1,4 +1,4 @@
-"""Files on a disk and objects in a store: the few things that are asked of both."""
+"""Files on a disk and objects in a store: their common operations."""
 
 import errno
 import hashlib

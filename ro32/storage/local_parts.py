@@ -1,4 +1,4 @@
-"""Finished parts on a disk, beside the labels that they are for: what a killed run leaves for the next one."""
+"""Finished parts on a disk, beside their labels, so that a killed run can be resumed."""
 
 import re
 from collections.abc import Iterable, Iterator

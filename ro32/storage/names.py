@@ -1,4 +1,4 @@
-"""Names in folders, on a disk and in a store: which are of papers, and which are nobody's."""
+"""Names in folders, on a disk and in a store: which may be papers, and which are ignored."""
 
 from pathlib import PurePosixPath
 

@@ -1,4 +1,4 @@
-"""One run at a time for each target in a store: an object that its holder renews, and that else runs out.
+"""One run at a time for each target in a store: an object that its holder renews, and that otherwise expires.
 
 No store has locks. So this one keeps two runs from doing the same work; that neither destroys what the other published
 is the condition's doing under which labels are written.

@@ -1,4 +1,4 @@
-"""Finished parts in a store, beside the labels that they are for: what a killed run leaves, on whatever machine."""
+"""Finished parts in a store, beside their labels, so that any machine can resume a killed run."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

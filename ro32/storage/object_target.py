@@ -1,4 +1,4 @@
-"""Labels in a store: where they are to appear, and how: whole, by one request under a condition, or not at all."""
+"""Labels in a store: written whole by one conditional request, or not at all."""
 
 import mmap
 import os

@@ -1,4 +1,4 @@
-"""An object at one version in the place of an input file: found, read by ranges of bytes, and looked at again."""
+"""An object at a fixed version as an input file: found, read by ranges of bytes, and checked again."""
 
 import io
 from collections.abc import Iterable, Sequence

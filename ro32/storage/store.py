@@ -1,4 +1,4 @@
-"""A store: what a run asks of a bucket, a container or a web host."""
+"""A store: the operations of a bucket, a container or a web host."""
 
 import secrets
 from collections.abc import Sequence

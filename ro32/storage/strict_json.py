@@ -1,4 +1,4 @@
-"""JSON from files of others: what is nested too deep, or holds NaN, is refused like any other text that is no JSON."""
+"""Parses JSON strictly: text that is nested too deeply or contains NaN is refused."""
 
 import json
 from typing import Any, NoReturn

@@ -1,4 +1,4 @@
-"""URLs of objects, and how they are shown: without what would let a reader of a log in."""
+"""URLs of objects, and how to print them without credentials."""
 
 import re
 from dataclasses import dataclass, field

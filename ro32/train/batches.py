@@ -1,4 +1,4 @@
-"""Turns papers into padded arrays of a handful of shapes, without knowing any framework."""
+"""Converts papers to padded arrays of a few shapes, independent of any framework."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which papers of each side are shown and measured: the mined sample, the weighted validation sample."""
+"""Selects the papers to train and validate on: the mined sample, the weighted validation sample."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""The recipe: everything that decides what a training run learns, checked once."""
+"""The recipe: every setting that determines the result of training, validated once."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The tokenized dump on disk: written once per dump and tokenizer, read through a memory map ever after."""
+"""The tokenized dump on disk: written once per dump and tokenizer, then read through a memory map."""
 
 import hashlib
 import json

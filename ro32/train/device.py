@@ -1,4 +1,4 @@
-"""What training needs of a device, whichever it is."""
+"""The interface of a training device."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""Chooses the papers that an encoder learns most from, and gives each what a linear view that has not seen it says."""
+"""Selects the most informative papers for an encoder, with out-of-fold log-odds of a linear view."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Reads a dump of arXiv metadata, in any form that `ro32.data.sources` knows, in frames of bounded size."""
+"""Reads a dump of arXiv metadata, in any format of `ro32.data.sources`, in frames of bounded size."""
 
 import hashlib
 from collections.abc import Iterator

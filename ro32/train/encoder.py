@@ -1,4 +1,4 @@
-"""The base model: found, checked, and given a fresh classification head."""
+"""The base model: located, validated, and given a new classification head."""
 
 import importlib.util
 import json
@@ -229,8 +229,8 @@ def _read_config(base: str, place: str) -> PretrainedConfig:
     is_encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not (config.is_encoder_decoder or config.is_decoder)
     if not is_encoder or type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise InputDataError(
-            f"base model {base}: is of type {config.model_type}, which is not an encoder for classification; name one of"
-            " the BERT family"
+            f"base model {base}: is of type {config.model_type}, which is not an encoder for classification; name one "
+            "of the BERT family"
         )
     return config  # type: ignore[no-any-return]
 

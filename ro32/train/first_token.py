@@ -1,4 +1,4 @@
-"""Leaves out what a classifier never looks at: of the last layer's output the head reads the first token alone.
+"""Skips computations whose results are not used: the head reads only the first token of the last layer.
 
 Keys and values of the last layer need all tokens; its queries, its output projection and its feed-forward need only the
 first. That is exact, and saves a seventh of a 6-layer encoder's products, forward and backward.

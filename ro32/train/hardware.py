@@ -1,4 +1,4 @@
-"""Finds the device that trains: with `xla`, the one place that knows CPU from CUDA from TPU."""
+"""Selects the training device; with `xla`, the only module that distinguishes CPU, CUDA and TPU."""
 
 import ctypes
 import importlib.util

@@ -1,4 +1,4 @@
-"""Finds the negatives that look most like positives, with a linear model over the corpus's own tokens."""
+"""Finds the negatives that resemble positives most, with a linear model over the corpus's own tokens."""
 
 from collections.abc import Iterator
 

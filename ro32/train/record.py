@@ -1,4 +1,4 @@
-"""What training.json says of a run, and its log and card with it."""
+"""The content of training.json, and of log and card."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

@@ -1,4 +1,4 @@
-"""Which papers make up which step: a pure function of the recipe's seed and the epoch."""
+"""The papers of each step: a pure function of the recipe's seed and the epoch."""
 
 import numpy as np
 from numpy.typing import NDArray

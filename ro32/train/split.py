@@ -1,4 +1,4 @@
-"""Which papers of a dump train and which validate."""
+"""Splits the papers of a dump into training and validation."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""The state of a run on disk: what it takes to go on as if nothing had happened.
+"""The saved state of a run, from which an interrupted run is resumed.
 
     RUN/.run/identity.json            what is learned from what: a run with another identity does not go on from here
     RUN/.run/step-00000400/           state.json and state.safetensors; appears whole, by a rename; the last two stay

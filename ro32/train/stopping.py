@@ -1,4 +1,4 @@
-"""Turns a signal into a request that the loop answers between two steps, when there is something whole to save."""
+"""Turns a signal into a request that the loop answers between two steps, when the state is consistent."""
 
 import signal
 import threading

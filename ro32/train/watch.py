@@ -1,4 +1,4 @@
-"""Shows the progress of a run, and writes its measurements."""
+"""Shows the progress of a run, and records its measurements."""
 
 import json
 import sys

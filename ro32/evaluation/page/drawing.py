@@ -1,4 +1,4 @@
-"""Where the values of a chart are drawn."""
+"""Coordinates of the values of a chart."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What the page's templates show, put together from the results."""
+"""Prepares the results for the page's templates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Renders the page: one file that shows itself without a network, in any browser of today."""
+"""Renders the page: one HTML file that needs no network."""
 
 import base64
 import hashlib
