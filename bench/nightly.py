@@ -1,7 +1,7 @@
 """A nightly run: a dump of 2.5 million papers that all have labels, except the thousand of today.
 
 The labels of all earlier papers are not scored for this but made up, through the scorer's own walk and under the
-shipped model's digests; tonight's run cannot tell. What is measured is the command itself, from start to end.
+shipped model's digests; the measured run cannot distinguish them. What is measured is the command itself, from start to end.
 """
 
 import dataclasses
@@ -107,7 +107,7 @@ def measure(
 
 
 def make(settings: dict[str, Any]) -> dict[str, Any]:
-    """Make tonight's dump and last night's labels."""
+    """Make the new dump and the previous labels."""
     folder, rows, new = Path(settings["folder"]), settings["rows"], settings["new"]
     before = folder / "before.parquet"
     make_dump(Path(settings["papers"]), before, rows=rows - new, seed=SEED)

@@ -51,7 +51,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Tell whether the figure reaches its bound."""
+        """Return whether the figure reaches its bound."""
         return self.found >= self.bound if self.at_least else self.found <= self.bound
 
     def as_json(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ heads.py        attention without a batch axis
 
 and gives a bundle its views: `python -m export.views bundle/ --linear linear.safetensors -o bundle/`.
 
-mix.py          weights by which the papers at hand speak for today's
+mix.py          weights by which the available papers speak for today's
 slices.py       where labels are right and wrong
 attach.py       the views in manifest, curves and card
 views.py        the command; how views are combined is in ro32/refresh/combine.py

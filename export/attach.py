@@ -85,7 +85,7 @@ def add_views(
     """Fit the views, and publish the bundle with them.
 
     Args:
-        bundle: Of the encoder alone, or with views, which are fitted anew.
+        bundle: Of the encoder alone, or with views, which are fitted again.
         card: Its model card; a section on views is appended, or replaces the one that is there.
         linear: The linear view, serialized.
         scores: Papers that neither model was trained on, at the prevalence of a dump, or weighted to be.

@@ -85,7 +85,7 @@ def check_flips(
     Args:
         reference: The fp32 model.
         papers: n papers.
-        scores: Shape (n,): their probabilities by the model to publish; NaN where a paper has no token.
+        scores: Shape (n,): their probabilities by the model to publish; NaN if a paper has no token.
         threshold: At or above it a paper is called positive, by either model.
         within: As `reach` returns it.
         threads: Calling threads.

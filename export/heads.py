@@ -58,7 +58,7 @@ def _kept(graph: Graph, node: NodeProto, dropped: set[str], shapes: Mapping[str,
 
 
 def _is_alike(graph: Graph, node: NodeProto, dropped: set[str], shapes: Mapping[str, Shape]) -> bool:
-    """Say whether a node computes the same without the axis, when all its inputs of four axes have lost it."""
+    """Return whether a node computes the same without the axis, when all its inputs of four axes have lost it."""
 
     def rank(name: str) -> int:
         constant = graph.constant(name)

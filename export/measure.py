@@ -73,7 +73,7 @@ def score_all(
         on_progress: Called after each chunk.
 
     Returns:
-        Shape (n,), float32: the positive label's probability; NaN where a paper has no token.
+        Shape (n,), float32: the positive label's probability; NaN if a paper has no token.
 
     Raises:
         MismatchError: The model's output is not finite for a paper that has tokens.
@@ -106,7 +106,7 @@ def measure(positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> Quality
 
     Args:
         positive: Shape (n,): is the paper listed in the category?
-        scores: Shape (n,): NaN where there is none.
+        scores: Shape (n,): NaN if there is none.
 
     Raises:
         InputDataError: No scored paper is positive, or the threshold would not separate anything.
@@ -130,7 +130,7 @@ def measure(positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> Quality
 
 
 def write_scores(path: Path, ids: Sequence[str], positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> None:
-    """Write what was measured, one row a paper: id, positive, score (Float32, null where there is none).
+    """Write what was measured, one row a paper: id, positive, score (Float32, null if there is none).
 
     Raises:
         OutputError: The file cannot be created.

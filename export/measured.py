@@ -21,7 +21,7 @@ from ro32.refresh.combine import Scores, log_odds, probabilities
 from ro32.storage.files import require_regular
 
 _NEAR = 0.05
-"""Log-odds from the threshold within which a score that was put together from written ones is computed anew: float32
+"""Log-odds from the threshold within which a score that was put together from written ones is computed again: float32
 keeps log-odds to 2e-4, and no weight of a view is as large as 100."""
 
 
@@ -75,7 +75,7 @@ def _full_scores(
     labels: Path | None,
     threads: int,
 ) -> NDArray[np.float32]:
-    """Score papers in full, or take over what is written; NaN where a paper has no token."""
+    """Score papers in full, or take over what is written; NaN if a paper has no token."""
     if labels is not None:
         return _read_labels(labels, papers, classifier)
     found = np.full(len(papers), np.nan, dtype=np.float32)

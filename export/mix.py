@@ -1,6 +1,6 @@
 """Weights that make validation papers representative of the papers that arXiv gets today.
 
-Papers at hand come from feeds that prefer some archives. Each paper therefore counts so much that the archives, by
+Available papers come from feeds that prefer some archives. Each paper therefore counts so much that the archives, by
 primary category, have the shares that arXiv gives them.
 """
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ro32.errors import InputDataError, InputMissingError
 
 RECENT_MONTHS = 24
-"""Today's papers are those of so many months before the latest one at hand."""
+"""Today's papers are those of so many months before the latest one available."""
 FEWEST = 200
 """An archive with fewer papers of today is represented by those of all years."""
 UNIT = 1_000
-"""What a paper of an archive that has just its share among the papers at hand counts: weights are whole numbers."""
+"""What a paper of an archive that has just its share among the available papers counts: weights are whole numbers."""
 
 
 def read_shares(path: Path) -> dict[str, float]:

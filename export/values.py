@@ -76,7 +76,7 @@ def at_every_length(graph: Graph, names: Sequence[str], max_length: int) -> Mapp
 
 
 def _is_beginning(value: Array, full: Array, axis: int, length: int) -> bool:
-    """Say whether a value is the first `length` elements, along an axis, of another that has as many."""
+    """Return whether a value is the first `length` elements, along an axis, of another that has as many."""
     return full.shape[axis] >= length and np.array_equal(value, full[(*[slice(None)] * axis, slice(length))])
 
 

@@ -116,7 +116,7 @@ def check_tokenizer(
 ) -> None:
     """Refuse token ids that are not those of transformers.
 
-    Texts that spell a special token are passed over: transformers takes "[SEP]" in a paper for the control token, and
+    Texts that spell a special token are skipped: transformers takes "[SEP]" in a paper for the control token, and
     the bundle on purpose does not.
 
     Args:

@@ -29,7 +29,7 @@ def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
     """Read what `python -m export --scores-out` wrote, for these papers.
 
     Returns:
-        Shape (n,), float32: probabilities of the encoder; NaN where a paper has none.
+        Shape (n,), float32: probabilities of the encoder; NaN if a paper has none.
 
     Raises:
         InputMissingError: The file is not there.

@@ -165,7 +165,7 @@ def shortage(error: BaseException) -> ReadWriteError | None:
         error: Anything that was raised, by a library too.
 
     Returns:
-        None where an error is about something else, or was raised on purpose.
+        None if an error is about something else, or was raised on purpose.
     """
     if isinstance(error, ReadWriteError | TryAgainError | UsageError | ClusterError):
         return None

@@ -12,7 +12,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     r"""Write every character that is not visible as an escape, as `\x1b` or `\u202e`.
 
     These are control characters, among them the start of a terminal's commands, characters that change the direction
-    of text, those without width, private and unassigned ones, and bytes of file names that are no UTF-8.
+    of text, those without width, private and unassigned ones, and bytes of file names that are not UTF-8.
 
     Args:
         text: Anything.

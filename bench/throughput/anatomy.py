@@ -38,7 +38,7 @@ class Timed(Classifier):
         self.lengths: list[int] = []
 
     def forget(self) -> None:
-        """Begin anew: what was measured so far was a warm-up."""
+        """Begin again: what was measured so far was a warm-up."""
         self._notes.clear()
         self.lengths.clear()
 

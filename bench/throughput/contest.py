@@ -202,7 +202,7 @@ def _quality(
         truth: Shape (n,): is the paper listed in the category?
         drawn: Shape (n,): was it drawn at random? Labels are compared on these alone: they speak for a dump.
         scores: Shape (n,).
-        reference: Shape (n,): PyTorch's scores; None where the model is another one.
+        reference: Shape (n,): PyTorch's scores; None if the model is another one.
     """
     found: dict[str, Any] = {
         "papers": len(truth),

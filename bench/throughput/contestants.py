@@ -30,7 +30,7 @@ class Contestant:
 
     @property
     def installed(self) -> bool:
-        """Tell whether its packages are there."""
+        """Return whether its packages are there."""
         return all(importlib.util.find_spec(name) is not None for name in self.packages)
 
 

@@ -55,7 +55,7 @@ class Log:
 
     @property
     def on_progress(self) -> Callable[..., None] | None:
-        """What gets a run's lines of progress; None where a terminal shows them better."""
+        """What gets a run's lines of progress; None if a terminal shows them better."""
         return partial(self.info, "progress") if self._json else None
 
     def info(self, event: str, message: str, **fields: object) -> None:
@@ -119,4 +119,4 @@ class Log:
                 "message": message(sentence),
             }
             line = redact(json.dumps(head | fields))  # ASCII, so it is JSON whatever the encoding of stderr
-        tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it anew below
+        tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it again below

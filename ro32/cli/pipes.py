@@ -83,7 +83,7 @@ def _number(text: str) -> int | None:
 
 
 def _descriptor(text: str) -> int | None:
-    """Return the descriptor to read an input from; None where the input is a file."""
+    """Return the descriptor to read an input from; None if the input is a file."""
     if text == DASH:
         return STDIN
     number = _number(text)

@@ -116,7 +116,7 @@ def refresh_command(
         display: ProgressDisplay | None = None
 
         def begin(step: str) -> None:
-            """Say what begins, with a bar of its own."""
+            """Describe what begins, with a bar of its own."""
             nonlocal display
             shown.close()
             display = shown.enter_context(ProgressDisplay(quiet=quiet))

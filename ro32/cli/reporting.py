@@ -18,7 +18,7 @@ from ro32.storage import durable
 from ro32.storage.urls import ObjectUrl
 
 METRICS_SUFFIX = ".prom"
-"""Prometheus' textfile collector passes over files with another one."""
+"""Prometheus' textfile collector skips files with another one."""
 
 
 @dataclass(frozen=True, kw_only=True)

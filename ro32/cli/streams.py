@@ -37,7 +37,7 @@ class _Output(io.RawIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Tell whether it is a terminal."""
+        """Return whether it is a terminal."""
         return os.isatty(self._descriptor)
 
     def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer

@@ -21,7 +21,7 @@ _QUALITY = {"precision": "precision", "recall": "recall", "f1": "F1", "average_p
 
 
 def summary_line(summary: Summary, output: str, positive_label: str, decision: Decision) -> str:
-    """Say in one line what a run did."""
+    """Describe what a run did."""
     counts = summary.counts
     origins = {
         "screened": counts.screened,
@@ -42,7 +42,7 @@ def summary_line(summary: Summary, output: str, positive_label: str, decision: D
 
 
 def quality_line(quality: Mapping[str, Any]) -> str:
-    """Say in one line how the labels of the newest papers compare with their categories."""
+    """Describe in one line how the labels of the newest papers compare with their categories."""
     day, last, recorded = quality["newest_day"], quality["last_90_days"], quality["recorded"]
     figures = (f"{name} {_interval(last[key])}" for key, name in _QUALITY.items() if last[key])
     before = f" (when the bundle was made: {recorded['average_precision']:.3f})" if recorded else ""
@@ -58,7 +58,7 @@ def _interval(estimate: Mapping[str, float]) -> str:
 
 
 def _changed(folder: FolderChanges) -> str:
-    """Say what became of the files of a folder."""
+    """Describe what became of the files of a folder."""
     became = {
         "new": folder.replaced,
         "unchanged": folder.unchanged,
@@ -69,7 +69,7 @@ def _changed(folder: FolderChanges) -> str:
 
 
 def _operating_point(decision: Decision) -> str:
-    """Say at which threshold papers were labelled, where that is not the bundle's own."""
+    """Describe at which threshold papers were labelled, where that is not the bundle's own."""
     if decision.chosen_by == "bundle":
         return ""
     found = decision.validated
@@ -78,7 +78,7 @@ def _operating_point(decision: Decision) -> str:
 
 
 def status_text(status: Status, output: str) -> str:
-    """Say in a few lines what a dry run found."""
+    """Describe what a dry run found."""
     return "\n".join(f"{name:<11} {printable(words)}" for name, words in _status_lines(status, output))
 
 
@@ -116,7 +116,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def explanations_text(explanations: Sequence[Explanation], positive_label: str, *, as_json: bool) -> str:
-    """Say which words moved the scores of papers, in words or as JSON; in colour on a terminal."""
+    """Describe which words moved the scores of papers, in words or as JSON; in colour on a terminal."""
     if as_json:
         values = json.loads(json.dumps([asdict(item) for item in explanations]), parse_constant=lambda _: None)
         return json.dumps(values, indent=2)  # ASCII, so that it is JSON in every locale
@@ -125,7 +125,7 @@ def explanations_text(explanations: Sequence[Explanation], positive_label: str, 
 
 
 def _explanation_text(explanation: Explanation, positive_label: str, *, colour: bool) -> str:
-    """Say which words moved a paper's score: a line of figures, the text with them marked, and the strongest as a list.
+    """Describe which words moved a paper's score: figures, the text with marked words, and a list of the strongest.
 
     Args:
         explanation: Of one paper.

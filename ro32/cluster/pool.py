@@ -40,7 +40,7 @@ class Place(Generic[Work]):
 
     Attributes:
         handle: The actor.
-        ref: What it is to return next; None where it is free.
+        ref: What it is to return next; None if it is free.
         work: What it works on; None while it starts, and when it is free.
         node: Where it is; None while it starts.
     """

@@ -62,7 +62,7 @@ def is_listed(text: pl.Series, category: str) -> pl.Series:
     """Tell of n texts in the same forms whether a category is among theirs, at a fifth of the time.
 
     Returns:
-        n truth values; null where a paper has no categories. A text that is something else names none.
+        n truth values; null if a paper has no categories. A text that is something else names none.
     """
     letters = "".join(rf"\x{{{ord(letter):x}}}" for letter in category)  # whatever it holds is no pattern
     found = text.str.contains(rf"(?:^|{_BETWEEN}){letters}(?:$|{_BETWEEN})")

@@ -50,7 +50,7 @@ _NO_PAPERS = ("__MACOSX/", ".")
 
 
 def compression_of(head: bytes) -> Compression | None:
-    """Recognize the compression of a file by its first bytes; None where it has none that is read."""
+    """Recognize the compression of a file by its first bytes; None if it has none that is read."""
     return next((compression for magic, compression in _MAGIC.items() if head.startswith(magic)), None)
 
 

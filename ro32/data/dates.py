@@ -36,7 +36,7 @@ def appeared(frame: pl.DataFrame, identifier: str) -> pl.Series:
         identifier: Column of the ids.
 
     Returns:
-        n dates; null where nothing tells one.
+        n dates; null if nothing tells one.
     """
     name = pl.col(identifier).cast(pl.String)
     dates = [

@@ -47,7 +47,7 @@ def read_schema(
 def read_batches(
     path: InputFile, columns: Sequence[str], lists: Collection[str] = ()
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield some fields of the objects, as strings: null where an object lacks one, numbers digit by digit.
+    """Yield some fields of the objects, as strings: null if an object lacks one, numbers digit by digit.
 
     Args:
         path: The file.
@@ -101,7 +101,7 @@ def _rows(
         row = Row(number, len(line), [fields.get(name) for name in columns])
         if any(value is not None and not isinstance(value, str) for value in row.values):
             row = _strings_only(row, columns, lists)
-        # A surrogate comes from a byte that is no UTF-8, or from half of a pair of escapes.
+        # A surrogate comes from a byte that is not UTF-8, or from half of a pair of escapes.
         yield row if valid and b"\\u" not in line else without_surrogates(row)
 
 

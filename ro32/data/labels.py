@@ -189,7 +189,7 @@ class LabelsFile:
 
 
 def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
-    """Return what the footer of a labels file tells about the run that made it; None where it tells nothing.
+    """Return what the footer of a labels file tells about the run that made it; None if it tells nothing.
 
     Raises:
         OSError: The file cannot be read.

@@ -76,7 +76,7 @@ class Chunk:
 
     @property
     def all_by_dictionary(self) -> bool:
-        """Tell whether every value is one of the dictionary."""
+        """Return whether every value is one of the dictionary."""
         return self.flat and self.text and all(page.encoding in _BY_DICTIONARY for page in self.pages)
 
     def bytes_of(self, rows: int) -> int:

@@ -60,7 +60,7 @@ class Papers:
 
     Attributes:
         ids: n ids, in the plan's id type.
-        titles: n normalized titles, empty where null; none where earlier labels know all rows.
+        titles: n normalized titles, empty if null; none where earlier labels know all rows.
         abstracts: The abstracts likewise.
         errors: Shape (n,), uint8: positions in `REASONS`, not 0 where a row cannot be read and so is not scored.
         hashes: Shape (n,), dtype S16: digests of the normalized text.
@@ -148,7 +148,7 @@ def _is_text_or_null(data_type: pa.DataType) -> bool:
 
 
 def is_id(data_type: pa.DataType) -> bool:
-    """Tell whether a column type can be that of ids: text or integers, plain or dictionary-encoded."""
+    """Return whether a column type can be that of ids: text or integers, plain or dictionary-encoded."""
     if pa.types.is_dictionary(data_type):
         return is_id(data_type.value_type)
     return bool(_is_text_or_null(data_type) or pa.types.is_integer(data_type))

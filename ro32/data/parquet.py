@@ -72,13 +72,13 @@ def unreadable(path: InputFile, error: OSError) -> Ro32Error:
 def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield some columns of a file in small batches, every value validated.
 
-    Of strings and bytes, what is no UTF-8 becomes null, and an additional column `ERRORS_COLUMN` tells so. They come as
-    dictionary arrays where they would take too much memory otherwise.
+    Strings and bytes that are not UTF-8 become null, and an additional column `ERRORS_COLUMN` marks them. They are
+    dictionary arrays if they would otherwise take too much memory.
 
     Args:
         path: The file.
         columns: Names of the columns to read, in the order of the batches' columns.
-        from_row: Row groups that end before this row are passed over.
+        from_row: Row groups that end before this row are skipped.
 
     Yields:
         The row of the file at which a batch starts, and the batch.

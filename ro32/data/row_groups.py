@@ -24,7 +24,7 @@ class RowGroup:
 
     Attributes:
         rows: How many.
-        digest: SHA-256 in hex of all that their values are decoded from; None where it is not known.
+        digest: SHA-256 in hex of all that their values are decoded from; None if it is not known.
     """
 
     rows: int
@@ -42,7 +42,7 @@ def row_groups(path: InputFile, columns: Sequence[str]) -> list[RowGroup] | None
         columns: Names of the columns.
 
     Returns:
-        The row groups in order; None where the file is no Parquet, is damaged, or has very small row groups.
+        The row groups in order; None if the file is no Parquet, is damaged, or has very small row groups.
     """
     try:
         footer = read_metadata(path)

@@ -38,7 +38,7 @@ class Contents:
     Attributes:
         schema: Its columns.
         rows: How many rows it has, those that cannot be read included.
-        faults: Which rows of a text cannot be read, in a sentence; empty where all can. Of Parquet that shows only when
+        faults: Which rows of a text cannot be read, in a sentence; empty if all can. Of Parquet that shows only when
             values are decoded.
     """
 
@@ -48,7 +48,7 @@ class Contents:
 
 
 def recognize(head: bytes) -> Format | None:
-    """Tell a file's form by its first bytes; None where it has none of them."""
+    """Tell a file's form by its first bytes; None if it has none of them."""
     if head.startswith(b"PAR1"):
         return Format.PARQUET
     if head.removeprefix(_BOM).lstrip().startswith(b"{"):
@@ -130,7 +130,7 @@ def read_batches(
 
 
 def format_of(path: InputFile) -> Format | None:
-    """Tell a file's form by its content; None where it has none that is known.
+    """Tell a file's form by its content; None if it has none that is known.
 
     Raises:
         InputMissingError: The file does not exist or may not be read.

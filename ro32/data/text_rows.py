@@ -22,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 _NAMED = 3
 """Rows that a message names of those that cannot be read."""
 _LONE_SURROGATES = "surrogateescape"
-"""How bytes that are no UTF-8 are decoded: as code points that no valid text has, and that cannot be encoded again."""
+"""How bytes that are not UTF-8 are decoded: as code points that no valid text has, and that cannot be encoded again."""
 
 
 class Row(NamedTuple):
@@ -31,8 +31,8 @@ class Row(NamedTuple):
     Attributes:
         line: Number of its first line in the file, from 1.
         size: Bytes that it has in the file.
-        values: What its columns hold, null where it lacks one: strings, once the row is read.
-        error: INVALID_UTF8 or MALFORMED where the row cannot be read, and null where it can.
+        values: What its columns hold, null if it lacks one: strings, once the row is read.
+        error: INVALID_UTF8 or MALFORMED where the row cannot be read, and null if it can.
         reason: What is wrong then, in words.
     """
 
@@ -63,7 +63,7 @@ class Faults:
                 self.first.append(f"line {row.line:,}: {row.reason}")
 
     def sentence(self, path: InputFile) -> str:
-        """Tell of them; empty where there are none."""
+        """Tell of them; empty if there are none."""
         if not self.counts:
             return ""
         total = sum(self.counts.values())

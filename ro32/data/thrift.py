@@ -9,7 +9,7 @@ _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _ST
 _MAX_DEPTH = 16
 
 Struct = Mapping[int, "int | Struct"]
-"""Numbers and structs by the number of their field; fields of other types are left out."""
+"""Numbers and structs by the number of their field; fields of other types are skipped."""
 
 
 class Cursor:

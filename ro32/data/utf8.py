@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def is_text(data_type: pa.DataType) -> bool:
-    """Tell whether a column type holds strings, plain or dictionary-encoded."""
+    """Return whether a column type holds strings, plain or dictionary-encoded."""
     if pa.types.is_dictionary(data_type):
         return is_text(data_type.value_type)
     return bool(
@@ -28,7 +28,7 @@ def check(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     """Validate a column of n values.
 
     Returns:
-        The column, bytes as strings, null where a value is no UTF-8; and where that is, shape (n,).
+        The column, bytes as strings, null if a value is not UTF-8; and where that is, shape (n,).
 
     Raises:
         pyarrow.ArrowInvalid: It is damaged in another way.

@@ -76,7 +76,7 @@ class CheckpointModel:
         """Score n papers of normalized text.
 
         Returns:
-            Shape (n,), float32: the positive label's probability; NaN where a paper has no text.
+            Shape (n,), float32: the positive label's probability; NaN if a paper has no text.
         """
         token_ids = self._tokenizer.encode_batch(titles, abstracts)
         scores = np.full(len(token_ids), np.nan, dtype=np.float32)

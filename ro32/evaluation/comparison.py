@@ -41,7 +41,7 @@ class Comparison:
 
 
 def compare(listed: NDArray[np.bool_], first: Scores, second: Scores) -> Comparison | None:
-    """Compare two models, each at its own threshold; None where no paper was scored by both.
+    """Compare two models, each at its own threshold; None if no paper was scored by both.
 
     Args:
         listed: Shape (n,).

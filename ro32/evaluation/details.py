@@ -28,7 +28,7 @@ class Paper:
 
     Attributes:
         id: As in the dump.
-        title: White space collapsed, no longer than what is scored; empty where there is none.
+        title: White space collapsed, no longer than what is scored; empty if there is none.
         abstract: Likewise.
         categories: The primary one first.
     """
@@ -50,7 +50,7 @@ class Paper:
 
     @property
     def url(self) -> str | None:
-        """Address of the paper on arXiv; None where its id is none of arXiv's."""
+        """Address of the paper on arXiv; None if its id is none of arXiv's."""
         return f"https://arxiv.org/abs/{self.id}" if re.fullmatch(ARXIV_ID, self.id) else None
 
 

@@ -114,7 +114,7 @@ def _papers(results: Results, rows: NDArray[np.intp], models: Iterable[Evaluatio
 
 
 def _explained(results: Results, row: int, models: Iterable[Evaluation]) -> dict[str, Any]:
-    """Tell which words moved a paper's scores, where that was asked for; a figure that there is not is null."""
+    """Describe which words moved a paper's scores, where that was asked for; a figure that there is not is null."""
     found = {item.scores.name: results.explanations.get((item.scores.name, row)) for item in models}
     explained = {
         name: {

@@ -81,7 +81,7 @@ def decision_bounds(counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def estimate_differences(counts: NDArray[np.int64]) -> dict[str, Estimate]:
-    """Tell by how much one decision is better than another on the same papers.
+    """Describe by how much one decision is better than another on the same papers.
 
     Args:
         counts: Shape (2, 2, 2): papers by truth, first decision and second decision, 0 for no and 1 for yes.
@@ -156,7 +156,7 @@ def _by_outcome(counts: NDArray[np.int64]) -> Counts:
 
 
 def _average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute average precision of each row of counts; NaN where no positive paper was drawn."""
+    """Compute average precision of each row of counts; NaN if no positive paper was drawn."""
     found, wrong = np.cumsum(positives, axis=-1), np.cumsum(negatives, axis=-1)
     precision = found / np.maximum(found + wrong, 1)
     with np.errstate(invalid="ignore"):

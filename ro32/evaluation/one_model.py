@@ -57,7 +57,7 @@ class Evaluation:
         best_f1: The highest F1 that any threshold gives.
         best_threshold: The threshold that gives it.
         points: What other thresholds buy.
-        for_precision: By target, the threshold that finds the most papers at that precision; None where none does.
+        for_precision: By target, the threshold that finds the most papers at that precision; None if none does.
         for_recall: By target, the highest threshold that finds that share of the listed papers.
         calibration: Whether scores mean what they say.
         histogram: Listed and other papers by score.

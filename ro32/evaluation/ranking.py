@@ -93,7 +93,7 @@ def operating_points(ranking: Ranking, *further: float) -> OperatingPoints:
 
 
 def threshold_of_precision(ranking: Ranking, target: float) -> float | None:
-    """Return the threshold that finds the most papers at a precision of at least the target; None where none does."""
+    """Return the threshold that finds the most papers at a precision of at least the target; None if none does."""
     scores = np.unique(ranking.positives)
     tp, fp, _, _ = ranking.counts_at(scores).T
     fitting = np.flatnonzero(tp >= target * (tp + fp))

@@ -54,7 +54,7 @@ class Results:
         return next(item for item in self.evaluations if item.scores.name == name)
 
     def shown(self, rows: Sequence[int] | NDArray[np.intp]) -> list[tuple[int, Paper]]:
-        """Return papers to show, at most `examples` of them; those whose details were not read are passed over."""
+        """Return papers to show, at most `examples` of them; those whose details were not read are skipped."""
         return [(row, self.details[row]) for row in map(int, rows[: self.examples]) if row in self.details]
 
 
@@ -110,7 +110,7 @@ def explain_disagreements(
 
     Args:
         results: With the details of the papers that are shown.
-        classifiers: By what each model scored, in the order of the evaluations; None where that is not at hand.
+        classifiers: By what each model scored, in the order of the evaluations; None if that is not available.
         papers: How many of each kind and model, at most.
         threads: Calling threads.
 

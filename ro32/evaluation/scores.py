@@ -31,9 +31,9 @@ class Scores:
     Attributes:
         name: What it is called in reports.
         source: Where the scores are from: a path, or "ro32" for the bundle that comes with the package.
-        digest: SHA-256 in hex of the bundle or checkpoint; None where a labels file does not tell.
+        digest: SHA-256 in hex of the bundle or checkpoint; None if a labels file does not tell.
         threshold: A paper is called positive when its score is at least this.
-        values: Shape (n,), float32, in the order of the papers; NaN where a paper has no score.
+        values: Shape (n,), float32, in the order of the papers; NaN if a paper has no score.
         full: Whether every paper was scored by all views of the bundle, without its cascade.
     """
 
@@ -45,7 +45,7 @@ class Scores:
     full: bool = False
 
     def called(self, row: int) -> bool:
-        """Tell whether a paper is called positive."""
+        """Return whether a paper is called positive."""
         return float(self.values[row]) >= self.threshold
 
 
@@ -53,7 +53,7 @@ def check_labels(labels: Path) -> str | None:
     """See whether this is a labels file at all, by its footer.
 
     Returns:
-        The positive label; None where the footer does not name it.
+        The positive label; None if the footer does not name it.
 
     Raises:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.

@@ -35,7 +35,7 @@ class Slice:
         papers: Papers with a score.
         listed: Papers among them that are listed in the category.
         confusion: Decisions at the model's threshold.
-        average_precision: None where no paper is listed.
+        average_precision: None if no paper is listed.
         decisions: Estimates of accuracy, precision, recall and F1; without those that the group does not define:
             precision where nothing was called, recall where nothing is listed, F1 where neither is.
     """

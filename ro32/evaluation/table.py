@@ -53,7 +53,7 @@ def overall(results: Results) -> str:
 
 
 def compared(results: Results) -> str:
-    """Lay out how the other models differ from the first; empty where there is one alone."""
+    """Lay out how the other models differ from the first; empty if there is one alone."""
     if not results.comparisons:
         return ""
     items = results.comparisons

@@ -36,7 +36,7 @@ class FolderRun:
         folder: The folder.
         whole: All of the input as one; its target is the folder.
         jobs: What is to be done for each labels file, by its path within the folder.
-        kept: Names of labels files whose input is left out, which is not to say that it is gone.
+        kept: Names of labels files whose input is skipped, which is not to say that it is gone.
         changes: Records what becomes of the labels files.
     """
 

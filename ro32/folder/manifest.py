@@ -1,7 +1,7 @@
 """The manifest of a folder of labels: which files are in it, written after the last of them.
 
 A reader of the folder finds in it whether all files are there and whole. Names that begin with "_" or "." are
-passed over by readers of such folders, ro32 among them.
+skipped by readers of such folders, ro32 among them.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], facts: Mappin
         OutputError: The folder cannot be written to.
         OSError: The disk is full or failed.
         ReadWriteError: The manifest is new and whole, but not for sure on the disk; or a store failed.
-        TryAgainError: In a store, somebody else wrote one meanwhile; it stays.
+        TryAgainError: In a store, another process wrote one meanwhile; it stays.
     """
     files = [{key: value for key, value in asdict(entry).items() if value is not None} for entry in entries]
     content = {"manifest_version": MANIFEST_VERSION, **facts, "files": files}

@@ -25,7 +25,7 @@ class LabelsFolder(Protocol):
         """Return where a file is to appear."""
 
     def there(self, name: str) -> InputFile | None:
-        """Return what stands there, as far as is known; None where nothing does."""
+        """Return what stands there, as far as is known; None if nothing does."""
 
     def names(self) -> Iterable[str]:
         """List the *.parquet files, hidden ones aside."""
@@ -40,7 +40,7 @@ class LabelsFolder(Protocol):
         """Take note of labels that this run published."""
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a small file; None where there is none, or none that can be read."""
+        """Return the content of a small file; None if there is none, or none that can be read."""
 
     def write(self, name: str, data: bytes) -> None:
         """Make a small file appear, whole."""
@@ -100,7 +100,7 @@ class LocalFolder:
         """Do nothing: what is on a disk is found when it is read."""
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file; None where it cannot be read."""
+        """Return the content of a file; None if it cannot be read."""
         try:
             return (self.path / name).read_bytes() if kind_of(self.path / name) is Kind.FILE else None
         except OSError:

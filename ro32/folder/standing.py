@@ -19,7 +19,7 @@ _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError,
 
 
 def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
-    """Return the footer of a labels file; None where there is none that can be read.
+    """Return the footer of a labels file; None if there is none that can be read.
 
     Raises:
         InputMissingError: A store does not let it be read.

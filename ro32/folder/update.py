@@ -4,7 +4,7 @@
     keep      labels that are just what would be written again stay as they are
     score     the parts of all other files, by whatever engine
     judge     all labels together, before the first is published
-    publish   file by file, each whole; then the manifest; then, if asked for, remove what has no input any more
+    publish   file by file, each whole; then the manifest; then, on request, remove what has no input any more
 
 Every file is on its own in what it reuses and resumes, so memory does not grow with their number.
 """

@@ -216,7 +216,7 @@ class Bundle:
     Attributes:
         manifest: What bundle.json says.
         digest: SHA-256 in hex of bundle.json, which covers every file: the identity of the model.
-        model: The ONNX graph, the very bytes that were verified; empty where the bundle has no encoder.
+        model: The ONNX graph, the very bytes that were verified; empty if the bundle has no encoder.
         tokenizer: The tokenizer's JSON, likewise.
         linear: The linear view, serialized, likewise; none where the bundle has none.
         curves: What each threshold is worth, as CSV, likewise.

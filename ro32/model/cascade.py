@@ -4,7 +4,7 @@ A paper whose log-odds by the linear view, l, are below the cut gets the score
 
     P(positive) = 1 / (1 + exp(-(intercept + linear * l)))
 
-and needs no encoder, but for a sample: papers with the lowest content hashes are scored in full all the same, so that
+and needs no encoder, but for a sample: papers with the lowest content hashes are also scored in full, so that
 every run can compare both. All of it is a function of the paper and the bundle: neighbours, order, threads and
 threshold play no part. docs/cascade.md explains the certificate, and what it rests on.
 """
@@ -89,7 +89,7 @@ class Cascade:
         intercept: Log-odds of a score whose l is 0.
         linear: Weight of l, at least 0.
         certificate: What was measured.
-        audit_share: Share of the papers below the cut that are scored in full all the same, 0 to 1.
+        audit_share: Share of the papers below the cut that are also scored in full, 0 to 1.
     """
 
     cut: float
@@ -122,7 +122,7 @@ class Cascade:
     def below(
         self, titles: Sequence[str], abstracts: Sequence[str], linear: NDArray[np.float64], form: TextForm
     ) -> NDArray[np.bool_]:
-        """Tell which of n papers are below the cut, and surely have a token of text; the others are scored in full.
+        """Return which of n papers are below the cut, and surely have a token of text; the others are scored in full.
 
         Args:
             titles: n normalized titles.
@@ -139,7 +139,7 @@ class Cascade:
         return found
 
     def audited(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Tell which of n papers are in the audit, if they are below the cut: those of the lowest content hashes.
+        """Return which of n papers are in the audit, if they are below the cut: those of the lowest content hashes.
 
         Returns:
             Shape (n,).

@@ -1,7 +1,7 @@
 """Papers -> scores: the whole cascade of a bundle, from its linear view to its encoder, behind one method.
 
 One paper a session run, one thread inside the session, one calling thread a core: no padding, so nothing is computed
-in vain, and a paper's score depends on that paper and the bundle alone. Dynamic int8 would break that as soon as two
+needlessly, and a paper's score depends on that paper and the bundle alone. Dynamic int8 would break that as soon as two
 papers shared a run (one activation scale per tensor; https://github.com/microsoft/onnxruntime/issues/10111).
 """
 
@@ -49,7 +49,7 @@ class Scored:
     Attributes:
         outcomes: Of the n papers, in their order.
         tokens: Tokens that the encoder saw, special tokens included.
-        audited: Papers below the cascade's cut that were scored in full all the same.
+        audited: Papers below the cascade's cut that were also scored in full.
         disagreements: Papers among them that full scoring calls positive by the threshold of the certificate.
         seconds: How long it took.
     """
@@ -224,7 +224,7 @@ class Classifier:
             threads: Calling threads; one per available core by default.
 
         Returns:
-            Shape (n, 2), float32: probabilities in the order of the bundle's labels; NaN where a paper has no text.
+            Shape (n, 2), float32: probabilities in the order of the bundle's labels; NaN if a paper has no text.
 
         Raises:
             UsageError: Neither or both forms were given, or not as many titles as abstracts.
@@ -252,7 +252,7 @@ class Classifier:
         """Label n papers. Takes what `predict_proba` takes.
 
         Returns:
-            n labels, as `ro32-score` gives them; None where a paper has no score, or one in the band of doubt.
+            n labels, as `ro32-score` gives them; None if a paper has no score, or one in the band of doubt.
 
         Raises:
             UsageError: As of `predict_proba`.

@@ -25,7 +25,7 @@ def score(
         threads: Calling threads; one per available core by default.
 
     Returns:
-        Float32, named "score": the bits that `ro32-score` writes, and null where that writes null.
+        Float32, named "score": the bits that `ro32-score` writes, and null if that writes null.
     """
 
     def score_batch(columns: Sequence[pl.Series]) -> pl.Series:

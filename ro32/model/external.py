@@ -35,7 +35,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def has_external_data(model: bytes) -> bool:
-    """Tell whether any tensor of a serialized model keeps its numbers elsewhere.
+    """Return whether any tensor of a serialized model keeps its numbers elsewhere.
 
     Raises:
         ValueError: `model` is no protobuf message.

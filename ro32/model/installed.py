@@ -18,7 +18,7 @@ _NAME = re.compile(r"\w[\w.-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """A bundle at hand, as far as its manifest tells: its other files were not read.
+    """An installed bundle, as its manifest describes it: its other files were not read.
 
     Attributes:
         name: What `ro32-score --bundle` calls it; of the one that comes with ro32, the category.

@@ -27,7 +27,7 @@ class Decision:
 
     Attributes:
         threshold: A paper gets the positive label when its score is at least this.
-        abstain: Scores from the first of these up to, and not including, the second get no label; None where every
+        abstain: Scores from the first of these up to, and not including, the second get no label; None if every
             score gets one.
         chosen_by: "bundle", "threshold", "target_precision" or "target_recall".
         target: The precision or recall that was asked for.
@@ -46,11 +46,11 @@ class Decision:
         return self.threshold if self.abstain is None else self.abstain[0]
 
     def positive(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Tell which of n scores get the positive label; NaN never does."""
+        """Return which of n scores get the positive label; NaN never does."""
         return (scores.astype(np.float64) >= self.threshold) & ~self.uncertain(scores)
 
     def uncertain(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Tell which of n scores get no label although they are scores."""
+        """Return which of n scores get no label although they are scores."""
         if self.abstain is None:
             return np.zeros(len(scores), dtype=np.bool_)
         low, high = self.abstain

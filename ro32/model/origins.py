@@ -119,7 +119,7 @@ def _read(origin: str, name: str, found: _Found, limit: int) -> tuple[bytes, str
 
 
 class _Metered(io.BufferedIOBase):
-    """A tar archive, unpacked, of which so many bytes may be read: all others are passed over.
+    """A tar archive, unpacked, of which so many bytes may be read: all others are skipped.
 
     tarfile reads a header of any length, and maps of holes of any length, into memory.
     """
@@ -193,7 +193,7 @@ def _of_tar(path: Path, tar: tarfile.TarFile, metered: _Metered) -> dict[str, _F
     members: list[tarfile.TarInfo] = []
     for member in tar:
         members.append(member)
-        # Before it is passed over, which unpacks it.
+        # Before it is skipped, which unpacks it.
         if sum(item.size for item in members) > MAX_BYTES:
             raise BundleError(f"{path}: has more than {MAX_BYTES:,} bytes, unpacked; pack the bundle alone")
         if len(members) > _MAX_MEMBERS:

@@ -13,7 +13,7 @@ NON_FINITE = "non_finite"
 """The model returned infinity or NaN for this paper."""
 
 INVALID_UTF8 = "invalid_utf8"
-"""Title or abstract, or the id beside them, holds bytes that are no UTF-8."""
+"""Title or abstract, or the id beside them, holds bytes that are not UTF-8."""
 MALFORMED = "malformed"
 """The row cannot be read: a line that is no JSON object, a row of another number of fields."""
 
@@ -35,7 +35,7 @@ class Outcomes:
     """What became of n papers.
 
     Attributes:
-        scores: Shape (n,), float32: probability of the positive label; NaN where a paper was not scored.
+        scores: Shape (n,), float32: probability of the positive label; NaN if a paper was not scored.
         errors: Shape (n,), uint8: positions in `REASONS`.
         screened: Shape (n,), bool: was the paper scored by the screen of a cascade alone?
     """

@@ -33,7 +33,7 @@ def processor_name(cpuinfo: Path = CPUINFO) -> str:
 
 
 def int8_saturates(cpuinfo: Path = CPUINFO) -> bool:
-    """Tell whether the fast products of uint8 and int8 of this processor saturate: of x86 ones, those without VNNI.
+    """Return whether the fast products of uint8 and int8 of this processor saturate: of x86 ones, those without VNNI.
 
     Source: https://github.com/microsoft/onnxruntime/issues/14642
     """
@@ -47,7 +47,7 @@ def peak_rss_bytes() -> int:
 
 
 def _read_field(cpuinfo: Path, name: str) -> str | None:
-    """Return what Linux says of the first core under a name; None where it does not."""
+    """Return what Linux says of the first core under a name; None if it does not."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
@@ -56,7 +56,7 @@ def _read_field(cpuinfo: Path, name: str) -> str | None:
 
 
 def _quota_cores(cgroup: Path) -> float | None:
-    """Return the container's CPU quota in cores, None where none is set."""
+    """Return the container's CPU quota in cores, None if none is set."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
     except (OSError, ValueError):

@@ -79,7 +79,7 @@ class TextForm(StrEnum):
         return (_clean([f"{title}. {abstract}" for title, abstract in zip(titles, abstracts, strict=True)]),)
 
     def surely_have_tokens(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.bool_]:
-        """Tell which of n papers of normalized text have a token of text by any tokenizer, shape (n,)."""
+        """Return which of n papers of normalized text have a token of text by any tokenizer, shape (n,)."""
         papers = zip(*self.fields(titles, abstracts), strict=True)
         return np.array([any(map(_TOKEN.search, paper)) for paper in papers], dtype=np.bool_)
 

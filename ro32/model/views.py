@@ -52,7 +52,7 @@ class View:
         return self.intercept, self.encoder, self.linear
 
     def probability(self, encoder: float, linear: float) -> float:
-        """Combine log-odds; NaN where one that is asked is not finite.
+        """Combine log-odds; NaN if one that is asked is not finite.
 
         Args:
             encoder: e.

@@ -41,7 +41,7 @@ def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, e
         error: What went wrong, if anything did.
 
     Returns:
-        JSON values; every field is always there, and null where a run did not come so far.
+        JSON values; every field is always there, and null if a run did not come so far.
     """
     seconds = {str(stage): spent for stage, spent in journal.seconds().items()}
     total = sum(seconds.values())
@@ -144,7 +144,7 @@ def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str,
 
 
 def _folder(journal: Journal) -> dict[str, int | None]:
-    """Return what became of the labels files of a folder; null where the output is a file."""
+    """Return what became of the labels files of a folder; null if the output is a file."""
     return {name: getattr(journal.folder, name, None) for name in _FOLDER_CHANGES}
 
 

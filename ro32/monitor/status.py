@@ -42,10 +42,10 @@ class Status:
     Attributes:
         status_version: Version of these fields.
         target: The labels file.
-        running: Who is writing it, in words; a run would end with code 75. None where nobody is.
+        running: Who is writing it, in words; a run would end with code 75. None if nobody is.
         files: Input files.
         unchanged_files: Those of them whose labels, in a folder of labels, would stay as they are.
-        skipped: Input files that would be left out.
+        skipped: Input files that would be skipped.
         rows: Rows of the others.
         parts: Parts that they make.
         finished_parts: Parts that a killed run finished, and that would be taken.

@@ -35,7 +35,7 @@ class Measured:
         linear: Shape (n,), float64: log-odds by the linear view; infinite where the screen leaves a paper alone.
         full: Shape (n,), float32: score by full scoring.
         threshold: At or above it a paper is called positive.
-        listed: Shape (n,), bool: is the paper listed in the category? None where the papers have no categories.
+        listed: Shape (n,), bool: is the paper listed in the category? None if the papers have no categories.
         groups: Names of groupings, and for each n values: for example "year" and the papers' years.
         counts: Shape (n,), int64: for how many papers each of a sample stands; 1 where all were scored, or where the
             papers are a plain random draw.
@@ -208,7 +208,7 @@ class Row:
 
 
 def table(measured: Measured, cut: float) -> Iterator[Row]:
-    """Tell what a cut changes, over all, by other cuts, by group, and which papers."""
+    """Describe what a cut changes, over all, by other cuts, by group, and which papers."""
 
     def count(by: str, value: str, rows: NDArray[np.bool_], at: float = cut) -> Row:
         below = rows & (measured.linear < at)

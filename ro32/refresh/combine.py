@@ -151,7 +151,7 @@ def judge_view(
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """Papers in bins of equal width of their probability; the bins without a paper are left out.
+    """Papers in bins of equal width of their probability; the bins without a paper are skipped.
 
     Attributes:
         papers: Shape (m,), int64: how many are in a bin, or the sum of their weights.

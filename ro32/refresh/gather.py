@@ -111,7 +111,7 @@ def encoder_log_odds(
     """Ask the encoder about n papers.
 
     Returns:
-        Shape (n,): log-odds of the positive label; NaN where a paper has no token.
+        Shape (n,): log-odds of the positive label; NaN if a paper has no token.
     """
     positive = classifier.manifest.positive_index
 

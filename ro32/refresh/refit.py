@@ -59,7 +59,7 @@ class Refreshed:
 
     Attributes:
         fitted: What was measured.
-        bundle: As published; None where the new one is not better.
+        bundle: As published; None if the new one is not better.
     """
 
     fitted: Fitted

@@ -12,7 +12,7 @@ from ro32.run.drift import SIGNIFICANCE
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """Papers below the cut that were scored in full all the same.
+    """Papers below the cut that were also scored in full.
 
     Attributes:
         papers: How many.

@@ -27,7 +27,7 @@ class Share:
 
     @classmethod
     def from_footer(cls, provenance: Mapping[str, Any]) -> Self | None:
-        """Read the share from the footer of a labels file; None where it has none."""
+        """Read the share from the footer of a labels file; None if it has none."""
         try:
             rows = provenance["rows"]
             share = cls(positives=int(rows["positives"]), papers=int(rows["rows"]) - sum(rows["unscored"].values()))

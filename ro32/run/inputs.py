@@ -30,7 +30,7 @@ Warn = Callable[[str, str], None]
 
 
 def silent(kind: str, sentence: str) -> None:
-    """Take a warning that somebody else gives."""
+    """Take a warning that another process gives."""
 
 
 def find_inputs(inputs: Sequence[str], stores: StoreSettings, warn: Warn = silent) -> list[InputFile]:
@@ -131,7 +131,7 @@ def _files_of(text: str, warn: Warn) -> list[Path]:
 def visible_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
     """Yield all files of a folder at any depth, hidden ones and hidden folders aside, and each folder once.
 
-    Unlike `Path.rglob` this passes over no folder that cannot be read: its papers would be missing without a word.
+    Unlike `Path.rglob` this skips no folder that cannot be read: its papers would be missing without a word.
 
     Args:
         folder: Where to look.
@@ -169,7 +169,7 @@ def visible_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
 
 
 def _may_be_data(path: Path) -> bool:
-    """Tell by its content whether a file that a folder's reader passes over may hold papers."""
+    """Return by its content whether a file that a folder's reader skips may hold papers."""
     if path.suffix.lower() in _UNFINISHED:
         return False
     try:

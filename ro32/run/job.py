@@ -39,7 +39,7 @@ class Settings:
         categories_column: Column of what the papers are listed in, to measure the labels by, never to score; where none
             is named, "categories" if that is there.
         reuse: Earlier labels to take outcomes from; by default those at the target, where there are any.
-        no_reuse: Score every text anew.
+        no_reuse: Score every text again.
         max_unscored: Largest share of rows without a score with which labels are published, 0 to 1.
         max_expansion: Uncompressed bytes that an input file may announce for each byte it has, at least 1.
         max_drift: Change of the share of positives, either way, above which a warning is due, 0 to 1.

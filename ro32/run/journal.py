@@ -137,7 +137,7 @@ class Journal:
         audit: What the sample of papers below the screen's cut said, where there is a screen.
         newest: The newest papers and what they are listed in, collected by the commit, where the input has categories.
         quality: How their labels compare with that, JSON values, where `ro32.monitor.quality` measured it.
-        skipped: Input files that were left out.
+        skipped: Input files that were skipped.
         isolated: Parts that are not done, since they killed their workers.
         folder: What became of the labels files, where the output is a folder.
         warnings: All warnings in their order.

@@ -18,7 +18,7 @@ class Before:
     """What the labels before say, all of their files together.
 
     Attributes:
-        share: The share of positives; None where no file has one.
+        share: The share of positives; None if no file has one.
         comparable: Whether a change of the share is drift. It is not where another operating point was chosen for the
             same model: then the share is meant to move.
     """

@@ -140,7 +140,7 @@ class Collector:
         return np.flatnonzero(may)
 
     def add(self, scores: NDArray[np.float32]) -> None:
-        """Take the scores, shape (n,), of the papers looked at since the last call; NaN where there is none."""
+        """Take the scores, shape (n,), of the papers looked at since the last call; NaN if there is none."""
         if self._frames:
             frame, rows = pl.concat(self._frames), np.concatenate(self._rows)
             listed = is_listed(frame[_CATEGORIES], self._category)

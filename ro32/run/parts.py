@@ -36,7 +36,7 @@ class Counts:
         unscored: Rows without a score, by reason; they are among the above.
         tokens: Tokens that the encoder saw, special tokens included.
         screened: Rows among `scored` that the screen alone scored.
-        audited: Rows among `scored` below the screen's cut that were scored in full all the same, as a sample.
+        audited: Rows among `scored` below the screen's cut that were also scored in full, as a sample.
         disagreements: Rows among `audited` that have another label than the screen would have given them.
     """
 

@@ -27,7 +27,7 @@ class Source:
         rows: Rows that it announces.
         id_type: Type of its ids.
         identity: What tells it from what may come in its place.
-        faults: Which of its rows cannot be read, in a sentence, as far as is known; empty where all can.
+        faults: Which of its rows cannot be read, in a sentence, as far as is known; empty if all can.
         truth: Columns that say what its papers are listed in and when they appeared; none where it has no categories.
     """
 

@@ -31,7 +31,7 @@ def prepare(
         target: The labels file.
         classifier: The model.
         settings: How to score.
-        journal: Records the job, and files that are left out.
+        journal: Records the job, and files that are skipped.
 
     Raises:
         UsageError: A URL is none, or the target's name promises a form that is not written.
@@ -77,12 +77,12 @@ def _look_at(url: ObjectUrl, inputs: Sequence[str], files: Sequence[InputFile], 
 
 
 def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal) -> Sequence[InputFile]:
-    """Return the input files without those that are damaged, where settings say that these are to be left out.
+    """Return the input files without those that are damaged, where settings say that these are to be skipped.
 
     Args:
         files: The files in order.
         settings: How to score.
-        journal: Records files that are left out.
+        journal: Records files that are skipped.
 
     Raises:
         InputMissingError: A file is not there.

@@ -26,7 +26,7 @@ def footer_before(job: Job) -> dict[str, Any] | None:
     """Return the footer of the labels before: those at the target, else those that were named for reuse.
 
     Returns:
-        None where there are none, or none that can be read.
+        None if there are none, or none that can be read.
 
     Raises:
         InputDataError: Labels were named for reuse that are not there.

@@ -73,7 +73,7 @@ class UnchangedRows:
             self._filled = rows.stop
 
     def find(self, part: Part) -> tuple[Hashes, NDArray[np.uint8]] | None:
-        """Return hashes and reading errors of all rows of a part; None where one of them may have changed."""
+        """Return hashes and reading errors of all rows of a part; None if one of them may have changed."""
         end, pieces = part.start + part.rows, list[slice]()
         at = part.start
         for span in self._spans.get(part.path, ()):

@@ -38,8 +38,8 @@ class Summary:
         counts: What became of the rows.
         resumed: Rows among them that an interrupted run had done.
         seconds: Wall-clock time from the beginning of the journal to the commit.
-        skipped: Input files that were left out.
-        not_reused: Why no earlier labels were taken over; None where they were, or where there were none.
+        skipped: Input files that were skipped.
+        not_reused: Why no earlier labels were taken over; None if they were, or where there were none.
         folder: What became of the labels files, where the output is a folder.
     """
 

@@ -139,7 +139,7 @@ def ask(
 
     Args:
         what: The object, as it is shown.
-        request: Makes the request anew for each try.
+        request: Makes the request again for each try.
         refused: What to raise when the store does not allow it, or does not understand it.
         timeout_s: Of one try; `TIMEOUT_S` by default.
 
@@ -193,7 +193,7 @@ def ask(
 
 
 def _is_not_implemented(error: Exception) -> bool:
-    """Tell whether a store answered that it will never do what was asked: no later try helps."""
+    """Return whether a store answered that it will never do what was asked: no later try helps."""
     status = _STATUS.search(str(error))
     return status is not None and int(status[1]) == HTTPStatus.NOT_IMPLEMENTED
 

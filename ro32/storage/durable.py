@@ -45,13 +45,13 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
 
 
 def is_temporary(path: Path, target: Path) -> bool:
-    """Tell whether a path is what `create_beside` leaves for this very target when a run is killed."""
+    """Return whether a path is what `create_beside` leaves for this very target when a run is killed."""
     name = rf"\.{re.escape(target.name)}\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.tmp"
     return re.fullmatch(name, path.name, re.DOTALL) is not None and is_plain(path)
 
 
 def is_plain(path: Path) -> bool:
-    """Tell whether a path is a regular file itself, and no link to one."""
+    """Return whether a path is a regular file itself, and no link to one."""
     with suppress(OSError):
         return stat.S_ISREG(path.lstat().st_mode)
     return False
@@ -77,7 +77,7 @@ def check_replaceable(target: Path) -> None:
     """Check that a rename onto a file or folder would succeed. Nothing is changed.
 
     Raises:
-        OutputError: It is a mount point, an immutable file, a file of somebody else in a sticky folder, or not a
+        OutputError: It is a mount point, an immutable file, another user's file in a sticky folder, or not a
             regular file.
         ReadWriteError: The disk failed.
     """
@@ -97,7 +97,7 @@ def check_replaceable(target: Path) -> None:
 
 
 def _is_mount(path: Path) -> bool:
-    """Tell whether something is mounted at a path, even from the same file system, which `os.path.ismount` misses."""
+    """Return whether something is mounted at a path, even from the same file system, which `os.path.ismount` misses."""
     try:
         return _mount_id(path) != _mount_id(path.parent)
     except (OSError, ValueError):  # nothing stands there, or no /proc
@@ -115,7 +115,7 @@ def _mount_id(path: Path) -> int:
 
 
 def _take_after(descriptor: int, before: os.stat_result) -> None:
-    """Give a file owner, group and mode of another, as far as this process may."""
+    """Give a file owner, group and mode of another, as far as this process is allowed to."""
     if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
         for owner, group in ((before.st_uid, -1), (-1, before.st_gid)):
             with suppress(PermissionError):

@@ -56,7 +56,7 @@ _SPECIAL = {
 
 
 def kind_of(path: Path) -> Kind | None:
-    """Return what stands at a path, links followed; None where nothing does. Nothing is opened.
+    """Return what stands at a path, links followed; None if nothing does. Nothing is opened.
 
     Raises:
         OSError: The path cannot be looked at: no permission, a name that is too long, a link to itself.
@@ -68,7 +68,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def require_regular(path: Path, refused: type[Ro32Error], advice: str = "name a file") -> None:
-    """Refuse what is there and is no regular file: to open a pipe waits for ever, to replace a device destroys it.
+    """Refuse what is there and is no regular file: to open a pipe waits forever, to replace a device destroys it.
 
     A path where nothing stands passes.
 
@@ -105,7 +105,7 @@ def identity_of(file: InputFile) -> Identity:
 
 
 def is_unchanged(file: InputFile, identity: Identity) -> bool:
-    """Tell whether a file is still the one that `identity_of` described.
+    """Return whether a file is still the one that `identity_of` described.
 
     Raises:
         InputMissingError: An object may not be looked at any more.

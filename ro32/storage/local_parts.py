@@ -14,7 +14,7 @@ from ro32.storage.files import Kind, kind_of
 RUN_NAME = re.compile(r"[0-9a-f]{32}")
 """What the parts of one run are under: the beginning of its fingerprint."""
 PART_NAME = re.compile(r"(?P<index>[0-9]{8,})-(?P<sha256>[0-9a-f]{64})\.parquet")
-"""A finished part. What has another name is somebody else's and is left alone."""
+"""A finished part. Files with other names are ignored."""
 
 _PART_FILE = re.compile(rf"{PART_NAME.pattern}|\.[0-9]{{8,}}-[0-9a-f]{{64}}\.parquet\.[0-9a-f]{{8}}\.tmp")
 """The same, and what a run leaves that is killed while it writes one."""

@@ -97,7 +97,7 @@ def _acquire(path: Path) -> int:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether a path still names an open file."""
+    """Return whether a path still names an open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def holder(target: Target) -> str | None:
-    """Tell in words which run is writing a target; None where none is, or where the lock may not be looked at."""
+    """Describe which run is writing a target; None if none is, or where the lock may not be looked at."""
     if not isinstance(target, Path):
         return object_lock.holder(target)
     path = lock_path(target)

@@ -11,7 +11,7 @@ _COMPRESSED = frozenset({".gz", ".gzip", ".bz2", ".zst", ".zip"})
 
 
 def is_data(name: str) -> bool:
-    """Tell by its name whether a file in a folder holds papers."""
+    """Return by its name whether a file in a folder holds papers."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes[-2:]]
     if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED:
         suffixes.pop()

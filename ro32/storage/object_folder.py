@@ -86,7 +86,7 @@ class ObjectFolder:
             self.versions[name] = found
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a small object; None where there is none, or another one by now.
+        """Return the content of a small object; None if there is none, or another one by now.
 
         Raises:
             InputMissingError: It may not be read.

@@ -53,7 +53,7 @@ def only_run(target: ObjectTarget) -> Iterator[None]:
 
 
 def holder(target: ObjectTarget) -> str | None:
-    """Tell in words which run is writing a target; None where none is.
+    """Describe which run is writing a target; None if none is.
 
     Raises:
         InputMissingError: The lock may not be looked at.
@@ -98,7 +98,7 @@ class _Lock:
             raise TryAgainError(f"{self._target}: {_words(record or {})} is writing it; wait until it ends") from error
 
     def look(self) -> tuple[Version | None, dict[str, Any] | None]:
-        """Return the lock's present version and what it says; None and None where there is none."""
+        """Return the lock's present version and what it says; None and None if there is none."""
         version = self._store.look(self._key)
         if version is None:
             return None, None
@@ -142,7 +142,7 @@ class _Lock:
 
 
 def _is_alive(record: dict[str, Any]) -> bool:
-    """Tell whether the run that signed a lock may still be at work."""
+    """Return whether the run that signed a lock may still be at work."""
     try:
         if float(record["expires"]) <= time.time():
             return False
@@ -162,7 +162,7 @@ def _words(record: dict[str, Any]) -> str:
 
 
 def _kernel() -> str | None:
-    """Return what two processes have in common that can look at each other's numbers; None where that is not known."""
+    """Return what two processes have in common that can look at each other's numbers; None if that is not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
@@ -171,7 +171,7 @@ def _kernel() -> str | None:
 
 
 def _process_start(pid: int) -> str | None:
-    """Return when a process began, in ticks since the kernel did; None where there is none of that number."""
+    """Return when a process began, in ticks since the kernel did; None if there is none of that number."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -27,7 +27,7 @@ class ObjectTarget:
     Attributes:
         store: Where it is to be.
         key: Its name there.
-        before: What stands there now, and is to be replaced; None where nothing does.
+        before: What stands there now, and is to be replaced; None if nothing does.
     """
 
     store: Store

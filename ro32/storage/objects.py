@@ -56,7 +56,7 @@ class StoredObject:
         return _Reader(self, read_ahead=False)
 
     def is_unchanged(self) -> bool:
-        """Tell whether the store still holds this version.
+        """Return whether the store still holds this version.
 
         Raises:
             InputMissingError: It may not be looked at any more.
@@ -158,7 +158,7 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
 
 
 def _is_meant(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether a key, cut at its slashes, matches a pattern, or holds papers within a folder that matches."""
+    """Return whether a key, cut at its slashes, matches a pattern, or holds papers within a folder that matches."""
     return matches(parts, pattern) or any(
         matches(parts[:end], pattern)
         and is_data(parts[-1])
@@ -168,7 +168,7 @@ def _is_meant(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether a key or path, cut at its slashes, matches a pattern as paths do: `**` stands for any folders."""
+    """Return whether a key or path, cut at its slashes, matches a pattern as paths do: `**` stands for any folders."""
     if not pattern or not parts:
         return not parts and list(pattern) in ([], ["**"])
     first, rest = pattern[0], pattern[1:]

@@ -39,7 +39,7 @@ class Version:
     """What tells one content of an object from another.
 
     Attributes:
-        e_tag: The store's digest or counter; None where a web server gives none.
+        e_tag: The store's digest or counter; None if a web server gives none.
         generation: A second one, of stores that have it.
         size: Bytes.
         modified_ns: Time of modification, in ns since 1970; whole seconds, since not every request tells more.
@@ -64,7 +64,7 @@ class Version:
         return {"if_unmodified_since": datetime.fromtimestamp(self.modified_ns / 1e9, UTC)}
 
     def same_content(self, other: "Version") -> bool:
-        """Tell whether another description is of this version."""
+        """Return whether another description is of this version."""
         if None in {self.e_tag, other.e_tag}:
             return (self.size, self.modified_ns) == (other.size, other.modified_ns)
         return (self.size, self.e_tag) == (other.size, other.e_tag)
@@ -103,7 +103,7 @@ class Store:
         return f"{self.root}{key}"
 
     def look(self, key: str) -> Version | None:
-        """Return the present version of an object; None where there is none.
+        """Return the present version of an object; None if there is none.
 
         Raises:
             InputMissingError: It may not be looked at.
@@ -168,7 +168,7 @@ class Store:
         Args:
             key: The object.
             data: Its content.
-            over: What it replaces; None where there is to be none.
+            over: What it replaces; None if there is to be none.
 
         Returns:
             What it is then; without a time of modification where the store tells none.
@@ -208,7 +208,7 @@ class Store:
         return Version(e_tag=meta["e_tag"], generation=meta["version"], size=len(data), modified_ns=0)
 
     def _holds(self, key: str, mark: str) -> bool:
-        """Tell whether an object is what was written with a mark."""
+        """Return whether an object is what was written with a mark."""
         import obstore  # noqa: PLC0415 - as in `open_client`
 
         async def request() -> bool:

@@ -74,7 +74,7 @@ class ObjectUrl:
 
 
 def is_url(text: object) -> bool:
-    """Tell whether a text names an object, or something in a store."""
+    """Return whether a text names an object, or something in a store."""
     return isinstance(text, str) and _URL.match(text) is not None
 
 

@@ -48,7 +48,7 @@ class Recipe:
 
     Attributes:
         category: A paper is positive when its categories name this one anywhere.
-        from_year: Papers whose first version is of an earlier year, or of none that is known, are left out; null takes
+        from_year: Papers whose first version is of an earlier year, or of none that is known, are skipped; null takes
             all.
         text_form: What of a paper is tokenized; null means the form of the base, which is ro32's own where it names
             none.
@@ -72,7 +72,7 @@ class Recipe:
         split: See `Split`.
         split_seed: Of the split alone; null means `seed`.
         train_share: Share of the papers for training, when validation has no file of its own.
-        validation_share: Share for validation; the rest is left out, for a test that no choice has seen.
+        validation_share: Share for validation; the rest is skipped, for a test that no choice has seen.
         frozen_layers: The embeddings and so many of the lowest layers keep the base's weights; 0 trains all.
         hard_negatives: Negatives to train on that a linear model ranks highest; null takes all negatives.
         random_negatives: Further negatives, drawn at random, when `hard_negatives` is set.

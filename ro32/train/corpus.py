@@ -38,7 +38,7 @@ class Corpus:
         months: Shape (n,), int32: months since year 0 of a paper's first version; `ro32.data.dates.UNKNOWN` where
             nothing tells.
         negative: Shape (n,), bool: is the paper from the file of negatives, whatever it is?
-        teacher: Shape (n,), float32: log-odds that the dump gives the papers; NaN where it gives none.
+        teacher: Shape (n,), float32: log-odds that the dump gives the papers; NaN if it gives none.
         vocabulary_size: Every token id is below it.
         digest: Digest of the dump's bytes, with the share that was taken of it.
         duplicates: Rows left out because a later update of the same paper is in the dump.

@@ -41,7 +41,7 @@ class Device:
         tokens_per_pass: A forward and backward pass is given at most about so many tokens.
         put_rows: Copies an array to the device, its rows divided among the devices.
         hold_whole: Declares that every device holds all of a tensor that is on the device.
-        seed: Starts the random numbers of dropout anew.
+        seed: Starts the random numbers of dropout again.
         finish: Called when all of a step is issued.
     """
 

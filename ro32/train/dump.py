@@ -71,8 +71,8 @@ class Dump:
     def frames(self, *, texts: bool = True) -> Iterator[pl.DataFrame]:
         """Yield the dump in row order, in frames: id, title, abstract, categories, update_date, created, teacher.
 
-        All are strings but teacher, which is Float32, null where there is none; a null text is left null, and dates and
-        categories are empty where the dump has none. Memory is bounded by one frame.
+        All are strings but teacher, which is Float32, null if there is none; a null text is left null, and dates and
+        categories are empty if the dump has none. Memory is bounded by one frame.
 
         Args:
             texts: Without, the columns title and abstract are not read.

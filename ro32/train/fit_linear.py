@@ -125,7 +125,7 @@ def add_negatives(papers: FeatureMatrix, negatives: Dump) -> FeatureMatrix:
 
 
 def is_listed(categories: pl.Series, category: str) -> NDArray[np.bool_]:
-    """Tell which of n papers list a category among theirs, which are separated by single spaces."""
+    """Return which of n papers list a category among theirs, which are separated by single spaces."""
     return categories.cast(pl.String).fill_null("").str.split(" ").list.contains(category).to_numpy()
 
 

@@ -49,7 +49,7 @@ def open_device(kind: Kind, dtype: DType) -> Device:
 
 
 def _open_tpu(dtype: DType, *, on_processor: bool) -> Device | None:
-    """Return the TPU, or what torch_xla makes of the processor; None where there is no TPU."""
+    """Return the TPU, or what torch_xla makes of the processor; None if there is no TPU."""
     if importlib.util.find_spec("torch_xla") is None:
         raise UsageError("--device tpu: torch_xla is not installed; install ro32[tpu] in an environment of its own")
     try:
@@ -88,7 +88,7 @@ def _local(kind: Kind, name: str, *, bfloat16: bool, tokens_per_pass: int) -> De
 
 
 def has_bfloat16_products() -> bool:
-    """Tell whether this processor multiplies bfloat16 itself; elsewhere it is emulated, and slower than float32.
+    """Return whether this processor multiplies bfloat16 itself; elsewhere it is emulated, and slower than float32.
 
     MiniLM, forward and backward, 32 x 192 tokens, papers/s: on a Zen 4 with AVX512_BF16, two cores, 11.5 against 6.9
     in float32; on a Sapphire Rapids whose AMX was masked, no gain.
@@ -111,7 +111,7 @@ def _processor_name() -> str:
 
 
 def _cpu_info(key: str) -> str:
-    """Return the first processor's line of that name, empty where Linux does not tell."""
+    """Return the first processor's line of that name, empty if Linux does not tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

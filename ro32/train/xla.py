@@ -5,7 +5,7 @@ tensor. Gradients are reduced by the compiler: the loss is a sum over the rows o
 
 torch_xla's `launch` (a process or thread for each core) would do the same with an explicit all-reduce. On XLA's CPU
 client, where this is tested, it cannot work: each thread compiles a module of its own, and the all-reduces of two
-modules wait for each other for ever (torch_xla 2.9.0). One program for all devices also needs no agreement about who
+modules wait for each other forever (torch_xla 2.9.0). One program for all devices also needs no agreement about who
 writes a checkpoint.
 """
 
@@ -25,7 +25,7 @@ TOKENS_PER_PASS_AND_DEVICE = 8_192
 
 
 def has_tpu() -> bool:
-    """Tell whether the runtime would use a TPU."""
+    """Return whether the runtime would use a TPU."""
     return bool(xr.device_type() == "TPU")
 
 

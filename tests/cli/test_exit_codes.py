@@ -1,6 +1,6 @@
 """Every exit code, provoked in processes of its own that run beside each other: no abort takes its place.
 
-One ending of each code, drawn anew in each run, is that of a fresh interpreter; in `make test-all` all are, many times.
+One ending of each code, drawn in each run, uses a fresh interpreter; in `make test-all` all do, many times.
 """
 
 import os

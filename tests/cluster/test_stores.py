@@ -101,7 +101,7 @@ def test_nodes_read_and_write_a_store(engine: RayEngine, labels: Labels, expecte
 
 
 def test_a_run_that_threads_began_nodes_finish(engine: RayEngine, labels: Labels, expected: pa.Table) -> None:
-    """One of its parts is damaged by then: a node writes it anew, over what stands there."""
+    """One of its parts is damaged by then: a node writes it again, over what stands there."""
 
     def stop(progress: Progress) -> None:
         if progress.parts_done == PARTS - 1:

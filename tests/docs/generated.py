@@ -1,4 +1,4 @@
-"""The parts of pages that are made from the code, so that they cannot drift from it. `make docs` writes them anew.
+"""The parts of pages that are made from the code, so that they cannot drift from it. `make docs` writes them again.
 
 In README.md that is the table between "<!-- quality -->" and "<!-- /quality -->", in docs/cascade.md the one between
 "<!-- certificate -->" and "<!-- /certificate -->"; both come from the manifest of the bundle that ships.
@@ -81,7 +81,7 @@ def quality_table() -> str:
 
 
 def main() -> None:
-    """Write README.md, the certificate's page, the manual pages and the reference anew."""
+    """Write README.md, the certificate's page, the manual pages and the reference again."""
     for page, refreshed in ((README, refresh), (CASCADE, refresh_cascade)):
         page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
     for stale in MANUAL.glob("*.1"):

@@ -1,4 +1,4 @@
-"""The manual pages: each command's options and examples in troff, made from the code. `make docs` writes them anew.
+"""The manual pages: each command's options and examples in troff, made from the code. `make docs` writes them again.
 
 Source of the form: man-pages(7) and groff_man(7).
 """

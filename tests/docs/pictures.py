@@ -1,4 +1,4 @@
-"""The pictures of README.md, made of what the commands really print: `python -m tests.docs.pictures` makes them anew.
+"""The pictures of README.md, made of what the commands really print: `python -m tests.docs.pictures` makes them again.
 
 terminal.svg: a session on the sample with the bundle that ships; report.png: the page that it writes, in a headless
 Chromium. They are made by hand when the model or the looks change: a picture of yesterday's figures misleads nobody.
@@ -101,7 +101,7 @@ def photograph(page: Path, picture: Path, *, height: int = 1_000) -> None:
 
 
 def main() -> None:
-    """Make the pictures anew."""
+    """Make the pictures again."""
     PICTURES.mkdir(exist_ok=True)
     with TemporaryDirectory() as name:
         lines = session(Path(name))

@@ -1,4 +1,4 @@
-"""The page of all commands and options, made from the code: docs/reference/commands.md. `make docs` writes it anew."""
+"""The page of all commands and options, made from the code: docs/reference/commands.md. `make docs` writes it again."""
 
 import html
 import re

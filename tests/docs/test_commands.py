@@ -68,7 +68,7 @@ IMPORTED = (
     *("export.__main__", "export.views", "export.certify", "export.push"),
     *("ro32.cli.train", "ro32.cli.linear", "ro32.train.run", "ro32.evaluation.checkpoint"),
 )
-"""What the commands of pages are; PyTorch is not imported by each anew."""
+"""What the commands of pages are; PyTorch is not imported by each again."""
 GENERATED = "reference/commands.md"
 """Most of its examples are on other pages too, and are run there."""
 ALL = [item for page in PAGES for item in shown(page)]

@@ -1,7 +1,7 @@
 """The bundle that ships against the PyTorch checkpoint it was exported from, on the two samples of real papers.
 
 The checkpoint is too large to commit. What it says of the sample was recorded (see tests/data/record_logits.py), so
-int8 can be compared with it anywhere: on papers drawn anew in each run, in `make test-all` on all. Where the
+int8 can be compared with it anywhere: on papers drawn again in each run, in `make test-all` on all. Where the
 checkpoint is at hand (RO32_CHECKPOINT), all else is compared too.
 """
 
@@ -145,7 +145,7 @@ def sample(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
 
 @pytest.fixture(scope="module")
 def fp32_path(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint, converted and simplified anew."""
+    """The checkpoint, converted and simplified again."""
     path = convert(checkpoint, tmp_path_factory.mktemp("fp32"))
     return simplify(path, path.with_name("simplified.onnx"), max_length=checkpoint.max_length).path
 

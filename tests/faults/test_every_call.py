@@ -2,7 +2,7 @@
 
 As SQLite tests itself (https://sqlite.org/testing.html, "Anomaly testing"): the first call fails, in the next run the
 second, and so on until a run makes no call that could fail; that is for `make test-all`, and `make test` draws some of
-the calls anew each time. After each, the old labels are as they were or the new ones
+the calls again each time. After each, the old labels are as they were or the new ones
 are complete and right; the next run ends well, scores nothing that was finished, and leaves nothing behind.
 """
 

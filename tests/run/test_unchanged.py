@@ -65,8 +65,8 @@ def test_only_what_changed_is_decoded(run: Run, papers: pl.DataFrame, tmp_path: 
     summary = run(longer)
     assert sum(decoded) == GROUP + 7
     assert (summary.counts.scored, summary.counts.reused) == (8, 5 * GROUP - 1)
-    run(longer, to="anew", no_reuse=True)
-    assert pl.read_parquet(tmp_path / "labels.parquet").equals(pl.read_parquet(tmp_path / "anew.parquet"))
+    run(longer, to="again", no_reuse=True)
+    assert pl.read_parquet(tmp_path / "labels.parquet").equals(pl.read_parquet(tmp_path / "again.parquet"))
 
 
 def test_row_groups_are_found_wherever_they_are_now(
@@ -78,8 +78,8 @@ def test_row_groups_are_found_wherever_they_are_now(
     moved = [few.slice(GROUP, 3 * GROUP), few.head(GROUP)]
     summary = run(*moved)
     assert (sum(decoded), summary.counts.reused) == (0, 4 * GROUP)
-    run(*moved, to="anew", no_reuse=True)
-    assert pl.read_parquet(tmp_path / "labels.parquet").equals(pl.read_parquet(tmp_path / "anew.parquet"))
+    run(*moved, to="again", no_reuse=True)
+    assert pl.read_parquet(tmp_path / "labels.parquet").equals(pl.read_parquet(tmp_path / "again.parquet"))
 
 
 def test_parts_that_cross_into_a_changed_row_group_are_decoded_whole(
@@ -91,8 +91,8 @@ def test_parts_that_cross_into_a_changed_row_group_are_decoded_whole(
     changed = pl.concat([few.head(3 * GROUP + 1), papers.select(few.columns).slice(200, GROUP - 1)])
     run(changed, part_rows=30)
     assert sum(decoded) == 20  # rows 60 to 79: parts of 30 rows end at row 60
-    run(changed, to="anew", no_reuse=True)
-    assert pl.read_parquet(tmp_path / "labels.parquet").equals(pl.read_parquet(tmp_path / "anew.parquet"))
+    run(changed, to="again", no_reuse=True)
+    assert pl.read_parquet(tmp_path / "labels.parquet").equals(pl.read_parquet(tmp_path / "again.parquet"))
 
 
 def test_rows_without_a_score_come_out_as_before(run: Run, tmp_path: Path, decoded: list[int]) -> None:

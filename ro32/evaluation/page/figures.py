@@ -26,7 +26,7 @@ class Row:
 
     Attributes:
         name: Of a measure, or of a group of papers.
-        estimates: By the number of the model; None where a model has none.
+        estimates: By the number of the model; None if a model has none.
         group: The papers, where the row is about a group.
     """
 
@@ -73,7 +73,7 @@ def time_ticks(rows: Sequence[Row]) -> list[tuple[int, str]]:
 
 
 def targets(item: Evaluation) -> list[tuple[str, float | None]]:
-    """Return the thresholds that reach a precision or a recall, by its name; None where none does."""
+    """Return the thresholds that reach a precision or a recall, by its name; None if none does."""
     return [
         *((f"precision {target:.0%}", at) for target, at in item.for_precision.items()),
         *((f"recall {target:.0%}", at) for target, at in item.for_recall.items()),

@@ -114,7 +114,7 @@ def marked(text: str, explanation: Explanation | None) -> Markup:
 
 
 def _side(effect: WordEffect) -> str:
-    """Tell whether a word raised the score or lowered it; one that is all there is to score raised it."""
+    """Return whether a word raised the score or lowered it; one that is all there is to score raised it."""
     return "down" if effect.log_odds < 0 else "up"
 
 
