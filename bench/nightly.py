@@ -1,7 +1,7 @@
 """A nightly run: a dump of 2.5 million papers that all have labels, except the thousand of today.
 
-The labels of all earlier papers are not scored for this but made up, through the scorer's own walk and under the
-shipped model's digests; the measured run cannot distinguish them. What is measured is the command itself, from start to end.
+The labels of all earlier papers are made up instead of scored, by the scorer's own walk and with the shipped model's
+digests; the measured run cannot distinguish them. The command itself is measured, from start to end.
 """
 
 import dataclasses

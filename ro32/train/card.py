@@ -124,7 +124,7 @@ def _data(record: dict[str, Any]) -> str:
         else "Each epoch shows all of them."
     )
     measured = (
-        f"Measured on {validation['measured']:,} of them, weighted to speak for all: every positive, the negatives\n"
+        f"Measured on {validation['measured']:,} of them, weighted to represent all: every positive, the negatives\n"
         "that a linear model ranks highest, and of the others each one for the many like it. Accuracy, F1,\n"
         "precision and AP are therefore estimates at the true prevalence."
         if validation["measured"] < validation["papers"]
