@@ -11,8 +11,9 @@ from tests.docs.commands import ROOT, SCRIPTS, command_named, context_of
 REFERENCE = ROOT / "docs" / "reference" / "commands.md"
 _HEAD = """# Commands
 
-Made from the code by `make docs`; `--help` says the same. Each option of `ro32-score` can also come from the
-environment and from a file: see [Run it every night](../operations.md#options-from-a-file-and-from-the-environment).
+This page is generated from the code by `make docs` and has the same content as `--help`. Options of `ro32-score` can also come
+from [a file and from the environment](../operations.md#options-from-a-file-and-from-the-environment): `--part-rows` is
+`RO32_PART_ROWS`.
 """
 
 
@@ -41,4 +42,5 @@ def _command(command: click.Command, name: str, level: str) -> Iterator[str]:
 
 def _described(words: str) -> str:
     """Set what a help text adds in brackets (variable, default, range) apart from its sentences."""
+    words = re.sub(r"\s+\[env var: RO32_\w+\]|(?<=\[)env var: RO32_\w+; ", "", words)  # the head of the page has the rule
     return re.sub(r"\s+\[([^\[\]]*)\]", r" *(\1)*", html.escape(words, quote=False))
