@@ -67,8 +67,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         metavar="FILE",
         type=_AS_GIVEN,
         help="Labels file to write, local or s3://, gs:// or az://. Its suffix sets the format: .parquet, .csv, .tsv, "
-        ".jsonl; - writes Parquet to stdout. With a / at the end it is a folder, and each input file gets a labels "
-        "file there.",
+        ".jsonl; - is stdout. A name that ends in / is a folder with a labels file for each input file.",
     ),
     _option("--prune", is_flag=True, help="Remove labels files from the output folder whose input file is gone."),
     _option(

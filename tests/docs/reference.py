@@ -11,8 +11,8 @@ from tests.docs.commands import ROOT, SCRIPTS, command_named, context_of
 REFERENCE = ROOT / "docs" / "reference" / "commands.md"
 _HEAD = """# Commands
 
-This page is generated from the code by `make docs` and has the same content as `--help`. Options of `ro32-score` can also come
-from [a file and from the environment](../operations.md#options-from-a-file-and-from-the-environment): `--part-rows` is
+`make docs` generates this page from the code; `--help` prints the same. Options of `ro32-score` can also come from
+[a file and from the environment](../operations.md#options-from-a-file-and-from-the-environment), where `--part-rows` is
 `RO32_PART_ROWS`.
 """
 
@@ -42,5 +42,5 @@ def _command(command: click.Command, name: str, level: str) -> Iterator[str]:
 
 def _described(words: str) -> str:
     """Set what a help text adds in brackets (variable, default, range) apart from its sentences."""
-    words = re.sub(r"\s+\[env var: RO32_\w+\]|(?<=\[)env var: RO32_\w+; ", "", words)  # the head of the page has the rule
+    words = re.sub(r"\s+\[env var: RO32_\w+\]|(?<=\[)env var: RO32_\w+; ", "", words)  # see the head
     return re.sub(r"\s+\[([^\[\]]*)\]", r" *(\1)*", html.escape(words, quote=False))
