@@ -129,7 +129,7 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def dissect(settings: dict[str, Any]) -> dict[str, Any]:
-    """Describe where the time of a run goes: in the main thread by stage, and in the threads that score."""
+    """Describe the time of a run by stage: in the main thread, and in the scoring threads."""
     bundle = Bundle.load(Path(settings["bundle"])) if "bundle" in settings else Bundle.shipped()
     classifier, journal = Timed(bundle), Journal()
     score_file(

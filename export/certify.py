@@ -45,7 +45,7 @@ def add_cascade(
 
 
 def _findings(measured: Measured, cascade: Cascade) -> str:
-    """Describe what the cut of a cascade does to these papers."""
+    """Describe the effect of a cascade's cut on these papers."""
     row = next(table(measured, cascade.cut))
     bound = measured.bound(row.lost, cascade.certificate.confidence)
     lines = [

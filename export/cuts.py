@@ -45,7 +45,7 @@ class Part:
 
 
 def inputs_of_part(op: str, part: Part) -> Axes | None:
-    """Describe what a node needs of its inputs; none where that is not known, or where it needs all of them."""
+    """Describe the parts of its inputs that a node needs; none if that is not known, or if it needs all."""
     if op not in _RULES or part.output[part.axis] != LENGTH or any(UNKNOWN in shape for shape in part.inputs):
         return None
     axes = _RULES[op](part)

@@ -60,7 +60,7 @@ class Flips:
 
 
 def reach(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
-    """Return how far from the threshold a paper can lie and still change its label, in log-odds.
+    """Return the largest distance from the threshold at which a label can change, in log-odds.
 
     Args:
         reference: Shape (n,): scores of papers by the fp32 model.

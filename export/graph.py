@@ -54,7 +54,7 @@ class Graph:
         return {name: node for node in self.nodes for name in node.output if name}
 
     def uses(self) -> dict[str, int]:
-        """Return how often each value is used, by nodes and as an output of the graph."""
+        """Return the number of uses of each value, by nodes and as an output of the graph."""
         counts: dict[str, int] = defaultdict(int)
         for name in (*self.outputs, *(name for node in self.nodes for name in node.input)):
             counts[name] += 1

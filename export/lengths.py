@@ -111,7 +111,7 @@ def _add_to_each_other(graph: Graph) -> None:
     of_tokens, producers, uses = _of_tokens(graph), graph.producers(), graph.uses()
 
     def parts(node: NodeProto) -> tuple[str, str] | None:
-        """Return what depends on the tokens, and what does not."""
+        """Return the operand that depends on the tokens, and the one that does not."""
         if node.op_type != "Add" or len(of_tokens.intersection(node.input)) != 1:
             return None
         first, second = node.input

@@ -130,7 +130,7 @@ def measure(positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> Quality
 
 
 def write_scores(path: Path, ids: Sequence[str], positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> None:
-    """Write what was measured, one row a paper: id, positive, score (Float32, null if there is none).
+    """Write the measurements, one row per paper: id, positive, score (Float32, null if there is none).
 
     Raises:
         OutputError: The file cannot be created.

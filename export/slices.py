@@ -18,7 +18,7 @@ CHARACTERS = pl.col("title").str.len_chars() + pl.col("abstract").str.len_chars(
 
 
 def judge(scored: pl.DataFrame, *, threshold: float, category: str) -> pl.DataFrame:
-    """Describe which papers were labelled rightly.
+    """Mark each paper as labelled rightly or wrongly.
 
     Args:
         scored: Papers with the columns of `COLUMNS` and a score.

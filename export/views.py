@@ -26,7 +26,7 @@ from ro32.refresh.combine import Scores, log_odds
 
 
 def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
-    """Read what `python -m export --scores-out` wrote, for these papers.
+    """Read the scores of these papers that `python -m export --scores-out` wrote.
 
     Returns:
         Shape (n,), float32: probabilities of the encoder; NaN if a paper has none.

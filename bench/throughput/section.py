@@ -255,7 +255,7 @@ def _bundle(path: Path | None) -> Bundle:
 
 
 def _int8_losses(bundle: Bundle) -> dict[str, Any]:
-    """Return how int8 differs from fp32, which is as good as PyTorch, on many more papers than a benchmark has."""
+    """Return the differences of int8 from fp32, on many more papers than a benchmark has."""
     losses: dict[str, Any] = bundle.manifest.quality["encoder_export"]["int8_against_fp32"]
     return losses
 

@@ -94,7 +94,7 @@ def length_lines(lengths: Mapping[str, Any]) -> list[Line]:
 
 
 def titles(by_model: Mapping[str, Any]) -> list[str]:
-    """Return what models are called."""
+    """Return the names of the models."""
     return [TITLES[model] for model in by_model]
 
 

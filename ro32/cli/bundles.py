@@ -142,7 +142,7 @@ command.add_command(refresh_command)
 
 
 def _facts(bundle: Installed) -> dict[str, Any]:
-    """Return what a manifest tells, as JSON values."""
+    """Return the facts of a manifest as JSON values."""
     manifest = asdict(bundle.manifest)
     return {
         "name": bundle.name,

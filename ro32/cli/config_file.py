@@ -67,7 +67,7 @@ def _as_given(parameter: click.Parameter, value: object) -> object:
 
 
 def _settable(parameters: Iterable[click.Parameter]) -> Iterator[tuple[str, click.Parameter]]:
-    """Yield what a file may set: the arguments, and every option that also comes from the environment but --config."""
+    """Yield the settings allowed in a file: the arguments, and every option with a variable except --config."""
     for parameter in parameters:
         if isinstance(parameter, click.Argument):
             yield str(parameter.name), parameter

@@ -94,7 +94,7 @@ def _descriptor(text: str) -> int | None:
 
 
 def _receive(descriptor: int, path: Path) -> bool:
-    """Write what comes through a pipe to a file, an Arrow stream as Parquet, and return whether it was one."""
+    """Write the content of a pipe to a file (an Arrow stream as Parquet), and return whether it was one."""
     name = path.stem
     try:
         source = os.fdopen(descriptor, "rb", closefd=False)

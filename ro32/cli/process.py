@@ -119,7 +119,7 @@ def message(text: str) -> str:
 
 
 def reason_of(error: BaseException) -> BaseException:
-    """Return what an error followed from: an interruption, a shortage of memory, threads or files, or the error itself.
+    """Return the cause of an error: an interruption, a shortage of memory, threads or files, or the error itself.
 
     A signal may come at any instruction, in a library's too, whose cleaning up then trips over what was not yet set up,
     or which takes the interruption for a failure of its own. So whatever fails after a signal, failed by it.

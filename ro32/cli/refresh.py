@@ -116,7 +116,7 @@ def refresh_command(
         display: ProgressDisplay | None = None
 
         def begin(step: str) -> None:
-            """Describe what begins, with a bar of its own."""
+            """Announce a step, with its own progress bar."""
             nonlocal display
             shown.close()
             display = shown.enter_context(ProgressDisplay(quiet=quiet))

@@ -80,7 +80,7 @@ def replace() -> None:
 
 
 def flush() -> None:
-    """Write what is held back.
+    """Write the buffered text.
 
     Raises:
         ReadWriteError: Stdout cannot be written to.

@@ -21,7 +21,7 @@ _QUALITY = {"precision": "precision", "recall": "recall", "f1": "F1", "average_p
 
 
 def summary_line(summary: Summary, output: str, positive_label: str, decision: Decision) -> str:
-    """Describe what a run did."""
+    """Describe the result of a run in one line."""
     counts = summary.counts
     origins = {
         "screened": counts.screened,
@@ -58,7 +58,7 @@ def _interval(estimate: Mapping[str, float]) -> str:
 
 
 def _changed(folder: FolderChanges) -> str:
-    """Describe what became of the files of a folder."""
+    """Describe the changes to the files of a folder."""
     became = {
         "new": folder.replaced,
         "unchanged": folder.unchanged,
@@ -78,7 +78,7 @@ def _operating_point(decision: Decision) -> str:
 
 
 def status_text(status: Status, output: str) -> str:
-    """Describe what a dry run found."""
+    """Describe the result of a dry run in a few lines."""
     return "\n".join(f"{name:<11} {printable(words)}" for name, words in _status_lines(status, output))
 
 
@@ -116,7 +116,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def explanations_text(explanations: Sequence[Explanation], positive_label: str, *, as_json: bool) -> str:
-    """Describe which words moved the scores of papers, in words or as JSON; in colour on a terminal."""
+    """Describe the words that moved the scores of papers, as text or JSON; in colour on a terminal."""
     if as_json:
         values = json.loads(json.dumps([asdict(item) for item in explanations]), parse_constant=lambda _: None)
         return json.dumps(values, indent=2)  # ASCII, so that it is JSON in every locale
@@ -125,7 +125,7 @@ def explanations_text(explanations: Sequence[Explanation], positive_label: str, 
 
 
 def _explanation_text(explanation: Explanation, positive_label: str, *, colour: bool) -> str:
-    """Describe which words moved a paper's score: figures, the text with marked words, and a list of the strongest.
+    """Describe the words that moved a paper's score: figures, the text with marked words, and the strongest.
 
     Args:
         explanation: Of one paper.

@@ -99,7 +99,7 @@ class RayEngine:
             yield from _Run(self, first, pending, journal, on_rows).parts()
 
     def model(self, job: Job) -> Model:
-        """Return what scoring the papers of a job needs.
+        """Return the data that an actor needs to score the papers of a job.
 
         Raises:
             UsageError: The job has another bundle than this engine.
@@ -191,7 +191,7 @@ class _Run:
         self._pool.give(place, assignment, task, assignment.previous)
 
     def _collect(self, place: Any) -> Iterator[tuple[Remaining, Counts]]:  # noqa: ANN401 - as above
-        """Take what an actor returns, or take note of its death."""
+        """Receive the result of an actor, or record its death."""
         errors = self._ray.exceptions
         try:
             result = self._ray.get(place.ref)

@@ -33,7 +33,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def delimiter_of(head: bytes) -> str | None:
-    """Return what separates the names in the first line of a text; None if that is no line of several names."""
+    """Return the delimiter of the first line of a text; None if it does not have several names."""
     line, end, _ = head.removeprefix(_BOM).partition(b"\n")
     try:
         text = line.decode()

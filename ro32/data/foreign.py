@@ -32,7 +32,7 @@ _FEW = 4
 
 
 def name_foreign(head: bytes) -> str | None:
-    """Return what a file is that is none of ours, and what to do, for a message; None if that is unknown."""
+    """Return a message with the format of an unsupported file and the remedy; None if the format is unknown."""
     wide = next((name for mark, name in _WIDE.items() if head.startswith(mark)), None) or _wide_without_mark(head)
     if wide and not head.startswith(b"\xff\xff\xff\xff"):
         return f"is {wide}, not UTF-8; convert it: iconv -f {wide.lower()} -t utf-8"

@@ -189,7 +189,7 @@ class LabelsFile:
 
 
 def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
-    """Return what the footer of a labels file tells about the run that made it; None if it tells nothing.
+    """Return the provenance in the footer of a labels file; None if there is none.
 
     Raises:
         OSError: The file cannot be read.

@@ -80,7 +80,7 @@ class Chunk:
         return self.flat and self.text and all(page.encoding in _BY_DICTIONARY for page in self.pages)
 
     def bytes_of(self, rows: int) -> int:
-        """Return what so many rows take at most, while they are decoded."""
+        """Return the maximum number of bytes that so many rows take while they are decoded."""
         largest = max((page.size for page in self.pages), default=0)
         held = largest + _COPIES * self.dictionary
         if self.encoded:
@@ -195,7 +195,7 @@ def _struct(struct: Struct, field: int) -> Struct:
 
 
 def rows_at_once(chunks: Sequence[Chunk]) -> int:
-    """Return how many rows fit at once; 0 where not one does."""
+    """Return the number of rows that fit at once; 0 if not even one does."""
 
     def taken(rows: int) -> int:
         return sum(chunk.bytes_of(rows) for chunk in chunks)

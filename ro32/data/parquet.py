@@ -63,7 +63,7 @@ def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -
 
 
 def unreadable(path: InputFile, error: OSError) -> Ro32Error:
-    """Return what to raise when the operating system refuses to open or read an input file."""
+    """Return the error for an input file that the operating system refuses to open or read."""
     if error.errno in DISK_ERRNOS:
         return ReadWriteError(f"{path}: reading failed: {error.strerror}; run again")
     return InputMissingError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions")

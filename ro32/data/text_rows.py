@@ -102,7 +102,7 @@ def read_lines(path: InputFile, max_expansion: float | None = None) -> Iterator[
 
 
 def too_long(path: InputFile, line: int) -> InputDataError:
-    """Return what to raise for a row that is longer than one may be."""
+    """Return the error for a row that is too long."""
     return InputDataError(f"{path}, line {line:,}: longer than {MAX_ROW_BYTES >> 20} MiB; correct or remove it")
 
 

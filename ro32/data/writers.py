@@ -73,7 +73,7 @@ class Writer(Protocol):
         """Write rows."""
 
     def finish(self, provenance: str) -> None:
-        """Write what follows the last row."""
+        """Write the end of the file."""
 
     def abandon(self) -> None:
         """Let go of the file, whatever its state."""

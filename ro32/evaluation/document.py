@@ -20,7 +20,7 @@ no new version."""
 
 
 def document(results: Results) -> dict[str, Any]:
-    """Return what was found as JSON values."""
+    """Return the results as JSON values."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -114,7 +114,7 @@ def _papers(results: Results, rows: NDArray[np.intp], models: Iterable[Evaluatio
 
 
 def _explained(results: Results, row: int, models: Iterable[Evaluation]) -> dict[str, Any]:
-    """Describe which words moved a paper's scores, where that was asked for; a figure that there is not is null."""
+    """Describe the words that moved a paper's scores, on request; missing figures are null."""
     found = {item.scores.name: results.explanations.get((item.scores.name, row)) for item in models}
     explained = {
         name: {

@@ -156,7 +156,7 @@ def with_distinct_names(scores: Sequence[Scores]) -> list[Scores]:
 
 
 def _origin(labels: Path) -> tuple[str | None, float, bool, str | None]:
-    """Return what made a labels file: digest of the bundle, threshold, whether it scored in full, positive label."""
+    """Return the provenance of a labels file: bundle digest, threshold, full scoring, positive label."""
     form = sources.format_of(labels)
     if form is not None and form is not sources.Format.PARQUET:
         raise InputDataError(

@@ -68,7 +68,7 @@ class Entry:
 
 
 def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
-    """Return what the manifest of a folder says; nothing where there is none, or none that can be read.
+    """Return the content of the manifest of a folder; empty if there is no readable manifest.
 
     Raises:
         InputMissingError: A store does not let it be read.

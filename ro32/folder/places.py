@@ -22,10 +22,10 @@ class LabelsFolder(Protocol):
         """The folder, as jobs and messages name it."""
 
     def target(self, name: str) -> Target:
-        """Return where a file is to appear."""
+        """Return the target of a file."""
 
     def there(self, name: str) -> InputFile | None:
-        """Return what stands there, as far as is known; None if nothing does."""
+        """Return the current file of that name, as far as is known; None if there is none."""
 
     def names(self) -> Iterable[str]:
         """List the *.parquet files, hidden ones aside."""

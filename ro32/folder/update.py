@@ -159,7 +159,7 @@ def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> 
 
 
 def _facts(whole: Job, journal: Journal) -> dict[str, Any]:
-    """Return what made the labels of a folder: JSON values for its manifest."""
+    """Return the provenance of the labels of a folder: JSON values for its manifest."""
     classifier = whole.classifier
     return {
         "run_id": journal.run_id,

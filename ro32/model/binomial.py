@@ -31,7 +31,7 @@ def upper_bound(found: int, papers: int, confidence: float) -> float:
 
 
 def p_value(found: int, papers: int, share: float) -> float:
-    """Return how probable it is to find so many papers or more when the true share is at most this, 0 to 1."""
+    """Return the p-value of a count: the probability of at least as many papers if the true share is this, 0 to 1."""
     return 1.0 if found == 0 else min(1.0, max(0.0, 1 - _at_most(found - 1, papers, share)))
 
 

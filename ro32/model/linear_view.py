@@ -72,7 +72,7 @@ class LinearModel:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` wrote.
+        """Read the bytes of `to_bytes`.
 
         Raises:
             BundleError: `data` is something else.

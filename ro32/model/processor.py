@@ -47,7 +47,7 @@ def peak_rss_bytes() -> int:
 
 
 def _read_field(cpuinfo: Path, name: str) -> str | None:
-    """Return what Linux says of the first core under a name; None if it does not."""
+    """Return a field of the first core in /proc/cpuinfo; None if it is missing."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:

@@ -68,7 +68,7 @@ class TextForm(StrEnum):
         )
 
     def fields(self, titles: Sequence[str], abstracts: Sequence[str]) -> tuple[Sequence[str], ...]:
-        """Return what is tokenized of n papers of normalized text.
+        """Return the texts to tokenize for n papers of normalized text.
 
         Returns:
             One or two fields of n texts each, between which the separator token stands.

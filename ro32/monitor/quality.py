@@ -68,7 +68,7 @@ _NAMES = {"average_precision": "average precision", "f1": "F1"}
 
 
 def recorded_quality(manifest: Manifest) -> dict[str, float] | None:
-    """Return what a bundle says of its quality on papers that it was not fitted on; None if it says nothing."""
+    """Return the recorded quality of a bundle on papers that it was not fitted on; None if there is none."""
     try:
         quality = manifest.quality["views"][manifest.view]
         found = {name: float(quality[name]) for name in _COMPARED}

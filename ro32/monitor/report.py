@@ -127,7 +127,7 @@ def _input(journal: Journal) -> dict[str, Any]:
 
 
 def _labels(target: Path | ObjectUrl, stores: StoreSettings) -> dict[str, Any]:
-    """Return which labels are at the target now, whichever run wrote them."""
+    """Return the current labels at the target, whichever run wrote them."""
     footer: Mapping[str, Any] = {}
     with suppress(OSError, ValueError, pa.ArrowException, Ro32Error):
         footer = _provenance(target, stores) or {}
@@ -144,7 +144,7 @@ def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str,
 
 
 def _folder(journal: Journal) -> dict[str, int | None]:
-    """Return what became of the labels files of a folder; null if the output is a file."""
+    """Return the changes to the labels files of a folder; null if the output is a file."""
     return {name: getattr(journal.folder, name, None) for name in _FOLDER_CHANGES}
 
 

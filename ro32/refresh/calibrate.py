@@ -149,7 +149,7 @@ def _judge_old(
 def _screened(
     papers: HeldOut, verdicts: Verdicts, linear: NDArray[np.float64], cascade: Cascade | None, form: TextForm
 ) -> Verdicts:
-    """Return what a bundle says when a cascade decides what is below its cut."""
+    """Return the verdicts of a bundle whose cascade decides below its cut."""
     if cascade is None:
         return verdicts
     below = cascade.below(papers.titles, papers.abstracts, linear, form)

@@ -161,7 +161,7 @@ def _fit_score(measured: Measured, cut: float) -> tuple[float, float]:
 
 
 def cascade_scores(measured: Measured, cascade: Cascade) -> NDArray[np.float32]:
-    """Return what the cascade scores, audit aside, shape (n,)."""
+    """Return the scores of the cascade without its audit, shape (n,)."""
     scores = measured.full.copy()
     below = np.flatnonzero(measured.linear < cascade.cut)
     scores[below] = [cascade.probability(linear) for linear in measured.linear[below].tolist()]
@@ -208,7 +208,7 @@ class Row:
 
 
 def table(measured: Measured, cut: float) -> Iterator[Row]:
-    """Describe what a cut changes, over all, by other cuts, by group, and which papers."""
+    """Describe the changes by a cut: overall, by other cuts, by group, and the changed papers."""
 
     def count(by: str, value: str, rows: NDArray[np.bool_], at: float = cut) -> Row:
         below = rows & (measured.linear < at)

@@ -100,7 +100,7 @@ def fit_view(scores: Scores, name: ViewName, threshold: float | None = None) -> 
 
 
 def probabilities(scores: Scores, view: View) -> NDArray[np.float32]:
-    """Return what a view makes of the papers, shape (n,)."""
+    """Return the probabilities of the papers by a view, shape (n,)."""
     return _apply(scores, view.weights).astype(np.float32)
 
 

@@ -132,7 +132,7 @@ def encoder_log_odds(
 
 
 def count_rows(total: int, on_progress: Callable[[Progress], None]) -> Callable[[int], None]:
-    """Return what counts rows that are done, and reports them."""
+    """Return a counter that reports the finished rows."""
     done = 0
 
     def count(rows: int) -> None:

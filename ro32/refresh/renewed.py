@@ -74,7 +74,7 @@ class Origin:
     negatives: str | None = None
 
     def lineage(self, parent: Bundle | None) -> dict[str, Any]:
-        """Return what the manifest says of it: the parent first, if there is one, then the parent's own lineage."""
+        """Return the lineage for the manifest: the parent, if any, then the parent's own lineage."""
         before = {} if parent is None else parent.manifest.source.get(LINEAGE, {})
         ancestors = [before["parent"], *before.get("ancestors", [])] if "parent" in before else []
         return {
@@ -195,7 +195,7 @@ def _kept(folder: Path | None, parent: Bundle | None) -> dict[str, bytes]:
 
 
 def _first(category: str) -> Manifest:
-    """Return what a bundle without a parent begins with."""
+    """Return the initial manifest of a bundle without a parent."""
     nothing = View(intercept=0.0, encoder=0.0, linear=0.0, threshold=0.5)
     return Manifest(
         name=f"{category}-linear",

@@ -96,7 +96,7 @@ def _same(found: pa.ChunkedArray, expected: pa.ChunkedArray) -> bool:
 
 
 def _operating_point(decision: Decision) -> dict[str, Any]:
-    """Return how the threshold was chosen: JSON values."""
+    """Return the choice of the threshold as JSON values."""
     return {
         "chosen_by": decision.chosen_by,
         "target": decision.target,
@@ -113,7 +113,7 @@ def _row_groups(job: Job) -> list[tuple[int, str | None]]:
 
 
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
-    """Return what made this labels file, of whose rows so many were screened: JSON values for its footer."""
+    """Return the provenance of this labels file: JSON values for its footer."""
     manifest, decision, settings = job.classifier.manifest, job.classifier.decision, job.settings
     return {
         "run_id": journal.run_id,

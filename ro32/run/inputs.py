@@ -86,7 +86,7 @@ def input_folders(inputs: Sequence[str]) -> list[Path]:
 
 
 def _named(text: str) -> list[Path]:
-    """Return what an input names: itself, where it is there, else what matches it as a pattern."""
+    """Return the paths of an input: itself if it exists, else the matches of the pattern."""
     path = Path(text)
     if kind_of(path) is not None or not glob.has_magic(text):  # also a file whose name looks like a pattern
         return [path]

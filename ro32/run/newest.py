@@ -102,7 +102,7 @@ class Collector:
         self._kept: list[NewestPapers] = []
 
     def look(self, path: InputFile, batch: pa.RecordBatch) -> None:
-        """Take what a batch says of its papers; their scores come by `add`.
+        """Take the columns of a batch of papers; their scores come by `add`.
 
         Args:
             path: The file.
@@ -156,7 +156,7 @@ class Collector:
             self._kept, self._pruned = [self.papers()], self._newest
 
     def papers(self) -> NewestPapers:
-        """Return what was collected."""
+        """Return the collected papers."""
         nothing = NewestPapers(day=np.zeros(0, np.int32), listed=np.zeros(0, np.bool_), score=np.zeros(0, np.float32))
         kept = [nothing, *self._kept]
         papers = NewestPapers(

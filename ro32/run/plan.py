@@ -112,7 +112,7 @@ def make_plan(
     max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
     categories: str | None = None,
 ) -> Plan:
-    """Read what the input files announce and cut them into parts.
+    """Read the number of rows of the input files, and cut them into parts.
 
     Args:
         files: Input files in order.

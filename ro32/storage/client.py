@@ -122,7 +122,7 @@ def _client(scheme: str, host: str, query: str, endpoint: str | None) -> "Object
 
 
 def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
-    """Return what reads the profiles of the AWS command line, where there are some and boto3 is there to read them."""
+    """Return a reader of AWS profiles, if there are any and boto3 is installed."""
     folder = Path(os.path.expanduser("~/.aws"))  # noqa: PTH111 - Path raises where a user has no home
     has_profiles = "AWS_PROFILE" in os.environ or any((folder / name).exists() for name in ("credentials", "config"))
     if "AWS_ACCESS_KEY_ID" in os.environ or not has_profiles or find_spec("boto3") is None:
@@ -208,7 +208,7 @@ def _is_transient(error: Exception) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what an error says, without what it may hold of a URL, and without the library's own debugging output."""
+    """Return the text of an error without URLs and the library's debugging output."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = str(error).strip()

@@ -175,7 +175,7 @@ def write(target: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was created, renamed or removed in a folder survive a power cut.
+    """Sync a folder, so that files created, renamed or removed in it survive a power cut.
 
     Raises:
         OSError: The disk failed.

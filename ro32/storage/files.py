@@ -56,7 +56,7 @@ _SPECIAL = {
 
 
 def kind_of(path: Path) -> Kind | None:
-    """Return what stands at a path, links followed; None if nothing does. Nothing is opened.
+    """Return the status of a path, links followed; None if nothing exists there. Nothing is opened.
 
     Raises:
         OSError: The path cannot be looked at: no permission, a name that is too long, a link to itself.
@@ -89,7 +89,7 @@ def require_regular(path: Path, refused: type[Ro32Error], advice: str = "name a 
 
 
 def identity_of(file: InputFile) -> Identity:
-    """Return what tells a file from what may come in its place.
+    """Return the identity of a file, which changes if the file is replaced.
 
     Device, inode, size and time of a file as it is now; the store's two marks, size and time of an object as it was
     when it was found, since nothing else of it is ever read.
@@ -138,7 +138,7 @@ def changes_reported(file: InputFile) -> Iterator[None]:
 
 
 def content_mark_of(file: InputFile) -> str:
-    """Return what a file's content is recognized by, wherever a copy of it lies.
+    """Return a fingerprint of a file's content, equal for copies of it.
 
     SHA-256 in hex of a Parquet file's footer, which says where each column's bytes are and what they hold, and of the
     first and last bytes of any other file; the store's two marks of an object.
@@ -173,7 +173,7 @@ def size_of(file: InputFile) -> int:
 
 
 def for_arrow(file: InputFile) -> Path | io.RawIOBase | pa.NativeFile:
-    """Return what pyarrow reads of a Parquet file: the ranges that it needs, and no other.
+    """Return a reader for pyarrow that reads only the ranges it needs from a Parquet file.
 
     Raises:
         OSError: It is a device, pipe, socket or folder, which pyarrow would wait for.

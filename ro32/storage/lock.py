@@ -105,7 +105,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def holder(target: Target) -> str | None:
-    """Describe which run is writing a target; None if none is, or where the lock may not be looked at."""
+    """Describe the run that is writing a target; None if there is none, or if the lock cannot be read."""
     if not isinstance(target, Path):
         return object_lock.holder(target)
     path = lock_path(target)

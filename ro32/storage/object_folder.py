@@ -53,11 +53,11 @@ class ObjectFolder:
         return self.target("")
 
     def target(self, name: str) -> ObjectTarget:
-        """Return where an object is to appear, and what stands there."""
+        """Return the target of an object, with its current version."""
         return ObjectTarget(store=self.store, key=self.prefix + name, before=self.versions.get(name))
 
     def there(self, name: str) -> StoredObject | None:
-        """Return what stood there when the folder was listed, or was noticed since."""
+        """Return the object of that name when the folder was listed, or noticed since."""
         return self.target(name).labels_before
 
     def names(self) -> Iterable[str]:

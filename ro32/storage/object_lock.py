@@ -53,7 +53,7 @@ def only_run(target: ObjectTarget) -> Iterator[None]:
 
 
 def holder(target: ObjectTarget) -> str | None:
-    """Describe which run is writing a target; None if none is.
+    """Describe the run that is writing a target; None if there is none.
 
     Raises:
         InputMissingError: The lock may not be looked at.
@@ -162,7 +162,7 @@ def _words(record: dict[str, Any]) -> str:
 
 
 def _kernel() -> str | None:
-    """Return what two processes have in common that can look at each other's numbers; None if that is not known."""
+    """Return an identifier that processes with the same process ids share; None if it is not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"

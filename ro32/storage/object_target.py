@@ -82,7 +82,7 @@ class ObjectTarget:
             raise self.taken()
 
     def taken(self) -> TryAgainError:
-        """Return what to raise where another run was faster."""
+        """Return the error for the case that another run was faster."""
         return TryAgainError(f"{self}: another process wrote it meanwhile, and its version stays; run again")
 
     def __str__(self) -> str:

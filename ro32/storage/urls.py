@@ -79,7 +79,7 @@ def is_url(text: object) -> bool:
 
 
 def place(given: str | Path | ObjectUrl) -> Path | ObjectUrl:
-    """Return what a user's text names: a local path, or something in a store.
+    """Parse a user's text as a local path or as a name in a store.
 
     Raises:
         UsageError: It looks like a URL, and is none.

@@ -202,7 +202,7 @@ def _name_epoch(row: dict[str, float]) -> str:
 
 
 def _more(recipe: dict[str, Any]) -> str:
-    """Describe what a recipe has that the original's does not, each a line of the list."""
+    """List the settings of a recipe that the original does not have, one per line."""
     said = {
         "head_learning_rate": "head_learning_rate: {:g}",
         "positive_repeats": "each positive paper {} times an epoch",

@@ -57,7 +57,7 @@ def take(corpus: Corpus, index: NDArray[np.int64], category: str) -> PaperSet:
 
 
 def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
-    """Return what an epoch shows: all papers, or all positives with the hardest and some random negatives.
+    """Return the papers of an epoch: all, or all positives with the hardest and some random negatives.
 
     Papers that are negative whatever are all shown, and their targets are 0.
     With distillation, a paper's target lies between its label and the probability that a linear model gives it which

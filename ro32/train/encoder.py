@@ -181,7 +181,7 @@ class Encoder:
         return self._of_card("license")
 
     def base_model(self) -> str | None:
-        """Return what the base model was itself made from, if its own card states that."""
+        """Return the parent of the base model, if its card names one."""
         return self._of_card("base_model")
 
     def _of_card(self, field: str) -> str | None:

@@ -24,7 +24,7 @@ def arithmetic(device: Device) -> str:
 
 
 def describe_split(recipe: Recipe, corpora: list[Corpus], indices: list[NDArray[np.int64]]) -> str:
-    """Describe which papers were taken, and how they were divided."""
+    """Describe the selected papers and their split."""
     selected = [len(select(corpus, recipe)) for corpus in corpora]
     known = sum(int(np.sum(~corpus.negative)) for corpus in corpora)
     taken = "" if recipe.from_year is None else f"Papers from {recipe.from_year} on: {sum(selected):,} of {known:,}. "
@@ -40,7 +40,7 @@ def describe_split(recipe: Recipe, corpora: list[Corpus], indices: list[NDArray[
 
 
 def describe_steps(recipe: Recipe, training: PaperSet) -> str:
-    """Describe how many steps there are, and how long their papers."""
+    """Describe the number of steps and the lengths of their papers."""
     padded = (
         f"each padded to {recipe.max_length} tokens" if recipe.full_length else f"at most {recipe.max_length} tokens"
     )

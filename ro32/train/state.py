@@ -121,7 +121,7 @@ class RunFolder:
                 shutil.rmtree(old)
 
     def load_best(self, *, result: int) -> dict[str, torch.Tensor]:
-        """Return what `save_best` was given for that result."""
+        """Return the weights that `save_best` saved for that result."""
         return _read_folder(self._folder / f"{BEST}-{result}")[0]
 
     def save_epoch(self, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
@@ -129,7 +129,7 @@ class RunFolder:
         _write_folder(self._folder / f"epoch-{epoch}", weights, {})
 
     def load_epoch(self, *, epoch: int) -> dict[str, torch.Tensor]:
-        """Return what `save_epoch` was given for that epoch."""
+        """Return the weights that `save_epoch` saved for that epoch."""
         return _read_folder(self._folder / f"epoch-{epoch}")[0]
 
     def finish(self) -> None:

@@ -68,7 +68,7 @@ class Frame:
 
 
 def logarithm(count: float) -> float:
-    """Return where a count stands on an axis that begins at 0 and then rises by powers of ten."""
+    """Return the position of a count on an axis of 0 and powers of ten."""
     return math.log10(1 + count)
 
 

@@ -87,7 +87,7 @@ def decisions_at(item: Evaluation, threshold: float) -> Confusion:
 
 
 def for_script(results: Results) -> dict[str, Any]:
-    """Return what the page's script needs, JSON values."""
+    """Return the data of the page's script, JSON values."""
     return {"category": results.category, "models": [_points(item) for item in results.evaluations]}
 
 

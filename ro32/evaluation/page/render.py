@@ -34,7 +34,7 @@ def page(results: Results) -> str:
 
 
 def environment(*loaders: BaseLoader) -> Environment:
-    """Return what finds templates, and escapes all that is not markup of their own.
+    """Return the template environment, which escapes everything except the templates' own markup.
 
     Args:
         *loaders: Of further templates, which may use those of this page.
