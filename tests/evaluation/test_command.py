@@ -259,7 +259,7 @@ def test_labels_of_full_scoring_are_explained_by_full_scoring(
 def test_the_table_explains_nothing(invoke: Invoke, few: Path, tiny_bundle: Path) -> None:
     outcome = invoke(command, [few, "--bundle", tiny_bundle, "--explain", "1"])
     assert outcome.code == 2
-    assert "give --html FILE or --json too" in outcome.stderr
+    assert "needs --html FILE or --json" in outcome.stderr
 
 
 def test_a_category_that_no_paper_has_is_asked_after(invoke: Invoke, tiny_labels: Path, papers_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_papers_that_are_not_screened_keep_their_scores_and_quality_is_compared(
 
 def test_no_cut_helps_where_the_linear_view_knows_nothing() -> None:
     rng = np.random.default_rng(6)
-    with pytest.raises(BundleError, match="no cut saves"):
+    with pytest.raises(BundleError, match="no cut excludes"):
         choose_cut(measured(np.zeros(1000), rng.random(1000) < 0.5), 0.01, 0.95)
 
 

@@ -124,7 +124,7 @@ def test_it_goes_up_and_comes_back(
         install = ("ro32.cli.bundles", "install", pushed.strip(), "--name", "fetched")
         assert exported[1].bundle.digest in run(*install, "--digest", exported[1].bundle.digest)
         assert "fetched" in run("ro32.cli.bundles", "list")
-        assert "is already there" in run(*install, code=73)
+        assert "already exists" in run(*install, code=73)
         assert "it is another one" in run(*install, "--digest", "00", code=78)
         server.files["bundle.tar"] = server.files["bundle.tar"].replace(b"[SEP]", b"[PES]")
         variables["HF_HOME"] = str(tmp_path / "another home")

@@ -194,7 +194,7 @@ def test_what_somebody_else_wrote_meanwhile_stays(
     proxy.fault = appear
     done = score(dump, "-o", bucket.url("labels/"))
     assert done.code == 75, done.stderr
-    assert f"{bucket.url(key)}: somebody else wrote it meanwhile, and theirs stays" in done.stderr
+    assert f"{bucket.url(key)}: another process wrote it meanwhile, and its version stays" in done.stderr
     assert bucket.get(key) == b"of somebody else"
 
 
@@ -216,8 +216,8 @@ def test_what_cannot_be_is_reported_before_any_work(score: Score, dump: Path, bu
         (bucket.url(""), 73, "lie in each other"),
         (bucket.url("dump/2024/"), 73, "lie in each other"),
         ("s3://no-such-bucket/labels/", 73, "404 Not Found: NoSuchBucket; check name"),
-        ("https://example.org/labels/", 2, "s3://, gs:// and az:// alone"),
-        ("s3://key:secret@bucket/labels/", 2, "credentials do not belong into a name"),
+        ("https://example.org/labels/", 2, "written to files, s3://, gs:// and az://"),
+        ("s3://key:secret@bucket/labels/", 2, "credentials must not be part of a name"),
     ):
         done = score(papers, "-o", target)
         assert (done.code, done.stderr.count("\n")) == (code, 1), (target, done.stderr)

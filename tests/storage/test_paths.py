@@ -103,7 +103,7 @@ def test_a_pipe_is_no_bundle_to_install(command: Command, tmp_path: Path, tiny_b
     ended(command("bundles", "install", "bundle", "--store", "store"), 78, "a named pipe (FIFO)")
     (tmp_path / "store").mkdir()
     os.mkfifo(tmp_path / "store" / "tiny")
-    ended(command("bundles", "install", str(tiny_bundle), "--store", "store", "--name", "tiny"), 73, "already there")
+    ended(command("bundles", "install", str(tiny_bundle), "--store", "store", "--name", "tiny"), 73, "already exists")
     ended(command("bundles", "install", str(tiny_bundle), "--store", "store/tiny"), 73, "cannot be created")
 
 

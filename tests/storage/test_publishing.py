@@ -132,7 +132,7 @@ def test_labels_that_somebody_else_wrote_meanwhile_stay(
     proxy.fault = appear
     done = score(papers_url, "-o", bucket.url("labels.parquet"))
     assert done.code == 75, done.stderr
-    assert "somebody else wrote it meanwhile, and theirs stays" in done.stderr
+    assert "another process wrote it meanwhile, and its version stays" in done.stderr
     assert bucket.get("labels.parquet") == b"of somebody else"
 
 
