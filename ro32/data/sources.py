@@ -77,7 +77,7 @@ def survey(
     head, compression = _head(path)
     match recognize(head):
         case Format.PARQUET if compression:
-            raise InputDataError(f"{path}: Parquet within {compression}is not supported; decompress it first")
+            raise InputDataError(f"{path}: Parquet within {compression} is not supported; decompress it first")
         case Format.PARQUET:
             schema, rows = parquet.read_footer(path, max_expansion)
             return Contents(schema=schema, rows=rows, faults="")

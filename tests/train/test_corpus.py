@@ -168,7 +168,7 @@ def test_damaged_line_is_named(papers: pl.DataFrame, tmp_path: Path) -> None:
     write_snapshot(papers.head(3), tmp_path / "dump")
     with (tmp_path / "dump").open("a") as file:
         file.write('{"id": "0704.0001", "title": \n')
-    with pytest.raises(InputDataError, match=r"1 row cannot be read \(line 4: no JSON"):
+    with pytest.raises(InputDataError, match=r"1 row cannot be read \(line 4: not JSON"):
         list(Dump.open(tmp_path / "dump").frames())
 
 
