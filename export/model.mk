@@ -1,6 +1,6 @@
 # The model that ships, from papers to bundle: papers joined, linear view, papers to train on, encoder, export,
 # combination, certificate. The encoder learns in two passes: from many papers, then from fewer and harder ones.
-# A step that is done is not done again, and training goes on where it was stopped; remove $(WORK) to start again.
+# Finished steps are not repeated, and training is resumed; remove $(WORK) to start from the beginning.
 # Every step is seeded and writes its log into $(WORK).
 
 PYTHON ?= python3
