@@ -1,7 +1,7 @@
 """One run at a time for each target.
 
 The lock of a file is a file beside it, which the kernel locks for the process, so nothing that ends the process leaves
-it locked. Who holds the lock removes its file at the end. So who gets the lock looks whether its file is still there.
+it locked. The holder removes the file at the end, so a new holder checks that its file still exists.
 """
 
 import fcntl
