@@ -11,7 +11,8 @@ import polars as pl
 from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
 from export.slices import judge, report
 from ro32.errors import BundleError
-from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.publish import publish
 from ro32.model.views import ViewName
 from ro32.refresh.combine import (

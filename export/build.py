@@ -21,7 +21,8 @@ from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
 from ro32.errors import UsageError
-from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.processor import processor_name
 from ro32.model.publish import check_target, publish

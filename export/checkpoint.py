@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ro32.errors import BundleError
 from ro32.evaluation.weights import STATE_DICT, check_weights, load_model
-from ro32.model.bundle import CARD, TOKENIZER, sha256
+from ro32.model.bundle_json import CARD, TOKENIZER, sha256
 from ro32.model.text_form import TextForm, form_of
 from ro32.storage import strict_json
 

@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from export.verify import check_tokenizer
-from ro32.model.bundle import Bundle, Manifest
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import Manifest
 from ro32.model.classifier import Classifier
 from ro32.model.text import PaperTokenizer
 from ro32.model.views import sigmoid

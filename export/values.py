@@ -7,7 +7,7 @@ import numpy as np
 
 from export.graph import Array, Graph
 from export.shapes import LENGTH, plain_session
-from ro32.model.classifier import INPUT
+from ro32.model.session import INPUT
 
 FEW = 16
 """Elements of the longest value that is taken for a shape."""

@@ -18,7 +18,8 @@ from ro32.cli.numbers import Count, Number
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
-from ro32.model.bundle import CARD, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import polars as pl
 from numpy.typing import NDArray
 
 from bench.throughput.roofline import useful_operations
 from ro32.model.bundle import Bundle
-from ro32.model.classifier import FILLED, INPUT, SLOWER, Classifier, session_options
+from ro32.model.classifier import Classifier
+from ro32.model.session import Encoder, open_session, session_options
 from ro32.model.text import normalize
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
@@ -158,13 +158,9 @@ def operators(settings: dict[str, Any]) -> dict[str, Any]:
     options.enable_profiling = True
     with tempfile.TemporaryDirectory() as place:
         options.profile_file_prefix = str(Path(place) / "profile")
-        session = ort.InferenceSession(
-            bundle.model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
-        )
-        filled = {item.name: FILLED[item.name] for item in session.get_inputs() if item.name in FILLED}
+        encoder, session = Encoder.start(bundle), open_session(bundle.model, options)
         for input_ids in _token_ids(classifier, settings["papers"])[:PROFILED_PAPERS]:
-            ids = np.asarray([input_ids], dtype=np.int64)
-            session.run(None, {INPUT: ids} | {name: np.full_like(ids, number) for name, number in filled.items()})
+            session.run(None, encoder.feeds(input_ids))
         events = json.loads(Path(session.end_profiling()).read_text())
     spent: Counter[str] = Counter()
     for event in events:

@@ -20,7 +20,7 @@ from export.checkpoint import Checkpoint
 from export.convert import convert, input_names
 from export.quantize import quantize
 from export.simplify import simplify
-from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
+from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.publish import publish
 from ro32.train.config import Optimizer, Recipe
 from ro32.train.device import DType, Kind

@@ -12,7 +12,8 @@ from ro32.cli.process import message, run
 from ro32.cli.refresh import refresh_command, store_option
 from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
-from ro32.model.bundle import CARD, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD
 from ro32.model.installed import Installed, default_store, find, install, list_bundles, list_folders, look_at
 from ro32.model.origins import read_files
 from ro32.model.trial import try_out

@@ -18,7 +18,7 @@ from ro32.data.part_reader import read_parts
 from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
 from ro32.evaluation.weights import STATE_DICT, load_model
-from ro32.model.bundle import sha256
+from ro32.model.bundle_json import sha256
 from ro32.model.text import PaperTokenizer
 from ro32.model.text_form import form_of
 from ro32.run.inputs import find_files

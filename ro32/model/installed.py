@@ -9,7 +9,8 @@ from pathlib import Path
 import platformdirs
 
 from ro32.errors import BundleError, OutputError, UsageError, nearest
-from ro32.model.bundle import MANIFEST, SHIPPED, Bundle, Manifest, sha256, shipped_folder
+from ro32.model.bundle import SHIPPED, Bundle, shipped_folder
+from ro32.model.bundle_json import MANIFEST, Manifest, sha256
 from ro32.model.publish import publish
 from ro32.storage.files import require_regular
 

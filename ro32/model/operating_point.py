@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.errors import BundleError, UsageError
-from ro32.model.bundle import CURVES, Bundle, Manifest
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CURVES, Manifest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ro32.errors import OutputError
-from ro32.model.bundle import MANIFEST, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MANIFEST
 from ro32.storage.durable import check_replaceable, sync_folder
 
 Found = TypeVar("Found")

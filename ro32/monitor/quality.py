@@ -15,7 +15,7 @@ from ro32.evaluation.calibration import calibrate
 from ro32.evaluation.intervals import LEVEL, estimate_decisions
 from ro32.evaluation.ranking import Ranking
 from ro32.evaluation.slices import slice_by
-from ro32.model.bundle import Manifest
+from ro32.model.bundle_json import Manifest
 from ro32.model.operating_point import Decision
 from ro32.run.drift import SIGNIFICANCE
 from ro32.run.journal import Journal

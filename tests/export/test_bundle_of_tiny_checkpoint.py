@@ -21,7 +21,8 @@ from ro32.errors import BundleError, OutputError
 from ro32.evaluation.one_model import evaluate
 from ro32.evaluation.scores import score_with_bundle
 from ro32.evaluation.truth import read_truth
-from ro32.model.bundle import CARD, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, sha256
 from ro32.model.classifier import Classifier
 
 INT8_ATOL = 0.25

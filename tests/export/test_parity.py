@@ -24,7 +24,8 @@ from export.papers import LabelledPapers, read_papers
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import check_agreement, check_labels, check_logits
-from ro32.model.bundle import MODEL, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MODEL, sha256
 from ro32.model.classifier import Classifier
 from tests.conftest import SEED
 
