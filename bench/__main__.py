@@ -9,17 +9,17 @@ import click
 from bench import results
 from bench.report import PAGE, REPORT, headline, write_page, write_report
 from bench.results import Section
-from ro32.cli.numbers import Count
+from ro32.cli.parameters import HELP, PATH, Count
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings=HELP)
 @click.option(
     "--results",
     "folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=results.FOLDER,
     help="Where results files are.  [default: bench/results]",
 )

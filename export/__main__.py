@@ -1,29 +1,26 @@
 """`python -m export`: turn a checkpoint into a bundle, or refuse to."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from export.build import Form, Report, Settings, Variant, export_bundle
 from export.flips import MAX_SHARE
 from export.verify import FP32_ATOL, MAX_AP_LOSS, MAX_F1_LOSS, MAX_FLIP_SHARE
-from ro32.cli.numbers import Count
+from ro32.cli.parameters import HELP, PATH, Count, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.model.processor import available_cores
 
 
-@click.command(name="export", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CHECKPOINT")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
-)
+@click.command(name="export", context_settings=HELP)
+@click.argument("checkpoint", type=PATH, metavar="CHECKPOINT")
+@bundle_output
 @click.option(
     "--papers",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Parquet file of real papers with categories, that training has not seen.",
 )
 @click.option(
@@ -65,13 +62,10 @@ from ro32.model.processor import available_cores
     type=Count(min=10),
     help="Papers, drawn at random, that give the threshold and the quality.  [default: all]",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
+@threads_option
 @click.option("--seed", metavar="N", type=Count(min=0), default=Settings.seed, show_default=True, help="Of the draws.")
 @click.option(
-    "--scores-out",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write the scores that gave the quality to this Parquet file.",
+    "--scores-out", metavar="FILE", type=PATH, help="Write the scores that gave the quality to this Parquet file."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def command(
@@ -142,10 +136,5 @@ def _table(report: Report, variant: Variant) -> str:
     return "\n".join(f"{what:<50}{found:>10}{allowed:>10}".rstrip() for what, found, allowed in rows)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

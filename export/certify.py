@@ -1,13 +1,12 @@
 """`python -m export.certify`: measure how many labels a cascade changes, and let a bundle use one that changes few."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import numpy as np
 
 from export.measured import read_measured
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Number, threads_option
 from ro32.cli.process import run
 from ro32.errors import BundleError
 from ro32.model.bundle import Bundle
@@ -58,29 +57,27 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     return "\n".join(f"{what:<50}{found:>20}" for what, found in lines)
 
 
-@click.command(
-    name="export.certify", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
-@click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE")
+@click.command(name="export.certify", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
 @click.option(
     "--papers",
     "papers_path",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Parquet file of real papers that training has not seen; categories are used where it has them.",
 )
 @click.option(
     "--scores",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The encoder's scores of these papers, as --scores-out wrote them; of a sample, with a column papers that says"
     " for how many each stands.  [default: score them]",
 )
 @click.option(
     "--labels",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Labels of these papers by this bundle with --full.  [default: score them]",
 )
 @click.option(
@@ -99,14 +96,8 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     show_default=True,
     help="That no more than that change.",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Bundle folder to write.  [default: BUNDLE]",
-)
+@threads_option
+@click.option("-o", "--output", metavar="FOLDER", type=PATH, help="Bundle folder to write.  [default: BUNDLE]")
 @click.option(
     "--check", is_flag=True, help="Measure the cascade that the bundle has on these papers, and write nothing."
 )
@@ -156,10 +147,5 @@ def command(
     click.echo(f"{output or folder}: {manifest.name}, {published.digest}", err=True)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

@@ -10,7 +10,6 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from huggingface_hub import HfApi
@@ -19,6 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from export.build import Form, Variant
 from export.checkpoint import CONFIG, DIGESTED, Checkpoint
 from export.convert import input_names
+from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, ReadWriteError
 from ro32.model.bundle import Bundle
@@ -104,27 +104,20 @@ def upload(folder: Path, repository: str) -> str:
     return str(commit.oid)
 
 
-@click.command(name="export.push", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CHECKPOINT")
+@click.command(name="export.push", context_settings=HELP)
+@click.argument("checkpoint", type=PATH, metavar="CHECKPOINT")
 @click.option(
-    "--bundle",
-    "bundle_folder",
-    required=True,
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Bundle that was exported from it.",
+    "--bundle", "bundle_folder", required=True, metavar="FOLDER", type=PATH, help="Bundle that was exported from it."
 )
 @click.option(
     "--onnx",
     "onnx_folders",
     multiple=True,
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Bundle of the form for batches, for other programs than ro32. Once for each variant.",
 )
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Folder to write."
-)
+@click.option("-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Folder to write.")
 @click.option("--repository", metavar="OWNER/NAME", help="Repository of the hub to upload it to.  [default: none]")
 def command(
     *, checkpoint: Path, bundle_folder: Path, onnx_folders: tuple[Path, ...], output: Path, repository: str | None
@@ -141,10 +134,5 @@ def command(
         click.echo(f"hf:{repository}@{upload(output, repository)}")
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

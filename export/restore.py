@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
+from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import Bundle
@@ -121,17 +122,13 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     (output / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n\n{text}\n", encoding="utf-8")
 
 
-@click.command(
-    name="export.restore", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
-@click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Checkpoint to write."
-)
+@click.command(name="export.restore", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
+@click.option("-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Checkpoint to write.")
 @click.option(
     "--base",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The model that the bundle's was fine-tuned from.  [default: MiniLM of its package]",
 )
 def command(*, folder: Path, output: Path, base: Path | None) -> None:
@@ -148,10 +145,5 @@ def packaged_base() -> Path:
     return Path(spec.submodule_search_locations[0]) / rest
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import numpy as np
@@ -14,7 +13,7 @@ from export.measure import score_all
 from export.mix import read_shares, weigh
 from export.papers import LabelledPapers, read_papers
 from export.slices import COLUMNS
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Number, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
@@ -63,17 +62,15 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     return pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
 
 
-@click.command(name="export.views", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
-)
+@click.command(name="export.views", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
+@bundle_output
 @click.option(
     "--linear",
     "linear_path",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Linear view that python -m ro32.cli.linear wrote.",
 )
 @click.option(
@@ -81,14 +78,14 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     "papers_path",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Parquet file of real papers with categories, that training has not seen.",
 )
 @click.option(
     "--scores",
     "scores_path",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The encoder's scores of these papers, as --scores-out wrote them; of a sample, with a column papers that says"
     " for how many each speaks.  [default: score them]",
 )
@@ -96,7 +93,7 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     "--shares",
     "shares_path",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="CSV file of archives and their shares of arXiv; the papers of the last two years then count by them.",
 )
 @click.option(
@@ -105,7 +102,7 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     type=Number(0, 1, min_open=True, max_open=True),
     help="Probability from which on a paper is positive.  [default: where F1 is best]",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
+@threads_option
 @click.option("--made-by", metavar="TEXT", help="What made the bundle, for its card: a command and a commit.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def command(
@@ -171,10 +168,5 @@ def command(
     click.echo(f"{output}: {published.manifest.name}, {published.digest}", err=True)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

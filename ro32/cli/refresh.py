@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Count, Number, bundle_output, quiet_option, threads_option
 from ro32.cli.process import message
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import UsageError
@@ -16,7 +16,7 @@ from ro32.run.walk import Progress
 store_option = click.option(
     "--store",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=default_store,
     show_default="~/.local/share/ro32/bundles",
     help="Folder of installed bundles.",
@@ -24,25 +24,18 @@ store_option = click.option(
 """Of every command that takes a bundle by its name."""
 
 
-@click.command(name="refresh", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("papers", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PAPERS...")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
-)
+@click.command(name="refresh", context_settings=HELP)
+@click.argument("papers", nargs=-1, required=True, type=PATH, metavar="PAPERS...")
+@bundle_output
 @click.option(
     "--bundle",
     metavar="BUNDLE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Bundle to refresh; it is not changed.  [default: the one that comes with ro32]",
 )
 @click.option("--category", metavar="NAME", help="What makes a paper positive.  [default: the bundle's label]")
 @click.option("--new", is_flag=True, help="Make a first bundle for --category, of a linear view without an encoder.")
-@click.option(
-    "--negatives",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Papers that count as negative, whatever they are.",
-)
+@click.option("--negatives", metavar="FILE", type=PATH, help="Papers that count as negative, whatever they are.")
 @click.option(
     "--since",
     metavar="DATE",
@@ -64,10 +57,10 @@ store_option = click.option(
     show_default=True,
     help="Papers that the linear view is fitted on at most; 9 kB of memory each.",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]")
+@threads_option
 @store_option
 @click.option("--overwrite", is_flag=True, help="Replace another bundle that is already at FOLDER.")
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@quiet_option
 def refresh_command(
     *,
     papers: tuple[Path, ...],

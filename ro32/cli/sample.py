@@ -1,12 +1,11 @@
 """`python -m ro32.cli.sample`: choose from a dump the papers that an encoder is trained on."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import polars as pl
 
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Count, Number, quiet_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UPDATED
@@ -17,11 +16,9 @@ from ro32.train.dump import COLUMNS, Dump
 from ro32.train.fit_linear import LinearRecipe, read_features
 
 
-@click.command(name="ro32.cli.sample", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--data", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Dump to choose from.")
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Parquet file to write."
-)
+@click.command(name="ro32.cli.sample", context_settings=HELP)
+@click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to choose from.")
+@click.option("-o", "--output", required=True, metavar="FILE", type=PATH, help="Parquet file to write.")
 @click.option("--category", metavar="NAME", default=LinearRecipe.category, show_default=True, help="What is positive.")
 @click.option(
     "--hard-negatives",
@@ -47,7 +44,7 @@ from ro32.train.fit_linear import LinearRecipe, read_features
     show_default=True,
     help="Of the hard negatives, that one primary category may have.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+@quiet_option
 def command(
     *,
     data: Path,
@@ -88,10 +85,5 @@ def command(
     )
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)
