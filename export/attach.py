@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from export.papers import LabelledPapers
 from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
-from export.slices import judge, report
+from export.slices import report
 from ro32.errors import BundleError
+from ro32.evaluation.truth import Truth
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.publish import publish
@@ -78,7 +79,7 @@ def add_views(
     *,
     output: Path,
     overwrite: bool,
-    papers: pl.DataFrame | None = None,
+    papers: LabelledPapers | None = None,
     pictures: Mapping[str, bytes] | None = None,
     made_by: str | None = None,
     threshold: float | None = None,
@@ -92,8 +93,7 @@ def add_views(
         scores: Papers that neither model was trained on, at the prevalence of a dump, or weighted to be.
         output: The folder to appear.
         overwrite: Replace a bundle that is there.
-        papers: The same papers, with the columns of `export.slices.COLUMNS`: the card then tells where the bundle is
-            right and wrong.
+        papers: The same papers: the card then tells where the bundle is right and wrong.
         pictures: PNG files that the card shows, by name.
         made_by: What made the bundle, for the card: a command and a commit.
         threshold: From which probability of the combined view on a paper is called positive; that of the best F1 by
@@ -130,7 +130,7 @@ def add_views(
         rows="\n".join(quality_row(name, quality[name]) for name in ViewName),
         picture=RELIABILITY,
     )
-    spans = {} if papers is None else judge_spans(papers, scores, crossed[ViewName.COMBINED])
+    spans = {} if papers is None else judge_spans(papers.truth, scores, crossed[ViewName.COMBINED])
     if spans:
         text += SPANS.format(
             label=manifest.positive_label,
@@ -138,12 +138,9 @@ def add_views(
             pictures="".join(f"\n![{name}]({RELIABILITY_BY_SPAN.format(at)})\n" for at, name in enumerate(spans)),
         )
     if papers is not None:
-        judged = judge(
-            papers.with_columns(score=probabilities(scores, fitted[ViewName.COMBINED][0])),
-            threshold=threshold,
-            category=manifest.positive_label,
-        )
-        text += SLICES.format(label=manifest.positive_label, report=report(judged, manifest.positive_label))
+        found = probabilities(scores, fitted[ViewName.COMBINED][0])
+        sections = report(papers, found, threshold=threshold, label=manifest.positive_label)
+        text += SLICES.format(label=manifest.positive_label, report=sections)
     if made_by is not None:
         text += f"\n## How this bundle was made\n\n{made_by}\n"
     together = crossed[ViewName.COMBINED].probability
@@ -197,15 +194,9 @@ class Span:
     reliability: Reliability
 
 
-def judge_spans(papers: pl.DataFrame, scores: Scores, found: CrossFitted) -> dict[str, Span]:
-    """Measure the papers before `RECENT_YEAR` and from it on; nothing where the papers are all of one kind.
-
-    Args:
-        papers: n papers with the column created.
-        scores: Of these papers.
-        found: What a view says of them.
-    """
-    recent = papers["created"].str.slice(0, 4).cast(pl.Int64).to_numpy() >= RECENT_YEAR
+def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, Span]:
+    """Measure the papers before `RECENT_YEAR` and from it on; nothing where the papers are all of one kind."""
+    recent = papers.year >= RECENT_YEAR
     spans = {f"to {RECENT_YEAR - 1}": ~recent, f"from {RECENT_YEAR} on": recent}
     if not all(scores.positive[rows].any() for rows in spans.values()):
         return {}

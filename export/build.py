@@ -176,7 +176,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     files[CARD] = write_card(
         checkpoint,
         variant=settings.variant,
-        positive_label=manifest.positive_label,
+        label=manifest.positive_label,
         quality=quality,
         logit_difference=logit_difference,
         agreement=agreement,

@@ -12,7 +12,6 @@ from export.attach import add_views, quality_row
 from export.measure import score_all
 from export.mix import read_shares, weigh
 from export.papers import LabelledPapers, read_papers
-from export.slices import COLUMNS
 from ro32.cli.parameters import HELP, PATH, Number, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
@@ -52,14 +51,6 @@ def read_counts(path: Path, scored: LabelledPapers) -> NDArray[np.int64]:
         return np.ones(len(scored), dtype=np.int64)
     known = pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
     return known["papers"].cast(pl.Int64).to_numpy()
-
-
-def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
-    """Return the columns that slices need, of the papers that were scored; none if the file does not have them all."""
-    if not set(COLUMNS) <= set(pl.read_parquet_schema(path)):
-        return None
-    frame = pl.read_parquet(path, columns=list(COLUMNS))
-    return pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
 
 
 @click.command(name="export.views", context_settings=HELP)
@@ -135,18 +126,12 @@ def command(
     else:
         by_encoder = read_scores(scores_path, papers)
     scored = papers.take(np.flatnonzero(np.isfinite(by_encoder)))
-    described = _describe(papers_path, scored)
-    if shares_path is not None and described is None:
-        raise InputDataError(f"{papers_path}: --shares needs the columns {', '.join(COLUMNS)}; name another file")
     counts = np.ones(len(scored), dtype=np.int64) if scores_path is None else read_counts(scores_path, scored)
-    weights = None
-    if shares_path is not None and described is not None:
-        weights = weigh(described, read_shares(shares_path), counts)
     scores = Scores(
         positive=scored.positive,
         encoder=log_odds(by_encoder[np.isfinite(by_encoder)]),
         linear=linear.scores(scored.titles, scored.abstracts),
-        weights=weights,
+        weights=None if shares_path is None else weigh(scored.truth, read_shares(shares_path), counts),
         counts=counts,
     )
     card = (folder / CARD).read_text(encoding="utf-8")
@@ -157,7 +142,7 @@ def command(
         scores,
         output=output,
         overwrite=overwrite,
-        papers=described,
+        papers=scored,
         pictures={path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))},
         made_by=made_by,
         threshold=threshold,

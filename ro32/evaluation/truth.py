@@ -1,8 +1,9 @@
 """The truth to measure by: which papers are listed in a category, and what the papers are grouped by."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -63,6 +64,11 @@ class Truth:
     def year(self) -> NDArray[np.int32]:
         """Year of each paper, shape (n,); `UNKNOWN` where its month is."""
         return self.month // MONTHS_A_YEAR
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Return the papers of some rows, in the order of the rows."""
+        arrays = {name: getattr(self, name)[rows] for name in ("listed", "month", "primary", "characters")}
+        return replace(self, ids=self.ids.take(pa.array(rows)), **arrays)
 
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:

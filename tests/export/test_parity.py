@@ -60,7 +60,7 @@ def papers(shipped: Bundle) -> LabelledPapers:
         ids=[paper_id for papers in of_files for paper_id in papers.ids],
         titles=[title for papers in of_files for title in papers.titles],
         abstracts=[abstract for papers in of_files for abstract in papers.abstracts],
-        positive=np.concatenate([papers.positive for papers in of_files]),
+        truth=replace(of_files[0].truth, listed=np.concatenate([papers.positive for papers in of_files])),
         digest="",
     )
 
