@@ -84,20 +84,11 @@ def add_views(
     made_by: str | None = None,
     threshold: float | None = None,
 ) -> tuple[Bundle, Mapping[ViewName, ViewQuality]]:
-    """Fit the views, and publish the bundle with them.
+    """Fit the views on papers that neither model was trained on, and publish the bundle with them.
 
-    Args:
-        bundle: Of the encoder alone, or with views, which are fitted anew.
-        card: Its model card; a section on views is appended, or replaces the one that is there.
-        linear: The linear view, serialized.
-        scores: Papers that neither model was trained on, at the prevalence of a dump, or weighted to be.
-        output: The folder to appear.
-        overwrite: Replace a bundle that is there.
-        papers: The same papers: the card then tells where the bundle is right and wrong.
-        pictures: PNG files that the card shows, by name.
-        made_by: What made the bundle, for the card: a command and a commit.
-        threshold: From which probability of the combined view on a paper is called positive; that of the best F1 by
-            default.
+    The views of a bundle that has some are fitted anew. A section on views is appended to the card, or replaces the
+    one there; with `papers`, those of the scores, it tells where the bundle is right and wrong. Without a threshold,
+    that of the best F1 is taken.
 
     Returns:
         The bundle as published, and what each of its views is worth.
@@ -180,13 +171,7 @@ def add_views(
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """What the combined view is worth on the papers of some years, each counting once.
-
-    Attributes:
-        papers, positives: How many.
-        quality: Cross-fitted.
-        reliability: The same papers by their probability.
-    """
+    """What the combined view is worth on the papers of some years, each counting once, cross-fitted."""
 
     papers: int
     positives: int

@@ -55,26 +55,7 @@ class Variant(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to export, and how.
-
-    Attributes:
-        checkpoint: A Hugging Face folder.
-        output: The bundle folder to appear.
-        papers: Parquet file of real papers with their categories.
-        name: What the bundle is called in reports; the positive label and the variant by default.
-        variant: Which model to publish.
-        form: A graph of one unpadded paper, which is faster, or one of padded batches, for other programs.
-        category: What makes a paper positive, and the label whose probability is the score; the checkpoint's label at
-            index 1 by default.
-        labels: Names of the logits, in their order; the checkpoint's own by default, or "other" and the category where
-            these are numbers.
-        verify_papers: On how many papers PyTorch, fp32 and the variant are compared.
-        measure_papers: On how many papers, drawn at random, quality is measured; on all by default.
-        threads: Calling threads.
-        seed: Of both choices of papers.
-        scores_out: Where to write the scores that quality was measured with.
-        overwrite: Replace a bundle that is there.
-    """
+    """What to export, and how: the options of `python -m export`."""
 
     checkpoint: Path
     output: Path
@@ -116,18 +97,9 @@ class Report:
 def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress: Callable[[Progress], None]) -> Report:
     """Export a checkpoint, and publish the bundle only if it is what the checkpoint is.
 
-    Args:
-        settings: What to do.
-        say: Called with one line at the start of each step.
-        on_progress: Called while quality is measured.
-
     Raises:
-        UsageError: The category is not one of the labels, or the labels are not as many as the logits.
-        BundleError: The checkpoint is unusable.
         MismatchError: The export differs from the checkpoint.
-        InputMissingError: The papers are not there.
-        InputDataError: The papers are not what is needed.
-        OutputError: The bundle or the scores cannot be written where they should be.
+        Ro32Error: Checkpoint, labels, papers or output cannot be used.
     """
     check_target(settings.output, overwrite=settings.overwrite)
     if settings.scores_out is not None:

@@ -12,35 +12,11 @@ from ro32.errors import BundleError
 from ro32.model.bundle import Bundle
 from ro32.model.cascade import Cascade
 from ro32.model.classifier import Classifier
-from ro32.model.metrics import Curve, precision_recall
+from ro32.model.metrics import precision_recall
 from ro32.model.processor import available_cores
 from ro32.model.publish import publish
-from ro32.refresh.certificate import Measured, Row, cascade_scores, make_cascade, quality, table
+from ro32.refresh.certificate import Measured, cascade_scores, make_cascade, quality, table
 from ro32.refresh.certified import with_cascade
-
-DEFAULT_MAX_SHARE = 0.0001
-DEFAULT_CONFIDENCE = 0.95
-
-
-def add_cascade(
-    folder: Path, output: Path, bundle: Bundle, cascade: Cascade, *, rows: list[Row], curve: Curve | None
-) -> Bundle:
-    """Publish a bundle with a cascade; one that is there already gives way.
-
-    Args:
-        folder: The bundle.
-        output: Where the new one is to be.
-        bundle: The same, loaded.
-        cascade: What it gets.
-        rows: What the cut changes.
-        curve: Precision and recall of the scores that come out, in the place of those of full scoring.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
-    files = {name: (folder / name).read_bytes() for name in bundle.manifest.files}
-    files = with_cascade(bundle.manifest, files, cascade, rows=rows, curve=curve)
-    return publish(output, files, overwrite=True)
 
 
 def _findings(measured: Measured, cascade: Cascade) -> str:
@@ -84,7 +60,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     "--max-share",
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
-    default=DEFAULT_MAX_SHARE,
+    default=0.0001,
     show_default=True,
     help="Share of the labels that may change.",
 )
@@ -92,7 +68,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     "--confidence",
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
-    default=DEFAULT_CONFIDENCE,
+    default=0.95,
     show_default=True,
     help="That no more than that change.",
 )
@@ -141,9 +117,9 @@ def command(
     curve = None
     if measured.listed is not None and measured.listed.any():
         curve = precision_recall(measured.listed, cascade_scores(measured, cascade).astype(np.float64))
-    published = add_cascade(
-        folder, output or folder, bundle, cascade, rows=list(table(measured, cascade.cut)), curve=curve
-    )
+    files = {name: (folder / name).read_bytes() for name in manifest.files}
+    files = with_cascade(manifest, files, cascade, rows=list(table(measured, cascade.cut)), curve=curve)
+    published = publish(output or folder, files, overwrite=True)
     click.echo(f"{output or folder}: {manifest.name}, {published.digest}", err=True)
 
 

@@ -44,9 +44,7 @@ class Checkpoint:
         max_length: Longest token sequence, special tokens included.
         separator: The tokenizer's separator token.
         digest: SHA-256 in hex over the sorted names and digests of the files that decide a logit.
-        card: The model card.
-        licence: As the card says.
-        base_model: As the card says.
+        card, licence, base_model: The model card, and what it says.
     """
 
     folder: Path

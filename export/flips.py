@@ -41,12 +41,7 @@ class Flips:
 
 
 def reach(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
-    """Return how far from the threshold a paper can lie and still change its label, in log-odds.
-
-    Args:
-        reference: Shape (n,): scores of papers by the fp32 model.
-        candidate: Shape (n,): their scores by the model to publish.
-    """
+    """Return how far from the threshold a paper can lie and still change its label, in log-odds; both (n,)."""
     return REACH * float(np.abs(log_odds(reference) - log_odds(candidate)).max())
 
 
@@ -59,17 +54,10 @@ def check_flips(
     within: float,
     threads: int,
 ) -> Flips:
-    """Refuse a model that labels too many papers of a dump otherwise than the fp32 model.
+    """Refuse a model that labels too many papers of a dump otherwise than the fp32 model, the reference.
 
-    The fp32 model is slow, so it scores only papers that can have changed their label.
-
-    Args:
-        reference: The fp32 model.
-        papers: n papers.
-        scores: Shape (n,): their probabilities by the model to publish; NaN where a paper has no token.
-        threshold: At or above it a paper is called positive, by either model.
-        within: As `reach` returns it.
-        threads: Calling threads.
+    That is slow, so it scores only papers that can have changed their label: those `within` so many log-odds of the
+    threshold, as `reach` tells. Scores have the shape (n,), and are NaN where a paper has no token.
 
     Raises:
         MismatchError: Of kind FLIPS.

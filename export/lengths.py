@@ -49,11 +49,7 @@ def fold_lengths(graph: Graph, max_length: int) -> None:
     """Replace values that depend on the number of tokens alone, where something simpler is equal at every length.
 
     Constants take the place of what never varies, slices of a stored table that of positions; a mask of zeros is not
-    added, and a shape has -1 where the length stands.
-
-    Args:
-        graph: A graph of `one_paper`.
-        max_length: Longest paper, in tokens; the graph then refuses longer ones.
+    added, and a shape has -1 where the length stands. The graph, one of `one_paper`, then refuses longer papers.
     """
     shapes = observe_shapes(graph)
     _shapes_from_length(graph, shapes)

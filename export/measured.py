@@ -29,11 +29,11 @@ keeps log-odds to 2e-4, and no weight of a view is as large as 100."""
 def read_measured(
     classifier: Classifier, path: Path, *, scores: Path | None, labels: Path | None, threads: int
 ) -> tuple[Measured, str]:
-    """Read papers and score them in full.
+    """Read papers and score them in full; where they have categories, they are grouped, and quality is measured.
 
     Args:
         classifier: The bundle.
-        path: Parquet file of papers; with a column of categories they are grouped, and quality is measured.
+        path: Parquet file of papers.
         scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any; of a
             sample, with a column papers that says for how many each stands.
         labels: Labels that this bundle gave them in full, if there are any.

@@ -38,12 +38,7 @@ def read_shares(path: Path) -> dict[str, float]:
 
 
 def weigh(papers: Truth, shares: dict[str, float], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """Weigh papers so that they speak for today's arXiv.
-
-    Args:
-        papers: n papers.
-        shares: By archive.
-        counts: Shape (n,): how many papers each stands for; 1 by default.
+    """Weigh n papers, each of which may stand for several, so that they speak for today's arXiv, by its shares.
 
     Returns:
         Shape (n,): 0 for the papers that are neither of today nor needed for an archive that has few of these.

@@ -69,11 +69,7 @@ class LabelledPapers:
 
 
 def read_papers(path: Path, category: str) -> LabelledPapers:
-    """Read all papers of a Parquet file that have any text.
-
-    Args:
-        path: A file with the columns id, title, abstract and categories.
-        category: What makes a paper positive when it stands anywhere among the paper's categories.
+    """Read all papers of a Parquet file that have any text; positive are those that list the category anywhere.
 
     Raises:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.
@@ -109,13 +105,8 @@ def read_texts(path: Path) -> pl.DataFrame:
 def pick_hard(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64]:
     """Choose papers to verify on: positives, the shortest and the longest by their shares, the rest at random.
 
-    Args:
-        papers: To choose from.
-        count: How many; all papers if there are no more.
-        seed: Of the random choices. The same papers, count and seed give the same rows.
-
     Returns:
-        Rows in ascending order, without repetition, both kinds of papers among them.
+        Rows in ascending order, without repetition, both kinds of papers among them; all rows if there are no more.
     """
     if count >= len(papers):
         return np.arange(len(papers))

@@ -32,12 +32,7 @@ CHECKPOINT_FILES = (*DIGESTED, CONFIG, TOKENIZER, "tokenizer_config.json", "spec
 
 
 def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[Path]) -> dict[str, bytes]:
-    """Return a repository's files by path.
-
-    Args:
-        checkpoint: What all of it was made of.
-        bundle_folder: The bundle to publish.
-        onnx_folders: Bundles of the form for batches, one a variant, whose models go into the folder onnx/.
+    """Return a repository's files by path: bundles of the form for batches, one a variant, go into the folder onnx/.
 
     Raises:
         BundleError: A bundle was made of another checkpoint, or is not of the form that its place needs.
@@ -85,11 +80,7 @@ def _check_made_of(checkpoint: Checkpoint, bundle: Bundle, folder: Path) -> None
 
 
 def upload(folder: Path, repository: str) -> str:
-    """Upload a laid-out folder as one commit, and return that commit.
-
-    Args:
-        folder: What `lay_out` describes.
-        repository: "owner/name"; created if need be.
+    """Upload a folder of `lay_out` as one commit, and return that commit; "owner/name" is created if need be.
 
     Raises:
         ReadWriteError: The hub did not take it.

@@ -39,12 +39,9 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) -> Weights:
-    """Return a BERT classifier's weights, named as transformers does.
+    """Return a BERT classifier's weights, named as transformers does, from what export made of a checkpoint.
 
-    Args:
-        model: What `export.simplify` and `export.quantize` made of a checkpoint.
-        base: The weights of the model that it was fine-tuned from, named alike. Rows of positions beyond the bundle's
-            longest text are taken from it.
+    Rows of positions beyond the bundle's longest text are taken from the base, the model that it was fine-tuned from.
 
     Raises:
         BundleError: The graph is of another kind, or not of this base.

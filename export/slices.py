@@ -14,14 +14,7 @@ ERRORS = 10
 
 
 def report(papers: LabelledPapers, scores: NDArray[np.float32], *, threshold: float, label: str) -> str:
-    """Write all of it as Markdown sections.
-
-    Args:
-        papers: n papers.
-        scores: Shape (n,): their probabilities.
-        threshold: A paper is called positive when its score is at least this.
-        label: Name of the positive label.
-    """
+    """Write all of it as Markdown sections, given n papers and their probabilities, shape (n,)."""
     truth = papers.truth
     found = evaluate(truth, Scores(name=label, source=label, digest=None, threshold=threshold, values=scores))
     sections = {f"By {by}": f"```\n{table.groups(found, by)}\n```" for by in Dimension if by is not Dimension.MONTH}

@@ -90,11 +90,6 @@ def check_labels(expected: Sequence[str], found: Sequence[str]) -> None:
 def check_direction(positive: NDArray[np.bool_], scores: NDArray[np.floating], label: str) -> None:
     """Refuse a model that scores other papers higher than those of the positive label: its label names are swapped.
 
-    Args:
-        positive: Shape (n,): does the paper have the label?
-        scores: Shape (n,): the label's probability.
-        label: Name of the positive label.
-
     Raises:
         MismatchError: Of kind LABELS.
     """
@@ -114,18 +109,10 @@ def check_tokenizer(
     max_length: int,
     form: TextForm,
 ) -> None:
-    """Refuse token ids that are not those of transformers.
+    """Refuse token ids that are not those of transformers, for n papers of normalized text.
 
     Texts that spell a special token are passed over: transformers takes "[SEP]" in a paper for the control token, and
     the bundle on purpose does not.
-
-    Args:
-        reference: The checkpoint's tokenizer.
-        token_ids: n papers' ids by the bundle's tokenizer.
-        titles: n normalized titles.
-        abstracts: n normalized abstracts.
-        max_length: Longest sequence, special tokens included.
-        form: What of a paper is tokenized.
 
     Raises:
         MismatchError: Of kind TOKENIZER.
@@ -159,15 +146,7 @@ def check_finite(logits: NDArray[np.float32], whose: str) -> None:
 
 
 def check_logits(reference: NDArray[np.float32], candidate: NDArray[np.float32], *, atol: float = FP32_ATOL) -> float:
-    """Refuse logits that differ from the reference.
-
-    Args:
-        reference: Shape (n, k).
-        candidate: Shape (n, k).
-        atol: Largest |difference| that passes.
-
-    Returns:
-        The largest |difference|.
+    """Refuse logits, shape (n, k), that differ by more than a tolerance; return the largest |difference|.
 
     Raises:
         MismatchError: Of kind SHAPE, NOT_FINITE or TOLERANCE.
@@ -193,13 +172,7 @@ def check_agreement(
     candidate: NDArray[np.float32],
     threshold: float,
 ) -> Agreement:
-    """Refuse scores that label papers too differently from fp32, or rank them worse.
-
-    Args:
-        positive: Shape (n,): is the paper positive?
-        reference: Shape (n,): scores of the fp32 model.
-        candidate: Shape (n,): scores of the variant to publish.
-        threshold: At or above it a paper is called positive.
+    """Refuse scores, shape (n,), that label papers too differently from fp32 (the reference), or rank them worse.
 
     Raises:
         MismatchError: Of kind FLIPS or QUALITY.

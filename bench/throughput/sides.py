@@ -8,12 +8,7 @@ Run = Callable[[Path, Path, str], None]
 
 
 def open_side(load: str, folder: Path) -> Run:
-    """Load a contestant.
-
-    Args:
-        load: "ro32", or a function of `bench.throughput.peers`.
-        folder: A bundle for ro32 (an empty name: the one that ships), a subject's folder for the others.
-    """
+    """Load "ro32" with a bundle (an empty name: the one that ships), or a peer with a subject's folder."""
     return _open_ours(folder) if load == "ro32" else _open_peer(load, folder)
 
 

@@ -1,8 +1,11 @@
-"""The machine: how many cores this process may really use, what they are called, how much memory it took."""
+"""The machine: the cores this process may use, what they are called, its memory, and versions of packages."""
 
 import os
 import platform
 import resource
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -37,8 +40,22 @@ def int8_saturates(cpuinfo: Path = CPUINFO) -> bool:
 
     Source: https://github.com/microsoft/onnxruntime/issues/14642
     """
-    flags = set((_read_field(cpuinfo, "flags") or "").split())  # ARM calls its own "Features"
+    flags = processor_flags(cpuinfo)
     return bool(flags) and flags.isdisjoint(VNNI)
+
+
+def processor_flags(cpuinfo: Path = CPUINFO) -> set[str]:
+    """Return the names of an x86 processor's instructions; none of others, and where the system does not tell."""
+    return set((_read_field(cpuinfo, "flags") or "").split())  # ARM calls its own "Features"
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def peak_rss_bytes() -> int:
