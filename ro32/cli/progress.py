@@ -16,12 +16,9 @@ LOG_EVERY_S = 30.0
 
 
 class ProgressDisplay:
-    """Shows how far a run has come. Used as a context manager.
+    """Shows how far a run has come, on stderr by default. Used as a context manager.
 
-    Args:
-        quiet: Show nothing at all.
-        stream: Where to; stderr by default.
-        on_line: Gets each line, its text and its numbers by name, instead of the stream; there is no bar then.
+    `on_line` gets each line, its text and its numbers by name, instead of the stream; there is no bar then.
     """
 
     def __init__(

@@ -23,13 +23,7 @@ METRICS_SUFFIX = ".prom"
 
 @dataclass(frozen=True, kw_only=True)
 class Reports:
-    """Where reports go.
-
-    Attributes:
-        target: The labels file that they are about.
-        report: The JSON report, if it is wanted.
-        metrics_file: The metrics, if they are wanted.
-    """
+    """Where reports on a labels file go: as JSON, and as metrics, if they are wanted."""
 
     target: Path | ObjectUrl
     report: Path | None
@@ -41,11 +35,7 @@ class Reports:
         return Path(os.path.realpath(self.target)) if isinstance(self.target, Path) else self.target
 
     def check(self, papers: Sequence[str], others: Sequence[Path | ObjectUrl | None]) -> None:
-        """Refuse, before any work is done, what could not be written at its end or would destroy something.
-
-        Args:
-            papers: What the run reads.
-            others: Further files that it reads.
+        """Refuse, before any work is done, what could not be written at its end or would destroy what is read.
 
         Raises:
             UsageError: The metrics' name has another suffix, or the package that writes them is missing.

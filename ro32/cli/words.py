@@ -127,10 +127,7 @@ def explanations_text(explanations: Sequence[Explanation], positive_label: str, 
 def _explanation_text(explanation: Explanation, positive_label: str, *, colour: bool) -> str:
     """Say which words moved a paper's score: a line of figures, the text with them marked, and the strongest as a list.
 
-    Args:
-        explanation: Of one paper.
-        positive_label: What the score is the probability of.
-        colour: Mark by colour, for a terminal, and not by brackets.
+    They are marked by colour for a terminal, and by brackets elsewhere.
     """
     if not explanation.words:
         return f"{printable(explanation.id)}: no score, since there is no text"

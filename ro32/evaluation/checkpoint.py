@@ -37,12 +37,10 @@ PART_ROWS = 2_000
 
 
 class CheckpointModel:
-    """A checkpoint, loaded to score with.
+    """A checkpoint, loaded to score with: a Hugging Face folder with safetensors or a state dict, and a fast tokenizer.
 
-    Args:
-        folder: A Hugging Face folder with safetensors or a state dict, and a fast tokenizer.
-        category: The label whose probability is the score, where the checkpoint has a label of that name; of two
-            others it is the one at index 1, as training has it.
+    The score is the probability of the label that is called as the category, if there is one; of two others it is the
+    one at index 1, as training has it.
 
     Raises:
         BundleError: The folder is no such checkpoint.
@@ -114,12 +112,6 @@ def score_with_checkpoint(
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Scores:
     """Score the papers with a checkpoint.
-
-    Args:
-        inputs: The papers.
-        model: The checkpoint.
-        columns: Names of the input's columns.
-        on_progress: Called after each part.
 
     Raises:
         InputDataError: The papers are not what the input contract asks for.

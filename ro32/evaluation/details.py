@@ -55,15 +55,7 @@ class Paper:
 
 
 def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColumns) -> Mapping[int, Paper]:
-    """Read single papers of a dump.
-
-    Args:
-        inputs: Parquet files, folders or patterns, as `read_truth` takes them.
-        rows: Positions among all papers.
-        columns: Names of the columns; what is missing of title and abstract is empty.
-
-    Returns:
-        The papers by their rows.
+    """Read the papers at some positions of a dump, by row; what is missing of title and abstract is empty.
 
     Raises:
         InputDataError: A file is damaged.

@@ -72,12 +72,7 @@ class Truth:
 
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:
-    """Read which papers of a dump are listed in a category.
-
-    Args:
-        inputs: Parquet files, folders or patterns, as `ro32-score` takes them.
-        category: For example "cs.RO"; compared with whole categories.
-        columns: Names of the columns.
+    """Read which papers of a dump (files, folders or patterns) are listed in a category, for example "cs.RO".
 
     Raises:
         InputMissingError: An input is not there.
@@ -152,16 +147,7 @@ def _characters(texts: Sequence[str]) -> pl.Expr:
 
 
 def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
-    """Check that there is a paper to find, before hours of scoring.
-
-    Args:
-        truth: Of the papers.
-        category: What makes a paper positive.
-        inputs: The dump, as it was named.
-
-    Raises:
-        InputDataError: No paper is listed in the category.
-    """
+    """Raise InputDataError where there is no paper to find, before hours of scoring."""
     if not truth.listed.any():
         meant = nearest(category, filter(None, truth.categories))
         raise InputDataError(
@@ -170,11 +156,7 @@ def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
 
 
 def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
-    """Check that a file has some columns.
-
-    Raises:
-        InputDataError: One is missing.
-    """
+    """Raise InputDataError where a file lacks one of some columns."""
     missing = [name for name in names if schema.get_field_index(name) < 0]
     if missing:
         raise InputDataError(

@@ -82,10 +82,7 @@ def list_folders(store: Path) -> list[Path]:
 
 
 def list_bundles(store: Path) -> tuple[list[Installed], list[BundleError]]:
-    """Read the manifests of the bundles that `list_folders` lists.
-
-    Returns:
-        What they say, and why others could not be read.
+    """Read the manifests of the bundles that `list_folders` lists; return them, and why others could not be read.
 
     Raises:
         BundleError: The store cannot be read.
@@ -100,12 +97,7 @@ def list_bundles(store: Path) -> tuple[list[Installed], list[BundleError]]:
 
 
 def find(bundle: Path | None, store: Path) -> Path:
-    """Return the folder that somebody means by a bundle.
-
-    Args:
-        bundle: A folder, or else the name of a bundle in the store or of the one that comes with ro32, which None
-            means too.
-        store: The folder of installed bundles.
+    """Return the folder that a bundle's folder or name means; None is the one that comes with ro32.
 
     Raises:
         BundleError: It is a name, and no bundle has it.
@@ -127,13 +119,7 @@ def find(bundle: Path | None, store: Path) -> Path:
 
 
 def install(files: Mapping[str, bytes], store: Path, *, name: str | None, overwrite: bool) -> tuple[Path, Bundle]:
-    """Make a bundle appear in a store, whole and verified, or not at all.
-
-    Args:
-        files: Content by name, the manifest among them.
-        store: The folder of installed bundles; created if need be.
-        name: What it is to be called; as its manifest calls it by default.
-        overwrite: Replace a bundle of that name.
+    """Make a bundle appear in a store, whole and verified, or not at all; it is called as its manifest does by default.
 
     Returns:
         Its folder, and the bundle as it was read back.

@@ -40,14 +40,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bundle:
     """Write a bundle beside its target, read it back, and move it into place by one rename.
 
-    Args:
-        target: The folder to appear.
-        files: Content by name, the manifest included.
-        overwrite: Replace a bundle that is there. It is moved aside first, and back if the new one cannot take its
-            place; only between these two renames is there no bundle.
-
-    Returns:
-        The bundle as it was read back.
+    One that is there and may be replaced is moved aside first, and back if the new one cannot take its place; only
+    between these two renames is there no bundle.
 
     Raises:
         OutputError: The target is there and may not be replaced, or it cannot be written.
@@ -60,13 +54,7 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bun
 def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], Found]) -> Found:
     """Write a folder beside its target, check it there, and move it into place, aside what is there.
 
-    Args:
-        target: The folder to appear.
-        files: Content by path within it.
-        check: Reads what was written, and raises what it finds wrong.
-
-    Returns:
-        What `check` did.
+    `check` reads what was written, raises what it finds wrong, and returns what this returns.
 
     Raises:
         OutputError: It cannot be written.

@@ -24,13 +24,7 @@ and the LayerNormalization that it takes the place of (docs/decisions.md, sectio
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """A tokenizer and a session that are ready to score.
-
-    Attributes:
-        tokenizer: Of the bundle.
-        session: Of its model.
-        filled: The model's inputs besides the tokens, and what each is full of.
-    """
+    """A tokenizer and a session that are ready to score; the model's other inputs, and what each is full of."""
 
     tokenizer: PaperTokenizer
     session: ort.InferenceSession

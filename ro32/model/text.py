@@ -114,15 +114,7 @@ class PaperTokenizer:
             raise ValueError(f"the tokenizer has no token for a period, which the text form {form} needs")
 
     def encode(self, title: str, abstract: str) -> list[int]:
-        """Return the token ids of one paper.
-
-        Args:
-            title: Normalized title; may be empty.
-            abstract: Normalized abstract; may be empty.
-
-        Returns:
-            1 to max_length ids, or none at all when no token of text is in either (a paper without usable text).
-        """
+        """Return the token ids of one paper of normalized text, 1 to max_length; none where it has no token of text."""
         fields = self._form.fields([title], [abstract])
         return self._assemble([self._tokenizer.encode(text, add_special_tokens=False).ids for (text,) in fields])
 

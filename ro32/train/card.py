@@ -22,15 +22,9 @@ TABLE_HEADS = ("Training Loss", "Epoch", "Step", "Validation Loss", "Accuracy", 
 
 
 def write_card(record: dict[str, Any], *, name: str, license_id: str | None) -> str:
-    """Compose the card.
+    """Compose the card, Markdown with a YAML header, from the content of training.json.
 
-    Args:
-        record: The content of training.json.
-        name: The model's name.
-        license_id: The base model's licence, under which a model made from it is published too.
-
-    Returns:
-        Markdown with a YAML header.
+    The licence is that of the base model, under which a model made from it is published too.
     """
     best = record["results"][record["best_result"] - 1]
     recipe = record["recipe"]

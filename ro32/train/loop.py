@@ -43,11 +43,7 @@ class Task:
 class Loop:
     """One run of the recipe's epochs, going on where the folder's last snapshot was taken.
 
-    Args:
-        task: What is trained.
-        folder: Takes snapshots, and keeps the best epoch's weights.
-        watch: Receives the events.
-        save_every: Steps between two snapshots; there is one after each epoch besides.
+    There is a snapshot after each epoch and each `save_every` steps; the folder keeps the best epoch's weights too.
     """
 
     def __init__(self, task: Task, folder: RunFolder, watch: Watch, *, save_every: int) -> None:
@@ -70,10 +66,7 @@ class Loop:
         self._started = time.monotonic() - progress.seconds
 
     def run(self) -> Progress:
-        """Train to the end.
-
-        Returns:
-            The progress then: all results, and which is the best.
+        """Train to the end, and return the progress then: all results, and which is the best.
 
         Raises:
             Interrupted: A signal came; the state is saved.

@@ -21,19 +21,10 @@ FOLDS = 2
 def linear_scores(
     corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int
 ) -> NDArray[np.float32]:
-    """Score every paper by a model that was not fitted on it.
+    """Score m papers by a model that was not fitted on them: log-odds, shape (m,).
 
     The papers fall into two folds by their id's hash; each fold is scored by a logistic regression over TF-IDF of
-    single tokens and token pairs that was fitted on the other.
-
-    Args:
-        corpus: Where the papers are.
-        index: Shape (m,): which.
-        positive: Shape (m,): their truth.
-        seed: Chooses the papers that the models are fitted on.
-
-    Returns:
-        Shape (m,), log-odds; the folds' models being alike, comparable between the folds too.
+    single tokens and token pairs that was fitted on the other. The folds' models being alike, scores are comparable.
     """
     fold = (corpus.id_hashes[index] % np.uint64(FOLDS)).astype(np.int64)
     scores = np.zeros(len(index), dtype=np.float32)
@@ -45,14 +36,7 @@ def linear_scores(
 
 
 class LinearModel:
-    """A logistic regression over TF-IDF of tokens and token pairs.
-
-    Args:
-        corpus: Where the papers are.
-        index: Shape (m,): which to fit on, of which no more than `FIT_PAPERS` of each kind are used.
-        positive: Shape (m,): their truth.
-        seed: Chooses them.
-    """
+    """A logistic regression over TF-IDF of tokens and token pairs, of at most `FIT_PAPERS` papers of each kind."""
 
     def __init__(self, corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int) -> None:
         rng = np.random.default_rng(seed)

@@ -34,11 +34,7 @@ class StopRequest:
         return self.signal_number != 0
 
     def obey(self) -> None:
-        """Raise what was asked for.
-
-        Raises:
-            Interrupted: A signal came.
-        """
+        """Raise `Interrupted` if a signal came."""
         if self.signal_number:
             raise Interrupted(self.signal_number)
 
