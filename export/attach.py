@@ -12,6 +12,7 @@ from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
 from export.slices import report
 from ro32.errors import BundleError
 from ro32.evaluation.truth import Truth
+from ro32.markdown import render
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.publish import publish
@@ -32,43 +33,8 @@ from ro32.refresh.combine import (
 MAX_LOSS = 0.005
 """Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a
 few hundred positive papers. A combination that is behind by more has something wrong in it."""
-SECTION = """
-
-## Views
-
-A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The two err
-differently, and the score is a logistic of both, fitted on {papers:,} papers that neither was trained on{mix}. Of these
-{share:.2%} are {label}. So it is a probability at that prevalence, and a paper is called {label} when its score is at
-least {threshold:.6f}{best}. `curves.csv` has precision and recall at other thresholds. Figures and
-threshold of the sections before speak of the encoder alone, before this calibration.
-
-Measured on the same papers, cross-fitted: each fifth by weights and threshold fitted on the other four.
-
-| view | average precision | F1 | precision | recall | expected calibration error |
-|---|---|---|---|---|---|
-{rows}
-
-![share of papers listed in {label} against the probability that they were given]({picture})
-"""
-
-BEST = ", where F1 is best"
-WEIGHTED = ", weighted so that the archives have the shares that arXiv gives them today"
-SPANS = """
-The same by the years of the papers, each paper counting once:
-
-| papers | {label} | average precision | F1 | precision | recall | expected calibration error |
-|---|---|---|---|---|---|---|
-{rows}
-{pictures}"""
 RECENT_YEAR = 2020
 """Where the two spans of years meet that a card compares: the files of papers meet there too."""
-SLICES = """
-## Where it is right and wrong
-
-On the same papers, at the threshold. A paper counts as {label} when the category stands anywhere among its own.
-
-{report}
-"""
 
 
 def add_views(
@@ -111,29 +77,25 @@ def add_views(
     views = {str(name): view for name, (view, _) in fitted.items()}
     chosen = threshold is None
     threshold = views[ViewName.COMBINED].threshold
-    text = card.partition("\n\n## Views\n")[0].rstrip() + SECTION.format(
+    spans = {} if papers is None else judge_spans(papers.truth, scores, crossed[ViewName.COMBINED])
+    where = None
+    if papers is not None:
+        found = probabilities(scores, fitted[ViewName.COMBINED][0])
+        where = report(papers, found, threshold=threshold, label=manifest.positive_label)
+    text = card.partition("\n\n## Views\n")[0].rstrip() + render(
+        "export",
+        "views.md",
         papers=int(np.sum(scores.each > 0)),
-        mix=WEIGHTED if scores.weights is not None else "",
+        weighted=scores.weights is not None,
         share=float(np.average(scores.positive, weights=scores.each)),
         label=manifest.positive_label,
         threshold=threshold,
-        best=BEST if chosen else "",
-        rows="\n".join(quality_row(name, quality[name]) for name in ViewName),
-        picture=RELIABILITY,
+        best=chosen,
+        rows=[quality_row(name, quality[name]) for name in ViewName],
+        spans={name: span_row(name, span) for name, span in spans.items()},
+        where=where,
+        made_by=made_by,
     )
-    spans = {} if papers is None else judge_spans(papers.truth, scores, crossed[ViewName.COMBINED])
-    if spans:
-        text += SPANS.format(
-            label=manifest.positive_label,
-            rows="\n".join(span_row(name, span) for name, span in spans.items()),
-            pictures="".join(f"\n![{name}]({RELIABILITY_BY_SPAN.format(at)})\n" for at, name in enumerate(spans)),
-        )
-    if papers is not None:
-        found = probabilities(scores, fitted[ViewName.COMBINED][0])
-        sections = report(papers, found, threshold=threshold, label=manifest.positive_label)
-        text += SLICES.format(label=manifest.positive_label, report=sections)
-    if made_by is not None:
-        text += f"\n## How this bundle was made\n\n{made_by}\n"
     together = crossed[ViewName.COMBINED].probability
     files = {
         **(pictures or {}),

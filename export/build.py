@@ -10,17 +10,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from export.card import write_card
+from export import verify
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
 from export.convert import convert, input_names
-from export.flips import Flips, check_flips, reach
+from export.flips import MAX_SHARE, Flips, check_flips, reach
 from export.measure import Quality, measure, score_all, write_scores
 from export.papers import pick_hard, pick_random, read_papers
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
 from ro32.errors import UsageError
+from ro32.markdown import render
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.classifier import Classifier
@@ -145,14 +146,18 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     flips = check_flips(
         fp32, measured, found, quality.threshold, within=reach(reference, scores), threads=settings.threads
     )
-    files[CARD] = write_card(
-        checkpoint,
+    files[CARD] = render(
+        "export",
+        "card.md",
+        checkpoint=checkpoint,
         variant=settings.variant,
         label=manifest.positive_label,
         quality=quality,
         logit_difference=logit_difference,
         agreement=agreement,
         flips=flips,
+        bounds=verify,
+        max_share=MAX_SHARE,
     ).encode()
     files[MANIFEST] = replace(
         manifest,

@@ -129,6 +129,6 @@ class Cascade:
         return found
 
     def audited(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Tell which of n papers, if below the cut, are in the audit: those of the lowest content hashes; shape (n,)."""
+        """Tell which of n papers, if below the cut, are audited: those of the lowest content hashes; shape (n,)."""
         leading = np.ascontiguousarray(hashes).view(">u8").reshape(len(hashes), 2)[:, 0]
         return np.asarray((leading >> np.uint64(64 - 53)) < self.audit_share * 2.0**53)  # float64 holds 53 bits
