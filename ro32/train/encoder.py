@@ -51,7 +51,7 @@ class Encoder:
 
     def __init__(self, base: str, *, max_length: int) -> None:
         self.base = base
-        self._place = _locate(base)
+        self._place = locate(base)
         self.config = _read_config(base, self._place)
         self._own_labels = dict(self.config.id2label or {})
         try:
@@ -193,7 +193,8 @@ def _output_layer(model: PreTrainedModel) -> nn.Linear:
     return next(layer for layer in reversed(layers) if layer.out_features == model.config.num_labels)
 
 
-def _locate(base: str) -> str:
+def locate(base: str) -> str:
+    """Return the folder of a base in a package, and what others are called as it is."""
     if not base.startswith(PACKAGE):
         return base
     package, _, rest = base.removeprefix(PACKAGE).partition("/")

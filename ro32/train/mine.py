@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from ro32.train.corpus import Corpus
@@ -43,16 +44,15 @@ class LinearModel:
         kinds = [rng.permutation(np.flatnonzero(kind))[:FIT_PAPERS] for kind in (~positive, positive)]
         fitted = np.sort(np.concatenate(kinds))
         counts = sparse.vstack(list(_counts(corpus, index[fitted])), format="csr")
-        found_in = np.bincount(counts.indices, minlength=counts.shape[1])
-        self._idf = (1 + np.log((1 + len(fitted)) / (1 + found_in))).astype(np.float32)
+        self._weights = TfidfTransformer(sublinear_tf=True)
         self._model = LogisticRegression(C=INVERSE_REGULARIZATION, solver="liblinear", random_state=seed)
-        weighted = _weigh(counts, self._idf)
+        weighted = self._weights.fit_transform(counts)
         del counts  # the solver copies what it is given twice over; this would be a third
         self._model.fit(weighted, positive[fitted])
 
     def scores(self, corpus: Corpus, index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the log-odds of the papers of `index`, shape (b,)."""
-        chunks = [self._model.decision_function(_weigh(c, self._idf)) for c in _counts(corpus, index)]
+        chunks = [self._model.decision_function(self._weights.transform(c)) for c in _counts(corpus, index)]
         return np.concatenate(chunks).astype(np.float32) if chunks else np.zeros(0, dtype=np.float32)
 
 
@@ -73,11 +73,3 @@ def _counts(corpus: Corpus, index: NDArray[np.int64]) -> Iterator[sparse.csr_mat
         ones = np.ones(len(column), dtype=np.float32)
         yield sparse.csr_matrix((ones, (row, column)), shape=(len(rows), vocabulary + PAIR_BUCKETS))
         corpus.release()
-
-
-def _weigh(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
-    weights = (1 + np.log(counts.data)) * idf[counts.indices]
-    weighted = sparse.csr_matrix((weights, counts.indices, counts.indptr), shape=counts.shape)
-    norms = np.sqrt(np.add.reduceat(weights**2, counts.indptr[:-1]))  # no paper is without a token
-    weighted.data /= np.repeat(norms, np.diff(counts.indptr))
-    return weighted
