@@ -85,20 +85,16 @@ class CheckpointModel:
         while first < len(order):
             longest = int(lengths[order[first]])
             rows = order[first : first + max(TOKENS_A_BATCH // longest, 1)]
-            scores[rows] = self._score([token_ids[row] for row in rows], longest)
+            scores[rows] = self._score([token_ids[row] for row in rows])
             first += len(rows)
         return scores
 
-    def _score(self, token_ids: Sequence[Sequence[int]], longest: int) -> NDArray[np.float32]:
-        input_ids = np.zeros((len(token_ids), longest), dtype=np.int64)
-        attention_mask = np.zeros_like(input_ids)
-        for row, ids in enumerate(token_ids):
-            input_ids[row, : len(ids)] = ids
-            attention_mask[row, : len(ids)] = 1
+    def _score(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        input_ids = nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in token_ids], batch_first=True)
+        attention_mask = nn.utils.rnn.pad_sequence([torch.ones(len(ids)) for ids in token_ids], batch_first=True)
         with torch.inference_mode():
             logits = self._model(
-                input_ids=torch.from_numpy(input_ids).to(self.device),
-                attention_mask=torch.from_numpy(attention_mask).to(self.device),
+                input_ids=input_ids.to(self.device), attention_mask=attention_mask.to(self.device, torch.int64)
             ).logits
             probabilities = torch.softmax(logits.double(), dim=-1)[:, self._positive]
         return probabilities.float().cpu().numpy()
