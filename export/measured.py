@@ -31,13 +31,8 @@ def read_measured(
 ) -> tuple[Measured, str]:
     """Read papers and score them in full; where they have categories, they are grouped, and quality is measured.
 
-    Args:
-        classifier: The bundle.
-        path: Parquet file of papers.
-        scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any; of a
-            sample, with a column papers that says for how many each stands.
-        labels: Labels that this bundle gave them in full, if there are any.
-        threads: Calling threads.
+    What is known already is taken: the encoder's scores, as `python -m export --scores-out` wrote them (of a sample with
+    a column papers that says for how many each stands), or labels that this bundle gave them in full.
 
     Returns:
         The papers that have a score, and the digest of the file.
@@ -111,11 +106,7 @@ def _full_scores(
 
 
 def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> NDArray[np.float32]:
-    """Read full scores from labels.
-
-    Raises:
-        InputDataError: They are of other papers, of another model, or not all in full.
-    """
+    """Read full scores from labels; refuse those of other papers, of another model, or not all in full."""
     provenance = read_provenance(path) or {}
     frame = pl.read_parquet(path)
     if (

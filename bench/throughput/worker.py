@@ -19,8 +19,7 @@ from bench.measure import BenchError, peak_rss_bytes
 class Worker:
     """The side that gives the orders.
 
-    Args:
-        settings: load, folder, first (a file of one paper), output (where its score may go) and setting.
+    The settings are load, folder, first (a file of one paper), output (where its score may go) and setting.
 
     Raises:
         BenchError: The process failed; its last words went to stderr.

@@ -157,10 +157,7 @@ class Classifier:
         return self._started().tokenizer.encode(title, abstract)
 
     def logits(self, input_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Run the encoder on one paper.
-
-        Args:
-            input_ids: t >= 1 token ids, special tokens included.
+        """Run the encoder on one paper of t >= 1 token ids, special tokens included.
 
         Returns:
             Shape (2,), float32: one logit per label of the bundle.

@@ -15,13 +15,9 @@ VNNI = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
-    """Count the cores this process may use: its CPU affinity, and the container's quota where there is one.
+    """Count the cores this process may use: its CPU affinity, and the container's quota (cgroups version 2 or 1), if any.
 
-    Args:
-        cgroup: Root of the control groups' file system, version 2 or 1.
-
-    Returns:
-        At least 1; a quota of a core and a half counts as one.
+    At least 1; a quota of a core and a half counts as one.
 
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     """

@@ -24,12 +24,6 @@ def normalize(column: pl.Expr) -> pl.Expr:
     """Collapse every run of Unicode white space to one space and strip both ends; null becomes empty.
 
     What lies beyond `MAX_CHARS` is cut off, so no text takes more memory than it counts.
-
-    Args:
-        column: Strings of any Polars string type.
-
-    Returns:
-        Strings without null.
     """
     text = column.cast(pl.String).fill_null("").str.head(_MAX_RAW_CHARS).str.replace_all(r"\s+", " ")
     return text.str.strip_chars().str.head(MAX_CHARS).str.strip_chars_end()

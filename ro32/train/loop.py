@@ -134,12 +134,7 @@ class Loop:
         self._evaluate(before | {"averaged_with_epoch": 1}, stop)
 
     def _evaluate(self, about: dict[str, float], stop: StopRequest) -> None:
-        """Measure the model as it is, and keep it if it is the best so far.
-
-        Args:
-            about: The part of the result that is known before: of which epoch it is, and the training loss there.
-            stop: Asked between batches.
-        """
+        """Measure the model as it is, about which some of the result is known before; keep it if it is the best so far."""
         task = self._task
 
         def on_papers(papers: int) -> None:
