@@ -31,8 +31,8 @@ def read_measured(
 ) -> tuple[Measured, str]:
     """Read papers and score them in full; where they have categories, they are grouped, and quality is measured.
 
-    What is known already is taken: the encoder's scores, as `python -m export --scores-out` wrote them (of a sample with
-    a column papers that says for how many each stands), or labels that this bundle gave them in full.
+    What is known already is taken: the encoder's scores, as `python -m export --scores-out` wrote them (of a sample
+    with a column papers that says for how many each stands), or labels that this bundle gave them in full.
 
     Returns:
         The papers that have a score, and the digest of the file.

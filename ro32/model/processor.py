@@ -15,7 +15,7 @@ VNNI = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
-    """Count the cores this process may use: its CPU affinity, and the container's quota (cgroups version 2 or 1), if any.
+    """Count the cores this process may use: its CPU affinity, and the container's quota where there is one.
 
     At least 1; a quota of a core and a half counts as one.
 

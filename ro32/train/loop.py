@@ -134,7 +134,7 @@ class Loop:
         self._evaluate(before | {"averaged_with_epoch": 1}, stop)
 
     def _evaluate(self, about: dict[str, float], stop: StopRequest) -> None:
-        """Measure the model as it is, about which some of the result is known before; keep it if it is the best so far."""
+        """Measure the model as it is, add to what is known about it, and keep it if it is the best so far."""
         task = self._task
 
         def on_papers(papers: int) -> None:
