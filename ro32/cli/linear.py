@@ -9,7 +9,6 @@ from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
 from ro32.model.metrics import precision_recall
-from ro32.run.walk import Progress
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import LinearRecipe, fit, read_features, score_features
 
@@ -40,13 +39,7 @@ def command(
     check_target(output, [path for path in (data, validation) if path is not None])
     with ProgressDisplay(quiet=quiet) as display:
         dumps = [Dump.open(path) for path in (data, validation) if path is not None]
-        total, done = sum(dump.rows for dump in dumps), 0
-
-        def show(rows: int) -> None:
-            nonlocal done
-            done += rows
-            display.update(Progress(papers=total, papers_done=done, parts=len(dumps), parts_done=0))
-
+        show = display.count(sum(dump.rows for dump in dumps))
         training, *held_out = (read_features(dump, category, on_rows=show) for dump in dumps)
     model = fit(training, recipe)
     write_target(output, model.to_bytes())

@@ -39,6 +39,17 @@ class ProgressDisplay:
         if self._bar is not None:
             self._bar.close()
 
+    def count(self, papers: int) -> Callable[[int], None]:
+        """Return what is told of rows that are done of so many papers, which are one part."""
+        done_rows = 0
+
+        def show(rows: int) -> None:
+            nonlocal done_rows
+            done_rows += rows
+            self.update(Progress(papers=papers, papers_done=done_rows, parts=1, parts_done=0))
+
+        return show
+
     def update(self, progress: Progress) -> None:
         """Show the state of the run."""
         if self._quiet:

@@ -10,7 +10,6 @@ from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UPDATED
 from ro32.errors import OutputError
-from ro32.run.walk import Progress
 from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import COLUMNS, Dump
 from ro32.train.fit_linear import LinearRecipe, read_features
@@ -62,14 +61,7 @@ def command(
     """
     dump = Dump.open(data)
     with ProgressDisplay(quiet=quiet) as display:
-        done = 0
-
-        def show(rows: int) -> None:
-            nonlocal done
-            done += rows
-            display.update(Progress(papers=dump.rows, papers_done=done, parts=1, parts_done=0))
-
-        features = read_features(dump, category, on_rows=show)
+        features = read_features(dump, category, on_rows=display.count(dump.rows))
     teacher = score_out_of_fold(features, LinearRecipe(category=category))
     frames = [frame.select(*COLUMNS, UPDATED) for frame in dump.frames()]
     recipe = SampleRecipe(
