@@ -98,12 +98,6 @@ def parts_folder(target: Path) -> Path:
     return target.with_name(f".{target.name}.parts")
 
 
-def leftovers(target: Path) -> list[Path]:
-    """List what runs that did not end well left beside a target: finished parts, and temporary files."""
-    folder = parts_folder(target)
-    return [*([folder] if folder.is_dir() else []), *_temporary(target)]
-
-
 def _temporary(target: Path) -> list[Path]:
     """List the temporary files of this very target."""
     beside = target.parent.iterdir() if target.parent.is_dir() else ()
