@@ -10,11 +10,12 @@ from bench import results
 from bench.report import PAGE, REPORT, headline, write_page, write_report
 from bench.results import Section
 from ro32.cli.numbers import Count
+from ro32.cli.process import run
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(name="bench", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--results",
     "folder",
@@ -175,4 +176,4 @@ def _record(folder: Path, name: str, measure: Callable[[], Section]) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="bench")
+    run(main)

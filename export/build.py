@@ -128,7 +128,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         InputDataError: The papers are not what is needed.
         OutputError: The bundle or the scores cannot be written where they should be.
     """
-    check_target(settings.output, overwrite=settings.overwrite)
+    check_target(settings.output, overwrite=settings.overwrite, read=[settings.papers, settings.checkpoint])
     if settings.scores_out is not None:
         check_creatable(resolve_output(settings.scores_out, [settings.papers]))
     checkpoint = Checkpoint.open(settings.checkpoint)

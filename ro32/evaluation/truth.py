@@ -169,7 +169,7 @@ def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
     Raises:
         InputDataError: One is missing.
     """
-    missing = [name for name in names if schema.get_field_index(name) < 0]
+    missing = [name for name in names if schema.names.count(name) != 1]
     if missing:
         raise InputDataError(
             f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {few(schema.names)}"
