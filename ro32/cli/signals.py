@@ -1,4 +1,4 @@
-"""Signals that stop a command: an interruption is raised where the main thread is, and noted in case something swallows it."""
+"""Signals that stop a command: an interruption is raised in the main thread, and noted in case that is swallowed."""
 
 import signal
 import sys

@@ -180,7 +180,7 @@ def test_labels_within_the_input_are_refused_the_first_time(
 
 
 @pytest.mark.parametrize(
-    ("papers", "report"),
+    ("named", "report"),
     [
         ("dump", "dump/run.parquet"),
         ("dump", "dump/deep/run.CSV"),
@@ -189,15 +189,15 @@ def test_labels_within_the_input_are_refused_the_first_time(
     ],
 )
 def test_a_report_that_would_be_read_as_papers_is_refused(
-    command: Command, source: Path, tmp_path: Path, papers: str, report: str
+    command: Command, source: Path, tmp_path: Path, named: str, report: str
 ) -> None:
     (tmp_path / "dump" / "deep").mkdir(parents=True)
     shutil.copy(source, tmp_path / "dump" / "a.parquet")
     option = "--metrics-file" if report.endswith(".prom") else "--report"
-    done = command("score", papers, "-o", "labels.parquet", option, report)
+    done = command("score", named, "-o", "labels.parquet", option, report)
     ended(done, 73, report, "would read it as papers")
     assert not (tmp_path / report).exists()
-    ended(command("evaluate", papers, "--html", report), 73, "would read it as papers")
+    ended(command("evaluate", named, "--html", report), 73, "would read it as papers")
 
 
 def test_a_report_beside_the_papers_is_written(command: Command, source: Path, tmp_path: Path) -> None:
