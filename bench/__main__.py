@@ -11,11 +11,12 @@ from bench import results
 from bench.compare import slower
 from bench.report import PAGE, REPORT, headline, write_page, write_report
 from ro32.cli.parameters import HELP, PATH, Count
+from ro32.cli.process import run
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
 
 
-@click.group(context_settings=HELP)
+@click.group(name="bench", context_settings=HELP)
 @click.option(
     "--results",
     "folder",
@@ -166,4 +167,4 @@ def _record(folder: Path, name: str, target: str, *papers: Path, **settings: int
 
 
 if __name__ == "__main__":
-    main(prog_name="bench")
+    run(main)

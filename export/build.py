@@ -102,7 +102,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         MismatchError: The export differs from the checkpoint.
         Ro32Error: Checkpoint, labels, papers or output cannot be used.
     """
-    check_target(settings.output, overwrite=settings.overwrite)
+    check_target(settings.output, overwrite=settings.overwrite, read=[settings.papers, settings.checkpoint])
     if settings.scores_out is not None:
         check_creatable(resolve_output(settings.scores_out, [settings.papers]))
     checkpoint = Checkpoint.open(settings.checkpoint)

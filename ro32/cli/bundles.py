@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +25,13 @@ from ro32.printable import printable, short
 def bundle_folder(bundle: Path | None) -> Path:
     """Return the folder that `--bundle` means: a folder, or the name of an installed bundle."""
     return find(bundle, default_store())
+
+
+def bundle_files(bundle: Path | None) -> list[Path]:
+    """List the files in the folder that `--bundle` means; none where it cannot be read, which loading it reports."""
+    with suppress(Ro32Error, OSError):
+        return [*bundle_folder(bundle).iterdir()]
+    return []
 
 
 @click.group(name="ro32-bundle", context_settings=HELP)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from ro32.cli.bundles import bundle_folder
+from ro32.cli.bundles import bundle_files, bundle_folder
 from ro32.cli.parameters import HELP, PATH, Count, Number, quiet_option, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
@@ -147,13 +147,14 @@ def command(
     Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
     files = find_files(inputs, _warn)
+    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     if html is not None:
-        check_target(html, [*files, *labels])
+        models = [path for folder in (*folders, *checkpoints) for path in bundle_files(folder)]
+        check_target(html, [*files, *labels, *models], inputs)
     elif explained and not as_json:
         raise UsageError("--explain tells of single papers, which the table does not; give --html FILE or --json too")
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
-    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     threads = threads or available_cores()
     # Missing files are reported before millions of papers are read.
     classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]

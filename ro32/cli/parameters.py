@@ -3,7 +3,9 @@
 Click says of a word that it is no "float range"; the numbers here say that it is no number.
 """
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +18,18 @@ class Number(click.FloatRange):
     """A number within bounds."""
 
     name = "number"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as Click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Read a number; NaN, which every comparison with a bound lets pass, is none."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 class Count(click.IntRange):

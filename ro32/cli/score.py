@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import click
 
-from ro32.cli.bundles import bundle_folder
-from ro32.cli.config_file import mistyped_variables
+from ro32.cli.bundles import bundle_files, bundle_folder
+from ro32.cli.config_file import CONFIG, mistyped_variables
 from ro32.cli.engines import EngineName, make_engine
 from ro32.cli.log import Log, LogFormat
 from ro32.cli.misuse import LoggedCommand
@@ -144,7 +144,7 @@ def command(
                 )
             click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, redact(output)))
             return
-        reports.check(files, [reuse])
+        reports.check(files, [reuse, context.meta.get(CONFIG), *bundle_files(bundle)])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             scorer = make_engine(

@@ -65,7 +65,7 @@ def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColum
     first_of_file = 0
     for path in find_files(inputs):
         schema, file_rows = sources.read_schema(path)
-        texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
+        texts = [name for name in (columns.title, columns.abstract) if schema.names.count(name) == 1]
         ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + file_rows)] - first_of_file
         if len(ours):
             names, lists = [*columns.needed, *texts], [columns.categories]

@@ -80,7 +80,7 @@ def evaluate(truth: Truth, scores: Scores) -> Evaluation:
     Raises:
         InputDataError: No scored paper is listed in the category, or a score is no probability.
     """
-    scored = np.isfinite(scores.values)
+    scored = ~np.isnan(scores.values)
     listed, values = truth.listed[scored], scores.values[scored].astype(np.float64)
     if not listed.any():
         raise InputDataError(f"{scores.name}: no scored paper is listed in the category; name another with --category")

@@ -154,11 +154,14 @@ def _origin(labels: Path) -> tuple[str | None, float, bool, str | None]:
         )
     schema, _ = parquet.read_footer(labels)
     check_columns(labels, schema, ("id", "score"))
+    found = schema.field("score").type
+    if not pa.types.is_floating(found):
+        raise InputDataError(f"{labels}: expected numbers in column 'score', found {found}; score these papers again")
     try:
         provenance = read_provenance(labels) or {}
         digest, label = provenance.get("bundle_digest"), provenance.get("positive_label")
         return digest, float(provenance["threshold"]), bool(provenance.get("full")), label
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputDataError(
             f"{labels}: not a labels file of ro32 (its footer tells no threshold); name what ro32-score wrote"
         ) from error

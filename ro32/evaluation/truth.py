@@ -156,8 +156,8 @@ def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
 
 
 def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
-    """Raise InputDataError where a file lacks one of some columns."""
-    missing = [name for name in names if schema.get_field_index(name) < 0]
+    """Raise InputDataError where a file lacks one of some columns, or has it twice."""
+    missing = [name for name in names if schema.names.count(name) != 1]
     if missing:
         raise InputDataError(
             f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {few(schema.names)}"

@@ -1,5 +1,6 @@
 """The folder of installed bundles: each a subfolder, complete and verified, under its own name."""
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -72,7 +73,7 @@ def list_folders(store: Path) -> list[Path]:
         BundleError: The store cannot be read.
     """
     try:
-        inside = sorted(store.iterdir()) if store.is_dir() else []
+        inside = sorted(store.iterdir()) if os.path.lexists(store) else []
     except OSError as error:
         raise BundleError(f"{store}: cannot be read: {error.strerror}; name another folder with --store") from error
     return [

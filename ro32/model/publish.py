@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,11 +15,17 @@ from ro32.storage.durable import check_replaceable, sync_folder
 Found = TypeVar("Found")
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) -> None:
     """Refuse early what `publish` would have to refuse in the end.
 
+    Args:
+        target: The folder to appear.
+        overwrite: Whether it may replace a bundle.
+        read: Files that the new bundle is made of.
+
     Raises:
-        OutputError: The target is there and may not or cannot be replaced, or nothing can be created in its folder.
+        OutputError: The target is there and may not or cannot be replaced, holds one of these files, or nothing can be
+            created in its folder.
     """
     try:
         if not target.parent.is_dir():
@@ -32,6 +38,9 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             raise OutputError(f"{target}: is already there; name another folder, or replace it with --overwrite")
         if target.is_symlink() or not (target / MANIFEST).is_file():
             raise OutputError(f"{target}: is no bundle folder, so --overwrite leaves it alone; name another folder")
+        within = [path for path in read if target.resolve() in path.resolve().parents]
+        if within:
+            raise OutputError(f"{target}: holds {within[0]}, which would be removed with it; name another folder")
         check_replaceable(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be created: {error.strerror}; name another folder") from error
