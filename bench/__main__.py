@@ -1,25 +1,27 @@
 """`python -m bench`: measure, and record the results."""
 
 import json
-from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from bench import results
+from bench.compare import slower
 from bench.report import PAGE, REPORT, headline, write_page, write_report
-from bench.results import Section
-from ro32.cli.numbers import Count
+from ro32.cli.parameters import HELP, PATH, Count
+from ro32.cli.process import run
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(name="bench", context_settings=HELP)
 @click.option(
     "--results",
     "folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=results.FOLDER,
     help="Folder of results files.  [default: bench/results]",
 )
@@ -33,10 +35,11 @@ def main(context: click.Context, folder: Path) -> None:
     context.obj = folder
 
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 papers_option = click.option(
     "--papers",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     default=SAMPLE,
     help="Papers with categories.  [default: the sample of the tests]",
 )
@@ -49,9 +52,7 @@ papers_option = click.option(
 @click.pass_obj
 def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> None:
     """Compare the training loop with transformers.Trainer: MiniLM on the CPU."""
-    from bench.training import compare  # noqa: PLC0415 - each benchmark needs packages of its own
-
-    _record(folder, "training", lambda: compare(papers, max_length=max_length, repeats=repeats, say=_say))
+    _record(folder, "training", "bench.training:compare", papers, max_length=max_length, repeats=repeats)
 
 
 @main.command()
@@ -63,11 +64,8 @@ def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> No
 @click.pass_obj
 def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int, repeats: int) -> None:
     """Measure a nightly run: a dump whose papers have labels, except the newest ones."""
-    from bench.nightly import measure  # noqa: PLC0415 - each benchmark needs packages of its own
-
-    _record(
-        folder, "nightly", lambda: measure(papers, rows=rows, small_rows=small_rows, new=new, repeats=repeats, say=_say)
-    )
+    settings = {"rows": rows, "small_rows": small_rows, "new": new, "repeats": repeats}
+    _record(folder, "nightly", "bench.nightly:measure", papers, **settings)
 
 
 @main.command()
@@ -75,7 +73,7 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 @click.option(
     "--modern",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     default=SAMPLE.with_name("modern_papers.parquet"),
     help="Papers of today with categories.  [default: the sample of the tests]",
 )
@@ -84,9 +82,7 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 @click.pass_obj
 def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: int) -> None:
     """Compare the cascade with full scoring, on today's mix of papers."""
-    from bench.cascade import measure  # noqa: PLC0415 - each benchmark needs packages of its own
-
-    _record(folder, "cascade", lambda: measure(papers, modern, every=every, repeats=repeats, say=_say))
+    _record(folder, "cascade", "bench.cascade:measure", papers, modern, every=every, repeats=repeats)
 
 
 @main.command()
@@ -103,9 +99,7 @@ def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: in
 @click.pass_obj
 def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> None:
     """Compare scoring with its alternatives, and with the peak rate of the processor."""
-    from bench.throughput.section import measure  # noqa: PLC0415 - each benchmark needs packages of its own
-
-    _record(folder, "throughput", lambda: measure(subjects.resolve(), repeats=repeats, full=full, say=_say))
+    _record(folder, "throughput", "bench.throughput.section:measure", subjects.resolve(), repeats=repeats, full=full)
 
 
 @main.command()
@@ -116,21 +110,17 @@ def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> Non
 @click.pass_obj
 def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) -> None:
     """Compare the Ray engine with the local one, on the same cores."""
-    from bench.cluster import measure  # noqa: PLC0415 - each benchmark needs packages of its own
-
-    _record(folder, "ray", lambda: measure(papers, rows=rows, part_rows=part_rows, repeats=repeats, say=_say))
+    _record(folder, "ray", "bench.cluster:measure", papers, rows=rows, part_rows=part_rows, repeats=repeats)
 
 
 @main.command()
-@click.argument("before", metavar="A.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("after", metavar="B.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("before", metavar="A.json", type=_FILE)
+@click.argument("after", metavar="B.json", type=_FILE)
 def compare(before: Path, after: Path) -> None:
     """Print what became slower from A to B; the exit code is 1 if anything did.
 
     Both are results files of the same machine.
     """
-    from bench.compare import slower  # noqa: PLC0415 - as above
-
     try:
         found = slower(results.read(before), results.read(after))
     except ValueError as error:
@@ -146,7 +136,7 @@ def compare(before: Path, after: Path) -> None:
 @click.option(
     "--first",
     metavar="A.json",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     help="Results file of the machine to show first.  [default: the newest results]",
 )
 @click.pass_obj
@@ -162,9 +152,11 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _record(folder: Path, name: str, measure: Callable[[], Section]) -> None:
-    """Measure and record a section, print the checks, and fail if a bound is missed."""
-    path, section = results.record(name, measure, folder)
+def _record(folder: Path, name: str, target: str, *papers: Path, **settings: int) -> None:
+    """Measure a section by `module:function`, record it, print the checks, and fail if a bound is missed."""
+    module, _, function = target.partition(":")
+    measure = getattr(import_module(module), function)  # imported here: each benchmark needs packages of its own
+    path, section = results.record(name, partial(measure, *papers, **settings, say=_say), folder)
     for check in section.checks:
         bound = f"{'at least' if check.at_least else 'at most'} {check.bound:.4g}"
         click.echo(f"{'ok  ' if check.holds else 'MISS'}  {check.what}: {check.found:.4g}, {bound}")
@@ -174,4 +166,4 @@ def _record(folder: Path, name: str, measure: Callable[[], Section]) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="bench")
+    run(main)

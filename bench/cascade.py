@@ -38,15 +38,7 @@ _PARTS = {"screening": "linear view", "tokenizing": "tokenize", "encoding": "mod
 
 
 def measure(papers: Path, modern: Path, *, every: int, repeats: int, say: Callable[[str], object]) -> Section:
-    """Label papers with and without the cascade, by the shipped bundle.
-
-    Args:
-        papers: Parquet file of papers to 2019 with categories.
-        modern: The same of papers of today.
-        every: Full scoring labels every so-many-th paper.
-        repeats: How often everything is measured, in turns.
-        say: Receives progress messages.
-    """
+    """Label papers to 2019 and `modern` ones with and without the cascade, in turns, by the shipped bundle."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         say("making dumps")

@@ -42,16 +42,7 @@ def measure(
     say: Callable[[str], object],
     address: str = _A_NEW_ONE,
 ) -> Section:
-    """Score one dump by both engines in turns.
-
-    Args:
-        papers: Parquet file of real papers to make the dumps from.
-        rows: Papers of the large dump.
-        part_rows: Papers of a part.
-        repeats: Runs of each engine.
-        say: Receives progress messages.
-        address: Of a cluster on this machine; by default each run of Ray has a new one.
-    """
+    """Score one dump by both engines in turns; by default each run of Ray has a new cluster on this machine."""
     with tempfile.TemporaryDirectory() as name:
         for dump, size in (("large", rows), ("small", available_cores())):
             make_dump(papers, Path(name, f"{dump}.parquet"), rows=size, seed=SEED)

@@ -21,9 +21,6 @@ def in_todays_mix(papers: pl.DataFrame) -> pl.DataFrame:
     """Return `MIX_ROWS` papers whose primary archives have the shares that they have on arXiv today.
 
     Of an archive with too few papers each is taken several times; one without papers is skipped.
-
-    Args:
-        papers: Papers with the column categories.
     """
     archives = pl.col("categories").str.extract(r"^([a-z-]+)")
     chosen = []
@@ -35,14 +32,7 @@ def in_todays_mix(papers: pl.DataFrame) -> pl.DataFrame:
 
 
 def make_dump(papers: Path, target: Path, *, rows: int, seed: int) -> None:
-    """Write a dump as Parquet.
-
-    Args:
-        papers: Parquet file of real papers.
-        target: File to write.
-        rows: Papers in it. A longer dump of the same seed begins with those of a shorter one.
-        seed: Chooses which paper is taken for which row.
-    """
+    """Write a dump of so many rows as Parquet; a longer one of the same seed begins with the rows of a shorter one."""
     source = pl.read_parquet(papers, columns=list(COLUMNS)).fill_null("")
     schema = pa.schema([(name, pa.large_string()) for name in COLUMNS])
     with pq.ParquetWriter(target, schema, compression="zstd", write_page_checksum=True) as writer:

@@ -6,11 +6,10 @@ import re
 import subprocess
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ro32.model.processor import available_cores, processor_name
+from ro32.model.processor import VNNI, available_cores, installed_versions, processor_flags, processor_name
 
 PACKAGES = (
     "ro32",
@@ -44,17 +43,17 @@ def describe() -> dict[str, Any]:
     return {
         "processor": processor_name(),
         "cores": available_cores(),
-        "flags": _flags(),
+        "flags": [flag for flag in RELEVANT_FLAGS if flag in processor_flags()],
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": installed_versions(PACKAGES),
     }
 
 
 def kind() -> Kind:
     """Return the kind of this machine's processor."""
-    return Kind.VNNI if {"avx512_vnni", "avx_vnni"} & set(_flags()) else Kind.OTHER
+    return Kind.VNNI if VNNI & processor_flags() else Kind.OTHER
 
 
 def moment() -> dict[str, Any]:
@@ -69,24 +68,6 @@ def moment() -> dict[str, Any]:
 def slug() -> str:
     """Return a name for the machine that can be part of a file's name."""
     return re.sub(r"[^a-z0-9]+", "-", f"{processor_name()} {available_cores()} cores".lower()).strip("-")
-
-
-def _flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
-    try:
-        line = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
-    except (OSError, StopIteration):
-        return []
-    return [flag for flag in RELEVANT_FLAGS if flag in line.split()]
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _commit() -> str:

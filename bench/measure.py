@@ -52,12 +52,7 @@ class Spread:
 
 
 def run_child(target: str, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Child:
-    """Call a function in a process of its own.
-
-    Args:
-        target: `module:function`. The function is given the settings and returns a dict of JSON values.
-        settings: JSON values.
-        environment: Variables to set besides those of this process.
+    """Call `module:function` in a process of its own: it takes the settings and returns a dict, both of JSON values.
 
     Raises:
         BenchError: The process failed; its last words went to stderr.
@@ -87,13 +82,7 @@ def peak_rss_bytes() -> int:
 def take_turns(
     contestants: Mapping[str, Callable[[int], Child]], repeats: int, say: Callable[[str], object]
 ) -> dict[str, list[Child]]:
-    """Measure several things in turns, so that a busy minute of the machine hits all of them.
-
-    Args:
-        contestants: By name, what measures one repeat, given its number from 0.
-        repeats: How often each is measured.
-        say: Receives progress messages.
-    """
+    """Measure several things in turns, so that a busy minute of the machine hits all; each gets the repeat."""
     found: dict[str, list[Child]] = {name: [] for name in contestants}
     for repeat in range(repeats):
         for name, measure in contestants.items():

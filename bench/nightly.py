@@ -52,16 +52,7 @@ class MadeUp(Classifier):
 def measure(
     papers: Path, *, rows: int, small_rows: int, new: int, repeats: int, say: Callable[[str], object]
 ) -> Section:
-    """Run a night on a large and on a small dump, in turns.
-
-    Args:
-        papers: Parquet file of real papers to make the dumps from.
-        rows: Papers of the large dump.
-        small_rows: Papers of the small one, to see whether memory grows.
-        new: Papers of either that have no labels yet.
-        repeats: Nights on each.
-        say: Receives progress messages.
-    """
+    """Run a night on a large and on a small dump, in turns; `new` papers of either have no labels yet."""
     with tempfile.TemporaryDirectory() as name:
         for size in (small_rows, rows):
             say(f"making a dump of {size:,} papers, and labels of all but {new:,}")

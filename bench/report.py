@@ -22,13 +22,7 @@ Measured = tuple[dict[str, Any], dict[str, Any]]
 
 
 def write_report(folder: Path = results.FOLDER, target: Path = REPORT, first: Path | None = None) -> None:
-    """Write the report of all results files of a folder.
-
-    Args:
-        folder: Where results files are.
-        target: The report.
-        first: Results file of the machine that comes first; by default that of the newest results does.
-    """
+    """Write the report of all results files of a folder; the machine of the file `first` comes first, or the newest."""
     target.write_text(render(newest(folder, first)), encoding="utf-8")
 
 

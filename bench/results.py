@@ -35,14 +35,7 @@ FOLDER = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A figure that has to be reached.
-
-    Attributes:
-        what: What is compared, in words.
-        found: The figure.
-        bound: What it has to reach.
-        at_least: Whether the bound is the least or the most that is allowed.
-    """
+    """A figure, and the least that it has to be, or the most that it may be."""
 
     what: str
     found: float
@@ -66,13 +59,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What one benchmark found: JSON values.
-
-    Attributes:
-        settings: What it was run with.
-        figures: What was measured.
-        checks: What had to be reached.
-    """
+    """What one benchmark found, as JSON values: what it was run with, what was measured, what had to be reached."""
 
     settings: dict[str, Any]
     figures: dict[str, Any]
@@ -80,16 +67,7 @@ class Section:
 
 
 def record(name: str, measure: Callable[[], Section], folder: Path = FOLDER) -> tuple[Path, Section]:
-    """Measure a section and put it into the file of this machine and day, beside the sections that are there.
-
-    Args:
-        name: Of the section.
-        measure: Does the measuring.
-        folder: Where results files are.
-
-    Returns:
-        The results file, and the section.
-    """
+    """Measure a section and put it into the file of this machine and day, beside the sections that are there."""
     before = machine.moment()
     section = measure()
     after = machine.moment()

@@ -7,7 +7,6 @@ quantize.py     fp32 ONNX -> int8 ONNX (Optimum's quantizer)
 papers.py       real papers whose categories are known, and which of them to verify on
 verify.py       what must hold between PyTorch, fp32 and int8, and by which bounds
 measure.py      quality on all papers, and the threshold that it yields
-card.py         the model card, with what was measured
 flips.py        labels that quantizing changes, on the same papers
 build.py        all of it in order
 

@@ -1,29 +1,26 @@
 """`python -m export`: convert a checkpoint to a bundle."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from export.build import Form, Report, Settings, Variant, export_bundle
 from export.flips import MAX_SHARE
 from export.verify import FP32_ATOL, MAX_AP_LOSS, MAX_F1_LOSS, MAX_FLIP_SHARE
-from ro32.cli.numbers import Count
+from ro32.cli.parameters import HELP, PATH, Count, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.model.processor import available_cores
 
 
-@click.command(name="export", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CHECKPOINT")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
-)
+@click.command(name="export", context_settings=HELP)
+@click.argument("checkpoint", type=PATH, metavar="CHECKPOINT")
+@bundle_output
 @click.option(
     "--papers",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Parquet file of papers with categories, not used for training.",
 )
 @click.option(
@@ -74,12 +71,8 @@ from ro32.model.processor import available_cores
     show_default=True,
     help="Seed of the random samples.",
 )
-@click.option(
-    "--scores-out",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Parquet file to write the measured scores to.",
-)
+@threads_option
+@click.option("--scores-out", metavar="FILE", type=PATH, help="Parquet file to write the measured scores to.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 def command(
     *,
@@ -149,10 +142,5 @@ def _table(report: Report, variant: Variant) -> str:
     return "\n".join(f"{what:<50}{found:>10}{allowed:>10}".rstrip() for what, found, allowed in rows)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from export.papers import LabelledPapers
 from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
-from export.slices import judge, report
+from export.slices import report
 from ro32.errors import BundleError
-from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.evaluation.truth import Truth
+from ro32.markdown import render
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.publish import publish
 from ro32.model.views import ViewName
 from ro32.refresh.combine import (
@@ -30,43 +33,8 @@ from ro32.refresh.combine import (
 MAX_LOSS = 0.005
 """Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a
 few hundred positive papers. A combination that is behind by more has something wrong in it."""
-SECTION = """
-
-## Views
-
-A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The two err
-differently, and the score is a logistic of both, fitted on {papers:,} papers that neither was trained on{mix}. Of these
-{share:.2%} are {label}. So it is a probability at that prevalence, and a paper is called {label} when its score is at
-least {threshold:.6f}{best}. `curves.csv` has precision and recall at other thresholds. Figures and
-threshold of the sections before speak of the encoder alone, before this calibration.
-
-Measured on the same papers, cross-fitted: each fifth by weights and threshold fitted on the other four.
-
-| view | average precision | F1 | precision | recall | expected calibration error |
-|---|---|---|---|---|---|
-{rows}
-
-![share of papers listed in {label} against the probability that they were given]({picture})
-"""
-
-BEST = ", where F1 is best"
-WEIGHTED = ", weighted so that the archives have the shares that arXiv gives them today"
-SPANS = """
-The same by the years of the papers, each paper counting once:
-
-| papers | {label} | average precision | F1 | precision | recall | expected calibration error |
-|---|---|---|---|---|---|---|
-{rows}
-{pictures}"""
 RECENT_YEAR = 2020
 """Where the two spans of years meet that a card compares: the files of papers meet there too."""
-SLICES = """
-## Where it is right and wrong
-
-On the same papers, at the threshold. A paper counts as {label} when the category stands anywhere among its own.
-
-{report}
-"""
 
 
 def add_views(
@@ -77,26 +45,16 @@ def add_views(
     *,
     output: Path,
     overwrite: bool,
-    papers: pl.DataFrame | None = None,
+    papers: LabelledPapers | None = None,
     pictures: Mapping[str, bytes] | None = None,
     made_by: str | None = None,
     threshold: float | None = None,
 ) -> tuple[Bundle, Mapping[ViewName, ViewQuality]]:
-    """Fit the views, and publish the bundle with them.
+    """Fit the views on papers that neither model was trained on, and publish the bundle with them.
 
-    Args:
-        bundle: Of the encoder alone, or with views, which are fitted again.
-        card: Its model card; a section on views is appended, or replaces the one that is there.
-        linear: The linear view, serialized.
-        scores: Papers that neither model was trained on, at the prevalence of a dump, or weighted to be.
-        output: The folder to appear.
-        overwrite: Replace a bundle that is there.
-        papers: The same papers, with the columns of `export.slices.COLUMNS`: the card then tells where the bundle is
-            right and wrong.
-        pictures: PNG files that the card shows, by name.
-        made_by: What made the bundle, for the card: a command and a commit.
-        threshold: From which probability of the combined view on a paper is called positive; that of the best F1 by
-            default.
+    The views of a bundle that has some are fitted again. A section on views is appended to the card, or replaces the
+    one there; with `papers`, those of the scores, it tells where the bundle is right and wrong. Without a threshold,
+    that of the best F1 is taken.
 
     Returns:
         The bundle as published, and what each of its views is worth.
@@ -119,32 +77,25 @@ def add_views(
     views = {str(name): view for name, (view, _) in fitted.items()}
     chosen = threshold is None
     threshold = views[ViewName.COMBINED].threshold
-    text = card.partition("\n\n## Views\n")[0].rstrip() + SECTION.format(
+    spans = {} if papers is None else judge_spans(papers.truth, scores, crossed[ViewName.COMBINED])
+    where = None
+    if papers is not None:
+        found = probabilities(scores, fitted[ViewName.COMBINED][0])
+        where = report(papers, found, threshold=threshold, label=manifest.positive_label)
+    text = card.partition("\n\n## Views\n")[0].rstrip() + render(
+        "export",
+        "views.md",
         papers=int(np.sum(scores.each > 0)),
-        mix=WEIGHTED if scores.weights is not None else "",
+        weighted=scores.weights is not None,
         share=float(np.average(scores.positive, weights=scores.each)),
         label=manifest.positive_label,
         threshold=threshold,
-        best=BEST if chosen else "",
-        rows="\n".join(quality_row(name, quality[name]) for name in ViewName),
-        picture=RELIABILITY,
+        best=chosen,
+        rows=[quality_row(name, quality[name]) for name in ViewName],
+        spans={name: span_row(name, span) for name, span in spans.items()},
+        where=where,
+        made_by=made_by,
     )
-    spans = {} if papers is None else judge_spans(papers, scores, crossed[ViewName.COMBINED])
-    if spans:
-        text += SPANS.format(
-            label=manifest.positive_label,
-            rows="\n".join(span_row(name, span) for name, span in spans.items()),
-            pictures="".join(f"\n![{name}]({RELIABILITY_BY_SPAN.format(at)})\n" for at, name in enumerate(spans)),
-        )
-    if papers is not None:
-        judged = judge(
-            papers.with_columns(score=probabilities(scores, fitted[ViewName.COMBINED][0])),
-            threshold=threshold,
-            category=manifest.positive_label,
-        )
-        text += SLICES.format(label=manifest.positive_label, report=report(judged, manifest.positive_label))
-    if made_by is not None:
-        text += f"\n## How this bundle was made\n\n{made_by}\n"
     together = crossed[ViewName.COMBINED].probability
     files = {
         **(pictures or {}),
@@ -182,13 +133,7 @@ def add_views(
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """What the combined view is worth on the papers of some years, each counting once.
-
-    Attributes:
-        papers, positives: How many.
-        quality: Cross-fitted.
-        reliability: The same papers by their probability.
-    """
+    """What the combined view is worth on the papers of some years, each counting once, cross-fitted."""
 
     papers: int
     positives: int
@@ -196,15 +141,9 @@ class Span:
     reliability: Reliability
 
 
-def judge_spans(papers: pl.DataFrame, scores: Scores, found: CrossFitted) -> dict[str, Span]:
-    """Measure the papers before `RECENT_YEAR` and from it on; nothing where the papers are all of one kind.
-
-    Args:
-        papers: n papers with the column created.
-        scores: Of these papers.
-        found: What a view says of them.
-    """
-    recent = papers["created"].str.slice(0, 4).cast(pl.Int64).to_numpy() >= RECENT_YEAR
+def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, Span]:
+    """Measure the papers before `RECENT_YEAR` and from it on; nothing where the papers are all of one kind."""
+    recent = papers.year >= RECENT_YEAR
     spans = {f"to {RECENT_YEAR - 1}": ~recent, f"from {RECENT_YEAR} on": recent}
     if not all(scores.positive[rows].any() for rows in spans.values()):
         return {}

@@ -10,18 +10,20 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from export.card import write_card
+from export import verify
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
 from export.convert import convert, input_names
-from export.flips import Flips, check_flips, reach
+from export.flips import MAX_SHARE, Flips, check_flips, reach
 from export.measure import Quality, measure, score_all, write_scores
 from export.papers import pick_hard, pick_random, read_papers
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
 from ro32.errors import UsageError
-from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
+from ro32.markdown import render
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.processor import processor_name
 from ro32.model.publish import check_target, publish
@@ -54,26 +56,7 @@ class Variant(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to export, and how.
-
-    Attributes:
-        checkpoint: A Hugging Face folder.
-        output: The bundle folder to appear.
-        papers: Parquet file of real papers with their categories.
-        name: What the bundle is called in reports; the positive label and the variant by default.
-        variant: Which model to publish.
-        form: A graph of one unpadded paper, which is faster, or one of padded batches, for other programs.
-        category: What makes a paper positive, and the label whose probability is the score; the checkpoint's label at
-            index 1 by default.
-        labels: Names of the logits, in their order; the checkpoint's own by default, or "other" and the category where
-            these are numbers.
-        verify_papers: On how many papers PyTorch, fp32 and the variant are compared.
-        measure_papers: On how many papers, drawn at random, quality is measured; on all by default.
-        threads: Calling threads.
-        seed: Of both choices of papers.
-        scores_out: Where to write the scores that quality was measured with.
-        overwrite: Replace a bundle that is there.
-    """
+    """What to export, and how: the options of `python -m export`."""
 
     checkpoint: Path
     output: Path
@@ -115,20 +98,11 @@ class Report:
 def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress: Callable[[Progress], None]) -> Report:
     """Export a checkpoint, and publish the bundle only if it is what the checkpoint is.
 
-    Args:
-        settings: What to do.
-        say: Called with one line at the start of each step.
-        on_progress: Called while quality is measured.
-
     Raises:
-        UsageError: The category is not one of the labels, or the labels are not as many as the logits.
-        BundleError: The checkpoint is unusable.
         MismatchError: The export differs from the checkpoint.
-        InputMissingError: The papers are not there.
-        InputDataError: The papers are not what is needed.
-        OutputError: The bundle or the scores cannot be written where they should be.
+        Ro32Error: Checkpoint, labels, papers or output cannot be used.
     """
-    check_target(settings.output, overwrite=settings.overwrite)
+    check_target(settings.output, overwrite=settings.overwrite, read=[settings.papers, settings.checkpoint])
     if settings.scores_out is not None:
         check_creatable(resolve_output(settings.scores_out, [settings.papers]))
     checkpoint = Checkpoint.open(settings.checkpoint)
@@ -172,14 +146,18 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     flips = check_flips(
         fp32, measured, found, quality.threshold, within=reach(reference, scores), threads=settings.threads
     )
-    files[CARD] = write_card(
-        checkpoint,
+    files[CARD] = render(
+        "export",
+        "card.md",
+        checkpoint=checkpoint,
         variant=settings.variant,
-        positive_label=manifest.positive_label,
+        label=manifest.positive_label,
         quality=quality,
         logit_difference=logit_difference,
         agreement=agreement,
         flips=flips,
+        bounds=verify,
+        max_share=MAX_SHARE,
     ).encode()
     files[MANIFEST] = replace(
         manifest,

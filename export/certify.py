@@ -1,47 +1,22 @@
 """`python -m export.certify`: measure how many labels a cascade changes, and certify it if they are few."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import numpy as np
 
 from export.measured import read_measured
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Number, threads_option
 from ro32.cli.process import run
 from ro32.errors import BundleError
 from ro32.model.bundle import Bundle
 from ro32.model.cascade import Cascade
 from ro32.model.classifier import Classifier
-from ro32.model.metrics import Curve, precision_recall
+from ro32.model.metrics import precision_recall
 from ro32.model.processor import available_cores
 from ro32.model.publish import publish
-from ro32.refresh.certificate import Measured, Row, cascade_scores, make_cascade, quality, table
+from ro32.refresh.certificate import Measured, cascade_scores, make_cascade, quality, table
 from ro32.refresh.certified import with_cascade
-
-DEFAULT_MAX_SHARE = 0.0001
-DEFAULT_CONFIDENCE = 0.95
-
-
-def add_cascade(
-    folder: Path, output: Path, bundle: Bundle, cascade: Cascade, *, rows: list[Row], curve: Curve | None
-) -> Bundle:
-    """Publish a bundle with a cascade; one that is there already gives way.
-
-    Args:
-        folder: The bundle.
-        output: Where the new one is to be.
-        bundle: The same, loaded.
-        cascade: What it gets.
-        rows: What the cut changes.
-        curve: Precision and recall of the scores that come out, in the place of those of full scoring.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
-    files = {name: (folder / name).read_bytes() for name in bundle.manifest.files}
-    files = with_cascade(bundle.manifest, files, cascade, rows=rows, curve=curve)
-    return publish(output, files, overwrite=True)
 
 
 def _findings(measured: Measured, cascade: Cascade) -> str:
@@ -58,36 +33,34 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     return "\n".join(f"{what:<50}{found:>20}" for what, found in lines)
 
 
-@click.command(
-    name="export.certify", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
-@click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE")
+@click.command(name="export.certify", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
 @click.option(
     "--papers",
     "papers_path",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Parquet file of papers not used for training; categories are optional.",
 )
 @click.option(
     "--scores",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
     "[default: score them]",
 )
 @click.option(
     "--labels",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Labels of these papers by ro32-score --full with this bundle.  [default: score them]",
 )
 @click.option(
     "--max-share",
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
-    default=DEFAULT_MAX_SHARE,
+    default=0.0001,
     show_default=True,
     help="Maximum share of changed labels.",
 )
@@ -95,18 +68,12 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     "--confidence",
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
-    default=DEFAULT_CONFIDENCE,
+    default=0.95,
     show_default=True,
     help="Confidence level of that bound.",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Bundle folder to write.  [default: BUNDLE]",
-)
+@threads_option
+@click.option("-o", "--output", metavar="FOLDER", type=PATH, help="Bundle folder to write.  [default: BUNDLE]")
 @click.option(
     "--check", is_flag=True, help="Measure the existing cascade of the bundle on these papers, and write nothing."
 )
@@ -150,16 +117,11 @@ def command(
     curve = None
     if measured.listed is not None and measured.listed.any():
         curve = precision_recall(measured.listed, cascade_scores(measured, cascade).astype(np.float64))
-    published = add_cascade(
-        folder, output or folder, bundle, cascade, rows=list(table(measured, cascade.cut)), curve=curve
-    )
+    files = {name: (folder / name).read_bytes() for name in manifest.files}
+    files = with_cascade(manifest, files, cascade, rows=list(table(measured, cascade.cut)), curve=curve)
+    published = publish(output or folder, files, overwrite=True)
     click.echo(f"{output or folder}: {manifest.name}, {published.digest}", err=True)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

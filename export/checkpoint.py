@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ro32.errors import BundleError
 from ro32.evaluation.weights import STATE_DICT, check_weights, load_model
-from ro32.model.bundle import CARD, TOKENIZER, sha256
+from ro32.model.bundle_json import CARD, TOKENIZER, sha256
 from ro32.model.text_form import TextForm, form_of
 from ro32.storage import strict_json
 
@@ -44,9 +44,7 @@ class Checkpoint:
         max_length: Longest token sequence, special tokens included.
         separator: The tokenizer's separator token.
         digest: SHA-256 in hex over the sorted names and digests of the files that decide a logit.
-        card: The model card.
-        licence: As the card says.
-        base_model: As the card says.
+        card, licence, base_model: The model card, and what it says.
     """
 
     folder: Path

@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from export.verify import check_tokenizer
-from ro32.model.bundle import Bundle, Manifest
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import Manifest
 from ro32.model.classifier import Classifier
 from ro32.model.text import PaperTokenizer
 from ro32.model.views import sigmoid
@@ -20,13 +21,7 @@ from ro32.model.views import sigmoid
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """n papers to compare on, every one with at least one token of text.
-
-    Attributes:
-        papers: The papers.
-        token_ids: n lists of token ids, special tokens included.
-        truncated: How many of the papers were cut to the checkpoint's maximum length.
-    """
+    """n papers to compare on, each with a token of text; their token ids; how many were cut to the maximum length."""
 
     papers: LabelledPapers
     token_ids: Sequence[Sequence[int]]
@@ -62,16 +57,10 @@ def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
 
 
 def pytorch_logits(model: PreTrainedModel, token_ids: Sequence[Sequence[int]], threads: int = 1) -> NDArray[np.float32]:
-    """Run the PyTorch model: the reference of every comparison.
+    """Run the PyTorch model, in evaluation mode, on n papers: the reference of every comparison; shape (n, k), float32.
 
-    Args:
-        model: In float32 and in evaluation mode.
-        token_ids: n papers of t >= 1 token ids.
-        threads: Calling threads. Inside a paper PyTorch gets one thread, as onnxruntime does: the threads that it would
-            share one paper's small operations among wait for each other actively, and crawl on a busy machine.
-
-    Returns:
-        Shape (n, k), float32.
+    Inside a paper PyTorch gets one thread, as onnxruntime does: the threads that it would share one paper's small
+    operations among wait for each other actively, and crawl on a busy machine.
     """
 
     def run(ids: Sequence[int]) -> NDArray[np.float32]:

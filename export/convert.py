@@ -11,18 +11,13 @@ from transformers import PreTrainedModel
 
 from export.checkpoint import Checkpoint
 from ro32.errors import BundleError
-from ro32.model.bundle import MODEL
+from ro32.model.bundle_json import MODEL
 
 
 def convert(checkpoint: Checkpoint, folder: Path) -> Path:
     """Export a checkpoint's model to ONNX: input_ids, attention_mask, token_type_ids -> logits, all axes dynamic.
 
-    Args:
-        checkpoint: What to convert.
-        folder: Where to; created if need be.
-
-    Returns:
-        The ONNX file. Nothing is known about its numbers yet: that is for `export.verify` to find out.
+    Nothing is known about the numbers of the file yet: that is for `export.verify` to find out.
 
     Raises:
         BundleError: The weights cannot be loaded, or the graph does not fit into one file.

@@ -19,10 +19,7 @@ PRODUCTS = frozenset({"MatMul", "Gemm"})
 
 
 def read_first_token(graph: Graph) -> int:
-    """Compute the first token alone wherever only the first one is read.
-
-    Args:
-        graph: Its only input is input_ids, of shape (1, t).
+    """Compute the first token alone wherever only that is read, in a graph whose input is input_ids, (1, t).
 
     Returns:
         How many matrix products became shorter; 0 where the graph reads all tokens, and stays as it is.
@@ -50,13 +47,7 @@ def read_first_token(graph: Graph) -> int:
 def _find(graph: Graph, order: Sequence[NodeProto], shapes: Mapping[str, Shape]) -> dict[str, tuple[int, Axes]]:
     """Find the nodes of whose output only the first element along an axis is read.
 
-    Args:
-        graph: The graph.
-        order: Its nodes, each after those whose values it uses.
-        shapes: Of its computed values.
-
-    Returns:
-        By name of the first output: the axis, and what the node then needs of its inputs.
+    By name of their first output: the axis, and what the node then needs of its inputs.
     """
     read: dict[str, set[int | None]] = defaultdict(set, {name: {None} for name in graph.outputs})
     cut: dict[str, tuple[int, Axes]] = {}

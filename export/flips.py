@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from export.measure import score_all
 from export.papers import LabelledPapers
-from export.slices import CHARACTERS, length_group
 from export.verify import Mismatch, MismatchError
 from ro32.model.classifier import Classifier
 from ro32.refresh.combine import log_odds
@@ -23,21 +21,6 @@ REACH = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfLength:
-    """Papers of similar length.
-
-    Attributes:
-        characters: The least that title and abstract of these papers have together.
-        papers: Papers with a score.
-        flips: Those that get another label.
-    """
-
-    characters: int
-    papers: int
-    flips: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Flips:
     """Papers that get another label than by the fp32 model, among papers with a dump's share of positives.
 
@@ -45,13 +28,11 @@ class Flips:
         papers: Papers with a score.
         compared: Those near enough to the threshold that the fp32 model was asked.
         flips: Those that get another label.
-        by_length: The same by length, from the shortest papers to the longest.
     """
 
     papers: int
     compared: int
     flips: int
-    by_length: tuple[OfLength, ...]
 
     @property
     def share(self) -> float:
@@ -60,12 +41,7 @@ class Flips:
 
 
 def reach(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
-    """Return the largest distance from the threshold at which a label can change, in log-odds.
-
-    Args:
-        reference: Shape (n,): scores of papers by the fp32 model.
-        candidate: Shape (n,): their scores by the model to publish.
-    """
+    """Return the largest distance from the threshold at which a label can change, in log-odds; both (n,)."""
     return REACH * float(np.abs(log_odds(reference) - log_odds(candidate)).max())
 
 
@@ -78,17 +54,10 @@ def check_flips(
     within: float,
     threads: int,
 ) -> Flips:
-    """Refuse a model that labels too many papers of a dump otherwise than the fp32 model.
+    """Refuse a model that labels too many papers of a dump otherwise than the fp32 model, the reference.
 
-    The fp32 model is slow, so it scores only papers that can have changed their label.
-
-    Args:
-        reference: The fp32 model.
-        papers: n papers.
-        scores: Shape (n,): their probabilities by the model to publish; NaN if a paper has no token.
-        threshold: At or above it a paper is called positive, by either model.
-        within: As `reach` returns it.
-        threads: Calling threads.
+    That is slow, so it scores only papers that can have changed their label: those `within` so many log-odds of the
+    threshold, as `reach` returns it. Scores have the shape (n,), and are NaN if a paper has no token.
 
     Raises:
         MismatchError: Of kind FLIPS.
@@ -96,14 +65,8 @@ def check_flips(
     distances = np.abs(log_odds(scores) - log_odds(np.array([threshold], dtype=np.float32)))
     near = np.flatnonzero(distances <= within)
     expected = score_all(reference, papers.take(near), threads=threads, on_progress=lambda _: None)
-    flipped = np.zeros(len(papers), dtype=np.bool_)
-    flipped[near] = (expected >= threshold) != (scores[near] >= threshold)
-    found = Flips(
-        papers=int(np.isfinite(scores).sum()),
-        compared=len(near),
-        flips=int(flipped.sum()),
-        by_length=_by_length(papers, np.isfinite(scores), flipped),
-    )
+    flips = int(np.sum((expected >= threshold) != (scores[near] >= threshold)))
+    found = Flips(papers=int(np.isfinite(scores).sum()), compared=len(near), flips=flips)
     if found.flips > max(FEW, MAX_SHARE * found.papers):
         raise MismatchError(
             Mismatch.FLIPS,
@@ -111,14 +74,3 @@ def check_flips(
             f"({found.share:.3%}), at most {MAX_SHARE:.1%} may",
         )
     return found
-
-
-def _by_length(papers: LabelledPapers, scored: NDArray[np.bool_], flipped: NDArray[np.bool_]) -> tuple[OfLength, ...]:
-    texts = pl.DataFrame({"title": papers.titles, "abstract": papers.abstracts, "scored": scored, "flipped": flipped})
-    counts = (
-        texts.filter("scored")
-        .group_by(length_group(CHARACTERS).alias("characters"))
-        .agg(papers=pl.len(), flips=pl.col("flipped").sum())
-        .sort("characters")
-    )
-    return tuple(OfLength(**row) for row in counts.iter_rows(named=True))

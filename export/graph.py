@@ -16,12 +16,9 @@ class UnsupportedGraphError(Exception):
 
 
 class Graph:
-    """An ONNX graph under change; `to_model` writes it down again.
+    """An ONNX graph under change; `to_model` writes it down again, and the model that it starts from stays.
 
     Values are known by their names, as in ONNX. Constant nodes become initializers, so that a constant is one thing.
-
-    Args:
-        model: The model to start from; it is not changed.
 
     Raises:
         UnsupportedGraphError: A node holds a graph of its own, whose values nobody here would see.
@@ -67,14 +64,7 @@ class Graph:
         return name
 
     def add_node(self, op: str, inputs: Iterable[str], hint: str, **values: object) -> str:
-        """Add a node with one output, and return the output's name.
-
-        Args:
-            op: Operator of ONNX's own domain.
-            inputs: Names of its inputs.
-            hint: What its name begins with.
-            values: Its attributes.
-        """
+        """Add a node of ONNX's own domain with one output, whose name begins with a hint, and return that name."""
         name = self._new_name(hint)
         node = helper.make_node(op, list(inputs), [name], name=name)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in values.items())
@@ -89,11 +79,7 @@ class Graph:
                     node.input[slot] = new
 
     def in_order(self, outputs: Sequence[str] | None = None) -> Iterator[NodeProto]:
-        """Yield the nodes that some values need, each after those whose values it uses.
-
-        Args:
-            outputs: The values; the outputs of the graph by default.
-        """
+        """Yield the nodes that some values need, by default the outputs, each after those whose values it uses."""
         producers = self.producers()
         done: set[str] = set()
         stack = list(reversed(self.outputs if outputs is None else outputs))
@@ -111,11 +97,7 @@ class Graph:
             yield node
 
     def to_model(self, outputs: Sequence[str] | None = None) -> ModelProto:
-        """Write the graph down, with nothing in it that its outputs do not need.
-
-        Args:
-            outputs: Values to put out instead of the graph's own outputs.
-        """
+        """Write the graph down, with nothing in it that its outputs, or others instead, do not need."""
         order = list(self.in_order(outputs))
         used = {name for node in order for name in node.input}
         model = ModelProto()

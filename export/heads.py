@@ -21,11 +21,7 @@ RANK = 4
 def drop_batch_axis(graph: Graph) -> int:
     """Let values of shape (1, a, b, c) have the shape (a, b, c), wherever that makes no other difference.
 
-    Args:
-        graph: Its only input is input_ids, of shape (1, t).
-
-    Returns:
-        How many values lost the axis.
+    The graph's only input is input_ids, of shape (1, t). Returns how many values lost the axis.
     """
     shapes = observe_shapes(graph)
     nodes = list(graph.in_order())

@@ -12,7 +12,7 @@ from onnx import NodeProto, TensorProto, helper
 from export.graph import Array, Graph, UnsupportedGraphError, attributes
 from export.shapes import LENGTH, UNKNOWN, Shape, observe_shapes
 from export.values import Value, at_every_length
-from ro32.model.classifier import FILLED, INPUT
+from ro32.model.session import FILLED, INPUT
 
 NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
 """Operators that give their first input back when the second holds nothing but this number."""
@@ -49,11 +49,7 @@ def fold_lengths(graph: Graph, max_length: int) -> None:
     """Replace values that depend on the number of tokens alone, where something simpler is equal at every length.
 
     Constants take the place of what never varies, slices of a stored table that of positions; a mask of zeros is not
-    added, and a shape has -1 where the length stands.
-
-    Args:
-        graph: A graph of `one_paper`.
-        max_length: Longest paper, in tokens; the graph then refuses longer ones.
+    added, and a shape has -1 where the length stands. The graph, one of `one_paper`, then refuses longer papers.
     """
     shapes = observe_shapes(graph)
     _shapes_from_length(graph, shapes)

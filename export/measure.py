@@ -66,12 +66,6 @@ def score_all(
 ) -> NDArray[np.float32]:
     """Score n papers.
 
-    Args:
-        classifier: The model.
-        papers: The papers.
-        threads: Calling threads.
-        on_progress: Called after each chunk.
-
     Returns:
         Shape (n,), float32: the positive label's probability; NaN if a paper has no token.
 
@@ -102,11 +96,7 @@ def score_all(
 
 
 def measure(positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> Quality:
-    """Choose the threshold of the best F1 and measure there.
-
-    Args:
-        positive: Shape (n,): is the paper listed in the category?
-        scores: Shape (n,): NaN if there is none.
+    """Choose the threshold of the best F1 and measure there; scores, shape (n,), are NaN if there is none.
 
     Raises:
         InputDataError: No scored paper is positive, or the threshold would not separate anything.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from export.measure import score_all
@@ -14,7 +15,7 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UNKNOWN
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError, InputMissingError
-from ro32.evaluation.truth import read_truth
+from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.classifier import Classifier
 from ro32.refresh.certificate import Measured
 from ro32.refresh.combine import Scores, log_odds, probabilities
@@ -28,30 +29,25 @@ keeps log-odds to 2e-4, and no weight of a view is as large as 100."""
 def read_measured(
     classifier: Classifier, path: Path, *, scores: Path | None, labels: Path | None, threads: int
 ) -> tuple[Measured, str]:
-    """Read papers and score them in full.
+    """Read papers and score them in full; where they have categories, they are grouped, and quality is measured.
 
-    Args:
-        classifier: The bundle.
-        path: Parquet file of papers; with a column of categories they are grouped, and quality is measured.
-        scores: The encoder's scores of them, as `python -m export --scores-out` wrote them, if there are any; of a
-            sample, with a column papers that says for how many each stands.
-        labels: Labels that this bundle gave them in full, if there are any.
-        threads: Calling threads.
+    What is known already is taken: the encoder's scores, as `python -m export --scores-out` wrote them (of a sample
+    with a column papers that says for how many each stands), or labels that this bundle gave them in full.
 
     Returns:
         The papers that have a score, and the digest of the file.
     """
     require_regular(path, InputMissingError)
-    frame, has_categories = read_texts(path)
-    truth = read_truth([str(path)], classifier.manifest.positive_label) if has_categories else None
-    listed = np.zeros(len(frame), dtype=np.bool_) if truth is None else truth.listed
-    papers = LabelledPapers.of(frame, listed, path)
+    frame = read_texts(path)
+    listed = "categories" in pl.read_parquet_schema(path)
+    truth = read_truth([str(path)], classifier.manifest.positive_label) if listed else _unlisted(frame)
+    papers = LabelledPapers.of(frame, truth, path)
     linear = classifier.linear_scores(papers.titles, papers.abstracts)
     full = _full_scores(classifier, papers, linear, scores=scores, labels=labels, threads=threads)
     sure = classifier.manifest.form.surely_have_tokens(papers.titles, papers.abstracts)
     kept = np.flatnonzero(np.isfinite(full))
     groups: dict[str, Sequence[str]] = {}
-    if truth is not None:
+    if listed:
         groups["year"] = ["unknown" if year == UNKNOWN else str(year) for year in truth.year[kept].tolist()]
         groups["category"] = [truth.categories[at] for at in truth.primary[kept].tolist()]
     measured = Measured(
@@ -59,11 +55,25 @@ def read_measured(
         linear=np.where(sure, linear, np.inf)[kept],
         full=full[kept],
         threshold=classifier.manifest.threshold,
-        listed=None if truth is None else truth.listed[kept],
+        listed=truth.listed[kept] if listed else None,
         groups=groups,
         counts=np.ones(len(kept), dtype=np.int64) if scores is None else read_counts(scores, papers.take(kept)),
     )
     return measured, papers.digest
+
+
+def _unlisted(papers: pl.DataFrame) -> Truth:
+    """Return the truth of papers of which neither categories nor dates are known."""
+    nothing = np.zeros(len(papers), dtype=np.int16)
+    unknown = np.full(len(papers), UNKNOWN, dtype=np.int32)
+    return Truth(
+        ids=pa.chunked_array([papers["id"].to_arrow()]),
+        listed=nothing.astype(np.bool_),
+        month=unknown,
+        primary=nothing,
+        categories=("",),
+        characters=unknown,
+    )
 
 
 def _full_scores(
@@ -96,11 +106,7 @@ def _full_scores(
 
 
 def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> NDArray[np.float32]:
-    """Read full scores from labels.
-
-    Raises:
-        InputDataError: They are of other papers, of another model, or not all in full.
-    """
+    """Read full scores from labels; refuse those of other papers, of another model, or not all in full."""
     provenance = read_provenance(path) or {}
     frame = pl.read_parquet(path)
     if (

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ro32.errors import InputDataError, InputMissingError
+from ro32.evaluation.truth import Truth
 
 RECENT_MONTHS = 24
 """Today's papers are those of so many months before the latest one available."""
@@ -36,21 +37,16 @@ def read_shares(path: Path) -> dict[str, float]:
         raise InputDataError(f"{path}: expected the columns archive and share: {error}") from error
 
 
-def weigh(papers: pl.DataFrame, shares: dict[str, float], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """Weigh papers so that they speak for today's arXiv.
-
-    Args:
-        papers: n papers with the columns categories, the primary one first, and created, as year-month or longer.
-        shares: By archive.
-        counts: Shape (n,): how many papers each stands for; 1 by default.
+def weigh(papers: Truth, shares: dict[str, float], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Weigh n papers, each of which may stand for several, so that they speak for today's arXiv, by its shares.
 
     Returns:
         Shape (n,): 0 for the papers that are neither of today nor needed for an archive that has few of these.
     """
-    archive = pl.col("categories").str.split(" ").list.first().str.split(".").list.first()
-    months = pl.col("created").str.slice(0, 4).cast(pl.Int64) * 12 + pl.col("created").str.slice(5, 2).cast(pl.Int64)
-    each = pl.lit(1) if counts is None else pl.Series(counts)
-    marked = papers.select(archive=archive, recent=months > months.max() - RECENT_MONTHS, each=each).with_columns(
+    archives = np.array([category.partition(".")[0] for category in papers.categories])
+    recent = papers.month > papers.month.max() - RECENT_MONTHS
+    each = np.ones(len(papers), dtype=np.int64) if counts is None else counts
+    marked = pl.DataFrame({"archive": archives[papers.primary], "recent": recent, "each": each}).with_columns(
         enough=(pl.col("recent") * pl.col("each")).sum().over("archive") >= FEWEST
     )
     used = pl.col("recent") | ~pl.col("enough")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ro32.data import parquet
 from ro32.errors import InputDataError, InputMissingError
-from ro32.evaluation.truth import read_truth
+from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.text import normalize
 from ro32.storage.files import require_regular
 
@@ -31,26 +31,31 @@ class LabelledPapers:
         ids: n ids, as text.
         titles: n titles.
         abstracts: n abstracts.
-        positive: Shape (n,): is the paper listed in the category?
+        truth: What their categories and dates say.
         digest: SHA-256 in hex of the file that they come from.
     """
 
     ids: Sequence[str]
     titles: Sequence[str]
     abstracts: Sequence[str]
-    positive: NDArray[np.bool_]
+    truth: Truth
     digest: str
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, positive: NDArray[np.bool_], path: Path) -> "LabelledPapers":
+    def of(cls, frame: pl.DataFrame, truth: Truth, path: Path) -> "LabelledPapers":
         """Take the papers of a frame of `read_texts`, and digest the file that they come from."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         ids, titles, abstracts = (frame[name].to_list() for name in COLUMNS)
-        return cls(ids=ids, titles=titles, abstracts=abstracts, positive=positive, digest=digest)
+        return cls(ids=ids, titles=titles, abstracts=abstracts, truth=truth, digest=digest)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Shape (n,): is the paper listed in the category?"""
+        return self.truth.listed
 
     def take(self, rows: NDArray[np.int64]) -> "LabelledPapers":
         """Return the papers of some rows, in the order of the rows."""
@@ -58,37 +63,32 @@ class LabelledPapers:
             ids=[self.ids[row] for row in rows],
             titles=[self.titles[row] for row in rows],
             abstracts=[self.abstracts[row] for row in rows],
-            positive=self.positive[rows],
+            truth=self.truth.take(rows),
             digest=self.digest,
         )
 
 
 def read_papers(path: Path, category: str) -> LabelledPapers:
-    """Read all papers of a Parquet file that have any text.
-
-    Args:
-        path: A file with the columns id, title, abstract and categories.
-        category: What makes a paper positive when it stands anywhere among the paper's categories.
+    """Read all papers of a Parquet file that have any text; positive are those that list the category anywhere.
 
     Raises:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.
         InputDataError: The file is damaged or lacks a column, or not both kinds of papers are in it.
     """
     require_regular(path, InputMissingError)
-    frame, _ = read_texts(path)
-    frame = frame.with_columns(positive=read_truth([str(path)], category).listed).filter(
-        (pl.col("title") != "") | (pl.col("abstract") != "")
-    )
-    if frame["positive"].n_unique() < 2:  # noqa: PLR2004 - positive and negative
+    frame = read_texts(path)
+    rows = np.flatnonzero(frame.select((pl.col("title") != "") | (pl.col("abstract") != "")).to_series().to_numpy())
+    frame, truth = frame[rows], read_truth([str(path)], category).take(rows)
+    if np.unique(truth.listed).size < 2:  # noqa: PLR2004 - positive and negative
         raise InputDataError(
             f"{path}: expected papers inside and outside of {category}, found only one kind among {len(frame)}; "
             "name a file whose categories hold both"
         )
-    return LabelledPapers.of(frame, frame["positive"].to_numpy(), path)
+    return LabelledPapers.of(frame, truth, path)
 
 
-def read_texts(path: Path) -> tuple[pl.DataFrame, bool]:
-    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized; tell whether it has categories.
+def read_texts(path: Path) -> pl.DataFrame:
+    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized.
 
     Raises:
         InputMissingError: The file is not there.
@@ -99,19 +99,14 @@ def read_texts(path: Path) -> tuple[pl.DataFrame, bool]:
     if missing:
         raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
     batches = [pl.DataFrame(batch).cast(pl.String) for _, batch in parquet.read_batches(path, COLUMNS)]
-    return pl.concat(batches).with_columns(normalize(pl.col("title", "abstract"))), "categories" in schema.names
+    return pl.concat(batches).with_columns(normalize(pl.col("title", "abstract")))
 
 
 def pick_hard(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64]:
     """Choose papers to verify on: positives, the shortest and the longest by their shares, the rest at random.
 
-    Args:
-        papers: To choose from.
-        count: How many; all papers if there are no more.
-        seed: Of the random choices. The same papers, count and seed give the same rows.
-
     Returns:
-        Rows in ascending order, without repetition, both kinds of papers among them.
+        Rows in ascending order, without repetition, both kinds of papers among them; all rows if there are no more.
     """
     if count >= len(papers):
         return np.arange(len(papers))

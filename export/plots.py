@@ -19,10 +19,6 @@ DOTS_PER_INCH = 80
 def plot_reliability(bins: Reliability, label: str) -> bytes:
     """Draw the share of positive papers against the probability that they were given, and how many papers that were.
 
-    Args:
-        bins: Papers by their probability.
-        label: Name of the positive label.
-
     Returns:
         A PNG file, the same bytes for the same bins and the same matplotlib.
     """

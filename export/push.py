@@ -10,40 +10,35 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from export.build import Form, Variant
-from export.checkpoint import CONFIG, DIGESTED, Checkpoint
+from export.checkpoint import DIGESTED, Checkpoint
 from export.convert import input_names
+from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, ReadWriteError
-from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, MANIFEST, MODEL
 from ro32.model.origins import HUB_ARCHIVE, read_files
 from ro32.model.publish import appear, check_target
 
 ONNX_NAMES = {Variant.FP32: "model.onnx", Variant.INT8: "model_quantized.onnx"}
 """As Optimum names what it exports and quantizes."""
-CHECKPOINT_FILES = (*DIGESTED, CONFIG, TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
 def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[Path]) -> dict[str, bytes]:
-    """Return a repository's files by path.
-
-    Args:
-        checkpoint: What all of it was made of.
-        bundle_folder: The bundle to publish.
-        onnx_folders: Bundles of the form for batches, one a variant, whose models go into the folder onnx/.
+    """Return a repository's files by path: bundles of the form for batches, one a variant, go into the folder onnx/.
 
     Raises:
         BundleError: A bundle was made of another checkpoint, or is not of the form that its place needs.
     """
     bundle = Bundle.load(bundle_folder)
     _check_made_of(checkpoint, bundle, bundle_folder)
-    names = {path.name for pattern in CHECKPOINT_FILES for path in checkpoint.folder.glob(pattern)}
+    names = {path.name for pattern in DIGESTED for path in checkpoint.folder.glob(pattern)}
     files = {name: (checkpoint.folder / name).read_bytes() for name in sorted(names)}
     packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(bundle.manifest.files))}
     shown = {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
@@ -84,11 +79,7 @@ def _check_made_of(checkpoint: Checkpoint, bundle: Bundle, folder: Path) -> None
 
 
 def upload(folder: Path, repository: str) -> str:
-    """Upload a laid-out folder as one commit, and return that commit.
-
-    Args:
-        folder: What `lay_out` describes.
-        repository: "owner/name"; created if need be.
+    """Upload a folder of `lay_out` as one commit, and return that commit; "owner/name" is created if need be.
 
     Raises:
         ReadWriteError: The hub did not take it.
@@ -103,27 +94,20 @@ def upload(folder: Path, repository: str) -> str:
     return str(commit.oid)
 
 
-@click.command(name="export.push", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CHECKPOINT")
+@click.command(name="export.push", context_settings=HELP)
+@click.argument("checkpoint", type=PATH, metavar="CHECKPOINT")
 @click.option(
-    "--bundle",
-    "bundle_folder",
-    required=True,
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Bundle exported from CHECKPOINT.",
+    "--bundle", "bundle_folder", required=True, metavar="FOLDER", type=PATH, help="Bundle exported from CHECKPOINT."
 )
 @click.option(
     "--onnx",
     "onnx_folders",
     multiple=True,
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Bundle exported with --form batches, for other programs than ro32; one per variant. Repeatable.",
 )
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Folder to write."
-)
+@click.option("-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Folder to write.")
 @click.option("--repository", metavar="OWNER/NAME", help="Hub repository to upload to.  [default: none]")
 def command(
     *, checkpoint: Path, bundle_folder: Path, onnx_folders: tuple[Path, ...], output: Path, repository: str | None
@@ -140,10 +124,5 @@ def command(
         click.echo(f"hf:{repository}@{upload(output, repository)}")
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

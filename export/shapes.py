@@ -7,7 +7,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from export.graph import Graph
-from ro32.model.classifier import INPUT
+from ro32.model.session import INPUT
 
 LENGTH = -1
 """Stands in a shape for t, the number of the paper's tokens."""
@@ -31,8 +31,7 @@ def plain_session(model: ModelProto) -> ort.InferenceSession:
 def observe_shapes(graph: Graph) -> Mapping[str, Shape]:
     """Find the shape of every computed value that the outputs need, and of the input.
 
-    Args:
-        graph: Its only input is input_ids, of shape (1, t), and no shape in it depends on which tokens these are.
+    The graph's only input is input_ids, of shape (1, t), and no shape in it depends on which tokens these are.
     """
     names = [name for node in graph.in_order() for name in node.output if name]
     session = plain_session(graph.to_model(names))

@@ -31,12 +31,9 @@ class Simplified:
 
 
 def simplify(model: Path, target: Path, *, max_length: int) -> Simplified:
-    """Write a graph of one paper: input_ids of shape (1, t) -> logits.
+    """Write a graph of one paper: input_ids of shape (1, t) -> logits, t at most `max_length`.
 
-    Args:
-        model: As Optimum's exporter writes it, with any of the inputs input_ids, attention_mask and token_type_ids.
-        target: File to write.
-        max_length: Longest paper, in tokens.
+    The model is as Optimum's exporter writes it, with any of the inputs input_ids, attention_mask and token_type_ids.
 
     Returns:
         The new file; the old one where the graph is of a kind that this module does not understand.

@@ -7,7 +7,7 @@ import numpy as np
 
 from export.graph import Array, Graph
 from export.shapes import LENGTH, plain_session
-from ro32.model.classifier import INPUT
+from ro32.model.session import INPUT
 
 FEW = 16
 """Elements of the longest value that is taken for a shape."""
@@ -33,13 +33,7 @@ class Value:
 
 
 def at_every_length(graph: Graph, names: Sequence[str], max_length: int) -> Mapping[str, Value]:
-    """Compute values at every length that a paper can have.
-
-    Args:
-        graph: Its only input is input_ids, of shape (1, t).
-        names: Values that depend on t alone, not on which tokens the input holds.
-        max_length: The longest paper, in tokens.
-    """
+    """Compute values that depend on the number of tokens alone, at every length that a paper can have."""
     if not names:
         return {}
     session = plain_session(graph.to_model(names))

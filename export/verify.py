@@ -1,6 +1,7 @@
 """Compares the PyTorch checkpoint, its fp32 ONNX export and the published model, within stated bounds.
 
-Used by the export itself and by the parity tests, so that both mean the same by "equal".
+Used by the export itself and by the parity tests, so that both mean the same by "equal". Each check raises a
+`MismatchError` that names its kind.
 """
 
 from collections.abc import Sequence
@@ -41,12 +42,7 @@ class Mismatch(StrEnum):
 
 
 class MismatchError(BundleError):
-    """An export is not what its checkpoint is, so it is not published.
-
-    Args:
-        kind: The kind of mismatch.
-        message: What was expected and what was found.
-    """
+    """An export is not what its checkpoint is, so it is not published."""
 
     def __init__(self, kind: Mismatch, message: str) -> None:
         self.kind = kind
@@ -78,26 +74,13 @@ class Agreement:
 
 
 def check_labels(expected: Sequence[str], found: Sequence[str]) -> None:
-    """Refuse label names that are not the model's own, in the order of its logits.
-
-    Raises:
-        MismatchError: Of kind LABELS.
-    """
+    """Refuse label names that are not the model's own, in the order of its logits."""
     if list(expected) != list(found):
         raise MismatchError(Mismatch.LABELS, f"the model's are {list(expected)}, the bundle's are {list(found)}")
 
 
 def check_direction(positive: NDArray[np.bool_], scores: NDArray[np.floating], label: str) -> None:
-    """Refuse a model that scores other papers higher than those of the positive label: its label names are swapped.
-
-    Args:
-        positive: Shape (n,): does the paper have the label?
-        scores: Shape (n,): the label's probability.
-        label: Name of the positive label.
-
-    Raises:
-        MismatchError: Of kind LABELS.
-    """
+    """Refuse a model that scores other papers higher than those of the positive label: its label names are swapped."""
     ranks = np.argsort(np.argsort(scores)).astype(np.float64)
     if ranks[positive].mean() <= ranks[~positive].mean():
         raise MismatchError(
@@ -114,21 +97,10 @@ def check_tokenizer(
     max_length: int,
     form: TextForm,
 ) -> None:
-    """Refuse token ids that are not those of transformers.
+    """Refuse token ids that are not those of transformers, for n papers of normalized text.
 
     Texts that spell a special token are skipped: transformers takes "[SEP]" in a paper for the control token, and
     the bundle on purpose does not.
-
-    Args:
-        reference: The checkpoint's tokenizer.
-        token_ids: n papers' ids by the bundle's tokenizer.
-        titles: n normalized titles.
-        abstracts: n normalized abstracts.
-        max_length: Longest sequence, special tokens included.
-        form: What of a paper is tokenized.
-
-    Raises:
-        MismatchError: Of kind TOKENIZER.
     """
     special = tuple(reference.all_special_tokens)
     papers = zip(*form.fields(titles, abstracts), strict=True)
@@ -148,30 +120,14 @@ def check_tokenizer(
 
 
 def check_finite(logits: NDArray[np.float32], whose: str) -> None:
-    """Refuse logits of shape (n, k) that are not all finite.
-
-    Raises:
-        MismatchError: Of kind NOT_FINITE.
-    """
+    """Refuse logits of shape (n, k) that are not all finite."""
     bad = int(np.sum(~np.isfinite(logits).all(axis=1)))
     if bad:
         raise MismatchError(Mismatch.NOT_FINITE, f"{whose} gives NaN or infinite logits for {bad} papers")
 
 
 def check_logits(reference: NDArray[np.float32], candidate: NDArray[np.float32], *, atol: float = FP32_ATOL) -> float:
-    """Refuse logits that differ from the reference.
-
-    Args:
-        reference: Shape (n, k).
-        candidate: Shape (n, k).
-        atol: Largest |difference| that passes.
-
-    Returns:
-        The largest |difference|.
-
-    Raises:
-        MismatchError: Of kind SHAPE, NOT_FINITE or TOLERANCE.
-    """
+    """Refuse logits, shape (n, k), that differ by more than a tolerance; return the largest |difference|."""
     if reference.shape != candidate.shape:
         raise MismatchError(Mismatch.SHAPE, f"expected logits of shape {reference.shape}, found {candidate.shape}")
     check_finite(reference, "the checkpoint")
@@ -193,17 +149,7 @@ def check_agreement(
     candidate: NDArray[np.float32],
     threshold: float,
 ) -> Agreement:
-    """Refuse scores that label papers too differently from fp32, or rank them worse.
-
-    Args:
-        positive: Shape (n,): is the paper positive?
-        reference: Shape (n,): scores of the fp32 model.
-        candidate: Shape (n,): scores of the variant to publish.
-        threshold: At or above it a paper is called positive.
-
-    Raises:
-        MismatchError: Of kind FLIPS or QUALITY.
-    """
+    """Refuse scores, shape (n,), that label papers too differently from fp32 (the reference), or rank them worse."""
     calls, new_calls = reference >= threshold, candidate >= threshold
     found = Agreement(
         papers=len(positive),

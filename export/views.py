@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import numpy as np
@@ -13,12 +12,12 @@ from export.attach import add_views, quality_row
 from export.measure import score_all
 from export.mix import read_shares, weigh
 from export.papers import LabelledPapers, read_papers
-from export.slices import COLUMNS
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Number, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import InputDataError, InputMissingError
-from ro32.model.bundle import CARD, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
@@ -54,25 +53,15 @@ def read_counts(path: Path, scored: LabelledPapers) -> NDArray[np.int64]:
     return known["papers"].cast(pl.Int64).to_numpy()
 
 
-def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
-    """Return the columns that slices need, of the papers that were scored; none if the file does not have them all."""
-    if not set(COLUMNS) <= set(pl.read_parquet_schema(path)):
-        return None
-    frame = pl.read_parquet(path, columns=list(COLUMNS))
-    return pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
-
-
-@click.command(name="export.views", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
-)
+@click.command(name="export.views", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
+@bundle_output
 @click.option(
     "--linear",
     "linear_path",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Linear view by python -m ro32.cli.linear.",
 )
 @click.option(
@@ -80,14 +69,14 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     "papers_path",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Parquet file of papers with categories, not used for training.",
 )
 @click.option(
     "--scores",
     "scores_path",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
     "[default: score them]",
 )
@@ -95,7 +84,7 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     "--shares",
     "shares_path",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="CSV file of the archives' shares of arXiv, used to weight the papers of the last two years.",
 )
 @click.option(
@@ -104,7 +93,7 @@ def _describe(path: Path, scored: LabelledPapers) -> pl.DataFrame | None:
     type=Number(0, 1, min_open=True, max_open=True),
     help="Minimum probability of a positive paper.  [default: where F1 is best]",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
+@threads_option
 @click.option("--made-by", metavar="TEXT", help="Command and commit that made the bundle, for its card.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 def command(
@@ -137,18 +126,12 @@ def command(
     else:
         by_encoder = read_scores(scores_path, papers)
     scored = papers.take(np.flatnonzero(np.isfinite(by_encoder)))
-    described = _describe(papers_path, scored)
-    if shares_path is not None and described is None:
-        raise InputDataError(f"{papers_path}: --shares needs the columns {', '.join(COLUMNS)}; name another file")
     counts = np.ones(len(scored), dtype=np.int64) if scores_path is None else read_counts(scores_path, scored)
-    weights = None
-    if shares_path is not None and described is not None:
-        weights = weigh(described, read_shares(shares_path), counts)
     scores = Scores(
         positive=scored.positive,
         encoder=log_odds(by_encoder[np.isfinite(by_encoder)]),
         linear=linear.scores(scored.titles, scored.abstracts),
-        weights=weights,
+        weights=None if shares_path is None else weigh(scored.truth, read_shares(shares_path), counts),
         counts=counts,
     )
     card = (folder / CARD).read_text(encoding="utf-8")
@@ -159,7 +142,7 @@ def command(
         scores,
         output=output,
         overwrite=overwrite,
-        papers=described,
+        papers=scored,
         pictures={path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))},
         made_by=made_by,
         threshold=threshold,
@@ -170,10 +153,5 @@ def command(
     click.echo(f"{output}: {published.manifest.name}, {published.digest}", err=True)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

@@ -11,7 +11,7 @@ Ro32Error
 ├── TryAgainError        75   locked by another run, or the input changed while it was read
 └── BundleError          78   the bundle or checkpoint is missing, tampered with or unusable
 
-Interrupted       130 / 143   SIGINT / SIGTERM
+Interrupted       129 / 130 / 143   SIGHUP / SIGINT / SIGTERM
 
 Anything else that escapes is a bug: exit code 70. Only `ro32.cli` turns an error into an exit code.
 A message says where, what was expected, what was found and what to do.
@@ -131,7 +131,7 @@ class Interrupted(BaseException):
     exception there must not take it for one of its own.
 
     Args:
-        signal_number: SIGINT or SIGTERM; the exit code is 128 plus this number, as shells count it.
+        signal_number: SIGHUP, SIGINT or SIGTERM; the exit code is 128 plus this number, as shells count it.
     """
 
     def __init__(self, signal_number: int) -> None:

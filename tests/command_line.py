@@ -18,3 +18,8 @@ class Outcome(NamedTuple):
 Invoke = Callable[[click.Command, Sequence[str | Path]], Outcome]
 Score = Callable[..., Outcome]
 Run = Callable[..., Outcome]
+
+
+def leftovers(target: Path) -> list[Path]:
+    """List what runs that did not end well left beside a target: finished parts, and temporary files."""
+    return [path for path in target.parent.glob(f".{target.name}.*") if path.suffix in {".parts", ".tmp"}]

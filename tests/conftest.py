@@ -15,7 +15,8 @@ from hypothesis import settings
 
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command as score_command
-from ro32.model.bundle import LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.cascade import Cascade, Certificate
 from ro32.model.classifier import Classifier
 from ro32.model.views import View

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ro32.model.bundle import sha256
+from ro32.model.bundle_json import sha256
 
 
 def forged_manifest(folder: Path, /, **changes: Any) -> bytes:

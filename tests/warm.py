@@ -25,6 +25,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -177,6 +178,8 @@ def become(job: dict[str, Any], sent: Sequence[int]) -> Callable[[], object]:
     if hasattr(module, "__path__"):  # a package
         module = import_module(f"{what}.__main__")
     sys.argv = [str(module.__file__), *words]
+    if not hasattr(module, "main"):
+        return partial(import_module("ro32.cli.process").run, module.command)
     main_of_module: Callable[[], object] = module.main
     return main_of_module
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import polars as pl
 from numpy.typing import NDArray
 
 from bench.throughput.roofline import useful_operations
 from ro32.model.bundle import Bundle
-from ro32.model.classifier import FILLED, INPUT, SLOWER, Classifier, session_options
+from ro32.model.classifier import Classifier
+from ro32.model.session import Encoder, open_session, session_options
 from ro32.model.text import normalize
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
@@ -83,8 +83,8 @@ class Free(Timed):
 def score(settings: dict[str, Any]) -> dict[str, Any]:
     """Score a file as the command does, warmed up by a few papers, and tell where the time went.
 
-    Args:
-        settings: bundle (empty: the one that ships), papers, threads, and the encoder's layers, hidden, feed_forward.
+    The settings are bundle (empty: the one that ships), papers, threads, and the encoder's layers, hidden and
+    feed_forward.
 
     Returns:
         papers_per_s, tokens_per_s of the whole; operations_per_s of the model while it runs; stages_s, what each
@@ -112,10 +112,7 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_model(settings: dict[str, Any]) -> dict[str, Any]:
-    """Do all but the model, on one core.
-
-    Args:
-        settings: bundle, papers.
+    """Do all but the model, on one core, by a bundle on papers.
 
     Returns:
         papers_per_s, the same by the processor's time instead of the clock's, and stages_s.
@@ -143,14 +140,7 @@ def without_model(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def operators(settings: dict[str, Any]) -> dict[str, Any]:
-    """Profile the model operator by operator, on one thread.
-
-    Args:
-        settings: bundle, papers.
-
-    Returns:
-        By operator, its share of all operators' time.
-    """
+    """Profile the model operator by operator, on one thread, and return the share of the time of each."""
     folder = _bundle(settings)
     classifier = Classifier.load(folder)
     bundle = Bundle.shipped() if folder is None else Bundle.load(folder)
@@ -158,13 +148,9 @@ def operators(settings: dict[str, Any]) -> dict[str, Any]:
     options.enable_profiling = True
     with tempfile.TemporaryDirectory() as place:
         options.profile_file_prefix = str(Path(place) / "profile")
-        session = ort.InferenceSession(
-            bundle.model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
-        )
-        filled = {item.name: FILLED[item.name] for item in session.get_inputs() if item.name in FILLED}
+        encoder, session = Encoder.start(bundle), open_session(bundle.model, options)
         for input_ids in _token_ids(classifier, settings["papers"])[:PROFILED_PAPERS]:
-            ids = np.asarray([input_ids], dtype=np.int64)
-            session.run(None, {INPUT: ids} | {name: np.full_like(ids, number) for name, number in filled.items()})
+            session.run(None, encoder.feeds(input_ids))
         events = json.loads(Path(session.end_profiling()).read_text())
     spent: Counter[str] = Counter()
     for event in events:
@@ -174,14 +160,7 @@ def operators(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def lengths(settings: dict[str, Any]) -> dict[str, Any]:
-    """Time the model on one thread, by the number of tokens.
-
-    Args:
-        settings: bundle, papers.
-
-    Returns:
-        By number of tokens, the seconds of each repeat.
-    """
+    """Time the model on one thread, and return the seconds of each repeat by number of tokens."""
     classifier = Classifier.load(_bundle(settings))
     longest = max(_token_ids(classifier, settings["papers"]), key=len)
     found: dict[str, list[float]] = {str(length): [] for length in LENGTHS if length <= len(longest)}

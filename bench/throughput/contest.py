@@ -30,14 +30,9 @@ Entry = tuple[Contestant, str]
 def contest(
     subject: Subject, *, papers: int, repeats: int, sweeps: int, say: Callable[[str], object]
 ) -> dict[str, dict[str, Any]]:
-    """Let all that are installed score the same papers.
+    """Let all that are installed score the same papers; each repeat has other ones.
 
-    Args:
-        subject: What they are given.
-        papers: How many a repeat has.
-        repeats: How often each takes its turn; each repeat has other papers.
-        sweeps: How often each setting is tried to find a contestant's best.
-        say: Receives progress messages.
+    Each setting of a contestant is tried `sweeps` times to find its best.
 
     Returns:
         Figures by contestant, and by contestant and setting where several of its settings take part.
@@ -194,15 +189,10 @@ def _quality(
     scores: NDArray[np.float64],
     reference: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
-    """Judge scores by the papers' categories, and labels by those of PyTorch at its best threshold.
+    """Judge scores by the papers' categories, and labels by those of PyTorch (`reference`) at its best threshold.
 
-    Papers that were scored in several repeats count as often.
-
-    Args:
-        truth: Shape (n,): is the paper listed in the category?
-        drawn: Shape (n,): was it drawn at random? Labels are compared on these alone: they speak for a dump.
-        scores: Shape (n,).
-        reference: Shape (n,): PyTorch's scores; None if the model is another one.
+    Papers that were scored in several repeats count as often. Labels are compared on papers that were drawn at random
+    alone, since these speak for a dump. All arrays have the shape (n,).
     """
     found: dict[str, Any] = {
         "papers": len(truth),

@@ -22,12 +22,7 @@ State = Mapping[str, torch.Tensor]
 
 
 def grow(small: BertForSequenceClassification, *, seed: int) -> BertForSequenceClassification:
-    """Return a model of twice the hidden size, feed-forward and layers, and as many heads; logits are nearly the same.
-
-    Args:
-        small: A trained model of n layers; not changed.
-        seed: Of the noise.
-    """
+    """Return a model of twice the hidden size, feed-forward and layers, as many heads, and nearly the same logits."""
     config: BertConfig = small.config
     large = BertConfig(
         **config.to_dict()

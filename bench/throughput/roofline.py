@@ -20,12 +20,6 @@ def useful_operations(tokens: Sequence[int], *, layers: int, hidden: int, feed_f
 
     Of the last layer that are keys and values of all tokens, and the rest of the first token alone. Products of
     attention are counted too; norms, activations, scaling and the head, which has one row, are not.
-
-    Args:
-        tokens: Lengths of n papers.
-        layers: Of the encoder.
-        hidden: Values of a token between two layers.
-        feed_forward: Values of a token within a feed-forward.
     """
     t = np.asarray(tokens, dtype=np.float64)
     token = 4 * hidden**2 + 2 * hidden * feed_forward
@@ -35,14 +29,7 @@ def useful_operations(tokens: Sequence[int], *, layers: int, hidden: int, feed_f
 
 
 def peak(settings: dict[str, Any]) -> dict[str, Any]:
-    """Measure the rate of the feed-forward's first product alone, uint8 by int8, on several threads at once.
-
-    Args:
-        settings: threads, hidden, feed_forward.
-
-    Returns:
-        operations_per_s.
-    """
+    """Measure operations_per_s of the feed-forward's first product alone, uint8 by int8, on several threads at once."""
     inner, columns, threads = settings["hidden"], settings["feed_forward"], settings["threads"]
     session = _product(inner, columns)
     rng = np.random.default_rng(0)

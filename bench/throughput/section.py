@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +17,7 @@ from bench.throughput.contest import SEED, contest, draw
 from bench.throughput.contestants import PEERS
 from bench.throughput.subjects import SAMPLE, Subject, halves, make_subjects
 from ro32.model.bundle import Bundle
-from ro32.model.processor import available_cores
+from ro32.model.processor import available_cores, installed_versions
 
 SHIPPED = "shipped"
 PAPERS = {"small": 192, "base": 64}
@@ -53,13 +52,9 @@ Say = Callable[[str], object]
 
 
 def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
-    """Measure all of it.
+    """Measure all of it, in subjects that are in a folder, or are made there.
 
-    Args:
-        folder: Where subjects are, or are made.
-        repeats: How often everything is measured, in turns.
-        full: Take four times as many papers, and try each setting of a peer three times instead of once.
-        say: Receives progress messages.
+    In full there are four times as many papers, and each setting of a peer is tried three times instead of once.
     """
     small, base = make_subjects(folder, say)
     times = 4 if full else 1
@@ -88,7 +83,7 @@ def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:
             "repeats": repeats,
             "full": full,
             "cores": available_cores(),
-            "peers": _versions(),
+            "peers": installed_versions(PEER_PACKAGES),
             "left_out": [peer.title for peer in PEERS if not peer.installed],
         },
         figures=figures,
@@ -101,12 +96,8 @@ def anatomy(
 ) -> dict[str, Any]:
     """Take ro32 apart: threads, stages, operators, lengths, and all but the model.
 
-    Args:
-        models: By name, a bundle (None: the one that ships) and the subject whose shape it has.
-        folder: Where the papers' halves are, or are made.
-        repeats: How often everything is measured, in turns; but for operators and lengths, which stand alone.
-        times: How many times the usual number of papers.
-        say: Receives progress messages.
+    `models` has by name a bundle (None: the one that ships) and the subject whose shape it has. All but operators and
+    lengths is measured in turns, with so many times the usual number of papers.
     """
     cores = available_cores()
     counts = sorted({1, 2, cores}) if cores > 1 else [1]
@@ -258,13 +249,3 @@ def _int8_losses(bundle: Bundle) -> dict[str, Any]:
     """Return the differences of int8 from fp32, on many more papers than a benchmark has."""
     losses: dict[str, Any] = bundle.manifest.quality["encoder_export"]["int8_against_fp32"]
     return losses
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PEER_PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

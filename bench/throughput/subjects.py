@@ -20,7 +20,7 @@ from export.checkpoint import Checkpoint
 from export.convert import convert, input_names
 from export.quantize import quantize
 from export.simplify import simplify
-from ro32.model.bundle import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
+from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.publish import publish
 from ro32.train.config import Optimizer, Recipe
 from ro32.train.device import DType, Kind
@@ -47,15 +47,7 @@ SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "papers.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A model to measure with, in every form that somebody takes.
-
-    Attributes:
-        name: "small" or "base".
-        layers: Of its encoder.
-        hidden: Values of a token between two layers.
-        feed_forward: Values of a token within a feed-forward.
-        folder: Where its forms are.
-    """
+    """A model to measure with, in every form that somebody takes: the small one or that of BERT-base's size."""
 
     name: str
     layers: int
@@ -80,12 +72,7 @@ class Subject:
 
 
 def make_subjects(folder: Path, say: Callable[[str], object]) -> tuple[Subject, Subject]:
-    """Make the subjects, the small one first; what is there already is taken.
-
-    Args:
-        folder: Where to.
-        say: Receives progress messages.
-    """
+    """Make the subjects, the small one first; what is there already is taken."""
     small = Subject(name="small", layers=6, hidden=384, feed_forward=1536, folder=folder / "small")
     base = Subject(name="base", layers=12, hidden=768, feed_forward=3072, folder=folder / "base")
     folder.mkdir(parents=True, exist_ok=True)

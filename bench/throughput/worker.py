@@ -4,23 +4,25 @@ It speaks JSON lines. The first one gives the seconds until one paper was scored
 papers, output and setting, and the answer gives the seconds that this took, reading and writing included.
 """
 
-import importlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from bench.measure import BenchError, peak_rss_bytes
 
+Run = Callable[[Path, Path, str], None]
+"""(papers, output, setting): writes id and score of each paper."""
+
 
 class Worker:
     """The side that gives the orders.
 
-    Args:
-        settings: load, folder, first (a file of one paper), output (where its score may go) and setting.
+    The settings are load, folder, first (a file of one paper), output (where its score may go) and setting.
 
     Raises:
         BenchError: The process failed; its last words went to stderr.
@@ -61,8 +63,7 @@ def main(settings: dict[str, Any]) -> None:
     # Libraries print what they like; answers go to what was stdout, and all else to stderr.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    sides = importlib.import_module("bench.throughput.sides")
-    run = sides.open_side(settings["load"], Path(settings["folder"]))
+    run = open_side(settings["load"], Path(settings["folder"]))
     loaded = time.time()
     scored = Path(settings["output"])
     run(Path(settings["first"]), scored, settings["setting"])
@@ -77,6 +78,40 @@ def main(settings: dict[str, Any]) -> None:
         run(Path(order["papers"]), Path(order["output"]), order["setting"])
         wall = time.perf_counter() - started
         print(json.dumps({"wall_s": wall, "peak_rss_bytes": peak_rss_bytes()}), file=answers)
+
+
+def open_side(load: str, folder: Path) -> Run:
+    """Load "ro32" with a bundle (an empty name: the one that ships), or a peer with a subject's folder."""
+    return _open_ours(folder) if load == "ro32" else _open_peer(load, folder)
+
+
+def _open_ours(folder: Path) -> Run:
+    from ro32.model.classifier import Classifier  # noqa: PLC0415 - each side imports what it needs: that is measured
+    from ro32.run.job import Settings  # noqa: PLC0415
+    from ro32.run.walk import score_file  # noqa: PLC0415
+
+    # Peers see every paper too; `bench cascade` measures the other.
+    classifier = Classifier.load(folder if folder.name else None, full=True)
+    settings = Settings()
+
+    def run(papers: Path, output: Path, _setting: str) -> None:
+        score_file([str(papers)], output, classifier=classifier, settings=settings)
+
+    return run
+
+
+def _open_peer(load: str, folder: Path) -> Run:
+    import polars as pl  # noqa: PLC0415
+
+    from bench.throughput import peers  # noqa: PLC0415
+
+    scorer = getattr(peers, load)(folder)
+
+    def run(papers: Path, output: Path, setting: str) -> None:
+        scores = scorer(peers.texts_of(papers), setting)
+        pl.read_parquet(papers, columns=["id"]).with_columns(score=pl.Series(scores)).write_parquet(output)
+
+    return run
 
 
 if __name__ == "__main__":

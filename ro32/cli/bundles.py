@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import message, run
 from ro32.cli.refresh import refresh_command, store_option
 from ro32.cli.version import version_option
 from ro32.errors import Ro32Error
-from ro32.model.bundle import CARD, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD
 from ro32.model.installed import Installed, default_store, find, install, list_bundles, list_folders, look_at
 from ro32.model.origins import read_files
 from ro32.model.trial import try_out
 from ro32.printable import printable, short
-
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def bundle_folder(bundle: Path | None) -> Path:
@@ -26,7 +27,14 @@ def bundle_folder(bundle: Path | None) -> Path:
     return find(bundle, default_store())
 
 
-@click.group(name="ro32-bundle", context_settings=_CONTEXT)
+def bundle_files(bundle: Path | None) -> list[Path]:
+    """List the files in the folder that `--bundle` means; none where it cannot be read, which loading it reports."""
+    with suppress(Ro32Error, OSError):
+        return [*bundle_folder(bundle).iterdir()]
+    return []
+
+
+@click.group(name="ro32-bundle", context_settings=HELP)
 @version_option()
 def command() -> None:
     """List, show, verify, install and refresh bundles: the models that ro32-score scores with.
@@ -38,10 +46,10 @@ def command() -> None:
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-_bundle = click.argument("bundle", type=click.Path(path_type=Path), metavar="BUNDLE", default=None, required=False)
+_bundle = click.argument("bundle", type=PATH, metavar="BUNDLE", default=None, required=False)
 
 
-@command.command(name="list", context_settings=_CONTEXT)
+@command.command(name="list", context_settings=HELP)
 @store_option
 @_as_json
 def list_command(*, store: Path, as_json: bool) -> None:
@@ -73,7 +81,7 @@ def list_command(*, store: Path, as_json: bool) -> None:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-@command.command(name="show", context_settings=_CONTEXT)
+@command.command(name="show", context_settings=HELP)
 @_bundle
 @store_option
 @_as_json
@@ -96,8 +104,8 @@ def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
     click.echo(printable(card.rstrip(), lines=True))
 
 
-@command.command(name="verify", context_settings=_CONTEXT)
-@click.argument("bundles", nargs=-1, type=click.Path(path_type=Path), metavar="[BUNDLE]...")
+@command.command(name="verify", context_settings=HELP)
+@click.argument("bundles", nargs=-1, type=PATH, metavar="[BUNDLE]...")
 @store_option
 def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
     """Compare every file of bundles with its digest, and score test papers of all lengths.
@@ -119,7 +127,7 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
         raise failed
 
 
-@command.command(name="install", context_settings=_CONTEXT)
+@command.command(name="install", context_settings=HELP)
 @click.argument("origin", metavar="ORIGIN")
 @click.option("--name", metavar="NAME", help="Name to install it under.  [default: the bundle's own name]")
 @click.option("--digest", metavar="SHA256", help="Digest that the bundle must have, as show prints it.")

@@ -8,8 +8,13 @@ from typing import Any
 
 import click
 
-from ro32.errors import nearest
+from ro32.errors import UsageError, nearest
+from ro32.storage.files import require_regular
 
+CONFIG = f"{__name__}.path"
+"""Where a Click context's `meta` has the file that was read."""
+_MAX_BYTES = 1 << 20
+"""No file of options is longer; a dump that is named by mistake is not read as one."""
 _LIKELY_TYPO = 0.8
 """Similarity, 0 to 1, above which a variable that names no option was surely meant to name one."""
 
@@ -21,12 +26,19 @@ def read_config(context: click.Context, _option: click.Parameter, path: Path | N
     to the working folder, as on the command line.
 
     Raises:
+        UsageError: It is a device, pipe, socket or folder, or too long.
         click.UsageError: The file cannot be read, is no TOML, names no option, or a value is not of the option's type.
     """
     if path is None:
         return
+    require_regular(path, UsageError, "name a TOML file with --config")
+    context.meta[CONFIG] = path
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise UsageError(f"--config {path}: longer than {_MAX_BYTES:,} bytes; name a TOML file")
+        given = tomllib.loads(content.decode())
     except OSError as error:
         raise click.UsageError(f"--config {path}: cannot be read: {error.strerror}; name a TOML file") from error
     except (ValueError, RecursionError) as error:

@@ -18,12 +18,6 @@ class EngineName(StrEnum):
 def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_actors: str | None) -> Engine:
     """Return the engine that options ask for.
 
-    Args:
-        name: Which.
-        bundle: Folder of the bundle that scores.
-        ray_address: Head of a Ray cluster.
-        ray_actors: How many actors it is to have: one number, or two with a colon between.
-
     Raises:
         UsageError: The options do not go together, or Ray is not installed.
         BundleError: The bundle is missing or altered.
@@ -39,11 +33,7 @@ def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_
 
 
 def parse_actors(text: str) -> tuple[int, int]:
-    """Read "MIN:MAX", or one number for both.
-
-    Raises:
-        UsageError: It is neither.
-    """
+    """Read "MIN:MAX", or one number for both; raise UsageError where it is neither."""
     least, colon, most = text.partition(":")
     if not (least.isdecimal() and (most.isdecimal() if colon else True)):
         raise UsageError(f"--ray-actors {text}: expected a number, or two as in 2:16")

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import click
 
-from ro32.cli.bundles import bundle_folder
-from ro32.cli.numbers import Count, Number
+from ro32.cli.bundles import bundle_files, bundle_folder
+from ro32.cli.parameters import HELP, PATH, Count, Number, quiet_option, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
@@ -40,13 +40,13 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
 """Scores the papers, and tells its progress meanwhile."""
 
 
-@click.command(name="ro32-eval", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(name="ro32-eval", context_settings=HELP)
 @click.argument("inputs", nargs=-1, required=True, metavar="PAPERS...")
 @click.option(
     "--labels",
     multiple=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Labels of these papers by ro32-score. Repeatable.",
 )
 @click.option(
@@ -54,7 +54,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     "bundles",
     multiple=True,
     metavar="BUNDLE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Bundle to score the papers with: a folder or a name. Repeatable.",
 )
 @click.option(
@@ -62,7 +62,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     "checkpoints",
     multiple=True,
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="PyTorch checkpoint to score the papers with; needs ro32[train]. Repeatable.",
 )
 @click.option(
@@ -84,10 +84,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     help="Also print a table by these groups of papers. Repeatable.",
 )
 @click.option(
-    "--html",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Also write a page for the browser: one file that needs no network.",
+    "--html", metavar="FILE", type=PATH, help="Also write a page for the browser: one file that needs no network."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
@@ -118,8 +115,8 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
 @click.option(
     "--abstract-column", metavar="NAME", default="abstract", show_default=True, help="Column of the abstracts."
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
-@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
+@threads_option
+@quiet_option
 @version_option()
 def command(
     *,
@@ -150,13 +147,14 @@ def command(
     Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
     files = find_files(inputs, _warn)
+    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     if html is not None:
-        check_target(html, [*files, *labels])
+        models = [path for folder in (*folders, *checkpoints) for path in bundle_files(folder)]
+        check_target(html, [*files, *labels, *models], inputs)
     elif explained and not as_json:
         raise UsageError("--explain needs --html FILE or --json, since the table shows no single papers")
     columns = TruthColumns(id=id_column, categories=categories_column, title=title_column, abstract=abstract_column)
     text_columns = Columns(id=id_column, title=title_column, abstract=abstract_column)
-    folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     threads = threads or available_cores()
     # Missing files are reported before millions of papers are read.
     classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]

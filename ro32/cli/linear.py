@@ -1,26 +1,22 @@
 """`python -m ro32.cli.linear`: train the linear view of a bundle from a dump."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
-from ro32.cli.numbers import Count
+from ro32.cli.parameters import HELP, PATH, Count, quiet_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
 from ro32.model.metrics import precision_recall
-from ro32.run.walk import Progress
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import LinearRecipe, fit, read_features, score_features
 
 
-@click.command(name="ro32.cli.linear", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--data", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Dump to train on.")
-@click.option("--validation", metavar="FILE", type=click.Path(path_type=Path), help="Dump to measure on.")
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Linear view to write."
-)
+@click.command(name="ro32.cli.linear", context_settings=HELP)
+@click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to train on.")
+@click.option("--validation", metavar="FILE", type=PATH, help="Dump to measure on.")
+@click.option("-o", "--output", required=True, metavar="FILE", type=PATH, help="Linear view to write.")
 @click.option(
     "--category",
     metavar="NAME",
@@ -37,7 +33,7 @@ from ro32.train.fit_linear import LinearRecipe, fit, read_features, score_featur
     help="Number of features to keep; six bytes each.",
 )
 @click.option("--seed", metavar="N", type=Count(min=0), default=LinearRecipe.seed, show_default=True)
-@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
+@quiet_option
 def command(
     *, data: Path, validation: Path | None, output: Path, category: str, features: int, seed: int, quiet: bool
 ) -> None:
@@ -49,13 +45,7 @@ def command(
     check_target(output, [path for path in (data, validation) if path is not None])
     with ProgressDisplay(quiet=quiet) as display:
         dumps = [Dump.open(path) for path in (data, validation) if path is not None]
-        total, done = sum(dump.rows for dump in dumps), 0
-
-        def show(rows: int) -> None:
-            nonlocal done
-            done += rows
-            display.update(Progress(papers=total, papers_done=done, parts=len(dumps), parts_done=0))
-
+        show = display.count(sum(dump.rows for dump in dumps))
         training, *held_out = (read_features(dump, category, on_rows=show) for dump in dumps)
     model = fit(training, recipe)
     write_target(output, model.to_bytes())
@@ -64,10 +54,5 @@ def command(
         click.echo(f"average precision {curve.average_precision:.4f}, best F1 {curve.best_f1()[1]:.4f}")
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

@@ -38,14 +38,7 @@ class _Retries(logging.Handler):
 
 
 class Log:
-    """Writes lines about one run to stderr.
-
-    Args:
-        name: What runs.
-        run_id: Identifies the run; stands in every JSON line.
-        log_format: Sentences or JSON.
-        quiet: Leave out what is neither warning nor error.
-    """
+    """Writes lines about one run, which its id identifies, to stderr; quietly, warnings and errors alone."""
 
     def __init__(self, name: str, run_id: str, log_format: LogFormat, *, quiet: bool) -> None:
         self._name = name
@@ -59,13 +52,7 @@ class Log:
         return partial(self.info, "progress") if self._json else None
 
     def info(self, event: str, message: str, **fields: object) -> None:
-        """Report what goes on.
-
-        Args:
-            event: "progress", "retry", "summary" or "quality".
-            message: The sentence.
-            fields: JSON values, which only JSON lines hold.
-        """
+        """Report an event with a sentence, and with fields, JSON values, that only JSON lines hold."""
         if not self._quiet:
             self._write("info", event, message, message, fields)
 

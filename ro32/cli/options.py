@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from ro32.cli.config_file import read_config
 from ro32.cli.engines import EngineName
 from ro32.cli.log import LogFormat
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import Count, Number
 from ro32.cli.version import version_option
 from ro32.data.footer import ALWAYS_ALLOWED_BYTES
 from ro32.data.parquet import DEFAULT_MAX_EXPANSION

@@ -16,12 +16,9 @@ LOG_EVERY_S = 30.0
 
 
 class ProgressDisplay:
-    """Shows how far a run has come. Used as a context manager.
+    """Shows how far a run has come, on stderr by default. Used as a context manager.
 
-    Args:
-        quiet: Show nothing at all.
-        stream: Where to; stderr by default.
-        on_line: Gets each line, its text and its numbers by name, instead of the stream; there is no bar then.
+    `on_line` gets each line, its text and its numbers by name, instead of the stream; there is no bar then.
     """
 
     def __init__(
@@ -41,6 +38,17 @@ class ProgressDisplay:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    def count(self, papers: int) -> Callable[[int], None]:
+        """Return what is told of rows that are done of so many papers, which are one part."""
+        done_rows = 0
+
+        def show(rows: int) -> None:
+            nonlocal done_rows
+            done_rows += rows
+            self.update(Progress(papers=papers, papers_done=done_rows, parts=1, parts_done=0))
+
+        return show
 
     def update(self, progress: Progress) -> None:
         """Show the state of the run."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Count, Number, bundle_output, quiet_option, threads_option
 from ro32.cli.process import message
 from ro32.cli.progress import ProgressDisplay
 from ro32.errors import UsageError
@@ -16,7 +16,7 @@ from ro32.run.walk import Progress
 store_option = click.option(
     "--store",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=default_store,
     show_default="~/.local/share/ro32/bundles",
     help="Folder of installed bundles.",
@@ -24,25 +24,18 @@ store_option = click.option(
 """Of every command that takes a bundle by its name."""
 
 
-@click.command(name="refresh", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("papers", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PAPERS...")
-@click.option(
-    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Bundle folder to write."
-)
+@click.command(name="refresh", context_settings=HELP)
+@click.argument("papers", nargs=-1, required=True, type=PATH, metavar="PAPERS...")
+@bundle_output
 @click.option(
     "--bundle",
     metavar="BUNDLE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Bundle to refresh; it is not changed.  [default: the one that comes with ro32]",
 )
 @click.option("--category", metavar="NAME", help="Category of the positive papers.  [default: the bundle's label]")
 @click.option("--new", is_flag=True, help="Make a first bundle for --category, with a linear view and no encoder.")
-@click.option(
-    "--negatives",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="File of papers that all count as negative.",
-)
+@click.option("--negatives", metavar="FILE", type=PATH, help="File of papers that all count as negative.")
 @click.option(
     "--since",
     metavar="DATE",
@@ -64,10 +57,10 @@ store_option = click.option(
     show_default=True,
     help="Maximum number of papers to fit the linear view on; each needs 9 kB of memory.",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
+@threads_option
 @store_option
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle at FOLDER.")
-@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
+@quiet_option
 def refresh_command(
     *,
     papers: tuple[Path, ...],

@@ -9,12 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ro32.cli.process import code_for, reason_of
+from ro32.cli.target import check_target
 from ro32.errors import InputDataError, InputMissingError, OutputError, Ro32Error, UsageError
 from ro32.monitor.report import make_report
 from ro32.run.inputs import find_files
 from ro32.run.journal import Journal
 from ro32.run.prepare import resolve_output
 from ro32.storage import durable
+from ro32.storage.names import HIDDEN, is_data
 from ro32.storage.urls import ObjectUrl
 
 METRICS_SUFFIX = ".prom"
@@ -23,13 +25,7 @@ METRICS_SUFFIX = ".prom"
 
 @dataclass(frozen=True, kw_only=True)
 class Reports:
-    """Where reports go.
-
-    Attributes:
-        target: The labels file that they are about.
-        report: The JSON report, if it is wanted.
-        metrics_file: The metrics, if they are wanted.
-    """
+    """Where reports on a labels file go: as JSON, and as metrics, if they are wanted."""
 
     target: Path | ObjectUrl
     report: Path | None
@@ -41,15 +37,13 @@ class Reports:
         return Path(os.path.realpath(self.target)) if isinstance(self.target, Path) else self.target
 
     def check(self, papers: Sequence[str], others: Sequence[Path | ObjectUrl | None]) -> None:
-        """Refuse, before any work is done, what could not be written at its end or would destroy something.
-
-        Args:
-            papers: What the run reads.
-            others: Further files that it reads.
+        """Refuse, before any work is done, what could not be written at its end or would destroy what is read.
 
         Raises:
             UsageError: The metrics' name has another suffix, or the package that writes them is missing.
-            OutputError: A report cannot be created, or is a file of the run under any name.
+            OutputError: A report cannot be created, is a file of the run under any name, or would be read as papers; or
+                the labels would replace one of these files.
+            ReadWriteError: The disk is full or failed.
         """
         if self.metrics_file is not None:
             if self.metrics_file.suffix != METRICS_SUFFIX:
@@ -60,13 +54,16 @@ class Reports:
             if find_spec("prometheus_client") is None:
                 raise UsageError("--metrics-file needs the package prometheus-client; run: pip install 'ro32[metrics]'")
         read = [*_files(papers), *(path for path in others if isinstance(path, Path))]
-        reports = [resolve_output(path, read) for path in (self.report, self.metrics_file) if path is not None]
+        reports = [check_target(path, read, papers) for path in (self.report, self.metrics_file) if path is not None]
+        if isinstance(self.target, Path) and os.path.isfile(self.target):  # noqa: PTH113 - never an error
+            resolve_output(self.target, read)
         written = [*reports, self._target]
         if len(set(written)) < len(written):
             names = ", ".join(map(str, written))
             raise OutputError(f"labels, report and metrics must be different files, found {names}; name others")
         for path in reports:
-            durable.check_creatable(path)
+            if self._target in path.parents and (is_data(path.name) or path.name.startswith(HIDDEN)):
+                raise OutputError(f"{path} has the name of labels or of their manifest; name a file elsewhere")
 
     @contextmanager
     def written(self, journal: Journal) -> Iterator[None]:

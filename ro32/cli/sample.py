@@ -1,27 +1,23 @@
 """`python -m ro32.cli.sample`: select papers from a dump to train an encoder on."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import polars as pl
 
-from ro32.cli.numbers import Count, Number
+from ro32.cli.parameters import HELP, PATH, Count, Number, quiet_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UPDATED
 from ro32.errors import OutputError
-from ro32.run.walk import Progress
 from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import COLUMNS, Dump
 from ro32.train.fit_linear import LinearRecipe, read_features
 
 
-@click.command(name="ro32.cli.sample", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--data", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Dump to choose from.")
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Parquet file to write."
-)
+@click.command(name="ro32.cli.sample", context_settings=HELP)
+@click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to choose from.")
+@click.option("-o", "--output", required=True, metavar="FILE", type=PATH, help="Parquet file to write.")
 @click.option(
     "--category",
     metavar="NAME",
@@ -53,7 +49,7 @@ from ro32.train.fit_linear import LinearRecipe, read_features
     show_default=True,
     help="Maximum share of one primary category among the hard negatives.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
+@quiet_option
 def command(
     *,
     data: Path,
@@ -71,14 +67,7 @@ def command(
     """
     dump = Dump.open(data)
     with ProgressDisplay(quiet=quiet) as display:
-        done = 0
-
-        def show(rows: int) -> None:
-            nonlocal done
-            done += rows
-            display.update(Progress(papers=dump.rows, papers_done=done, parts=1, parts_done=0))
-
-        features = read_features(dump, category, on_rows=show)
+        features = read_features(dump, category, on_rows=display.count(dump.rows))
     teacher = score_out_of_fold(features, LinearRecipe(category=category))
     frames = [frame.select(*COLUMNS, UPDATED) for frame in dump.frames()]
     recipe = SampleRecipe(
@@ -94,10 +83,5 @@ def command(
     )
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
-
 if __name__ == "__main__":
-    main()
+    run(command)

@@ -10,12 +10,13 @@ from typing import NoReturn
 
 import click
 
-from ro32.cli.bundles import bundle_folder
-from ro32.cli.config_file import mistyped_variables
+from ro32.cli.bundles import bundle_files, bundle_folder
+from ro32.cli.config_file import CONFIG, mistyped_variables
 from ro32.cli.engines import EngineName, make_engine
 from ro32.cli.log import Log, LogFormat
 from ro32.cli.misuse import LoggedCommand
 from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
+from ro32.cli.parameters import HELP
 from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
@@ -39,11 +40,7 @@ from ro32.storage.client import StoreSettings
 from ro32.storage.urls import ObjectUrl, redact
 
 NAME = "ro32-score"
-CONTEXT = {
-    "help_option_names": ["-h", "--help"],
-    "max_content_width": 100,
-    "auto_envvar_prefix": ENVIRONMENT_PREFIX,
-}
+CONTEXT = HELP | {"auto_envvar_prefix": ENVIRONMENT_PREFIX}
 
 
 @click.command(name=NAME, cls=LoggedCommand, context_settings=CONTEXT)
@@ -147,7 +144,7 @@ def command(
                 )
             click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, redact(output)))
             return
-        reports.check(files, [reuse])
+        reports.check(files, [reuse, context.meta.get(CONFIG), *bundle_files(bundle)])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             scorer = make_engine(

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: raise an interruption in the main thread, and remember it in case something discards it."""
+"""Signals that stop a command: raise an interruption in the main thread, and remember it in case it is discarded."""
 
 import signal
 import sys
@@ -8,11 +8,11 @@ from typing import NoReturn
 from ro32 import errors
 from ro32.errors import Interrupted
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 def listen() -> None:
-    """From now on let SIGINT and SIGTERM raise `Interrupted` in the main thread, wherever it is.
+    """From now on let the signals of `STOPPING` raise `Interrupted` in the main thread, wherever it is.
 
     Where it is may be a destructor, or a callback of compiled code: from there Python passes no exception on. Then
     `ro32.errors.check_interrupted` raises it later. A signal that the process was started to ignore stays ignored.

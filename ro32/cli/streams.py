@@ -18,11 +18,7 @@ class OutputGoneError(ReadWriteError):
 
 
 class _Output(io.RawIOBase):
-    """Writes to a standard stream.
-
-    Args:
-        descriptor: Which.
-    """
+    """Writes to a standard stream, given its descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -8,18 +8,15 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from ro32.cli.numbers import Count
+from ro32.cli.parameters import HELP, PATH, Count, quiet_option
 from ro32.cli.process import run
 from ro32.cli.version import version_option
 
-FOLDER = click.Path(path_type=Path)
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
 
 @click.command(name="ro32-train", context_settings=HELP)
-@click.option("--data", required=True, metavar="FILE", type=FOLDER, help="Dump to train on: Parquet or JSON lines.")
-@click.option("--validation", metavar="FILE", type=FOLDER, help="Dump to validate on.  [default: 15 % of --data]")
-@click.option("--negatives", metavar="FILE", type=FOLDER, help="File of papers that all count as negative.")
+@click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to train on: Parquet or JSON lines.")
+@click.option("--validation", metavar="FILE", type=PATH, help="Dump to validate on.  [default: 15 % of --data]")
+@click.option("--negatives", metavar="FILE", type=PATH, help="File of papers that all count as negative.")
 @click.option(
     "--preset",
     type=click.Choice(["original", "small", "update"]),
@@ -36,7 +33,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     help="How title and abstract become the tokenized text.  [default: the base model's]",
 )
 @click.option(
-    "-o", "--output", metavar="FOLDER", type=FOLDER, default="checkpoint", show_default=True, help="Folder to write."
+    "-o", "--output", metavar="FOLDER", type=PATH, default="checkpoint", show_default=True, help="Folder to write."
 )
 @click.option("--limit", metavar="N", type=Count(min=1), help="Take about N papers, chosen by their ids.")
 @click.option("--epochs", metavar="N", type=int, help="Passes over the papers.")
@@ -92,17 +89,12 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     show_default=True,
     help="Data type of matrix products; auto takes bfloat16 if the hardware supports it.",
 )
-@click.option("--cache", metavar="FOLDER", type=FOLDER, help="Folder of tokenized dumps.  [default: ~/.cache/ro32]")
+@click.option("--cache", metavar="FOLDER", type=PATH, help="Folder of tokenized dumps.  [default: ~/.cache/ro32]")
 @click.option(
-    "--save-every",
-    metavar="N",
-    type=Count(min=1),
-    default=200,
-    show_default=True,
-    help="Steps between checkpoints.",
+    "--save-every", metavar="N", type=Count(min=1), default=200, show_default=True, help="Steps between checkpoints."
 )
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Resume the run in the output folder.")
-@click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
+@quiet_option
 @version_option()
 def command(
     *,

@@ -95,15 +95,7 @@ def _status_lines(status: Status, output: str) -> Iterator[tuple[str, str]]:
         yield "unreadable", f"{status.unreadable:,} that get an error instead of a score"
     yield "to score", f"{status.to_score:,}"
     for item in status.left_over:
-        yield "orphaned", f"{item.path}, {_size(item.size_bytes)}; removed when a run succeeds"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:  # noqa: PLR2004 - units are of a thousand each
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"
+        yield "orphaned", f"{item.path}, {item.size_bytes / 1e6:.1f} MB; removed when a run succeeds"
 
 
 def _count(count: int, noun: str) -> str:
@@ -127,10 +119,7 @@ def explanations_text(explanations: Sequence[Explanation], positive_label: str, 
 def _explanation_text(explanation: Explanation, positive_label: str, *, colour: bool) -> str:
     """Describe the words that moved a paper's score: figures, the text with marked words, and the strongest.
 
-    Args:
-        explanation: Of one paper.
-        positive_label: What the score is the probability of.
-        colour: Mark by colour, for a terminal, and not by brackets.
+    They are marked by colour for a terminal, and by brackets elsewhere.
     """
     if not explanation.words:
         return f"{printable(explanation.id)}: no score, since there is no text"

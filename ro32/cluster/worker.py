@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ro32.data.papers import Part
 from ro32.errors import BundleError, TryAgainError
-from ro32.model.bundle import CURVES, LINEAR, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CURVES, LINEAR, MODEL, TOKENIZER, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import Decision
 from ro32.model.outcomes import OutcomeIndex

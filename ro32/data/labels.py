@@ -16,7 +16,7 @@ from ro32.data.papers import Papers
 from ro32.data.parquet import read_batches
 from ro32.data.writers import FOOTER_KEY, count_rows, form_of, open_writer
 from ro32.errors import ReadWriteError
-from ro32.model.bundle import Manifest
+from ro32.model.bundle_json import Manifest
 from ro32.model.operating_point import Decision
 from ro32.model.outcomes import REASONS, UNCERTAIN, Hashes, Outcomes, pack
 from ro32.storage import durable, strict_json

@@ -100,7 +100,7 @@ def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
     Raises:
         InputDataError: A column is missing, there twice, or of the wrong type.
     """
-    missing = [name for name in columns.names if schema.get_field_index(name) < 0]
+    missing = [name for name in columns.names if schema.names.count(name) != 1]
     if missing:
         meant = nearest(missing[0], set(schema.names) - {missing[0]})  # one that is there twice is missing too
         raise InputDataError(

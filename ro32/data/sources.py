@@ -51,7 +51,8 @@ def recognize(head: bytes) -> Format | None:
     """Tell a file's form by its first bytes; None if it has none of them."""
     if head.startswith(b"PAR1"):
         return Format.PARQUET
-    if head.removeprefix(_BOM).lstrip().startswith(b"{"):
+    text = head.removeprefix(_BOM).lstrip()
+    if text.startswith(b"{") and not text.startswith(b"{\x00"):  # which is UTF-16 without a mark
         return Format.JSON_LINES
     return Format.DELIMITED if name_foreign(head) is None and delimiter_of(head) else None
 

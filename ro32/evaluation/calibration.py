@@ -20,13 +20,9 @@ class Bin:
     """Papers with scores from `start` to below `end` (the last bin has its end too).
 
     Attributes:
-        start: Lower bound.
-        end: Upper bound.
-        papers: How many there are.
-        listed: How many of them are listed in the category.
+        papers, listed: How many there are, and how many of them are listed in the category.
         mean_score: Mean of their scores; None without papers.
-        low: Lower end of the 95 % interval of the share listed, by Wilson's formula; None without papers.
-        high: Upper end.
+        low, high: Ends of the 95 % interval of the share listed, by Wilson's formula; None without papers.
     """
 
     start: float
@@ -54,12 +50,7 @@ class Calibration:
 
 
 def calibrate(listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Calibration:
-    """Measure n papers.
-
-    Args:
-        listed: Shape (n,).
-        scores: Shape (n,), 0 to 1.
-    """
+    """Measure n papers, both arrays of shape (n,); scores are 0 to 1."""
     cells = BINS * _CELLS_A_BIN
     at = np.minimum((scores * cells).astype(np.intp), cells - 1)
     counts = np.stack([np.bincount(at[~listed], minlength=cells), np.bincount(at[listed], minlength=cells)])

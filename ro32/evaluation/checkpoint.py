@@ -18,7 +18,7 @@ from ro32.data.part_reader import read_parts
 from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
 from ro32.evaluation.weights import STATE_DICT, load_model
-from ro32.model.bundle import sha256
+from ro32.model.bundle_json import sha256
 from ro32.model.text import PaperTokenizer
 from ro32.model.text_form import form_of
 from ro32.run.inputs import find_files
@@ -37,12 +37,10 @@ PART_ROWS = 2_000
 
 
 class CheckpointModel:
-    """A checkpoint, loaded to score with.
+    """A checkpoint, loaded to score with: a Hugging Face folder with safetensors or a state dict, and a fast tokenizer.
 
-    Args:
-        folder: A Hugging Face folder with safetensors or a state dict, and a fast tokenizer.
-        category: The label whose probability is the score, where the checkpoint has a label of that name; of two
-            others it is the one at index 1, as training has it.
+    The score is the probability of the label that is called as the category, if there is one; of two others it is the
+    one at index 1, as training has it.
 
     Raises:
         BundleError: The folder is no such checkpoint.
@@ -87,20 +85,16 @@ class CheckpointModel:
         while first < len(order):
             longest = int(lengths[order[first]])
             rows = order[first : first + max(TOKENS_A_BATCH // longest, 1)]
-            scores[rows] = self._score([token_ids[row] for row in rows], longest)
+            scores[rows] = self._score([token_ids[row] for row in rows])
             first += len(rows)
         return scores
 
-    def _score(self, token_ids: Sequence[Sequence[int]], longest: int) -> NDArray[np.float32]:
-        input_ids = np.zeros((len(token_ids), longest), dtype=np.int64)
-        attention_mask = np.zeros_like(input_ids)
-        for row, ids in enumerate(token_ids):
-            input_ids[row, : len(ids)] = ids
-            attention_mask[row, : len(ids)] = 1
+    def _score(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        input_ids = nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in token_ids], batch_first=True)
+        attention_mask = nn.utils.rnn.pad_sequence([torch.ones(len(ids)) for ids in token_ids], batch_first=True)
         with torch.inference_mode():
             logits = self._model(
-                input_ids=torch.from_numpy(input_ids).to(self.device),
-                attention_mask=torch.from_numpy(attention_mask).to(self.device),
+                input_ids=input_ids.to(self.device), attention_mask=attention_mask.to(self.device, torch.int64)
             ).logits
             probabilities = torch.softmax(logits.double(), dim=-1)[:, self._positive]
         return probabilities.float().cpu().numpy()
@@ -114,12 +108,6 @@ def score_with_checkpoint(
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Scores:
     """Score the papers with a checkpoint.
-
-    Args:
-        inputs: The papers.
-        model: The checkpoint.
-        columns: Names of the input's columns.
-        on_progress: Called after each part.
 
     Raises:
         InputDataError: The papers are not what the input contract asks for.

@@ -14,9 +14,6 @@ class Comparison:
     """A model against the first one, over the papers that both scored.
 
     Attributes:
-        first: Name of the first model.
-        second: Name of the other one.
-        papers: Papers that both scored.
         counts: Shape (2, 2, 2): papers by truth, call of the first and call of the second, 0 for no and 1 for yes.
         differences: Accuracy, precision, recall and F1 of the second minus those of the first, with paired intervals.
         flips: Rows of the papers whose labels differ, those first whose scores differ the most.
@@ -41,13 +38,7 @@ class Comparison:
 
 
 def compare(listed: NDArray[np.bool_], first: Scores, second: Scores) -> Comparison | None:
-    """Compare two models, each at its own threshold; None if no paper was scored by both.
-
-    Args:
-        listed: Shape (n,).
-        first: Of the n papers.
-        second: Of the same papers.
-    """
+    """Compare two models on n papers, each at its own threshold; None if no paper was scored by both."""
     both = np.isfinite(first.values) & np.isfinite(second.values)
     if not both.any():
         return None

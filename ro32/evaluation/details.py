@@ -55,15 +55,7 @@ class Paper:
 
 
 def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColumns) -> Mapping[int, Paper]:
-    """Read single papers of a dump.
-
-    Args:
-        inputs: Parquet files, folders or patterns, as `read_truth` takes them.
-        rows: Positions among all papers.
-        columns: Names of the columns; what is missing of title and abstract is empty.
-
-    Returns:
-        The papers by their rows.
+    """Read the papers at some positions of a dump, by row; what is missing of title and abstract is empty.
 
     Raises:
         InputDataError: A file is damaged.
@@ -73,7 +65,7 @@ def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColum
     first_of_file = 0
     for path in find_files(inputs):
         schema, file_rows = sources.read_schema(path)
-        texts = [name for name in (columns.title, columns.abstract) if schema.get_field_index(name) >= 0]
+        texts = [name for name in (columns.title, columns.abstract) if schema.names.count(name) == 1]
         ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + file_rows)] - first_of_file
         if len(ours):
             names, lists = [*columns.needed, *texts], [columns.categories]

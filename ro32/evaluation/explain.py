@@ -74,13 +74,7 @@ class Explanation:
 
 
 def explain(classifier: Classifier, title: str, abstract: str, *, threads: int | None = None) -> tuple[WordEffect, ...]:
-    """Score a paper without each of its words.
-
-    Args:
-        classifier: The model.
-        title: Normalized title.
-        abstract: Normalized abstract.
-        threads: Calling threads; one per available core by default.
+    """Score a paper of normalized text without each of its words.
 
     Returns:
         Each distinct word, the one that moves the log-odds most first; equally strong ones in their order in the text.
@@ -107,13 +101,7 @@ def explain(classifier: Classifier, title: str, abstract: str, *, threads: int |
 
 
 def explain_papers(classifier: Classifier, plan: Plan, papers: int, *, threads: int) -> list[Explanation]:
-    """Explain the first papers of an input.
-
-    Args:
-        classifier: The model.
-        plan: What to read.
-        papers: How many; every paper is scored as often as it has words.
-        threads: Calling threads.
+    """Explain the first papers of an input; every paper is scored as often as it has words.
 
     Raises:
         InputDataError: The input is damaged.
@@ -130,15 +118,7 @@ def explain_papers(classifier: Classifier, plan: Plan, papers: int, *, threads: 
 
 
 def explain_paper(classifier: Classifier, paper_id: str, title: str, abstract: str, *, threads: int) -> Explanation:
-    """Explain one paper.
-
-    Args:
-        classifier: The model.
-        paper_id: What the explanation is to call it.
-        title: Normalized title.
-        abstract: Normalized abstract.
-        threads: Calling threads.
-    """
+    """Explain one paper of normalized text."""
     given: dict[str, Sequence[str]] = {"titles": [title], "abstracts": [abstract]}
     score = classifier.predict_proba(**given, threads=1)[0, classifier.manifest.positive_index]
     return Explanation(

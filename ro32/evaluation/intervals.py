@@ -33,13 +33,7 @@ _DRAWN_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure and its 95 % interval.
-
-    Attributes:
-        value: What was found.
-        low: Lower end.
-        high: Upper end.
-    """
+    """A figure and its 95 % interval."""
 
     value: float
     low: float
@@ -54,14 +48,7 @@ def decide(counts: Counts) -> NDArray[np.float64]:
 
 
 def estimate_decisions(counts: Counts) -> list[dict[str, Estimate]]:
-    """Measure g decisions.
-
-    Args:
-        counts: Shape (g, 4); each row counts at least one paper.
-
-    Returns:
-        For each decision its measures, by the names in `DECISIONS`.
-    """
+    """Measure g decisions, counts of shape (g, 4) with a paper in each row; each by the names in `DECISIONS`."""
     values, low, high = decision_bounds(counts)
     return [
         {name: Estimate(value=value, low=a, high=b) for name, value, a, b in zip(DECISIONS, *rows, strict=True)}
@@ -81,13 +68,9 @@ def decision_bounds(counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def estimate_differences(counts: NDArray[np.int64]) -> dict[str, Estimate]:
-    """Describe by how much one decision is better than another on the same papers.
+    """Describe by how much one decision is better than another on the same papers, by the names in `DECISIONS`.
 
-    Args:
-        counts: Shape (2, 2, 2): papers by truth, first decision and second decision, 0 for no and 1 for yes.
-
-    Returns:
-        Measure of the second decision minus that of the first, by the names in `DECISIONS`.
+    Counts have shape (2, 2, 2): papers by truth, first decision and second decision, 0 for no and 1 for yes.
     """
     total = int(counts.sum())
     drawn = _rng().multinomial(total, counts.ravel() / total, size=RESAMPLES).reshape(RESAMPLES, 2, 2, 2)

@@ -27,12 +27,11 @@ CONFIDENT = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Disagreements:
-    """Papers whose label is not what arXiv lists.
+    """Papers whose label is not what arXiv lists, by row.
 
     Attributes:
-        candidates: Rows of papers that are called positive and not listed, the highest score first: each of them may
-            be one that ought to be listed.
-        missed: Rows of papers that are listed and not called so, the lowest score first.
+        candidates: Called positive and not listed, the highest score first: each may be one that ought to be listed.
+        missed: Listed and not called so, the lowest score first.
         confident_candidates: Candidates with a score of at least `CONFIDENT`.
         confident_missed: Missed papers with a score of at most 1 - `CONFIDENT`.
     """
@@ -48,21 +47,14 @@ class Evaluation:
     """How one model's scores compare with the truth.
 
     Attributes:
-        scores: What was evaluated.
-        papers: Papers with a score; the measures speak of these.
-        listed: Papers among them that are listed in the category.
-        unscored: Papers without a score, which no measure counts.
+        papers, listed, unscored: Papers with a score, of which the measures speak; listed ones of these; other papers.
         confusion: Decisions at the model's threshold.
         measures: Accuracy, precision, recall and F1 at the threshold, average precision and expected calibration error.
-        best_f1: The highest F1 that any threshold gives.
-        best_threshold: The threshold that gives it.
+        best_f1, best_threshold: The highest F1 that any threshold gives, and which.
         points: What other thresholds buy.
         for_precision: By target, the threshold that finds the most papers at that precision; None if none does.
         for_recall: By target, the highest threshold that finds that share of the listed papers.
-        calibration: Whether scores mean what they say.
         histogram: Listed and other papers by score.
-        slices: Measures of groups of papers.
-        disagreements: Papers whose label is not what arXiv lists.
     """
 
     scores: Scores
@@ -88,7 +80,7 @@ def evaluate(truth: Truth, scores: Scores) -> Evaluation:
     Raises:
         InputDataError: No scored paper is listed in the category, or a score is no probability.
     """
-    scored = np.isfinite(scores.values)
+    scored = ~np.isnan(scores.values)
     listed, values = truth.listed[scored], scores.values[scored].astype(np.float64)
     if not listed.any():
         raise InputDataError(f"{scores.name}: no scored paper is listed in the category; name another with --category")

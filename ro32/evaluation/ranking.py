@@ -61,13 +61,12 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoints:
-    """What t thresholds buy, the lowest threshold first.
+    """What t thresholds buy, the lowest first.
 
     Attributes:
-        thresholds: Shape (t,), float64, rising.
+        thresholds: Shape (t,), float64.
         counts: Shape (t, 4): tp, fp, fn, tn.
-        low: Shape (t, 4): lower ends of accuracy, precision, recall and F1.
-        high: Shape (t, 4): upper ends.
+        low, high: Shape (t, 4): ends of the intervals of accuracy, precision, recall and F1.
     """
 
     thresholds: NDArray[np.float64]
@@ -77,12 +76,7 @@ class OperatingPoints:
 
 
 def operating_points(ranking: Ranking, *further: float) -> OperatingPoints:
-    """Choose thresholds that show all there is to choose: even steps of the threshold, and of recall.
-
-    Args:
-        ranking: The scores.
-        further: Thresholds that must be among them.
-    """
+    """Choose thresholds that show all there is to choose: even steps of the threshold, of recall, and further ones."""
     shares = np.linspace(0, 1, _RECALL_STEPS + 1)
     by_recall = ranking.positives[np.rint(shares * (len(ranking.positives) - 1)).astype(np.intp)]
     even = np.arange(1, _THRESHOLD_STEPS) / _THRESHOLD_STEPS

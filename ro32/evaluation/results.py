@@ -26,7 +26,6 @@ class Results:
     """What was found.
 
     Attributes:
-        category: What makes a paper positive.
         inputs: The dump, as it was named.
         truth: Of its n papers.
         evaluations: One per model.
@@ -35,7 +34,6 @@ class Results:
         details: The papers that are shown, by row.
         explanations: Which words moved the scores of some of them, by the model's name and the row.
         finished: When, in UTC.
-        tool_version: Of ro32.
     """
 
     category: str
@@ -61,14 +59,7 @@ class Results:
 def measure(
     inputs: Sequence[str], category: str, truth: Truth, scores: Sequence[Scores], *, examples: int = EXAMPLES
 ) -> Results:
-    """Measure models and compare them.
-
-    Args:
-        inputs: The dump, as it was named.
-        category: What makes a paper positive.
-        truth: Of its n papers.
-        scores: Of the same papers, one per model, at least one.
-        examples: The most disagreements and flips of each kind to show.
+    """Measure at least one model, all on the same n papers, and compare them.
 
     Raises:
         InputDataError: No scored paper is listed in the category, or a score is no probability.
@@ -106,13 +97,9 @@ def read_papers_to_tell(results: Results, columns: TruthColumns) -> Mapping[int,
 def explain_disagreements(
     results: Results, classifiers: Sequence[Classifier | None], papers: int, *, threads: int
 ) -> Mapping[tuple[str, int], Explanation]:
-    """Explain the surest disagreements that are shown, candidates and missed papers alike.
+    """Explain the surest disagreements that are shown, so many candidates and missed papers of each model at most.
 
-    Args:
-        results: With the details of the papers that are shown.
-        classifiers: By what each model scored, in the order of the evaluations; None if that is not available.
-        papers: How many of each kind and model, at most.
-        threads: Calling threads.
+    The classifiers stand in the order of the evaluations; None if that of a model is not available.
 
     Returns:
         The explanations, by the model's name and the paper's row.

@@ -50,10 +50,7 @@ class Scores:
 
 
 def check_labels(labels: Path) -> str | None:
-    """See whether this is a labels file at all, by its footer.
-
-    Returns:
-        The positive label; None if the footer does not name it.
+    """See by its footer whether this is a labels file; return the positive label, None if the footer has none.
 
     Raises:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.
@@ -97,15 +94,7 @@ def score_with_bundle(
     threads: int,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Scores:
-    """Score the papers with a bundle, as `ro32-score` does.
-
-    Args:
-        inputs: The papers.
-        classifier: The model.
-        source: Where it was loaded from.
-        columns: Names of the input's columns.
-        threads: Calling threads.
-        on_progress: Called in this thread whenever rows are done.
+    """Score the papers with a bundle, as `ro32-score` does; progress is told in this thread whenever rows are done.
 
     Raises:
         InputDataError: The papers are not what the input contract asks for.
@@ -165,11 +154,14 @@ def _origin(labels: Path) -> tuple[str | None, float, bool, str | None]:
         )
     schema, _ = parquet.read_footer(labels)
     check_columns(labels, schema, ("id", "score"))
+    found = schema.field("score").type
+    if not pa.types.is_floating(found):
+        raise InputDataError(f"{labels}: expected numbers in column 'score', found {found}; score these papers again")
     try:
         provenance = read_provenance(labels) or {}
         digest, label = provenance.get("bundle_digest"), provenance.get("positive_label")
         return digest, float(provenance["threshold"]), bool(provenance.get("full")), label
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputDataError(
             f"{labels}: not a labels file of ro32 (its footer has no threshold); name a labels file of ro32-score"
         ) from error

@@ -28,12 +28,10 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Measures of one group.
+    """Measures of one group: a year, a month, a category, or a range of characters.
 
     Attributes:
-        group: A year, a month, a category, or a range of characters.
-        papers: Papers with a score.
-        listed: Papers among them that are listed in the category.
+        papers, listed: Papers with a score, and listed ones among them.
         confusion: Decisions at the model's threshold.
         average_precision: None if no paper is listed.
         decisions: Estimates of accuracy, precision, recall and F1; without those that the group does not define:
@@ -87,12 +85,7 @@ def slice_by(
 ) -> list[Slice]:
     """Measure each group of papers that occurs, in the order of the names.
 
-    Args:
-        names: Names of the groups.
-        groups: Shape (n,): positions in `names`.
-        listed: Shape (n,).
-        scores: Shape (n,), finite.
-        threshold: A paper is called positive when its score is at least this.
+    `groups` has the shape (n,): positions in `names`. Scores are finite.
     """
     called = scores >= threshold
     cells = groups.astype(np.int64) * 4 + np.where(called, np.where(listed, 0, 1), np.where(listed, 2, 3))

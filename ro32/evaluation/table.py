@@ -69,14 +69,15 @@ def compared(results: Results) -> str:
 
 def by(results: Results, dimension: Dimension) -> str:
     """Lay out the groups of one dimension, one table a model."""
-    return "\n\n".join(_groups(item, dimension) for item in results.evaluations)
+    return "\n\n".join(groups(item, dimension) for item in results.evaluations)
 
 
-def _groups(item: Evaluation, dimension: Dimension) -> str:
+def groups(item: Evaluation, dimension: Dimension) -> str:
+    """Lay out the groups of one dimension of one model."""
     header = (f"{item.scores.name}, by {dimension}", "papers", "listed", *(MEASURES[name] for name in MEASURED), "AP")
-    groups = item.slices[dimension]
-    shown = groups[:GROUPS] if dimension is Dimension.CATEGORY else groups
-    more = f"\nand {len(groups) - len(shown):,} more" if len(groups) > len(shown) else ""
+    found = item.slices[dimension]
+    shown = found[:GROUPS] if dimension is Dimension.CATEGORY else found
+    more = f"\nand {len(found) - len(shown):,} more" if len(found) > len(shown) else ""
     return _aligned([header, *(_group(group) for group in shown)]) + more
 
 

@@ -1,8 +1,9 @@
 """The reference to measure by: papers listed in a category, and their groups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -64,14 +65,14 @@ class Truth:
         """Year of each paper, shape (n,); `UNKNOWN` where its month is."""
         return self.month // MONTHS_A_YEAR
 
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Return the papers of some rows, in the order of the rows."""
+        arrays = {name: getattr(self, name)[rows] for name in ("listed", "month", "primary", "characters")}
+        return replace(self, ids=self.ids.take(pa.array(rows)), **arrays)
+
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:
-    """Read which papers of a dump are listed in a category.
-
-    Args:
-        inputs: Parquet files, folders or patterns, as `ro32-score` takes them.
-        category: For example "cs.RO"; compared with whole categories.
-        columns: Names of the columns.
+    """Read which papers of a dump (files, folders or patterns) are listed in a category, for example "cs.RO".
 
     Raises:
         InputMissingError: An input is not there.
@@ -146,16 +147,7 @@ def _characters(texts: Sequence[str]) -> pl.Expr:
 
 
 def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
-    """Check that there is a paper to find, before hours of scoring.
-
-    Args:
-        truth: Of the papers.
-        category: What makes a paper positive.
-        inputs: The dump, as it was named.
-
-    Raises:
-        InputDataError: No paper is listed in the category.
-    """
+    """Raise InputDataError where there is no paper to find, before hours of scoring."""
     if not truth.listed.any():
         meant = nearest(category, filter(None, truth.categories))
         raise InputDataError(
@@ -164,12 +156,8 @@ def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
 
 
 def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
-    """Check that a file has some columns.
-
-    Raises:
-        InputDataError: One is missing.
-    """
-    missing = [name for name in names if schema.get_field_index(name) < 0]
+    """Raise InputDataError where a file lacks one of some columns, or has it twice."""
+    missing = [name for name in names if schema.names.count(name) != 1]
     if missing:
         raise InputDataError(
             f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {few(schema.names)}"

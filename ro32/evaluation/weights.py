@@ -28,10 +28,7 @@ def check_weights(folder: Path) -> None:
 
 
 def load_model(folder: Path) -> PreTrainedModel:
-    """Load a classifier in float32, ready to infer.
-
-    Args:
-        folder: A Hugging Face folder. Its safetensors are read, or without any its state dict.
+    """Load a classifier in float32, ready to infer, from a folder's safetensors, or without any from its state dict.
 
     Raises:
         BundleError: The weights cannot be read without running code, or do not fit the configuration.

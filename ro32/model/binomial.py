@@ -7,14 +7,9 @@ _BISECTIONS = 200
 
 
 def upper_bound(found: int, papers: int, confidence: float) -> float:
-    """Return the largest share that is still credible after so many of the papers were found.
+    """Return the largest share that is still credible after `found` of `papers` were found; 1 where none was drawn.
 
     One-sided: whatever the true share is, the bound is below it in at most 1 - confidence of all draws.
-
-    Args:
-        found: Papers that were found, 0 to `papers`.
-        papers: Papers drawn, at least 0; of none, nothing is known, and the bound is 1.
-        confidence: 0 to 1, for example 0.95.
 
     Source: C. J. Clopper and E. S. Pearson, Biometrika 26, 1934, https://doi.org/10.1093/biomet/26.4.404
     """

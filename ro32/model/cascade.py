@@ -122,27 +122,13 @@ class Cascade:
     def below(
         self, titles: Sequence[str], abstracts: Sequence[str], linear: NDArray[np.float64], form: TextForm
     ) -> NDArray[np.bool_]:
-        """Return which of n papers are below the cut, and surely have a token of text; the others are scored in full.
-
-        Args:
-            titles: n normalized titles.
-            abstracts: n normalized abstracts.
-            linear: Shape (n,): log-odds by the linear view.
-            form: The bundle's text form.
-
-        Returns:
-            Shape (n,).
-        """
+        """Return which of n papers of normalized text are below the cut and surely have a token of text; shape (n,)."""
         found = linear < self.cut
         rows = np.flatnonzero(found).tolist()
         found[rows] = form.surely_have_tokens([titles[row] for row in rows], [abstracts[row] for row in rows])
         return found
 
     def audited(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Return which of n papers are in the audit, if they are below the cut: those of the lowest content hashes.
-
-        Returns:
-            Shape (n,).
-        """
+        """Return which of n papers, if below the cut, are audited: those of the lowest content hashes; shape (n,)."""
         leading = np.ascontiguousarray(hashes).view(">u8").reshape(len(hashes), 2)[:, 0]
         return np.asarray((leading >> np.uint64(64 - 53)) < self.audit_share * 2.0**53)  # float64 holds 53 bits

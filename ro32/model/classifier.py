@@ -18,24 +18,19 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ro32.errors import BundleError, UsageError
-from ro32.model.bundle import Bundle, Manifest, sha256
-from ro32.model.external import has_external_data
+from ro32.errors import BundleError
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import sha256
 from ro32.model.linear_view import LinearModel
 from ro32.model.operating_point import Decision, OperatingPoint
 from ro32.model.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, Hashes, Outcomes
-from ro32.model.processor import available_cores, int8_saturates
-from ro32.model.text import PaperTokenizer, content_hashes, normalize_texts
+from ro32.model.processor import available_cores
+from ro32.model.session import Encoder
+from ro32.model.text import content_hashes, normalized_papers
 from ro32.model.views import View
 
 SCORING_VERSION = 4
 """Raised whenever this code gives another score for the same bundle and text: older scores are not reused then."""
-INPUT = "input_ids"
-FILLED = {"attention_mask": 1, "token_type_ids": 0}
-"""What every element of a model's other inputs is, since a run holds one unpadded paper."""
-SLOWER = ("SkipLayerNormFusion",)
-"""Rewritings by onnxruntime that make a model slower: its SkipLayerNormalization took 7 times as long as the addition
-and the LayerNormalization that it takes the place of (docs/decisions.md, section Export)."""
 _ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
 """How a bundle without views scores: by the softmax of two logits. The threshold is not used."""
 _CHUNK_PAPERS = 64
@@ -81,14 +76,9 @@ class Classifier:
         kernels = f" onnxruntime {ort.__version__}" if manifest.has_encoder else ""  # they round as each release likes
         self.scoring_digest = sha256(f"{SCORING_VERSION}{kernels} {manifest.scoring_digest}".encode())
         self.decision: Decision = (point or OperatingPoint()).resolve(bundle, manifest)
-        self._view = None if manifest.view is None else manifest.views[manifest.view]
-        self._asks_encoder = self._view is None or self._view.encoder != 0
+        self._view = _ENCODER_ALONE if manifest.view is None else manifest.views[manifest.view]
         self._linear = None if bundle.linear is None else LinearModel.from_bytes(bundle.linear)
-        self._tokenizer: PaperTokenizer | None = None
-        self._session: ort.InferenceSession | None = None
-        if manifest.has_encoder:
-            self._tokenizer, self._session = _start(bundle)
-            self._filled = _filled({item.name for item in self._session.get_inputs()}, manifest)
+        self._encoder = Encoder.start(bundle) if manifest.has_encoder else None
 
     @classmethod
     def load(cls, folder: Path | str | None = None, point: OperatingPoint | None = None, *, full: bool = False) -> Self:
@@ -145,19 +135,16 @@ class Classifier:
             tokens += len(input_ids)
             has_text = bool(input_ids if has_encoder else titles[row] or abstracts[row])
             if has_text:
-                logits = self.logits(input_ids) if self._asks_encoder else np.zeros(2, dtype=np.float32)
+                logits = self.logits(input_ids) if self._view.encoder else np.zeros(2, dtype=np.float32)
                 scores[row] = self._probability(logits, float(linear[row]))
             if not np.isfinite(scores[row]):
                 errors[row] = REASONS.index(NON_FINITE if has_text else EMPTY_TEXT)
-        lost = (
-            0 if cascade is None else int(np.sum(scores[audited].astype(np.float64) >= cascade.certificate.threshold))
-        )
-        outcomes = Outcomes(scores=scores, errors=errors, screened=screened)
+        certified = 1.0 if cascade is None else cascade.certificate.threshold
         return Scored(
-            outcomes=outcomes,
+            outcomes=Outcomes(scores=scores, errors=errors, screened=screened),
             tokens=tokens,
             audited=int(audited.sum()),
-            disagreements=lost,
+            disagreements=int(np.sum(scores[audited].astype(np.float64) >= certified)),
             seconds=time.monotonic() - started,
         )
 
@@ -167,15 +154,10 @@ class Classifier:
         Raises:
             BundleError: The bundle has no encoder.
         """
-        if self._tokenizer is None:
-            raise _without_encoder(self.manifest)
-        return self._tokenizer.encode(title, abstract)
+        return self._started().tokenizer.encode(title, abstract)
 
     def logits(self, input_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Run the encoder on one paper.
-
-        Args:
-            input_ids: t >= 1 token ids, special tokens included.
+        """Run the encoder on one paper of t >= 1 token ids, special tokens included.
 
         Returns:
             Shape (2,), float32: one logit per label of the bundle.
@@ -183,20 +165,18 @@ class Classifier:
         Raises:
             BundleError: The bundle has no encoder.
         """
-        if self._session is None:
-            raise _without_encoder(self.manifest)
-        ids = np.asarray([input_ids], dtype=np.int64)
-        feeds = {INPUT: ids} | {name: np.full_like(ids, number) for name, number in self._filled.items()}
-        output = self._session.run(None, feeds)[0]
+        encoder = self._started()
+        output = encoder.session.run(None, encoder.feeds(input_ids))[0]
         return np.asarray(output[0], dtype=np.float32)
 
-    def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:
-        """Score n papers of normalized text by the linear view.
+    def _started(self) -> Encoder:
+        if self._encoder is None:
+            raise BundleError(f"bundle {self.manifest.name}: it has no encoder, only a linear view; name one that has")
+        return self._encoder
 
-        Returns:
-            Shape (n,), float64, log-odds; all 0 where the bundle has no linear view or does not ask it.
-        """
-        if self._linear is None or self._view is None or not self._view.linear:
+    def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:
+        """Return log-odds by the linear view, shape (n,), float64; 0 where the bundle has none or does not ask it."""
+        if self._linear is None or not self._view.linear:
             return np.zeros(len(titles))
         return self._linear.scores(titles, abstracts)
 
@@ -204,8 +184,7 @@ class Classifier:
         """Combine the logits of one paper with its log-odds by the linear view; not finite where they are not."""
         positive = self.manifest.positive_index
         margin = float(logits[positive]) - float(logits[1 - positive])
-        view = self._view or _ENCODER_ALONE
-        return view.probability(margin, linear)
+        return self._view.probability(margin, linear)
 
     def predict_proba(
         self,
@@ -229,7 +208,7 @@ class Classifier:
         Raises:
             UsageError: Neither or both forms were given, or not as many titles as abstracts.
         """
-        titles, abstracts = _papers(texts, titles, abstracts)
+        titles, abstracts = normalized_papers(texts, titles, abstracts)
         starts = range(0, len(titles), _CHUNK_PAPERS)
 
         def score_chunk(start: int) -> NDArray[np.float32]:
@@ -263,74 +242,3 @@ class Classifier:
         labels = names[self.decision.positive(scores).astype(np.intp)]
         labels[np.isnan(scores) | self.decision.uncertain(scores)] = None
         return list(labels)
-
-
-def _papers(
-    texts: Sequence[str | None] | None, titles: Sequence[str | None] | None, abstracts: Sequence[str | None] | None
-) -> tuple[list[str], list[str]]:
-    """Return normalized titles and abstracts of papers in either form."""
-    one_form = (texts is None) != (titles is None) and (titles is None) == (abstracts is None)
-    if not one_form or any(isinstance(given, str) for given in (texts, titles, abstracts)):
-        raise UsageError("expected texts, or titles and abstracts; give one of the two forms, each a list of strings")
-    if texts is not None:
-        lines = [(text or "").strip().partition("\n") for text in texts]
-        titles, abstracts = [first for first, _, _ in lines], [rest for _, _, rest in lines]
-    titles, abstracts = titles or [], abstracts or []
-    if len(titles) != len(abstracts):
-        raise UsageError(f"expected as many titles as abstracts, found {len(titles)} and {len(abstracts)}")
-    return normalize_texts(titles), normalize_texts(abstracts)
-
-
-def _start(bundle: Bundle) -> tuple[PaperTokenizer, ort.InferenceSession]:
-    """Start the encoder."""
-    manifest = bundle.manifest
-    try:
-        tokenizer = PaperTokenizer(
-            bundle.tokenizer, max_length=manifest.max_length, separator=manifest.separator, form=manifest.form
-        )
-        session = _session(bundle.model)
-    except Exception as error:  # onnxruntime's exceptions have no common base but Exception
-        raise BundleError(f"bundle {manifest.name}: unusable: {error}; export it again") from error
-    labels = session.get_outputs()[0].shape[-1]
-    if labels != len(manifest.labels):
-        raise BundleError(
-            f"bundle {manifest.name}: the model gives {labels} logits for {len(manifest.labels)} labels; "
-            "export it again"
-        )
-    return tokenizer, session
-
-
-def _without_encoder(manifest: Manifest) -> BundleError:
-    return BundleError(f"bundle {manifest.name}: it has no encoder, only a linear view; name a bundle that has one")
-
-
-def _filled(inputs: set[str], manifest: Manifest) -> dict[str, int]:
-    """Return the inputs of a model besides its tokens, and what each is full of."""
-    known = {INPUT, *FILLED}
-    expected = set(manifest.inputs) or {INPUT} | (inputs & known)
-    if inputs != expected or not inputs <= known:
-        raise BundleError(
-            f"bundle {manifest.name}: expected a model that takes {', '.join(sorted(expected))}, "
-            f"found one that takes {', '.join(sorted(inputs))}; export it again"
-        )
-    return {name: number for name, number in FILLED.items() if name in inputs}
-
-
-def session_options() -> ort.SessionOptions:
-    """Return the session options: one thread, the calling one, and exact int8 products."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3  # errors; warnings about our own graph help no operator
-    if int8_saturates():  # elsewhere it would change nothing and take two thirds more time
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return options
-
-
-def _session(model: bytes) -> ort.InferenceSession:
-    if has_external_data(model):
-        raise ValueError("its weights lie in another file, which no digest covers")
-    return ort.InferenceSession(
-        model, sess_options=session_options(), providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
-    )

@@ -1,5 +1,6 @@
 """The folder of installed bundles: each a subfolder, complete and verified, under its own name."""
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,7 +10,8 @@ from pathlib import Path
 import platformdirs
 
 from ro32.errors import BundleError, OutputError, UsageError, nearest
-from ro32.model.bundle import MANIFEST, SHIPPED, Bundle, Manifest, sha256, shipped_folder
+from ro32.model.bundle import SHIPPED, Bundle, shipped_folder
+from ro32.model.bundle_json import MANIFEST, Manifest, sha256
 from ro32.model.publish import publish
 from ro32.storage.files import require_regular
 
@@ -71,7 +73,7 @@ def list_folders(store: Path) -> list[Path]:
         BundleError: The store cannot be read.
     """
     try:
-        inside = sorted(store.iterdir()) if store.is_dir() else []
+        inside = sorted(store.iterdir()) if os.path.lexists(store) else []
     except OSError as error:
         raise BundleError(f"{store}: cannot be read: {error.strerror}; name another folder with --store") from error
     return [
@@ -81,10 +83,7 @@ def list_folders(store: Path) -> list[Path]:
 
 
 def list_bundles(store: Path) -> tuple[list[Installed], list[BundleError]]:
-    """Read the manifests of the bundles that `list_folders` lists.
-
-    Returns:
-        What they say, and why others could not be read.
+    """Read the manifests of the bundles that `list_folders` lists; return them, and why others could not be read.
 
     Raises:
         BundleError: The store cannot be read.
@@ -99,12 +98,7 @@ def list_bundles(store: Path) -> tuple[list[Installed], list[BundleError]]:
 
 
 def find(bundle: Path | None, store: Path) -> Path:
-    """Return the folder that somebody means by a bundle.
-
-    Args:
-        bundle: A folder, or else the name of a bundle in the store or of the one that comes with ro32, which None
-            means too.
-        store: The folder of installed bundles.
+    """Return the folder that a bundle's folder or name means; None is the one that comes with ro32.
 
     Raises:
         BundleError: It is a name, and no bundle has it.
@@ -126,13 +120,7 @@ def find(bundle: Path | None, store: Path) -> Path:
 
 
 def install(files: Mapping[str, bytes], store: Path, *, name: str | None, overwrite: bool) -> tuple[Path, Bundle]:
-    """Make a bundle appear in a store, whole and verified, or not at all.
-
-    Args:
-        files: Content by name, the manifest among them.
-        store: The folder of installed bundles; created if need be.
-        name: What it is to be called; as its manifest calls it by default.
-        overwrite: Replace a bundle of that name.
+    """Make a bundle appear in a store, whole and verified, or not at all; it is called as its manifest does by default.
 
     Returns:
         Its folder, and the bundle as it was read back.

@@ -46,11 +46,7 @@ class LinearModel:
             raise BundleError(f"linear view: scale {self.scale} or bias {self.bias} is not finite")
 
     def scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:
-        """Score n papers of normalized text.
-
-        Returns:
-            Shape (n,), float64: log-odds of the positive label, each a function of that paper alone.
-        """
+        """Score n papers of normalized text: log-odds, shape (n,), float64, each a function of that paper alone."""
         chunks = [np.zeros(0)]
         for features in extract(titles, abstracts):
             # float64 adds these integers exactly: their sum stays far below 2**53.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.errors import BundleError, UsageError
-from ro32.model.bundle import CURVES, Bundle, Manifest
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CURVES, Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +89,7 @@ class OperatingPoint:
 
     @classmethod
     def parse_band(cls, text: str) -> tuple[float, float]:
-        """Read a band of scores, "LOW:HIGH".
-
-        Raises:
-            UsageError: It is none.
-        """
+        """Read a band of scores, "LOW:HIGH"; raise UsageError where it is none."""
         low, _, high = text.partition(":")
         try:
             return float(low), float(high)

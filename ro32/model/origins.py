@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ro32.errors import BundleError, InputMissingError, UsageError
-from ro32.model.bundle import MANIFEST, Manifest
+from ro32.model.bundle_json import MANIFEST, Manifest
 from ro32.storage.files import require_regular
 
 HUB = "hf:"

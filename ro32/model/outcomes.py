@@ -104,24 +104,11 @@ class OutcomeIndex:
         return sum(len(run) for run in self._runs)
 
     def add(self, hashes: Hashes, outcomes: Outcomes) -> None:
-        """Add n papers.
-
-        Args:
-            hashes: Shape (n,), dtype S16.
-            outcomes: Of the same papers, in the same order.
-        """
+        """Add n papers."""
         self.add_all(len(hashes), [(hashes, outcomes)])
 
     def add_all(self, rows: int, batches: Iterable[tuple[Hashes, Outcomes]]) -> None:
-        """Add many papers without ever holding them twice.
-
-        Args:
-            rows: How many papers all batches hold together.
-            batches: Hashes and outcomes, as `add` takes them.
-
-        Raises:
-            ValueError: The batches hold more or fewer papers than announced.
-        """
+        """Add batches of so many papers together (else ValueError is raised) without ever holding them twice."""
         records = np.zeros(rows, dtype=_RECORD)
         filled = kept = 0
         for hashes, outcomes in batches:
@@ -142,9 +129,6 @@ class OutcomeIndex:
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Outcomes]:
         """Look n papers up.
-
-        Args:
-            hashes: Shape (n,), dtype S16.
 
         Returns:
             Which of them are in the index, shape (n,), and their outcomes: NaN, 0 and false where they are not.

@@ -1,8 +1,11 @@
-"""The machine: the cores available to this process, the processor's name, and the peak memory."""
+"""The machine: the cores available to this process, the processor's name, its memory, and versions of packages."""
 
 import os
 import platform
 import resource
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -14,11 +17,7 @@ VNNI = frozenset({"avx512_vnni", "avx_vnni"})
 def available_cores(cgroup: Path = CGROUP) -> int:
     """Count the cores this process may use: its CPU affinity, and the container's quota where there is one.
 
-    Args:
-        cgroup: Root of the control groups' file system, version 2 or 1.
-
-    Returns:
-        At least 1; a quota of a core and a half counts as one.
+    At least 1; a quota of a core and a half counts as one.
 
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     """
@@ -37,8 +36,22 @@ def int8_saturates(cpuinfo: Path = CPUINFO) -> bool:
 
     Source: https://github.com/microsoft/onnxruntime/issues/14642
     """
-    flags = set((_read_field(cpuinfo, "flags") or "").split())  # ARM calls its own "Features"
+    flags = processor_flags(cpuinfo)
     return bool(flags) and flags.isdisjoint(VNNI)
+
+
+def processor_flags(cpuinfo: Path = CPUINFO) -> set[str]:
+    """Return the names of an x86 processor's instructions; none of others, and where the system does not tell."""
+    return set((_read_field(cpuinfo, "flags") or "").split())  # ARM calls its own "Features"
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def peak_rss_bytes() -> int:

@@ -3,22 +3,29 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from ro32.errors import OutputError
-from ro32.model.bundle import MANIFEST, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MANIFEST
 from ro32.storage.durable import check_replaceable, sync_folder
 
 Found = TypeVar("Found")
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) -> None:
     """Refuse early what `publish` would have to refuse in the end.
 
+    Args:
+        target: The folder to appear.
+        overwrite: Whether it may replace a bundle.
+        read: Files that the new bundle is made of.
+
     Raises:
-        OutputError: The target is there and may not or cannot be replaced, or nothing can be created in its folder.
+        OutputError: The target is there and may not or cannot be replaced, holds one of these files, or nothing can be
+            created in its folder.
     """
     try:
         if not target.parent.is_dir():
@@ -33,6 +40,9 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             raise OutputError(
                 f"{target}: is not a bundle folder, so --overwrite does not replace it; name another folder"
             )
+        within = [path for path in read if target.resolve() in path.resolve().parents]
+        if within:
+            raise OutputError(f"{target}: holds {within[0]}, which would be removed with it; name another folder")
         check_replaceable(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be created: {error.strerror}; name another folder") from error
@@ -41,14 +51,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bundle:
     """Write a bundle beside its target, read it back, and move it into place by one rename.
 
-    Args:
-        target: The folder to appear.
-        files: Content by name, the manifest included.
-        overwrite: Replace a bundle that is there. It is moved aside first, and back if the new one cannot take its
-            place; only between these two renames is there no bundle.
-
-    Returns:
-        The bundle as it was read back.
+    One that is there and may be replaced is moved aside first, and back if the new one cannot take its place; only
+    between these two renames is there no bundle.
 
     Raises:
         OutputError: The target is there and may not be replaced, or it cannot be written.
@@ -61,13 +65,7 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bun
 def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], Found]) -> Found:
     """Write a folder beside its target, check it there, and move it into place, aside what is there.
 
-    Args:
-        target: The folder to appear.
-        files: Content by path within it.
-        check: Reads what was written, and raises what it finds wrong.
-
-    Returns:
-        What `check` did.
+    `check` reads what was written, raises what it finds wrong, and returns what this returns.
 
     Raises:
         OutputError: It cannot be written.

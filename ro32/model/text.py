@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ro32.errors import UsageError
 from ro32.model.text_form import MAX_CHARS, TextForm
 
 _MAX_RAW_CHARS = 16 * MAX_CHARS
@@ -23,12 +24,6 @@ def normalize(column: pl.Expr) -> pl.Expr:
     """Collapse every run of Unicode white space to one space and strip both ends; null becomes empty.
 
     What lies beyond `MAX_CHARS` is cut off, so no text takes more memory than it counts.
-
-    Args:
-        column: Strings of any Polars string type.
-
-    Returns:
-        Strings without null.
     """
     text = column.cast(pl.String).fill_null("").str.head(_MAX_RAW_CHARS).str.replace_all(r"\s+", " ")
     return text.str.strip_chars().str.head(MAX_CHARS).str.strip_chars_end()
@@ -37,6 +32,26 @@ def normalize(column: pl.Expr) -> pl.Expr:
 def normalize_texts(texts: Sequence[str | None]) -> list[str]:
     """Normalize n strings, as `normalize` does a column."""
     return pl.Series(texts, dtype=pl.String).to_frame("text").select(normalize(pl.all()))["text"].to_list()
+
+
+def normalized_papers(
+    texts: Sequence[str | None] | None, titles: Sequence[str | None] | None, abstracts: Sequence[str | None] | None
+) -> tuple[list[str], list[str]]:
+    """Return normalized titles and abstracts of n papers, given as texts or as titles and abstracts.
+
+    Raises:
+        UsageError: Neither or both forms were given, or not as many titles as abstracts.
+    """
+    one_form = (texts is None) != (titles is None) and (titles is None) == (abstracts is None)
+    if not one_form or any(isinstance(given, str) for given in (texts, titles, abstracts)):
+        raise UsageError("expected texts, or titles and abstracts; give one of the two forms, each a list of strings")
+    if texts is not None:
+        lines = [(text or "").strip().partition("\n") for text in texts]
+        titles, abstracts = [first for first, _, _ in lines], [rest for _, _, rest in lines]
+    titles, abstracts = titles or [], abstracts or []
+    if len(titles) != len(abstracts):
+        raise UsageError(f"expected as many titles as abstracts, found {len(titles)} and {len(abstracts)}")
+    return normalize_texts(titles), normalize_texts(abstracts)
 
 
 def content_hash(title: str, abstract: str) -> bytes:
@@ -93,15 +108,7 @@ class PaperTokenizer:
             raise ValueError(f"the tokenizer has no token for a period, which the text form {form} needs")
 
     def encode(self, title: str, abstract: str) -> list[int]:
-        """Return the token ids of one paper.
-
-        Args:
-            title: Normalized title; may be empty.
-            abstract: Normalized abstract; may be empty.
-
-        Returns:
-            1 to max_length ids, or none at all when no token of text is in either (a paper without usable text).
-        """
+        """Return the token ids of one paper of normalized text, 1 to max_length; none where it has no token of text."""
         fields = self._form.fields([title], [abstract])
         return self._assemble([self._tokenizer.encode(text, add_special_tokens=False).ids for (text,) in fields])
 

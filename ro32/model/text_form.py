@@ -68,11 +68,7 @@ class TextForm(StrEnum):
         )
 
     def fields(self, titles: Sequence[str], abstracts: Sequence[str]) -> tuple[Sequence[str], ...]:
-        """Return the texts to tokenize for n papers of normalized text.
-
-        Returns:
-            One or two fields of n texts each, between which the separator token stands.
-        """
+        """Return the texts to tokenize for n papers of normalized text: one field, or two that a separator divides."""
         titles, abstracts = ([text[:MAX_CHARS] for text in texts] for texts in (titles, abstracts))
         if self is TextForm.RO32:
             return titles, abstracts
@@ -97,11 +93,7 @@ def form_of(config: Mapping[str, object]) -> TextForm:
 
 
 def parse_form(name: object) -> TextForm:
-    """Return the form of a name.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """Return the form of a name; raise ValueError where there is none."""
     if name not in list(TextForm):
         raise ValueError(f"{CONFIG_KEY}: expected {' or '.join(TextForm)}, found {name!r}")
     return TextForm(str(name))

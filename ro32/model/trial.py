@@ -13,9 +13,6 @@ _TEXT = "A robot arm"
 def try_out(bundle: Bundle) -> Classifier:
     """Load a bundle's model and score the shortest paper, the longest one, and one of the tokenizer's last token.
 
-    Returns:
-        The classifier.
-
     Raises:
         BundleError: The model cannot be loaded, fails, or gives something else than two finite logits.
         ReadWriteError: There is not enough memory for it.

@@ -52,12 +52,7 @@ class View:
         return self.intercept, self.encoder, self.linear
 
     def probability(self, encoder: float, linear: float) -> float:
-        """Combine log-odds; NaN if one that is asked is not finite.
-
-        Args:
-            encoder: e.
-            linear: l.
-        """
+        """Combine log-odds e and l; NaN if one that is asked is not finite."""
         log_odds = self.intercept
         if self.encoder:
             log_odds += self.encoder * encoder

@@ -25,13 +25,9 @@ class Sample(NamedTuple):
 
 
 def write_metrics(report: Mapping[str, Any], path: Path) -> None:
-    """Write the metrics of a run, whole or not at all.
+    """Write the metrics of a run, given its report, whole or not at all.
 
     Every metric has the label `target`, the labels file, which distinguishes the jobs of one host.
-
-    Args:
-        report: What `ro32.monitor.report.make_report` returned.
-        path: The file, in the collector's folder.
 
     Raises:
         OutputError: The folder does not exist or cannot be written to.

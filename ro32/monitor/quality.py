@@ -15,7 +15,7 @@ from ro32.evaluation.calibration import calibrate
 from ro32.evaluation.intervals import LEVEL, estimate_decisions
 from ro32.evaluation.ranking import Ranking
 from ro32.evaluation.slices import slice_by
-from ro32.model.bundle import Manifest
+from ro32.model.bundle_json import Manifest
 from ro32.model.operating_point import Decision
 from ro32.run.drift import SIGNIFICANCE
 from ro32.run.journal import Journal
@@ -32,9 +32,8 @@ _EPOCH = date(1970, 1, 1)
 def measure_quality(journal: Journal) -> None:
     """Compare the labels of the newest papers with their categories, and warn where the bundle has aged.
 
-    Args:
-        journal: Of a run that has published; gets the figures, if the input has categories and some paper of the last
-            `RECENT_DAYS` days is listed in the positive label's.
+    The journal of a run that has published gets the figures, if the input has categories and some paper of the last
+    `RECENT_DAYS` days is listed in the positive label's.
     """
     if journal.job is None or journal.newest is None:
         return

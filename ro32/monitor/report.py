@@ -32,17 +32,7 @@ _FOLDER_CHANGES = tuple(field.name for field in fields(FolderChanges))
 
 
 def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, error: str | None) -> dict[str, Any]:
-    """Describe a run that has ended.
-
-    Args:
-        journal: What it did.
-        target: Its labels file.
-        exit_code: How it ended.
-        error: What went wrong, if anything did.
-
-    Returns:
-        JSON values; every field is always there, and null if a run did not come so far.
-    """
+    """Describe a run that has ended, as JSON values; every field is there, and null if a run did not come so far."""
     seconds = {str(stage): spent for stage, spent in journal.seconds().items()}
     total = sum(seconds.values())
     return {

@@ -35,26 +35,9 @@ class LeftOver:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What a run would do now: the result of a dry run.
+    """What a run would do now: the result of a dry run. docs/report.md describes every field.
 
     rows = finished + reused + duplicates + unreadable + to_score.
-
-    Attributes:
-        status_version: Version of these fields.
-        target: The labels file.
-        running: Who is writing it, in words; a run would end with code 75. None if nobody is.
-        files: Input files.
-        unchanged_files: Those of them whose labels, in a folder of labels, would stay as they are.
-        skipped: Input files that would be skipped.
-        rows: Rows of the others.
-        parts: Parts that they make.
-        finished_parts: Parts that a killed run finished, and that would be taken.
-        finished: Rows of these parts.
-        reused: Rows whose outcome the earlier labels hold.
-        duplicates: Rows with the same text as an earlier row.
-        unreadable: Rows that cannot be read, and so would have an error instead of a score.
-        to_score: Rows that need the model.
-        left_over: What runs over another input, with another model or other settings left, and temporary files.
     """
 
     status_version: int = STATUS_VERSION

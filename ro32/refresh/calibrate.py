@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from ro32.data.dates import MONTHS_A_YEAR, UNKNOWN
 from ro32.errors import BundleError
-from ro32.model.bundle import Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import sha256
 from ro32.model.cascade import Cascade
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel

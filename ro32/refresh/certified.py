@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 
-from ro32.model.bundle import CARD, CASCADE, CURVES, MANIFEST, Manifest, sha256
+from ro32.model.bundle_json import CARD, CASCADE, CURVES, MANIFEST, Manifest, sha256
 from ro32.model.cascade import Cascade
 from ro32.model.metrics import Curve
 from ro32.refresh.certificate import Row

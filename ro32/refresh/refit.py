@@ -86,7 +86,8 @@ def refresh(
     """
     if folder is not None and settings.output.resolve() == folder.resolve():
         raise UsageError(f"{settings.output}: is the bundle to refresh, which is not changed; name another folder")
-    check_target(settings.output, overwrite=settings.overwrite)
+    read = [*settings.papers, *filter(None, [settings.negatives])]
+    check_target(settings.output, overwrite=settings.overwrite, read=read)
     parent = None if folder is None else Bundle.load(folder)
     category = settings.category or (parent.manifest.positive_label if parent else None)
     if category is None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ro32.model.bundle import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, Manifest, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.cascade import Cascade
 from ro32.model.metrics import Curve
 from ro32.model.views import View, ViewName

@@ -11,7 +11,7 @@ from ro32.data.papers import Columns
 from ro32.data.parquet import DEFAULT_MAX_EXPANSION
 from ro32.data.row_groups import RowGroup, row_groups
 from ro32.errors import TryAgainError, UsageError
-from ro32.model.bundle import sha256
+from ro32.model.bundle_json import sha256
 from ro32.model.classifier import Classifier
 from ro32.model.processor import available_cores
 from ro32.run.drift import DEFAULT_MAX_DRIFT

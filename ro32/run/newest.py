@@ -49,7 +49,7 @@ def truth_columns(path: InputFile, schema: pa.Schema, named: str | None) -> tupl
         InputDataError: The column that was named is not there.
     """
     column = named or DEFAULT_COLUMN
-    if schema.get_field_index(column) < 0:
+    if schema.names.count(column) != 1:
         if named is None:
             return ()
         raise InputDataError(
@@ -185,6 +185,6 @@ def _last_date(path: InputFile, names: Sequence[str]) -> int:
         groups = [footer.row_group(group).column(at).statistics for group in range(footer.num_row_groups)]
         text = max(str(group.max) for group in groups if group is not None and group.has_min_max)[:10]
         found = date.fromisoformat(text if len(text) > len("2024-11") else f"{text}-01").toordinal() - _EPOCH
-    except (OSError, ValueError, pa.ArrowException):  # another form, or no date there
+    except (OSError, ValueError, OverflowError, pa.ArrowException):  # another form, or no date there
         return 0
     return max(found - (0 if column == CREATED else _UPDATED_WITHIN_DAYS), 0)

@@ -16,6 +16,7 @@ from ro32.run.skip import leave_out_damaged
 from ro32.storage.client import StoreSettings
 from ro32.storage.durable import check_replaceable
 from ro32.storage.files import InputFile, Target, require_regular
+from ro32.storage.names import is_data
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.objects import MAGIC, StoredObject, matches
 from ro32.storage.urls import ObjectUrl, is_url
@@ -46,7 +47,7 @@ def prepare(
     found: Target
     if isinstance(target, Path):
         found = resolve_output(target, files, f", or {target}/ for a labels file per input file")
-        _refuse_within(found, inputs)
+        refuse_within(found, inputs)
     else:
         found = _look_at(target, inputs, files, settings.stores)
     if isinstance(settings.reuse, Path):
@@ -148,19 +149,24 @@ def _is_open_as(descriptor: int, path: Path) -> bool:
     return False
 
 
-def _refuse_within(target: Path, inputs: Sequence[str]) -> None:
-    """Refuse labels that the next run would read as papers: in a folder that is read, or named as a pattern says.
+def refuse_within(target: Path, inputs: Sequence[str], *, only_data: bool = False) -> None:
+    """Refuse a file that the next run would read as papers: in a folder that is read, or named as a pattern says.
 
     Args:
-        target: The labels file, links resolved.
+        target: The file to be written, links resolved.
         inputs: What was named as input.
+        only_data: In a folder refuse only names of data, as `is_data` knows them.
+
+    Raises:
+        OutputError: It is such a file.
     """
+    in_folders = not only_data or is_data(target.name)
     for text in inputs:
         if is_url(text):
             continue
         named = Path(text)
         if named.is_dir():
-            within = target.is_relative_to(named.resolve())
+            within = in_folders and target.is_relative_to(named.resolve())
         elif named.exists():
             continue
         else:  # a pattern: compared without links in its folders
@@ -168,9 +174,9 @@ def _refuse_within(target: Path, inputs: Sequence[str]) -> None:
             fixed = next((at for at, part in enumerate(parts) if MAGIC & set(part)), len(parts))
             root = Path(*parts[:fixed]).resolve()
             within = target.is_relative_to(root) and matches(target.relative_to(root).parts, parts[fixed:])
-            within = within or any(target.is_relative_to(folder.resolve()) for folder in input_folders([text]))
+            folders = input_folders([text]) if in_folders else []
+            within = within or any(target.is_relative_to(folder.resolve()) for folder in folders)
         if within:
             raise OutputError(
-                f"{target} is within the input {text}, so the next run would read its labels as papers; "
-                "name a file elsewhere"
+                f"{target} is within the input {text}, so the next run would read it as papers; name a file elsewhere"
             )

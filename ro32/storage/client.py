@@ -135,20 +135,15 @@ def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
 def ask(
     what: str, request: Callable[[], Awaitable[T]], *, refused: type[Ro32Error], timeout_s: float | None = None
 ) -> T:
-    """Carry out a request.
-
-    Args:
-        what: The object, as it is shown.
-        request: Makes the request again for each try.
-        refused: What to raise when the store does not allow it, or does not understand it.
-        timeout_s: Of one try; `TIMEOUT_S` by default.
+    """Carry out a request, made again for each try; `what` is the object, as it is shown.
 
     Raises:
         UsageError: The object's name is none that the library asks for.
         InputDataError: A list of objects holds such a name.
         FileNotFoundError: There is no such object or bucket.
         ConflictError: A condition of the request does not hold.
-        UnreachableError: No try got an answer of use.
+        Ro32Error: `refused`: the store does not allow it, or does not understand it.
+        UnreachableError: No try got an answer of use within `timeout_s`.
     """
     import asyncio  # noqa: PLC0415 - a twentieth of the start of a run, and of use with a store alone
 

@@ -124,12 +124,9 @@ def _take_after(descriptor: int, before: os.stat_result) -> None:
 
 
 def publish(temporary: Path, file: BinaryIO, target: Path) -> None:
-    """Make a complete temporary file appear under its target's name, and survive a power cut.
+    """Make a complete temporary file, which is closed by this, appear under its target's name, and survive a power cut.
 
-    Args:
-        temporary: The file's present path.
-        file: The same file, open; closed by this.
-        target: A path in the same folder; replaced if it is there.
+    The target, in the same folder, is replaced if it is there.
 
     Raises:
         OSError: The disk is full or failed; the target is as it was.

@@ -70,12 +70,7 @@ def kind_of(path: Path) -> Kind | None:
 def require_regular(path: Path, refused: type[Ro32Error], advice: str = "name a file") -> None:
     """Refuse what is there and is no regular file: to open a pipe waits forever, to replace a device destroys it.
 
-    A path where nothing stands passes.
-
-    Args:
-        path: What somebody named.
-        refused: What to raise.
-        advice: What to do about it.
+    A path where nothing stands passes. The advice tells what to do about another one.
 
     Raises:
         Ro32Error: `refused`: a device, pipe, socket, folder or link to nothing stands there, or it cannot be looked at.
@@ -105,12 +100,7 @@ def identity_of(file: InputFile) -> Identity:
 
 
 def is_unchanged(file: InputFile, identity: Identity) -> bool:
-    """Return whether a file is still the one that `identity_of` described.
-
-    Raises:
-        InputMissingError: An object may not be looked at any more.
-        UnreachableError: A store failed.
-    """
+    """Return whether a file is still the one that `identity_of` described."""
     if not isinstance(file, Path):
         return file.is_unchanged()
     try:

@@ -21,12 +21,7 @@ _PART_FILE = re.compile(rf"{PART_NAME.pattern}|\.[0-9]{{8,}}-[0-9a-f]{{64}}\.par
 
 
 class LocalParts:
-    """The folder of one run's finished parts, beside the labels that they are for.
-
-    Args:
-        target: The labels file.
-        fingerprint: What the folder is named after.
-    """
+    """The folder of one run's finished parts, named after its fingerprint, beside the labels that they are for."""
 
     def __init__(self, target: Path, fingerprint: str) -> None:
         self._target = target
@@ -60,21 +55,13 @@ class LocalParts:
             durable.sync_folder(folder)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a part.
-
-        Raises:
-            OSError: It cannot be read.
-        """
+        """Return the content of a part, or raise OSError."""
         if kind_of(self._folder / name) is not Kind.FILE:
             raise FileNotFoundError(name)
         return (self._folder / name).read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
-        """Make a part appear, whole.
-
-        Raises:
-            OSError: The disk is full or failed.
-        """
+        """Make a part appear, whole."""
         durable.write(self._folder / name, data)
 
     def for_part(self, name: str | None) -> Self:  # noqa: ARG002 - of use in stores
@@ -109,12 +96,6 @@ class LocalParts:
 def parts_folder(target: Path) -> Path:
     """Return the folder of a target's finished parts: beside it, and hidden."""
     return target.with_name(f".{target.name}.parts")
-
-
-def leftovers(target: Path) -> list[Path]:
-    """List what runs that did not end well left beside a target: finished parts, and temporary files."""
-    folder = parts_folder(target)
-    return [*([folder] if folder.is_dir() else []), *_temporary(target)]
 
 
 def _temporary(target: Path) -> list[Path]:

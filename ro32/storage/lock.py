@@ -39,7 +39,6 @@ def only_run(target: Target) -> Iterator[None]:
     Raises:
         TryAgainError: Another run holds it; says which.
         OutputError: The lock cannot be created, the file system knows none, or files in the folder cannot be replaced.
-        UnreachableError: A store failed.
         OSError: The disk is full or failed.
     """
     if not isinstance(target, Path):
@@ -72,12 +71,7 @@ def only_run(target: Target) -> Iterator[None]:
 
 
 def _acquire(path: Path) -> int:
-    """Open and lock a file, and return its descriptor.
-
-    Raises:
-        BlockingIOError: Another run holds the lock.
-        OSError: The file cannot be opened or locked.
-    """
+    """Open and lock a file, and return its descriptor; raise BlockingIOError where another run holds the lock."""
     until = time.monotonic() + _GRACE_S
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _MODE)

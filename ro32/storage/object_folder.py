@@ -37,7 +37,6 @@ class ObjectFolder:
         Raises:
             UsageError: Nothing can be written there, or the package that asks stores is missing.
             OutputError: There is no such bucket, or it may not be listed.
-            UnreachableError: The store failed.
         """
         check_writable(url)
         store, prefix = Store.of(url, settings), f"{url.key.removesuffix('/')}/" if url.key else ""
@@ -75,23 +74,13 @@ class ObjectFolder:
         """Do nothing, as above."""
 
     def notice(self, name: str) -> None:
-        """Look at labels that this run published.
-
-        Raises:
-            InputMissingError: They may not be looked at.
-            UnreachableError: The store failed.
-        """
+        """Look at labels that this run published."""
         found = self.store.look(self.prefix + name)
         if found is not None:
             self.versions[name] = found
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a small object; None if there is none, or another one by now.
-
-        Raises:
-            InputMissingError: It may not be read.
-            UnreachableError: The store failed.
-        """
+        """Return the content of a small object; None if there is none, or another one by now."""
         version = self.versions.get(name)
         if version is None or not version.size:
             return None
@@ -105,8 +94,6 @@ class ObjectFolder:
 
         Raises:
             TryAgainError: Another one stands there by now; it stays.
-            OutputError: It may not be written.
-            UnreachableError: The store failed.
         """
         target = self.target(name)
         try:
@@ -115,10 +102,5 @@ class ObjectFolder:
             raise target.taken() from error
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove objects; those that are gone already are no matter.
-
-        Raises:
-            OutputError: They may not be removed.
-            UnreachableError: The store failed.
-        """
+        """Remove objects; missing ones are ignored."""
         self.store.remove([self.prefix + name for name in names])

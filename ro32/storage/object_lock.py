@@ -38,8 +38,6 @@ def only_run(target: ObjectTarget) -> Iterator[None]:
 
     Raises:
         TryAgainError: Another run holds it, which is named; or labels were published since the target was looked at.
-        OutputError: The store does not allow to write there.
-        UnreachableError: The store failed.
     """
     lock = _Lock(target)
     lock.acquire()
@@ -53,22 +51,13 @@ def only_run(target: ObjectTarget) -> Iterator[None]:
 
 
 def holder(target: ObjectTarget) -> str | None:
-    """Describe the run that is writing a target; None if there is none.
-
-    Raises:
-        InputMissingError: The lock may not be looked at.
-        UnreachableError: The store failed.
-    """
+    """Describe the run that is writing a target; None if there is none."""
     _, record = _Lock(target).look()
     return _words(record) if record is not None and _is_alive(record) else None
 
 
 class _Lock:
-    """The lock object of a target.
-
-    Args:
-        target: The labels.
-    """
+    """The lock object of the labels at a target."""
 
     def __init__(self, target: ObjectTarget) -> None:
         self._target, self._store = target, target.store

@@ -12,12 +12,7 @@ from ro32.storage.object_target import ObjectTarget
 
 
 class ObjectParts:
-    """The objects of one run's finished parts, under a prefix that no run over other data or settings has.
-
-    Args:
-        target: The labels that the parts are for.
-        fingerprint: What the prefix is named after.
-    """
+    """The objects of one run's finished parts, under a prefix that no run over other data or settings has."""
 
     def __init__(self, target: ObjectTarget, fingerprint: str) -> None:
         self._store = target.store
@@ -33,13 +28,7 @@ class ObjectParts:
         """Do nothing: a store has no folders."""
 
     def read(self, name: str) -> bytes:
-        """Return the content of a part.
-
-        Raises:
-            FileNotFoundError: It is gone, or another one by now.
-            InputMissingError: It may not be read.
-            UnreachableError: The store failed.
-        """
+        """Return the content of a part; raise FileNotFoundError where it is gone, or another one by now."""
         version = self._versions.get(name)
         if version is None:
             raise FileNotFoundError(name)
@@ -49,12 +38,7 @@ class ObjectParts:
             raise FileNotFoundError(name) from error
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a part, in the place of a damaged one of that name.
-
-        Raises:
-            OutputError: It may not be written.
-            ReadWriteError: The store failed.
-        """
+        """Write a part, in the place of a damaged one of that name."""
         key = self._prefix + name
         try:
             self._versions[name] = self._store.write(key, data, over=self._versions.get(name))
@@ -70,12 +54,7 @@ class ObjectParts:
         return alone
 
     def notice(self, name: str) -> None:
-        """Look at a part that another process wrote.
-
-        Raises:
-            InputMissingError: It may not be looked at.
-            UnreachableError: The store failed.
-        """
+        """Look at a part that another process wrote."""
         found = self._store.look(self._prefix + name)
         if found is not None:
             self._versions[name] = found

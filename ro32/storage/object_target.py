@@ -41,8 +41,6 @@ class ObjectTarget:
         Raises:
             UsageError: Nothing can be written there, or the package that asks stores is missing.
             OutputError: It is no name of an object.
-            InputMissingError: It may not be looked at.
-            UnreachableError: The store failed.
         """
         check_writable(url)
         if url.is_folder:
@@ -74,8 +72,6 @@ class ObjectTarget:
 
         Raises:
             TryAgainError: It is not.
-            InputMissingError: It may not be looked at any more.
-            UnreachableError: The store failed.
         """
         now = self.store.look(self.key)
         if (now is None) != (self.before is None) or (now and self.before and not now.same_content(self.before)):
@@ -90,24 +86,13 @@ class ObjectTarget:
 
 
 def check_writable(url: ObjectUrl) -> None:
-    """Refuse a URL of what is only ever read.
-
-    Raises:
-        UsageError: It is a web address.
-    """
+    """Raise UsageError for a web address, which is only ever read."""
     if url.scheme in WEB:
         raise UsageError(f"{url}: labels can only be written to files, s3://, gs:// and az://; name one of these")
 
 
 def create_spool(target: ObjectTarget) -> tuple[Path, BinaryIO]:
-    """Open a new local file for labels that are to be uploaded when they are complete.
-
-    Returns:
-        Its path and the file, open for writing.
-
-    Raises:
-        OSError: The disk of temporary files is full or failed.
-    """
+    """Open a new local file for labels that are to be uploaded when complete; return its path and the file."""
     descriptor, path = tempfile.mkstemp(prefix="ro32-", suffix=f"-{target.name}")
     return Path(path), os.fdopen(descriptor, "wb")
 
@@ -115,15 +100,10 @@ def create_spool(target: ObjectTarget) -> tuple[Path, BinaryIO]:
 def upload(temporary: Path, file: BinaryIO, target: ObjectTarget) -> None:
     """Make a complete local file appear in the store, in the place of what was seen there and of nothing else.
 
-    Args:
-        temporary: The file's path.
-        file: The same file, open; closed by this.
-        target: Where to.
-
     Raises:
         OSError: The disk failed.
         TryAgainError: Something else stands there by now; it stays.
-        OutputError: The file is too large, or may not be written.
+        OutputError: The file is too large.
         ReadWriteError: The store failed; it has what it had, as far as it can be asked.
     """
     file.close()

@@ -22,13 +22,7 @@ MAGIC = frozenset("*?[")
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """One version of an object.
-
-    Attributes:
-        store: Where it is.
-        key: Its name there.
-        version: What it was when it was found. Every read is of this version or fails.
-    """
+    """One version of an object, as it was when it was found. Every read is of this version or fails."""
 
     store: Store
     key: str
@@ -56,12 +50,7 @@ class StoredObject:
         return _Reader(self, read_ahead=False)
 
     def is_unchanged(self) -> bool:
-        """Return whether the store still holds this version.
-
-        Raises:
-            InputMissingError: It may not be looked at any more.
-            UnreachableError: The store failed.
-        """
+        """Return whether the store still holds this version."""
         now = self.store.look(self.key)
         return now is not None and now.same_content(self.version)
 
@@ -122,8 +111,7 @@ def find_objects(urls: Iterable[str | ObjectUrl], settings: StoreSettings) -> li
 
     Raises:
         UsageError: A URL is none, the package for stores is missing, or web addresses are not allowed.
-        InputMissingError: A URL names nothing, or may not be looked at.
-        UnreachableError: The store failed.
+        InputMissingError: A URL names nothing.
     """
     found: dict[str, StoredObject] = {}
     for given in urls:

@@ -72,12 +72,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A bucket, a container or a web host.
-
-    Attributes:
-        root: URL without a key.
-        settings: How it is asked.
-    """
+    """A bucket, a container or a web host: its URL without a key, and how it is asked."""
 
     root: ObjectUrl
     settings: StoreSettings
@@ -103,12 +98,7 @@ class Store:
         return f"{self.root}{key}"
 
     def look(self, key: str) -> Version | None:
-        """Return the present version of an object; None if there is none.
-
-        Raises:
-            InputMissingError: It may not be looked at.
-            UnreachableError: The store failed.
-        """
+        """Return the present version of an object; None if there is none."""
         import obstore  # noqa: PLC0415 - as in `open_client`
 
         async def request() -> "ObjectMeta":
@@ -123,18 +113,10 @@ class Store:
             return None
 
     def read(self, key: str, version: Version, start: int, end: int) -> bytes:
-        """Return bytes of one version of an object.
-
-        Args:
-            key: The object.
-            version: Which one.
-            start: The first byte.
-            end: The byte behind the last.
+        """Return the bytes of one version of an object from `start` to before `end`.
 
         Raises:
             TryAgainError: The object is another one by now, or gone.
-            InputMissingError: It may not be read.
-            UnreachableError: The store failed.
         """
         return (_read_small if end - start <= _SMALL_BYTES else _read)(self, key, version, start, end)
 
@@ -143,8 +125,6 @@ class Store:
 
         Raises:
             UsageError: It is a web host, which cannot be asked that.
-            InputMissingError: There is no such bucket, or it may not be looked at.
-            UnreachableError: The store failed.
         """
         import obstore  # noqa: PLC0415 - as in `open_client`
 
@@ -165,17 +145,11 @@ class Store:
     def write(self, key: str, data: "bytes | mmap", *, over: Version | None) -> Version:
         """Write a whole object in one request, which all see or none.
 
-        Args:
-            key: The object.
-            data: Its content.
-            over: What it replaces; None if there is to be none.
-
         Returns:
             What it is then; without a time of modification where the store tells none.
 
         Raises:
-            ConflictError: The object is not what it was to replace; it is as it was.
-            OutputError: It may not be written.
+            ConflictError: The object is not `over`, which it was to replace (None: nothing was); it is as it was.
             UnreachableError: The store failed, and does not hold what was to be written, as far as one can ask.
         """
         import obstore  # noqa: PLC0415 - as in `open_client`
@@ -221,12 +195,7 @@ class Store:
             return False
 
     def remove(self, keys: "Sequence[str]") -> None:
-        """Remove objects; those that are gone already are no matter.
-
-        Raises:
-            OutputError: They may not be removed.
-            UnreachableError: The store failed.
-        """
+        """Remove objects; missing ones are ignored."""
         import obstore  # noqa: PLC0415 - as in `open_client`
 
         async def request() -> None:

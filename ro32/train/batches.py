@@ -65,12 +65,7 @@ class Shaper:
         return [(self._rows_at(length), length) for length in lengths]
 
     def batches(self, papers: PaperSet, at: NDArray[np.int64]) -> list[Batch]:
-        """Turn the papers of one step into one or more batches of the same shape.
-
-        Args:
-            papers: Where they are from.
-            at: Positions in `papers`, `rows` of them or fewer.
-        """
+        """Turn the papers of one step, at most `rows` positions in `papers`, into batches of the same shape."""
         length = self._length(min(int(papers.lengths[at].max()), self.max_length))
         rows = self._rows_at(length)
         whole = -(-self.rows // rows) * rows if self.fixed else len(at)

@@ -48,38 +48,31 @@ class Recipe:
 
     Attributes:
         category: A paper is positive when its categories name this one anywhere.
-        from_year: Papers whose first version is of an earlier year, or of none that is known, are skipped; null takes
-            all.
-        text_form: What of a paper is tokenized; null means the form of the base, which is ro32's own where it names
-            none.
+        from_year: Papers whose first version is of an earlier year, or of none that is known, are skipped.
+        text_form: What of a paper is tokenized; null means the form of the base, or ro32's own where it names none.
         base: Encoder to start from: a folder, a hub name, or `package:NAME` for one in an installed package.
         max_length: Tokens a paper is cut to.
         full_length: Pad every batch to `max_length`, and shuffle papers of all lengths; else the papers of a batch have
             similar lengths.
         scoring_length: Tokens that the checkpoint says a paper is cut to; null means `max_length`. Positions that this
             training does not reach keep what the base learned of them.
-        epochs: Passes over the training papers.
         batch_size: Papers an optimizer step sees, over all devices.
-        optimizer: See `Optimizer`.
         learning_rate: Peak of the schedule.
         head_learning_rate: Peak for the newly made classification head; null means `learning_rate`.
         warmup_share: Share of all steps over which the rate rises linearly from 0; it then falls linearly to 0.
         weight_decay: Only for AdamW, and not for biases and layer norms.
         max_gradient_norm: Longer gradients are scaled down to it; 0 switches that off.
-        dropout: Overrules the base model's dropout of hidden states; null keeps it.
-        attention_dropout: Overrules its dropout of attention weights; null keeps it.
+        dropout, attention_dropout: Of hidden states and of attention weights; null keeps the base's.
         seed: Of the split, the sample, the order, the head's first weights and dropout.
-        split: See `Split`.
         split_seed: Of the split alone; null means `seed`.
-        train_share: Share of the papers for training, when validation has no file of its own.
-        validation_share: Share for validation; the rest is skipped, for a test that no choice has seen.
+        train_share, validation_share: Of the papers, when validation has no file of its own; the rest is skipped, for
+            a test that no choice has seen.
         frozen_layers: The embeddings and so many of the lowest layers keep the base's weights; 0 trains all.
         hard_negatives: Negatives to train on that a linear model ranks highest; null takes all negatives.
         random_negatives: Further negatives, drawn at random, when `hard_negatives` is set.
         positive_repeats: How often an epoch shows each positive paper.
         distillation: Share of a paper's target that is a linear model's probability instead of the label.
-        auxiliary_weight: Weight of a second task that only training has: to name all categories of a paper. 0 leaves it
-            out.
+        auxiliary_weight: Weight of a second task that only training has: to name all categories of a paper.
         validation_papers: Evaluate on about so many validation papers, weighted to speak for all; null takes all.
         average: Also measure the mean of the weights after the first and the last epoch, as if it were an epoch's.
         keep: Which epoch's weights the checkpoint holds.

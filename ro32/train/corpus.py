@@ -77,15 +77,9 @@ class Corpus:
         return np.array([[name in categories for name in names] for categories in of_papers], dtype=np.bool_)
 
     def rows(self, index: NDArray[np.int64], *, length: int, pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Gather papers as a padded array.
+        """Gather b papers as input_ids and attention_mask, both of shape (b, t), int64.
 
-        Args:
-            index: Shape (b,): which papers.
-            length: Tokens a row, t; a longer paper is cut on the right and keeps its closing separator.
-            pad: Token id that fills a row up.
-
-        Returns:
-            input_ids and attention_mask, both of shape (b, t), int64.
+        A paper longer than t tokens is cut on the right and keeps its closing separator; `pad` fills a row up.
         """
         input_ids = np.full((len(index), length), pad, dtype=np.int64)
         attention_mask = np.zeros((len(index), length), dtype=np.int64)
@@ -107,11 +101,7 @@ def hash_id(paper_id: str, *, seed: int) -> int:
 
 
 def default_cache() -> Path:
-    """Return the user's folder of tokenized dumps.
-
-    Raises:
-        UsageError: The user has no home.
-    """
+    """Return the user's folder of tokenized dumps; raise UsageError where the user has no home."""
     try:
         return platformdirs.user_cache_path("ro32")
     except RuntimeError as error:
@@ -129,13 +119,13 @@ def load_corpus(
     negatives: Dump | None = None,
     on_rows: Callable[[int], object] = lambda _rows: None,
 ) -> Corpus:
-    """Return the tokenized dump, from the cache folder if it is there.
+    """Return the tokenized dump, from the cache folder if it is there: a subfolder, which appears by one rename.
 
     Args:
         dump: What to tokenize.
         tokenizer_json: The base model's tokenizer.
         max_length: Longest sequence, tokens.
-        cache: Folder of all cached corpora. One corpus is a subfolder, which appears by one rename.
+        cache: Folder of all cached corpora.
         form: What of a paper is tokenized.
         share: Take this share of the papers, chosen by the hash of their id.
         negatives: All papers of this dump count as negative, also those that are in `dump` too.

@@ -33,11 +33,7 @@ class SampleRecipe:
 
 
 def score_out_of_fold(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np.float32]:
-    """Score n papers by linear views, each fitted on the other fold.
-
-    Returns:
-        Shape (n,): log-odds, neither pruned nor rounded.
-    """
+    """Score n papers by linear views, each fitted on the other fold: log-odds, not pruned or rounded, shape (n,)."""
     fold = np.random.default_rng(FOLD_SEED).integers(0, FOLDS, len(papers.positive))
     found = np.zeros(len(papers.positive), dtype=np.float32)
     for held_out in range(FOLDS):
@@ -57,12 +53,9 @@ def choose_sample(
 
     Args:
         papers: n papers, with the column categories, the primary one first.
-        positive: Shape (n,): which are positive.
-        teacher: Shape (n,): log-odds by models that have not seen them.
+        positive: Shape (n,).
+        teacher: Shape (n,): log-odds by models that have not seen them; a column of what is returned, in order.
         recipe: How many of which.
-
-    Returns:
-        The chosen ones in their order, with `teacher` as a column.
     """
     negatives = np.flatnonzero(~positive)
     by_hardness = negatives[np.argsort(-teacher[negatives], kind="stable")]

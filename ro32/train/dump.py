@@ -40,11 +40,7 @@ class Dump:
 
     @classmethod
     def open(cls, path: Path, *, labelled: bool = True) -> Self:
-        """Recognize, digest and count a dump.
-
-        Args:
-            path: One file.
-            labelled: Whether its categories are needed; else they are not read.
+        """Recognize, digest and count a dump, one file; without labels its categories are not read.
 
         Raises:
             InputMissingError: No such file, or it cannot be read, or it is a device, pipe, socket or folder.
@@ -72,10 +68,8 @@ class Dump:
         """Yield the dump in row order, in frames: id, title, abstract, categories, update_date, created, teacher.
 
         All are strings but teacher, which is Float32, null if there is none; a null text is left null, and dates and
-        categories are empty if the dump has none. Memory is bounded by one frame.
-
-        Args:
-            texts: Without, the columns title and abstract are not read.
+        categories are empty if the dump has none. Title and abstract are not read unless asked for.
+        Memory is bounded by one frame.
 
         Raises:
             InputDataError: It is damaged, a column is of an unusable type, or a paper has no id.

@@ -41,21 +41,17 @@ DROPOUTS = {
 
 
 class Encoder:
-    """A base model, checked before anything expensive happens.
-
-    Args:
-        base: A folder, a hub name, or `package:NAME/folder` for a folder of an installed package.
-        max_length: Tokens it must be able to read.
+    """A base model (a folder, a hub name, or `package:NAME/folder`), checked before anything expensive happens.
 
     Raises:
         InputMissingError: It cannot be found.
         InputDataError: It is no encoder, or has no safetensors weights or no fast tokenizer of the BERT family.
-        UsageError: It reads fewer tokens.
+        UsageError: It reads fewer than `max_length` tokens.
     """
 
     def __init__(self, base: str, *, max_length: int) -> None:
         self.base = base
-        self._place = _locate(base)
+        self._place = locate(base)
         self.config = _read_config(base, self._place)
         self._own_labels = dict(self.config.id2label or {})
         try:
@@ -82,12 +78,8 @@ class Encoder:
         """Load the encoder in float32, with a new head whose weights come from the recipe's seed.
 
         A base that is a classifier of the same two labels keeps its outputs for them, and one that has a head for as
-        many outputs keeps that one.
-
-        Args:
-            recipe: Names the two labels, the head's first two outputs.
-            auxiliary: Categories of the auxiliary task, each with its share of the papers. They are the head's further
-                outputs, and start at the log-odds of their share.
+        many outputs keeps that one. The categories of the auxiliary task, each with its share of the papers, are
+        further outputs of the head, and start at the log-odds of their share.
 
         Raises:
             InputDataError: The base model's weights are not those that its configuration announces.
@@ -151,12 +143,7 @@ class Encoder:
         return {name: tensor for name, tensor in found.items() if len(tensor) == LABELS}
 
     def build_published(self, recipe: Recipe, trained: Mapping[str, torch.Tensor]) -> PreTrainedModel:
-        """Return the model with trained weights, of the head only the outputs of the two labels.
-
-        Args:
-            recipe: That of the training.
-            trained: State of a model that `build` made, with or without auxiliary outputs.
-        """
+        """Return the model with the weights of one that `build` made, of the head only the two labels' outputs."""
         model = self.build(recipe)
         own = model.state_dict()
         model.load_state_dict({name: tensor[: len(own[name])] for name, tensor in trained.items()})
@@ -206,7 +193,8 @@ def _output_layer(model: PreTrainedModel) -> nn.Linear:
     return next(layer for layer in reversed(layers) if layer.out_features == model.config.num_labels)
 
 
-def _locate(base: str) -> str:
+def locate(base: str) -> str:
+    """Return the folder of a base in a package, and what others are called as it is."""
     if not base.startswith(PACKAGE):
         return base
     package, _, rest = base.removeprefix(PACKAGE).partition("/")

@@ -12,9 +12,8 @@ from transformers.models.bert.modeling_bert import BertLayer
 def compute_first_token_only(model: PreTrainedModel) -> bool:
     """Let the last layer of a BERT compute its first token alone; other architectures are left as they are.
 
-    Args:
-        model: A sequence classifier whose head reads the first token. Changed in place: its base model's last hidden
-            state then has shape (b, 1, h). Weights, and what `save_pretrained` writes, stay the same.
+    The model is a sequence classifier whose head reads the first token. It is changed in place: its base model's last
+    hidden state then has shape (b, 1, h). Weights, and what `save_pretrained` writes, stay the same.
 
     Returns:
         Whether the model is one of those that can.

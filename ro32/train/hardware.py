@@ -4,13 +4,13 @@ import ctypes
 import importlib.util
 import os
 import platform
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ro32.errors import UsageError
+from ro32.model.processor import processor_flags, processor_name
 from ro32.train.device import Device, DType, Kind
 
 CPU_TOKENS_PER_PASS = 32 * 512
@@ -44,7 +44,7 @@ def open_device(kind: Kind, dtype: DType) -> Device:
         return _local(Kind.CUDA, torch.cuda.get_device_name(), bfloat16=bfloat16, tokens_per_pass=tokens)
     _keep_freed_memory()
     bfloat16 = dtype is DType.BFLOAT16 or (dtype is DType.AUTO and has_bfloat16_products())
-    name = f"CPU ({_processor_name()}, {torch.get_num_threads()} threads)"
+    name = f"CPU ({processor_name()}, {torch.get_num_threads()} threads)"
     return _local(Kind.CPU, name, bfloat16=bfloat16, tokens_per_pass=CPU_TOKENS_PER_PASS)
 
 
@@ -93,8 +93,7 @@ def has_bfloat16_products() -> bool:
     MiniLM, forward and backward, 32 x 192 tokens, papers/s: on a Zen 4 with AVX512_BF16, two cores, 11.5 against 6.9
     in float32; on a Sapphire Rapids whose AMX was masked, no gain.
     """
-    flags = _cpu_info("flags").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
 def _keep_freed_memory() -> None:
@@ -104,16 +103,3 @@ def _keep_freed_memory() -> None:
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD of malloc.h
     mallopt(-4, 0)  # M_MMAP_MAX
-
-
-def _processor_name() -> str:
-    return _cpu_info("model name") or platform.machine()
-
-
-def _cpu_info(key: str) -> str:
-    """Return the first processor's line of that name, empty if Linux does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

@@ -43,11 +43,7 @@ class Task:
 class Loop:
     """One run of the recipe's epochs, going on where the folder's last snapshot was taken.
 
-    Args:
-        task: What is trained.
-        folder: Takes snapshots, and keeps the best epoch's weights.
-        watch: Receives the events.
-        save_every: Steps between two snapshots; there is one after each epoch besides.
+    There is a snapshot after each epoch and each `save_every` steps; the folder keeps the best epoch's weights too.
     """
 
     def __init__(self, task: Task, folder: RunFolder, watch: Watch, *, save_every: int) -> None:
@@ -70,10 +66,7 @@ class Loop:
         self._started = time.monotonic() - progress.seconds
 
     def run(self) -> Progress:
-        """Train to the end.
-
-        Returns:
-            The progress then: all results, and which is the best.
+        """Train to the end, and return the progress then: all results, and which is the best.
 
         Raises:
             Interrupted: A signal came; the state is saved.
@@ -141,12 +134,7 @@ class Loop:
         self._evaluate(before | {"averaged_with_epoch": 1}, stop)
 
     def _evaluate(self, about: dict[str, float], stop: StopRequest) -> None:
-        """Measure the model as it is, and keep it if it is the best so far.
-
-        Args:
-            about: The part of the result that is known before: of which epoch it is, and the training loss there.
-            stop: Asked between batches.
-        """
+        """Measure the model as it is, add to what is known about it, and keep it if it is the best so far."""
         task = self._task
 
         def on_papers(papers: int) -> None:

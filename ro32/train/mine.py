@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from ro32.train.corpus import Corpus
@@ -21,19 +22,10 @@ FOLDS = 2
 def linear_scores(
     corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int
 ) -> NDArray[np.float32]:
-    """Score every paper by a model that was not fitted on it.
+    """Score m papers by a model that was not fitted on them: log-odds, shape (m,).
 
     The papers fall into two folds by their id's hash; each fold is scored by a logistic regression over TF-IDF of
-    single tokens and token pairs that was fitted on the other.
-
-    Args:
-        corpus: Where the papers are.
-        index: Shape (m,): which.
-        positive: Shape (m,): their truth.
-        seed: Chooses the papers that the models are fitted on.
-
-    Returns:
-        Shape (m,), log-odds; the folds' models being alike, comparable between the folds too.
+    single tokens and token pairs that was fitted on the other. The folds' models being alike, scores are comparable.
     """
     fold = (corpus.id_hashes[index] % np.uint64(FOLDS)).astype(np.int64)
     scores = np.zeros(len(index), dtype=np.float32)
@@ -45,30 +37,22 @@ def linear_scores(
 
 
 class LinearModel:
-    """A logistic regression over TF-IDF of tokens and token pairs.
-
-    Args:
-        corpus: Where the papers are.
-        index: Shape (m,): which to fit on, of which no more than `FIT_PAPERS` of each kind are used.
-        positive: Shape (m,): their truth.
-        seed: Chooses them.
-    """
+    """A logistic regression over TF-IDF of tokens and token pairs, of at most `FIT_PAPERS` papers of each kind."""
 
     def __init__(self, corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int) -> None:
         rng = np.random.default_rng(seed)
         kinds = [rng.permutation(np.flatnonzero(kind))[:FIT_PAPERS] for kind in (~positive, positive)]
         fitted = np.sort(np.concatenate(kinds))
         counts = sparse.vstack(list(_counts(corpus, index[fitted])), format="csr")
-        found_in = np.bincount(counts.indices, minlength=counts.shape[1])
-        self._idf = (1 + np.log((1 + len(fitted)) / (1 + found_in))).astype(np.float32)
+        self._weights = TfidfTransformer(sublinear_tf=True)
         self._model = LogisticRegression(C=INVERSE_REGULARIZATION, solver="liblinear", random_state=seed)
-        weighted = _weigh(counts, self._idf)
+        weighted = self._weights.fit_transform(counts)
         del counts  # the solver copies what it is given twice over; this would be a third
         self._model.fit(weighted, positive[fitted])
 
     def scores(self, corpus: Corpus, index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the log-odds of the papers of `index`, shape (b,)."""
-        chunks = [self._model.decision_function(_weigh(c, self._idf)) for c in _counts(corpus, index)]
+        chunks = [self._model.decision_function(self._weights.transform(c)) for c in _counts(corpus, index)]
         return np.concatenate(chunks).astype(np.float32) if chunks else np.zeros(0, dtype=np.float32)
 
 
@@ -89,11 +73,3 @@ def _counts(corpus: Corpus, index: NDArray[np.int64]) -> Iterator[sparse.csr_mat
         ones = np.ones(len(column), dtype=np.float32)
         yield sparse.csr_matrix((ones, (row, column)), shape=(len(rows), vocabulary + PAIR_BUCKETS))
         corpus.release()
-
-
-def _weigh(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
-    weights = (1 + np.log(counts.data)) * idf[counts.indices]
-    weighted = sparse.csr_matrix((weights, counts.indices, counts.indptr), shape=counts.shape)
-    norms = np.sqrt(np.add.reduceat(weights**2, counts.indptr[:-1]))  # no paper is without a token
-    weighted.data /= np.repeat(norms, np.diff(counts.indptr))
-    return weighted

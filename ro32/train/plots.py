@@ -16,12 +16,7 @@ DOTS_PER_INCH = 110
 
 
 def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
-    """Draw training loss by step, smoothed, and validation loss by epoch.
-
-    Args:
-        metrics: The lines of metrics.jsonl.
-        path: PNG file to write.
-    """
+    """Draw training loss by step, smoothed, and validation loss by epoch, from the lines of metrics.jsonl."""
     steps = [line["step"] for line in metrics if "training_loss" not in line]
     losses = np.array([line["loss"] for line in metrics if "training_loss" not in line])
     epochs = [line for line in metrics if "training_loss" in line]
@@ -43,13 +38,7 @@ def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
 
 
 def plot_curve(curve: Curve, best_threshold: float, path: Path) -> None:
-    """Draw precision against recall, with the point of the highest F1.
-
-    Args:
-        curve: Of the validation papers.
-        best_threshold: Where F1 is highest.
-        path: PNG file to write.
-    """
+    """Draw precision against recall of the validation papers, with the point of the highest F1."""
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     axes = figure.add_subplot()
     axes.step(curve.recall, curve.precision, where="pre", label=f"average precision {curve.average_precision:.3f}")

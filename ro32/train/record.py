@@ -1,13 +1,13 @@
 """The content of training.json, and of log and card."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from ro32.model.processor import installed_versions
 from ro32.train.choose import PaperSet
 from ro32.train.config import Recipe, Split
 from ro32.train.corpus import Corpus
@@ -83,10 +83,4 @@ def describe_model(model: PreTrainedModel) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of what trains."""
-    found = {"python": platform.python_version()}
-    for name in VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **installed_versions(VERSIONS)}

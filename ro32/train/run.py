@@ -40,16 +40,11 @@ class Options:
     """Where a run reads, writes and computes: only `data`, `limit` and `negatives` are part of what is learned.
 
     Attributes:
-        data: Dump to learn from.
         validation: Dump to validate on; without it, `data` is split.
         negatives: File of papers that count as negative, whatever they are; they are trained on, and validate nothing.
         output: Folder of the run, in the end the checkpoint.
-        cache: Folder of tokenized dumps.
         limit: Take about so many papers of `data`, and the same share of `validation`.
-        device: See `Kind`.
-        dtype: See `DType`.
         save_every: Steps between snapshots.
-        resume: Go on with the run that `output` holds.
         command: The command line, for the card.
     """
 

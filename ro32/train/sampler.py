@@ -8,19 +8,10 @@ GROUP_STEPS = 50
 
 
 def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """Order one epoch's papers into steps of papers of similar length.
+    """Order one epoch's n papers into steps of papers of similar length: an array of positions for each step.
 
     Papers are shuffled, sorted by length within groups of `GROUP_STEPS` steps, cut into steps, and the steps shuffled.
-    Every paper occurs once; only the last of the steps, before they are shuffled, may be short.
-
-    Args:
-        lengths: Shape (n,): tokens of each training paper.
-        batch_size: Papers a step.
-        seed: The recipe's.
-        epoch: From 0.
-
-    Returns:
-        One array of positions in `lengths` for each step.
+    Every paper occurs once; only the last of the steps, before they are shuffled, may be short. Epochs count from 0.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))

@@ -61,16 +61,11 @@ class Snapshot:
 
 
 class RunFolder:
-    """The folder of a run.
-
-    Args:
-        output: The folder the user named.
-        identity: Everything that decides what the run learns, JSON.
-        resume: Go on with what the folder holds; else its state is discarded.
+    """The folder of a run; its state is discarded unless it is to be resumed.
 
     Raises:
         OutputError: The folder cannot be made, or holds something that is no run.
-        UsageError: The folder holds a run of another identity.
+        UsageError: The folder holds a run of another identity: what decides what is learned, JSON.
     """
 
     def __init__(self, output: Path, identity: dict[str, Any], *, resume: bool) -> None:

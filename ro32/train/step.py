@@ -18,14 +18,7 @@ STATE_NAMES = ("exp_avg", "exp_avg_sq")
 
 
 class Stepper:
-    """A model with its optimizer.
-
-    Args:
-        model: On the device, in training mode.
-        recipe: What decides the updates.
-        device: Where the model is.
-        total_steps: Length of the schedule.
-    """
+    """A model, on its device and in training mode, with its optimizer and a schedule of so many steps."""
 
     def __init__(self, model: PreTrainedModel, recipe: Recipe, device: Device, *, total_steps: int) -> None:
         self.model = model
@@ -38,12 +31,10 @@ class Stepper:
         self._hold_whole()
 
     def take(self, batches: Sequence[Batch], *, step: int) -> None:
-        """Update the weights by the papers of one step.
+        """Update the weights by the papers of one step, batches of one shape.
 
-        Args:
-            batches: Of one shape; together the papers of the step.
-            step: Steps taken before. With the seed, it decides the rate and all random numbers: nothing else needs
-                to be remembered to go on later.
+        The number of steps taken before decides, with the seed, the rate and all random numbers: nothing else needs to
+        be remembered to go on later.
         """
         device = self._device
         device.seed(int(np.random.SeedSequence([self._recipe.seed, step]).generate_state(1)[0]))

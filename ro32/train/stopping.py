@@ -12,7 +12,10 @@ Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
 class StopRequest:
-    """Catches SIGINT and SIGTERM while it is entered. A second signal ends the process at once."""
+    """Catches SIGHUP, SIGINT and SIGTERM while it is entered. A second signal ends the process at once.
+
+    A signal that the process was started to ignore stays ignored.
+    """
 
     def __init__(self) -> None:
         self.signal_number = 0
@@ -20,7 +23,9 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # no other may set a handler
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -34,11 +39,7 @@ class StopRequest:
         return self.signal_number != 0
 
     def obey(self) -> None:
-        """Raise what was asked for.
-
-        Raises:
-            Interrupted: A signal came.
-        """
+        """Raise `Interrupted` if a signal came."""
         if self.signal_number:
             raise Interrupted(self.signal_number)
 

@@ -53,15 +53,7 @@ def validate(
     *,
     on_papers: Callable[[int], object] = lambda _papers: None,
 ) -> Validation:
-    """Score the papers and measure the scores.
-
-    Args:
-        model: On the device. Left in training mode.
-        papers: At least one is positive.
-        device: Where the model is.
-        shaper: Makes the batches.
-        on_papers: Called with the papers issued since the last call.
-    """
+    """Score the papers, at least one of them positive, and measure the scores; the model is left in training mode."""
     issued: list[tuple[NDArray[np.int64], torch.Tensor]] = []
     model.eval()
     with torch.no_grad():

@@ -14,12 +14,7 @@ SECONDS_PER_LINE = 30.0
 
 
 class Watch:
-    """A progress bar on a terminal, a line now and then elsewhere; and metrics.jsonl.
-
-    Args:
-        quiet: Show nothing.
-        stream: Where to; stderr by default.
-    """
+    """A progress bar on a terminal, a line now and then elsewhere (stderr by default); and metrics.jsonl."""
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -66,12 +61,7 @@ class Watch:
             self._bar = None
 
     def say(self, text: str, *, only_log: bool = False) -> None:
-        """Write a line, above the bar if there is one.
-
-        Args:
-            text: The line.
-            only_log: Leave it out on a terminal, where the bar tells as much.
-        """
+        """Write a line, above the bar if there is one; none on a terminal whose bar tells as much."""
         terminal = self._stream.isatty()
         if self._quiet or (only_log and terminal):
             return
@@ -80,12 +70,9 @@ class Watch:
         self._stream.flush()
 
     def open_metrics(self, folder: Path, *, step: int, results: int) -> None:
-        """Write measures to metrics.jsonl from here on; what a run that broke wrote after its last save is dropped.
+        """Write measures to metrics.jsonl from here on.
 
-        Args:
-            folder: Where the file is.
-            step: Steps taken up to the last save.
-            results: Evaluations up to then.
+        What a run that broke wrote after its last save, at so many steps and evaluations, is dropped.
         """
         self._metrics = folder / METRICS
         text = self._metrics.read_text() if self._metrics.exists() else ""

@@ -64,11 +64,3 @@ def open_xla(dtype: DType) -> Device:
         seed=seed,
         finish=torch_xla.sync,
     )
-
-
-def compilations() -> int:
-    """Return how many graphs were compiled in this process so far."""
-    import torch_xla.debug.metrics as xla_metrics  # noqa: PLC0415 - only tests ask
-
-    data = xla_metrics.metric_data("CompileTime")
-    return 0 if data is None else int(data[0])

@@ -51,7 +51,7 @@ def run_with(python: Path, in_destructor: str, in_library: str) -> subprocess.Co
     return subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=15, check=False)
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
 def test_a_signal_that_a_destructor_swallows_ends_the_command_before_it_publishes(
     run: Run, name: str, code: int
 ) -> None:

@@ -116,3 +116,46 @@ def test_many_columns_make_a_short_message(tmp_path: Path, python: Path) -> None
     assert len(done.stderr) < 2_500
     assert b"\x1b" not in done.stderr
     assert b"and 2,980 more" in done.stderr
+
+
+def test_too_few_threads_are_reported_before_a_library_aborts() -> None:
+    program = """
+import threading
+start, left = threading.Thread.start, 3
+def limited(thread):
+    global left
+    left -= 1
+    if left < 0:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = limited
+import ro32.cli.score
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 74
+    assert done.stderr.startswith("ro32: 3 threads can be started, ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "args", "extra"), [("export", "a -o b --papers c", "export"), ("bench", "training", "train")]
+)
+def test_a_missing_package_is_named(module: str, args: str, extra: str) -> None:
+    program = f"""
+import importlib.util, runpy, sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "torch" else find(name, *more)
+sys.meta_path.insert(0, Missing())
+sys.argv = "{module} {args}".split()
+runpy.run_module("{module}", run_name="__main__", alter_sys=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]  # transformers warns before
+    assert last == f"{module}: this needs the package torch; run: pip install 'ro32[{extra}]'"

@@ -3,6 +3,7 @@
 import gzip
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +77,34 @@ def test_labels_in_text_are_no_labels_to_measure(
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 65
     assert "expected labels in Parquet, found delimited" in done.stderr
+
+
+def test_utf_16_without_a_mark_is_named(ends: Ends, tmp_path: Path) -> None:
+    (tmp_path / "papers.jsonl").write_bytes(json.dumps(PAPER).encode("utf-16-le"))
+    assert "is UTF-16LE, not UTF-8" in ends("papers.jsonl -o labels.csv", 65)
+
+
+@pytest.mark.parametrize("option", ["--id-column", "--categories-column"])
+def test_the_name_of_a_column_may_be_any_bytes(option: str, ends: Ends, tmp_path: Path) -> None:
+    pl.DataFrame([PAPER]).write_parquet(tmp_path / "papers.parquet")
+    assert "\\x1b\\udcff" in ends(f"papers.parquet -o labels.csv {option} $'\\e\\xff'", 65)
+
+
+def test_a_long_word_is_reported_at_once(ends: Ends, tmp_path: Path) -> None:
+    (tmp_path / "papers.jsonl").write_text(json.dumps(PAPER))
+    begun = time.monotonic()
+    ends(f"papers.jsonl -o labels.csv --id-column {'x' * 100_000}", 65)
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("option", ["--threshold", "--max-unscored", "--max-expansion"])
+def test_no_number_is_no_bound(option: str, ends: Ends) -> None:
+    assert "'nan' is not a number" in ends(f"papers.jsonl -o labels.csv {option} nan", 2)
+
+
+def test_a_date_out_of_range_is_no_date(ends: Ends, tmp_path: Path) -> None:
+    dates = pl.Series([2**62], dtype=pl.Int64).cast(pl.Datetime("us"))
+    pl.DataFrame([PAPER]).with_columns(categories=pl.lit("cs.RO"), update_date=dates).write_parquet(
+        tmp_path / "papers.parquet"
+    )
+    ends("papers.parquet -o labels.csv", 0)

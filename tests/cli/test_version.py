@@ -6,7 +6,7 @@ import pytest
 
 from ro32.cli import version
 from ro32.cli.score import command
-from ro32.model.bundle import MANIFEST, sha256
+from ro32.model.bundle_json import MANIFEST, sha256
 from tests.command_line import Invoke
 
 

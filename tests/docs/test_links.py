@@ -9,7 +9,12 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
-        *(page for folder in ("docs", "tests", "ro32", "export") for page in (ROOT / folder).rglob("*.md")),
+        *(
+            page
+            for folder in ("docs", "tests", "ro32", "export")
+            for page in (ROOT / folder).rglob("*.md")
+            if page.parent.name != "templates"  # their links are those of what is made from them
+        ),
     ]
 )
 WHERE_FILES_ARE = ("ro32/", "export/", "bench/", "tests/", "docs/", ".ci/")

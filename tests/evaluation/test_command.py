@@ -266,3 +266,18 @@ def test_a_category_that_no_paper_has_is_asked_after(invoke: Invoke, tiny_labels
     outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--category", "cs.R0"])
     assert outcome.code == 65
     assert "no paper is listed in cs.R0; did you mean 'cs.RO'?" in outcome.stderr
+
+
+@pytest.mark.parametrize("scores", [["a", "b"], [float("inf"), 0.5]])
+def test_labels_with_other_than_scores_are_refused(
+    invoke: Invoke, score: Score, papers: pl.DataFrame, tmp_path: Path, scores: list[object]
+) -> None:
+    path, labels = tmp_path / "papers.parquet", tmp_path / "labels.parquet"
+    papers.head(2).with_columns(categories=pl.lit("cs.RO")).write_parquet(path)
+    assert score(path, "-o", labels).code == 0
+    table, footer = pq.read_table(labels), pq.read_metadata(labels).metadata
+    at = table.schema.get_field_index("score")
+    pq.write_table(table.set_column(at, "score", pa.array(scores)).replace_schema_metadata(footer), labels)
+    outcome = invoke(command, [path, "--labels", labels])
+    assert outcome.code == 65
+    assert "score these papers again" in outcome.stderr

@@ -21,7 +21,8 @@ from ro32.errors import BundleError, OutputError
 from ro32.evaluation.one_model import evaluate
 from ro32.evaluation.scores import score_with_bundle
 from ro32.evaluation.truth import read_truth
-from ro32.model.bundle import CARD, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import sha256
 from ro32.model.classifier import Classifier
 
 INT8_ATOL = 0.25
@@ -196,10 +197,3 @@ def test_the_pictures_of_the_card_come_along(exported: tuple[Path, Report]) -> N
     assert (folder / "loss.png").read_bytes() == b"a picture"
     assert "loss.png" in report.bundle.manifest.files
     assert not (folder / "unseen.png").exists()
-
-
-def test_the_card_lists_changed_labels_by_length(exported: tuple[Path, Report]) -> None:
-    folder, report = exported
-    card = (folder / CARD).read_text(encoding="utf-8")
-    for group in report.flips.by_length:
-        assert f"| {group.characters} | {group.papers:,} | {group.flips} | " in card

@@ -19,7 +19,8 @@ from export.measured import read_measured
 from export.papers import read_papers
 from ro32.errors import BundleError, InputDataError
 from ro32.model.binomial import upper_bound
-from ro32.model.bundle import Bundle, Manifest
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import Manifest
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.refresh.certificate import (

@@ -1,6 +1,5 @@
 """How many papers change their label is found without scoring them all by the slow model."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +49,6 @@ def test_flips_are_counted_and_refused(
     monkeypatch.setattr(flips, "MAX_SHARE", 0.02)
     found = check_flips(classifier, papers, moved, threshold, within=within, threads=1)
     assert found.flips == 4
-    lengths = [min(len(papers.titles[row]) + len(papers.abstracts[row]), 1500) // 300 * 300 for row in changed]
-    assert {group.characters: group.flips for group in found.by_length if group.flips} == Counter(lengths)
 
 
 def test_a_few_flips_say_nothing(classifier: Classifier, papers: LabelledPapers, scores: np.ndarray) -> None:
@@ -68,7 +65,7 @@ def test_papers_without_a_score_do_not_count(
     unscored = scores.copy()
     unscored[:5] = np.nan
     found = check_flips(classifier, papers, unscored, float(np.median(scores)), within=0.05, threads=1)
-    assert found.papers == sum(group.papers for group in found.by_length) == 195
+    assert found.papers == 195
 
 
 def test_a_paper_can_move_further_than_any_that_was_verified() -> None:

@@ -3,21 +3,27 @@
 from pathlib import Path
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 import pytest
 
 from export.mix import FEWEST, UNIT, read_shares, weigh
+from ro32.data.dates import MONTHS_A_YEAR
 from ro32.errors import InputDataError, InputMissingError
+from ro32.evaluation.truth import Truth
 
 
-def papers(**counts: int) -> pl.DataFrame:
-    """So many papers of each archive and month, named as `cs_2026`."""
-    rows = [
-        (f"{archive}.XX cs.RO", f"{year}-04")
-        for (archive, year), count in ((name.split("_"), count) for name, count in counts.items())
-        for _ in range(count)
-    ]
-    return pl.DataFrame(rows, schema=["categories", "created"], orient="row")
+def papers(**counts: int) -> Truth:
+    """So many papers of each archive and year, named as `cs_2026`."""
+    named = [name.split("_") for name, count in counts.items() for _ in range(count)]
+    categories = sorted({f"{archive}.XX" for archive, _ in named})
+    return Truth(
+        ids=pa.chunked_array([[str(row) for row in range(len(named))]]),
+        listed=np.zeros(len(named), dtype=np.bool_),
+        month=np.array([int(year) * MONTHS_A_YEAR + 3 for _, year in named], dtype=np.int32),
+        primary=np.array([categories.index(f"{archive}.XX") for archive, _ in named], dtype=np.int16),
+        categories=tuple(categories),
+        characters=np.zeros(len(named), dtype=np.int32),
+    )
 
 
 def test_archives_get_their_shares() -> None:

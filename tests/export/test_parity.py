@@ -24,7 +24,8 @@ from export.papers import LabelledPapers, read_papers
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import check_agreement, check_labels, check_logits
-from ro32.model.bundle import MODEL, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MODEL, sha256
 from ro32.model.classifier import Classifier
 from tests.conftest import SEED
 
@@ -59,7 +60,7 @@ def papers(shipped: Bundle) -> LabelledPapers:
         ids=[paper_id for papers in of_files for paper_id in papers.ids],
         titles=[title for papers in of_files for title in papers.titles],
         abstracts=[abstract for papers in of_files for abstract in papers.abstracts],
-        positive=np.concatenate([papers.positive for papers in of_files]),
+        truth=replace(of_files[0].truth, listed=np.concatenate([papers.positive for papers in of_files])),
         digest="",
     )
 

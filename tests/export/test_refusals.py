@@ -20,7 +20,7 @@ from export.papers import read_papers
 from export.quantize import quantize
 from export.verify import Mismatch, MismatchError
 from ro32.errors import BundleError
-from ro32.model.bundle import Manifest
+from ro32.model.bundle_json import Manifest
 
 Altered = Callable[..., Path]
 

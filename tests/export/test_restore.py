@@ -7,10 +7,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from export.restore import packaged_base, restore
+from export.restore import BASE, restore
 from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
+from ro32.train.encoder import locate
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_checkpoint"
 TEXTS = (("A grasping robot arm", "We control a manipulator."), ("Galaxies", "We observe galaxies at night."))
@@ -20,7 +21,7 @@ ATOL = 0.3
 
 def test_the_restored_model_gives_the_bundles_logits(tmp_path: Path) -> None:
     bundle = Bundle.shipped()
-    restore(bundle, packaged_base(), tmp_path / "restored")
+    restore(bundle, Path(locate(BASE)), tmp_path / "restored")
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "restored").eval()
     assert model.config.id2label == dict(enumerate(bundle.manifest.labels))
     classifier = Classifier(bundle)

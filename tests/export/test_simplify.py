@@ -32,7 +32,7 @@ from export.checkpoint import Checkpoint
 from export.convert import convert, convert_model, input_names
 from export.quantize import quantize
 from export.simplify import simplify
-from ro32.model.classifier import FILLED, INPUT
+from ro32.model.session import FILLED, INPUT
 
 # What transformers' encoders warn of when they are loaded and traced: not of ours, nor of what we do with them.
 pytestmark = [

@@ -179,15 +179,16 @@ def test_a_scored_paper_may_stand_for_several(labelled: LabelledPapers, tmp_path
 
 
 def test_the_card_compares_spans_of_years(
-    tiny_bundle: Path, linear: LinearModel, scores: Scores, papers_path: Path, labelled: LabelledPapers, tmp_path: Path
+    tiny_bundle: Path, linear: LinearModel, scores: Scores, labelled: LabelledPapers, tmp_path: Path
 ) -> None:
-    described = pl.read_parquet(papers_path).filter(pl.col("id").is_in(labelled.ids))
-    newer = described.with_columns(
-        created=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("2025-03")).otherwise("created")
-    )
+    months = np.where(np.arange(len(labelled)) % 2, labelled.truth.month, 2025 * 12 + 2).astype(np.int32)
+    newer = replace(labelled, truth=replace(labelled.truth, month=months))
     twice = replace(scores, counts=np.full(len(scores), 2))
     bundle = Bundle.load(tiny_bundle)
     add_views(bundle, "# Card", linear.to_bytes(), twice, output=tmp_path / "b", overwrite=False, papers=newer)
+    card = (tmp_path / "b" / "README.md").read_text()
+    assert "### By year\n\n```\ncs.RO, by year " in card
+    assert card.count("| score | id | title | primary category |") == 2
     spans = Bundle.load(tmp_path / "b").manifest.quality["spans"]
     assert set(spans) == {"to 2019", "from 2020 on"}
     assert sum(span["papers"] for span in spans.values()) == 2 * len(scores)

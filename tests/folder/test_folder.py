@@ -22,9 +22,8 @@ from ro32.run.commit import commit
 from ro32.run.job import OnError, Settings
 from ro32.run.parts import PartStore
 from ro32.run.walk import Progress, Summary, score_file
-from ro32.storage.local_parts import leftovers
 from ro32.storage.lock import only_run
-from tests.command_line import Score
+from tests.command_line import Score, leftovers
 from tests.docs.tables import check_documented
 
 NAMES = ["2023/a.parquet", "2024/a.parquet", "2024/b.parquet"]

@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from ro32.errors import BundleError
-from ro32.model.bundle import Bundle, Manifest, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import Manifest, sha256
 from ro32.model.classifier import Classifier
 from tests.forged import forged_manifest
 

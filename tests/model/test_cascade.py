@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ro32.data.labels import read_provenance
 from ro32.errors import BundleError, InputDataError, Interrupted
-from ro32.model.bundle import Bundle, Manifest
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import Manifest
 from ro32.model.cascade import Cascade, Certificate
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint

@@ -10,7 +10,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from ro32.errors import BundleError
-from ro32.model.bundle import MODEL, Bundle
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MODEL
 from ro32.model.classifier import Classifier
 from ro32.model.external import CHILDREN, has_external_data
 from tests.model.test_bundle import rewrite

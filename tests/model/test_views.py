@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ro32.errors import BundleError, UsageError
-from ro32.model.bundle import LINEAR, Bundle, Manifest
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import LINEAR, Manifest
 from ro32.model.views import View, ViewName, sigmoid
 
 FINITE = st.floats(-1e300, 1e300)

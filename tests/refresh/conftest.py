@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ro32.model.bundle import CARD, LINEAR, MANIFEST, MODEL, TOKENIZER, Bundle, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.views import View
 from ro32.train.fit_linear import LinearRecipe, fit, stack_features
 

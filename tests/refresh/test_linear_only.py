@@ -14,7 +14,8 @@ from ro32.cli.bundles import command as bundle_command
 from ro32.cli.evaluate import command as eval_command
 from ro32.cli.score import command as score_command
 from ro32.errors import BundleError
-from ro32.model.bundle import LINEAR, MANIFEST, MODEL, Bundle, Manifest, sha256
+from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import LINEAR, MANIFEST, MODEL, Manifest, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.publish import publish
 from ro32.model.views import View

@@ -28,7 +28,8 @@ from ro32.errors import Interrupted
 from ro32.evaluation.explain import explain_papers
 from ro32.evaluation.scores import score_with_bundle
 from ro32.folder.update import score_folder
-from ro32.model.bundle import MANIFEST, Bundle, shipped_folder
+from ro32.model.bundle import Bundle, shipped_folder
+from ro32.model.bundle_json import MANIFEST
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.model.outcomes import OutcomeIndex

@@ -19,8 +19,8 @@ from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
 from ro32.run.parts import Counts
 from ro32.run.walk import Progress, Summary, score_file
-from ro32.storage.local_parts import leftovers
 from ro32.storage.lock import only_run
+from tests.command_line import leftovers
 
 Run = Callable[..., Summary]
 

@@ -14,8 +14,7 @@ from ro32.errors import InputDataError, Interrupted
 from ro32.model.classifier import Classifier
 from ro32.run.job import OnError, Settings
 from ro32.run.walk import Progress, Summary, score_file
-from ro32.storage.local_parts import leftovers
-from tests.command_line import Score
+from tests.command_line import Score, leftovers
 
 Skip = Callable[..., Summary]
 

@@ -96,6 +96,18 @@ def test_a_pipe_is_not_evaluated(command: Command, source: Path, tmp_path: Path,
     ended(command("evaluate", *args), codes[option], "a named pipe (FIFO)")
 
 
+def test_a_pipe_is_no_file_of_options_and_a_file_no_store(command: Command, source: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    ended(command("score", source, "-o", "labels.parquet", "--config", "pipe"), 2, "a named pipe (FIFO)")
+    ended(command("bundles", "list", "--store", "pipe"), 78, "pipe: cannot be read")
+
+
+def test_a_dump_is_no_file_of_options(command: Command, source: Path, tmp_path: Path) -> None:
+    with (tmp_path / "long").open("wb") as file:
+        file.truncate(1 << 31)
+    ended(command("score", source, "-o", "labels.parquet", "--config", "long"), 2, "longer than 1,048,576 bytes")
+
+
 def test_a_pipe_is_no_bundle_to_install(command: Command, tmp_path: Path, tiny_bundle: Path) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "bundle")
     (tmp_path / "bundle" / "bundle.json").unlink()
@@ -165,6 +177,58 @@ def test_labels_within_the_input_are_refused_the_first_time(
     done = command("score", named, "-o", "other/labels.parquet")
     ended(done, 73, "within the input", "name a file elsewhere")
     assert os.listdir(tmp_path / "dump") == ["a.parquet"]  # noqa: PTH208 - names are enough
+
+
+@pytest.mark.parametrize(
+    ("named", "report"),
+    [
+        ("dump", "dump/run.parquet"),
+        ("dump", "dump/deep/run.CSV"),
+        ("dump/*", "dump/run.prom"),
+        ("d*", "dump/run.jsonl"),
+    ],
+)
+def test_a_report_that_would_be_read_as_papers_is_refused(
+    command: Command, source: Path, tmp_path: Path, named: str, report: str
+) -> None:
+    (tmp_path / "dump" / "deep").mkdir(parents=True)
+    shutil.copy(source, tmp_path / "dump" / "a.parquet")
+    option = "--metrics-file" if report.endswith(".prom") else "--report"
+    done = command("score", named, "-o", "labels.parquet", option, report)
+    ended(done, 73, report, "would read it as papers")
+    assert not (tmp_path / report).exists()
+    ended(command("evaluate", named, "--html", report), 73, "would read it as papers")
+
+
+def test_a_report_beside_the_papers_is_written(command: Command, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "dump").mkdir()
+    shutil.copy(source, tmp_path / "dump" / "a.parquet")
+    ended(command("score", "dump", "-o", "labels.parquet", "--report", "dump/run.json"), 0)
+    assert (tmp_path / "dump" / "run.json").exists()
+
+
+@pytest.mark.parametrize("report", ["out/papers.parquet", "out/_manifest.json"])
+def test_a_report_takes_no_place_of_labels(command: Command, source: Path, tmp_path: Path, report: str) -> None:
+    ended(command("score", source, "-o", "out/"), 0)
+    before = (tmp_path / report).read_bytes()
+    ended(command("score", source, "-o", "out/", "--report", report), 73, report)
+    assert (tmp_path / report).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["options.toml", "bundle/model.onnx", "bundle/bundle.json"])
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_what_a_run_reads_is_not_replaced(
+    command: Command, source: Path, tmp_path: Path, tiny_bundle: Path, name: str, option: str
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (tmp_path / "options.toml").write_text("threshold = 0.5")
+    (tmp_path / "link").symlink_to(name)
+    before = (tmp_path / name).read_bytes()
+    output = ["-o", "link"] if option == "-o" else ["-o", "labels.parquet", option, "link"]
+    done = command("score", source, *output, "--config", "options.toml", "--bundle", "bundle")
+    ended(done, 73, f"is the input file {name} itself")
+    ended(command("evaluate", source, "--bundle", "bundle", "--html", "bundle/model.onnx"), 73, "bundle/model.onnx")
+    assert (tmp_path / name).read_bytes() == before
 
 
 def _undone(command: str, *args: str | Path) -> bool:

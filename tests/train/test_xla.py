@@ -53,8 +53,9 @@ def validating(model, papers, device, shaper, **kwargs):
         shapes["eval"] |= {batch.input_ids.shape for batch in shaper.batches(papers, at)}
     result = validate(model, papers, device, shaper, **kwargs)
     if device.compiles:
-        from ro32.train import xla
-        compiled.append(xla.compilations())
+        import torch_xla.debug.metrics
+        found = torch_xla.debug.metrics.metric_data("CompileTime")
+        compiled.append(0 if found is None else int(found[0]))
     return result
 
 Stepper.take, loop.validate = taking, validating

@@ -22,13 +22,7 @@ _FEW = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure of every model.
-
-    Attributes:
-        name: Of a measure, or of a group of papers.
-        estimates: By the number of the model; None if a model has none.
-        group: The papers, where the row is about a group.
-    """
+    """One figure of every model: of a measure, or of a group of papers; None if a model has none."""
 
     name: str
     estimates: Sequence[Estimate | None]

@@ -34,11 +34,7 @@ def page(results: Results) -> str:
 
 
 def environment(*loaders: BaseLoader) -> Environment:
-    """Return the template environment, which escapes everything except the templates' own markup.
-
-    Args:
-        *loaders: Of further templates, which may use those of this page.
-    """
+    """Return the environment of the templates and of further loaders; it escapes all but the templates' own markup."""
     made = Environment(
         loader=ChoiceLoader([*loaders, PackageLoader("ro32.evaluation.page")]),
         autoescape=True,
@@ -73,13 +69,6 @@ def render(templates: Environment, name: str, *, style: Markup, script: Markup |
 
     The page's policy names their digests and allows nothing else, so even a text that were markup by a fault of ours
     could not run and could not fetch.
-
-    Args:
-        templates: What has the template.
-        name: Of the template.
-        style: The style sheet.
-        script: The script, if there is one.
-        **content: What the template shows.
     """
     allowed = f"style-src '{_digest(style)}'" + ("" if script is None else f"; script-src '{_digest(script)}'")
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
@@ -92,13 +81,7 @@ def asset(name: str) -> Markup:
 
 
 def number(value: float, spec: str, unknown: str = "") -> str:
-    """Write a number, with a minus sign that is as wide as a plus sign.
-
-    Args:
-        value: The number.
-        spec: As `format` has it.
-        unknown: What is written for NaN.
-    """
+    """Write a number, with a minus sign that is as wide as a plus sign, or what stands for NaN."""
     return unknown if unknown and math.isnan(value) else format(value, spec).replace("-", "\N{MINUS SIGN}")
 
 

@@ -1,0 +1,47 @@
+"""What the options of all commands are made of.
+
+Click says of a word that it is no "float range"; the numbers here say that it is no number.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""Settings of a command's context."""
+PATH = click.Path(path_type=Path)
+
+
+class Number(click.FloatRange):
+    """A number within bounds."""
+
+    name = "number"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as Click's own
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Read a number; NaN, which every comparison with a bound lets pass, is none."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+class Count(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
+
+
+threads_option = click.option(
+    "--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]"
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+bundle_output = click.option(
+    "-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Bundle folder to write."
+)
