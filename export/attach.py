@@ -53,7 +53,7 @@ def add_views(
     """Fit the views on papers that neither model was trained on, and publish the bundle with them.
 
     The views of a bundle that has some are fitted again. A section on views is appended to the card, or replaces the
-    one there; with `papers`, those of the scores, it tells where the bundle is right and wrong. Without a threshold,
+    one there; with `papers`, those of the scores, it shows where the bundle is right and wrong. Without a threshold,
     that of the best F1 is taken.
 
     Returns:
@@ -142,7 +142,7 @@ class Span:
 
 
 def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, Span]:
-    """Measure the papers before `RECENT_YEAR` and from it on; nothing where the papers are all of one kind."""
+    """Measure the papers before `RECENT_YEAR` and from it on; nothing if the papers are all of one kind."""
     recent = papers.year >= RECENT_YEAR
     spans = {f"to {RECENT_YEAR - 1}": ~recent, f"from {RECENT_YEAR} on": recent}
     if not all(scores.positive[rows].any() for rows in spans.values()):

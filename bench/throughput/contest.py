@@ -192,7 +192,7 @@ def _quality(
     """Judge scores by the papers' categories, and labels by those of PyTorch (`reference`) at its best threshold.
 
     Papers that were scored in several repeats count as often. Labels are compared on papers that were drawn at random
-    alone, since these speak for a dump. All arrays have the shape (n,).
+    alone, since these represent a dump. All arrays have the shape (n,).
     """
     found: dict[str, Any] = {
         "papers": len(truth),

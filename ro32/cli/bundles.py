@@ -28,7 +28,7 @@ def bundle_folder(bundle: Path | None) -> Path:
 
 
 def bundle_files(bundle: Path | None) -> list[Path]:
-    """List the files in the folder that `--bundle` means; none where it cannot be read, which loading it reports."""
+    """List the files in the folder that `--bundle` means; none if it cannot be read, which loading it reports."""
     with suppress(Ro32Error, OSError):
         return [*bundle_folder(bundle).iterdir()]
     return []

@@ -33,7 +33,7 @@ def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_
 
 
 def parse_actors(text: str) -> tuple[int, int]:
-    """Read "MIN:MAX", or one number for both; raise UsageError where it is neither."""
+    """Read "MIN:MAX", or one number for both; raise UsageError if it is neither."""
     least, colon, most = text.partition(":")
     if not (least.isdecimal() and (most.isdecimal() if colon else True)):
         raise UsageError(f"--ray-actors {text}: expected a number, or two as in 2:16")

@@ -1,6 +1,6 @@
-"""What the options of all commands are made of.
+"""Parts of the options of all commands.
 
-Click says of a word that it is no "float range"; the numbers here say that it is no number.
+Numeric options have error messages in plain words, instead of Click's "float range".
 """
 
 import math
@@ -39,9 +39,9 @@ class Count(click.IntRange):
 
 
 threads_option = click.option(
-    "--threads", metavar="N", type=Count(min=1), help="Threads that score.  [default: one per core]"
+    "--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]"
 )
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Write only errors to stderr.")
 bundle_output = click.option(
     "-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Bundle folder to write."
 )

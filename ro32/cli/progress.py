@@ -40,7 +40,7 @@ class ProgressDisplay:
             self._bar.close()
 
     def count(self, papers: int) -> Callable[[int], None]:
-        """Return what is told of rows that are done of so many papers, which are one part."""
+        """Return a function that shows how far one part of so many papers is, given the number of newly done rows."""
         done_rows = 0
 
         def show(rows: int) -> None:

@@ -94,7 +94,7 @@ def score_with_bundle(
     threads: int,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Scores:
-    """Score the papers with a bundle, as `ro32-score` does; progress is told in this thread whenever rows are done.
+    """Score the papers with a bundle, as `ro32-score` does; progress is reported in this thread whenever rows are done.
 
     Raises:
         InputDataError: The papers are not what the input contract asks for.

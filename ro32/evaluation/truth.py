@@ -147,7 +147,7 @@ def _characters(texts: Sequence[str]) -> pl.Expr:
 
 
 def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
-    """Raise InputDataError where there is no paper to find, before hours of scoring."""
+    """Raise InputDataError if there is no paper to find, before hours of scoring."""
     if not truth.listed.any():
         meant = nearest(category, filter(None, truth.categories))
         raise InputDataError(
@@ -156,7 +156,7 @@ def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
 
 
 def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
-    """Raise InputDataError where a file lacks one of some columns, or has it twice."""
+    """Raise InputDataError if a file lacks one of some columns, or has it twice."""
     missing = [name for name in names if schema.names.count(name) != 1]
     if missing:
         raise InputDataError(

@@ -43,7 +43,7 @@ class Manifest:
         labels: One name per logit, in the order of the model's output.
         positive_label: The label whose probability is the score.
         threshold: A paper gets the positive label when its score is at least this.
-        max_length: Longest token sequence the model sees, special tokens included; 0 where there is no encoder.
+        max_length: Longest token sequence the model sees, special tokens included; 0 if there is no encoder.
         separator: Token between title and abstract, and at the end.
         text_form: What of a paper is tokenized (`ro32.model.text_form`); older bundles do not say, and mean ro32's.
         inputs: What the model takes; older bundles do not say.
@@ -53,7 +53,7 @@ class Manifest:
         files: SHA-256 in hex of each other file in the folder, by name.
         views: Ways to score a paper, by name. Without any, the score is the softmax of the encoder's logits as it is.
         view: The one of them that scores; `threshold` is its threshold.
-        cascade: Which papers the linear view alone may decide; none where that was not certified.
+        cascade: Which papers the linear view alone may decide; none if that was not certified.
         format_version: Version of this layout.
     """
 

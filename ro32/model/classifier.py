@@ -175,7 +175,7 @@ class Classifier:
         return self._encoder
 
     def linear_scores(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float64]:
-        """Return log-odds by the linear view, shape (n,), float64; 0 where the bundle has none or does not ask it."""
+        """Return log-odds by the linear view, shape (n,), float64; 0 if the bundle has none or does not ask it."""
         if self._linear is None or not self._view.linear:
             return np.zeros(len(titles))
         return self._linear.scores(titles, abstracts)

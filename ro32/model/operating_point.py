@@ -89,7 +89,7 @@ class OperatingPoint:
 
     @classmethod
     def parse_band(cls, text: str) -> tuple[float, float]:
-        """Read a band of scores, "LOW:HIGH"; raise UsageError where it is none."""
+        """Read a band of scores, "LOW:HIGH"; raise UsageError if it is none."""
         low, _, high = text.partition(":")
         try:
             return float(low), float(high)

@@ -68,7 +68,7 @@ class Encoder:
 
 
 def session_options() -> ort.SessionOptions:
-    """Return how a session is to compute: on the one thread that calls it, and with exact int8 products."""
+    """Return the session options: one thread, the calling one, and exact int8 products."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -108,7 +108,7 @@ class PaperTokenizer:
             raise ValueError(f"the tokenizer has no token for a period, which the text form {form} needs")
 
     def encode(self, title: str, abstract: str) -> list[int]:
-        """Return the token ids of one paper of normalized text, 1 to max_length; none where it has no token of text."""
+        """Return the token ids of one paper of normalized text, 1 to max_length; none if it has no token of text."""
         fields = self._form.fields([title], [abstract])
         return self._assemble([self._tokenizer.encode(text, add_special_tokens=False).ids for (text,) in fields])
 

@@ -93,7 +93,7 @@ def form_of(config: Mapping[str, object]) -> TextForm:
 
 
 def parse_form(name: object) -> TextForm:
-    """Return the form of a name; raise ValueError where there is none."""
+    """Return the form of a name; raise ValueError if there is none."""
     if name not in list(TextForm):
         raise ValueError(f"{CONFIG_KEY}: expected {' or '.join(TextForm)}, found {name!r}")
     return TextForm(str(name))

@@ -71,7 +71,7 @@ def only_run(target: Target) -> Iterator[None]:
 
 
 def _acquire(path: Path) -> int:
-    """Open and lock a file, and return its descriptor; raise BlockingIOError where another run holds the lock."""
+    """Open and lock a file, and return its descriptor; raise BlockingIOError if another run holds the lock."""
     until = time.monotonic() + _GRACE_S
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _MODE)

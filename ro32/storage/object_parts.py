@@ -28,7 +28,7 @@ class ObjectParts:
         """Do nothing: a store has no folders."""
 
     def read(self, name: str) -> bytes:
-        """Return the content of a part; raise FileNotFoundError where it is gone, or another one by now."""
+        """Return the content of a part; raise FileNotFoundError if it is gone, or another one by now."""
         version = self._versions.get(name)
         if version is None:
             raise FileNotFoundError(name)

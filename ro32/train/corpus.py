@@ -101,7 +101,7 @@ def hash_id(paper_id: str, *, seed: int) -> int:
 
 
 def default_cache() -> Path:
-    """Return the user's folder of tokenized dumps; raise UsageError where the user has no home."""
+    """Return the user's folder of tokenized dumps; raise UsageError if the user has no home."""
     try:
         return platformdirs.user_cache_path("ro32")
     except RuntimeError as error:
