@@ -62,7 +62,7 @@ from ro32.model.processor import available_cores
     type=Count(min=10),
     help="Number of random papers to measure threshold and quality on.  [default: all]",
 )
-@click.option("--threads", metavar="N", type=Count(min=1), help="Number of scoring threads.  [default: one per core]")
+@threads_option
 @click.option(
     "--seed",
     metavar="N",
@@ -71,7 +71,6 @@ from ro32.model.processor import available_cores
     show_default=True,
     help="Seed of the random samples.",
 )
-@threads_option
 @click.option("--scores-out", metavar="FILE", type=PATH, help="Parquet file to write the measured scores to.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 def command(

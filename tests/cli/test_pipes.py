@@ -82,4 +82,4 @@ def test_a_reader_that_goes_away_is_reported_in_one_line(python: Path, few: pl.D
 def test_stdin_is_an_input_of_its_own(piped: Piped) -> None:
     done = piped(b"", "-", "papers.parquet", "-o", "-", code=UsageError.exit_code)
     assert b"name files, or -" in done.stderr
-    assert b"--status tells of a labels file" in piped(b"{}", "-", "-o", "-", "--status", code=2).stderr
+    assert b"--status needs a labels file" in piped(b"{}", "-", "-o", "-", "--status", code=2).stderr

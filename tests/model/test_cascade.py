@@ -283,7 +283,7 @@ def test_a_threshold_that_the_certificate_does_not_cover_is_one_sentence(
     run(papers.head(20), Classifier.load(cascade_bundle, OperatingPoint(**asked)), journal=journal)
     (warned,) = journal.warnings
     assert warned.kind == "not_certified"
-    assert f"covers thresholds from 0.3000 on, and {lowest:.4f} was asked for" in warned.message
+    assert f"covers thresholds from 0.3000 on, but {lowest:.4f} was requested" in warned.message
     journal = Journal()
     run(papers.head(20), Classifier.load(cascade_bundle, OperatingPoint(threshold=0.6)), journal=journal)
     assert journal.warnings == []
