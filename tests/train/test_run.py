@@ -275,7 +275,7 @@ def test_base_that_is_not_there_is_reported(recipe: Recipe, options: MakeOptions
 
 def test_base_that_is_no_encoder_is_reported(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    with pytest.raises(InputDataError, match="no encoder"):
+    with pytest.raises(InputDataError, match="not an encoder"):
         run(options(), dataclasses.replace(recipe, base=str(tmp_path)), QUIET)
 
 
