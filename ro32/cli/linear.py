@@ -32,16 +32,13 @@ from ro32.train.fit_linear import LinearRecipe, fit, read_features, score_featur
     show_default=True,
     help="Number of features to keep; six bytes each.",
 )
-@click.option("--seed", metavar="N", type=Count(min=0), default=LinearRecipe.seed, show_default=True)
 @quiet_option
-def command(
-    *, data: Path, validation: Path | None, output: Path, category: str, features: int, seed: int, quiet: bool
-) -> None:
+def command(*, data: Path, validation: Path | None, output: Path, category: str, features: int, quiet: bool) -> None:
     """Train a logistic regression over words and word pairs on all papers of a dump.
 
     410,784 papers take about 5 GB of memory and three minutes on one core.
     """
-    recipe = LinearRecipe(category=category, features=features, seed=seed)
+    recipe = LinearRecipe(category=category, features=features)
     check_target(output, [path for path in (data, validation) if path is not None])
     with ProgressDisplay(quiet=quiet) as display:
         dumps = [Dump.open(path) for path in (data, validation) if path is not None]

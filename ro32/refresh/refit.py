@@ -20,7 +20,7 @@ from ro32.refresh.linear_only import calibrate_linear
 from ro32.refresh.renewed import Fitted, Origin, renew
 from ro32.run.walk import Progress
 from ro32.train.dump import Dump
-from ro32.train.fit_linear import LinearRecipe, add_negatives, drop_rare, fit
+from ro32.train.fit_linear import LinearRecipe, add_negatives, fit
 
 HELD_OUT_PAPERS = 100_000
 """Held-out papers in memory at most: 200 MB of text."""
@@ -129,9 +129,7 @@ def refresh(
     if negatives is not None:
         features = add_negatives(features, negatives)
         weights = np.append(weights, np.ones(len(features.positive) - len(weights)))
-    recipe = LinearRecipe(category=category)
-    features = drop_rare(features, recipe.min_papers)
-    linear = fit(features, recipe, weights)
+    linear = fit(features, LinearRecipe(category=category), weights)
     del features
     if parent is None or classifier is None:
         say("calibrating on held-out papers")

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ro32.model.ngrams import HASH_BITS
 from ro32.train.dump import TEACHER_COLUMN
 from ro32.train.fit_linear import FeatureMatrix, LinearRecipe, fit_exactly
 
@@ -39,10 +38,8 @@ def score_out_of_fold(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np
     for held_out in range(FOLDS):
         mine, others = np.flatnonzero(fold == held_out), np.flatnonzero(fold != held_out)
         fitted = replace(papers, present=papers.present[others], positive=papers.positive[others])
-        model, columns, of_columns = fit_exactly(fitted, recipe)
-        weights = np.zeros(2**HASH_BITS)
-        weights[columns] = of_columns
-        found[mine] = papers.present[mine] @ weights + model.intercept_[0]
+        weights, bias = fit_exactly(fitted, recipe)
+        found[mine] = papers.present[mine] @ weights + bias
     return found
 
 
