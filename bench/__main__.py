@@ -103,6 +103,15 @@ def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> Non
 
 
 @main.command()
+@click.argument("papers", nargs=-1, required=True, metavar="PAPERS...", type=_FILE)
+@click.option("--bundle", metavar="BUNDLE", type=PATH, help="Bundle to refresh.  [default: the one with ro32]")
+@click.pass_obj
+def refresh(folder: Path, *, papers: tuple[Path, ...], bundle: Path | None) -> None:
+    """Measure a refresh of a bundle on real papers with categories."""
+    _record(folder, "refresh", "bench.refresh:measure", *papers, bundle=bundle)
+
+
+@main.command()
 @papers_option
 @click.option("--rows", metavar="N", default=8_000, show_default=True, help="Papers of the dump.")
 @click.option("--part-rows", metavar="N", default=200, show_default=True, help="Papers per part.")
@@ -152,7 +161,7 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _record(folder: Path, name: str, target: str, *papers: Path, **settings: int) -> None:
+def _record(folder: Path, name: str, target: str, *papers: Path, **settings: int | Path | None) -> None:
     """Measure a section by `module:function`, record it, print the checks, and fail if a bound is missed."""
     module, _, function = target.partition(":")
     measure = getattr(import_module(module), function)  # imported here: each benchmark needs packages of its own
