@@ -26,7 +26,7 @@ _TRACEBACK_CHARS = 20_000
 _EXTRAS = {
     "torch": "train",
     "transformers": "train",
-    "sklearn": "refresh",
+    "sklearn": "train",
     "scipy": "refresh",
     "matplotlib": "train",
     "onnx": "export",

@@ -53,9 +53,9 @@ store_option = click.option(
     "--training-papers",
     metavar="N",
     type=Count(min=1000),
-    default=170_000,
+    default=500_000,
     show_default=True,
-    help="Maximum number of papers to fit the linear view on; each needs 9 kB of memory.",
+    help="Maximum number of papers to fit the linear view on; each needs 3 kB of memory.",
 )
 @threads_option
 @store_option
@@ -87,7 +87,7 @@ def refresh_command(
     """
     if new and bundle is not None:
         raise UsageError(f"--new makes a bundle from papers alone, and --bundle {bundle} names one; give one of them")
-    from ro32.refresh.refit import Settings, refresh  # noqa: PLC0415 - scikit-learn, which only this command needs
+    from ro32.refresh.refit import Settings, refresh  # noqa: PLC0415 - scipy, which only this command needs
 
     def say(line: str) -> None:
         if not quiet:

@@ -178,7 +178,7 @@ def renew(folder: Path | None, parent: Bundle | None, fitted: Fitted, origin: Or
         cascade=None,
         quality=quality,
         source={**old.source, LINEAGE: origin.lineage(parent)},
-        tools={**old.tools, "scikit-learn": version("scikit-learn")},
+        tools={**old.tools, "scipy": version("scipy")},
         files={name: sha256(content) for name, content in files.items()},
     )
     if fitted.cascade is not None:

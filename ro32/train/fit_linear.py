@@ -21,6 +21,10 @@ _SOLVER = {"maxiter": 60, "maxcor": 3, "ftol": 1e-5}
 """Some 50 steps reach the tolerance. Each correction takes 48 MB where three million features are fitted."""
 
 
+_COUNTED = 1 << 24
+"""Indices counted at a time, as numpy widens them to 8 bytes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinearRecipe:
     """What decides the linear view besides the papers. docs/decisions.md has the measurements behind the defaults.
@@ -86,9 +90,9 @@ def stack_features(
     positive: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
     for frame in frames:
         texts = frame.select(normalize(pl.col("title", "abstract")))
-        for features in extract(texts["title"].to_list(), texts["abstract"].to_list()):
-            buckets.append(features.buckets)
-            counts.append(features.counts)
+        found = list(extract(texts["title"].to_list(), texts["abstract"].to_list()))
+        buckets += [np.concatenate([features.buckets for features in found])] if found else []
+        counts += [features.counts for features in found]
         positive.append(is_listed(frame["categories"], category))
         on_rows(len(frame))
     each = np.concatenate(counts)
@@ -170,8 +174,7 @@ def feature_scales(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np.fl
     kinds of papers (the root of its log-count ratio, after Wang and Manning's NB-SVM, ACL 2012,
     https://aclanthology.org/P12-2018).
     """
-    found_in = np.bincount(papers.present.indices, minlength=2**HASH_BITS)
-    in_positive = np.bincount(papers.present[papers.positive].indices, minlength=2**HASH_BITS)
+    found_in, in_positive = _count(papers.present), _count(papers.present[papers.positive])
     kept = found_in >= recipe.min_papers
     total, positive = found_in[kept], in_positive[kept]
     inverse_frequency = np.log(len(papers.positive) / total) + 1
@@ -195,9 +198,16 @@ def round_weights(
     Returns:
         Shape (2**HASH_BITS,), int16, and what a weight of 1 is worth.
     """
-    found_in = np.bincount(papers.present.indices, minlength=2**HASH_BITS)
-    kept = np.argsort(-np.abs(weights) * np.sqrt(found_in), kind="stable")[:features]
+    kept = np.argsort(-np.abs(weights) * np.sqrt(_count(papers.present)), kind="stable")[:features]
     scale = float(np.abs(weights[kept]).max()) / _LARGEST
     rounded = np.zeros(2**HASH_BITS, dtype=np.int16)
     rounded[kept] = np.rint(weights[kept] / scale)
     return rounded, scale
+
+
+def _count(present: sparse.csr_matrix) -> NDArray[np.int64]:
+    """Count the papers that have each feature, shape (2**HASH_BITS,)."""
+    counts = np.zeros(2**HASH_BITS, dtype=np.int64)
+    for start in range(0, present.nnz, _COUNTED):
+        counts += np.bincount(present.indices[start : start + _COUNTED], minlength=len(counts))
+    return counts
