@@ -85,19 +85,18 @@ def stack_features(
     frames: Iterable[pl.DataFrame], category: str, *, on_rows: Callable[[int], object] = lambda _rows: None
 ) -> FeatureMatrix:
     """Extract the features of the papers of frames with the columns title, abstract and categories."""
-    buckets: list[NDArray[np.uint32]] = []
+    buckets = bytearray()  # grows in place, where small arrays in a list leave holes in the memory behind them
     counts: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
     positive: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
     for frame in frames:
         texts = frame.select(normalize(pl.col("title", "abstract")))
-        found = list(extract(texts["title"].to_list(), texts["abstract"].to_list()))
-        buckets += [np.concatenate([features.buckets for features in found])] if found else []
-        counts += [features.counts for features in found]
+        for features in extract(texts["title"].to_list(), texts["abstract"].to_list()):
+            buckets += features.buckets.data
+            counts.append(features.counts)
         positive.append(is_listed(frame["categories"], category))
         on_rows(len(frame))
     each = np.concatenate(counts)
-    columns = np.concatenate([np.zeros(0, dtype=np.uint32), *buckets]).view(np.int32)  # `HASH_BITS` fit into either
-    del buckets  # 2 kB a paper or so, which the rest of the work needs
+    columns = np.frombuffer(buckets, dtype=np.int32)  # unsigned before; `HASH_BITS` fit into either
     values = np.repeat((1 / np.sqrt(np.maximum(each, 1))).astype(np.float32), each)
     rows = np.append(0, np.cumsum(each))
     present = sparse.csr_matrix((values, columns, rows), shape=(len(each), 2**HASH_BITS))
