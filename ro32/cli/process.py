@@ -87,8 +87,6 @@ def _report(command: click.Command, args: Sequence[str] | None) -> int:
         misuse.message = message(misuse.message)  # type: ignore[misc]  # final for subclasses
         misuse.show()
         return code_for(misuse)
-    except click.exceptions.Exit as request:
-        return request.exit_code
     except AlreadyReported as reported:
         return reported.code
     except SystemExit as end:

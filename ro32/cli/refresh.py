@@ -55,7 +55,7 @@ store_option = click.option(
     type=Count(min=1000),
     default=500_000,
     show_default=True,
-    help="Maximum number of papers to fit the linear view on; each needs 3 kB of memory.",
+    help="Maximum number of papers to fit the linear view on; each needs 2 kB of memory.",
 )
 @threads_option
 @store_option

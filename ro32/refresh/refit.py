@@ -37,7 +37,7 @@ class Settings:
         negatives: File of papers that count as negative, whatever they are; the linear view is fitted on them too.
         since: Papers from this month on are the newest; two years up to the newest paper by default.
         hold_out: Share of the papers that the linear view is not fitted on, 0 to 1.
-        training_papers: Papers that it is fitted on at most; each takes some 3 kB of memory.
+        training_papers: Papers that it is fitted on at most; each takes some 2 kB of memory.
         threads: Calling threads of the encoder.
         overwrite: Replace a bundle that is at `output`.
     """

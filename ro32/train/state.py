@@ -1,6 +1,6 @@
 """The saved state of a run, from which an interrupted run is resumed.
 
-    RUN/.run/identity.json            what is learned from what: a run with another identity does not go on from here
+    RUN/.run/identity.json            recipe, base and papers; a run with other ones does not resume from here
     RUN/.run/step-00000400/           state.json and state.safetensors; appears whole, by a rename; the last two stay
     RUN/.run/best-2/                  the weights of the best result so far, with its scores
     RUN/.run/epoch-1/                 the weights after an epoch, where the mean over epochs is asked for
