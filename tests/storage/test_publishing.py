@@ -110,7 +110,7 @@ def test_what_another_run_left_is_named_and_removed_and_nothing_else(
         bucket.put(key, b"part")
     status = score(papers_url, "-o", bucket.url("labels.parquet"), "--status")
     assert status.code == 0, status.stderr
-    assert f"orphaned    {bucket.url(part)}, 4 B" in status.stdout
+    assert f"orphaned    {bucket.url(part)}, 0.0 MB" in status.stdout
     assert "notes.txt" not in status.stdout
     assert score(papers_url, "-o", bucket.url("labels.parquet")).code == 0
     assert bucket.list() == sorted([*foreign, "labels.parquet", "papers.parquet"])
