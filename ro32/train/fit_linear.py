@@ -197,7 +197,9 @@ def round_weights(
     Returns:
         Shape (2**HASH_BITS,), int16, and what a weight of 1 is worth.
     """
-    kept = np.argsort(-np.abs(weights) * np.sqrt(_count(papers.present)), kind="stable")[:features]
+    fitted = np.flatnonzero(weights)
+    matters = np.abs(weights[fitted]) * np.sqrt(_count(papers.present)[fitted])
+    kept = fitted[np.argsort(-matters, kind="stable")[:features]]
     scale = float(np.abs(weights[kept]).max()) / _LARGEST
     rounded = np.zeros(2**HASH_BITS, dtype=np.int16)
     rounded[kept] = np.rint(weights[kept] / scale)
