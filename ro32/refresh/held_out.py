@@ -11,7 +11,7 @@ from ro32.refresh.census import Census
 
 @dataclass(frozen=True, kw_only=True)
 class Division:
-    """What the rows of a dump serve for. Shapes are (n,), bool; no row is in both.
+    """The use of each row of a dump. Shapes are (n,), bool; no row is in both sets.
 
     Attributes:
         training: The linear view is fitted on these.
