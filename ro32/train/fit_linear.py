@@ -19,8 +19,6 @@ from ro32.train.dump import Dump
 _LARGEST = np.iinfo(np.int16).max
 _SOLVER = {"maxiter": 40, "maxcor": 3, "ftol": 1e-5}
 """Steps at most: 60 fit the training papers better and others no better. Each correction takes 16 bytes a feature."""
-
-
 _COUNTED = 1 << 24
 """Indices counted at a time, as numpy widens them to 8 bytes."""
 
@@ -120,7 +118,11 @@ def is_listed(categories: pl.Series, category: str) -> NDArray[np.bool_]:
 
 
 def fit(papers: FeatureMatrix, recipe: LinearRecipe, each: NDArray[np.float64] | None = None) -> LinearModel:
-    """Fit the linear view, on papers that may have weights, shape (n,)."""
+    """Fit the linear view, on papers that may have weights, shape (n,).
+
+    Raises:
+        InputDataError: No feature is in enough papers.
+    """
     weights, bias = fit_exactly(papers, recipe, each)
     rounded, scale = round_weights(papers, weights, recipe.features)
     return LinearModel(weights=rounded, scale=scale, bias=bias)
@@ -140,10 +142,15 @@ def fit_exactly(
 
     Returns:
         Weights for `FeatureMatrix.present`, shape (2**HASH_BITS,), and the bias.
+
+    Raises:
+        InputDataError: No feature is in enough papers.
     """
     present, by_feature, positive = papers.present, papers.present.T, papers.positive
     scales = feature_scales(papers, recipe)
     fitted = np.flatnonzero(scales)
+    if not len(fitted):
+        raise InputDataError(f"no word tells papers of {recipe.category} from others; learn from more papers")
     scales = scales[fitted]
     signs = np.where(positive, 1.0, -1.0)
     costs = recipe.inverse_regularization * (np.ones(len(positive)) if each is None else each)

@@ -109,6 +109,11 @@ def test_a_category_that_nobody_lists_is_refused(halves: tuple[Path, Path]) -> N
         read_features(Dump.open(halves[0]), "cs.XX")
 
 
+def test_papers_without_a_common_word_are_refused(training: FeatureMatrix) -> None:
+    with pytest.raises(InputDataError, match="learn from more papers"):
+        fit(training, replace(RECIPE, min_papers=10_000))
+
+
 def test_papers_may_have_weights(training: FeatureMatrix, held_out: FeatureMatrix) -> None:
     """Positive papers that count three times draw all scores up."""
     recipe = LinearRecipe(features=20_000)
