@@ -1,14 +1,16 @@
 """The bundle: a model folder with everything that scoring needs, and a digest of every file.
 
 model.onnx           the encoder and its classification head: input_ids -> logits, for one paper; older bundles take
-attention_mask and token_type_ids too
+                     attention_mask and token_type_ids too
 tokenizer.json       a Hugging Face fast tokenizer. A bundle whose max_length is 0 has neither: it scores by its
-linear view alone
-linear.safetensors   the linear view (`ro32.model.linear_view`), where the bundle has one
+                     linear view alone
+linear.safetensors   the linear view (`ro32.model.linear_view`), if the bundle has one
 curves.csv           precision and recall of each view at every threshold of use: view,threshold,precision,recall
-cascade.csv          what the cascade changes, where the bundle has one: by,value,papers,screened,lost,gained
+cascade.csv          what the cascade changes, if the bundle has one: by,value,papers,screened,lost,gained
 bundle.json          the manifest (`ro32.model.bundle_json`): settings, quality, and the digest of each other file
 README.md            the model card, and beside it the pictures that it shows, *.png
+
+A bundle is refused if a file that its manifest lists is missing or differs by a byte. Other files are not read.
 """
 
 from dataclasses import dataclass

@@ -12,6 +12,7 @@ def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch:
 
     Papers are shuffled, sorted by length within groups of `GROUP_STEPS` steps, cut into steps, and the steps shuffled.
     Every paper occurs once; only the last of the steps, before they are shuffled, may be short. Epochs count from 0.
+    `lengths` are in tokens, shape (n,).
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
