@@ -43,6 +43,13 @@ papers_option = click.option(
     default=SAMPLE,
     help="Papers with categories.  [default: the sample of the tests]",
 )
+modern_option = click.option(
+    "--modern",
+    metavar="FILE",
+    type=_FILE,
+    default=SAMPLE.with_name("modern_papers.parquet"),
+    help="Papers of today with categories.  [default: the sample of the tests]",
+)
 
 
 @main.command()
@@ -70,19 +77,23 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 
 @main.command()
 @papers_option
-@click.option(
-    "--modern",
-    metavar="FILE",
-    type=_FILE,
-    default=SAMPLE.with_name("modern_papers.parquet"),
-    help="Papers of today with categories.  [default: the sample of the tests]",
-)
+@modern_option
 @click.option("--every", metavar="N", default=16, show_default=True, help="Full scoring labels every Nth paper.")
 @click.option("--repeats", metavar="N", default=2, show_default=True, type=Count(min=1))
 @click.pass_obj
 def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: int) -> None:
     """Compare the cascade with full scoring, on today's mix of papers."""
     _record(folder, "cascade", "bench.cascade:measure", papers, modern, every=every, repeats=repeats)
+
+
+@main.command()
+@papers_option
+@modern_option
+@click.option("--rows", metavar="N", default=2_700_000, show_default=True, type=Count(min=1))
+@click.pass_obj
+def first(folder: Path, *, papers: Path, modern: Path, rows: int) -> None:
+    """Measure the first run over all of arXiv, from nothing to labels; it takes most of an hour."""
+    _record(folder, "first", "bench.first:measure", papers, modern, rows=rows)
 
 
 @main.command()

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from bench.dump import in_todays_mix, make_dump
+from bench.dump import in_todays_mix, make_dump, read_drawn
 from bench.machine import Kind, kind
 from bench.measure import Child, Spread, run_child, take_turns
 from bench.results import Check, Section
@@ -83,13 +83,11 @@ def measure(papers: Path, modern: Path, *, every: int, repeats: int, say: Callab
 
 def _make_subjects(papers: Path, modern: Path, folder: Path, every: int) -> dict[str, dict[str, dict[str, str]]]:
     """Make a dump of each kind, and of every so-many-th paper of it; return their places by subject and mode."""
-    drawn = [pl.read_parquet(path) for path in (papers, modern)]
-    drawn = [frame.filter(~pl.col("oversampled")) if "oversampled" in frame.columns else frame for frame in drawn]
-    today = in_todays_mix(drawn[1])
+    today = in_todays_mix(read_drawn(modern))
     sources = {
         TODAY: today,
         COMPUTER_SCIENCE: today.filter(pl.col("categories").str.starts_with("cs.")),
-        OLD: drawn[0],
+        OLD: read_drawn(papers),
     }
     made = {}
     for number, (subject, source) in enumerate(sources.items()):
@@ -117,7 +115,8 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
     code = exit_code_of(command, [*args, *(["--full"] if settings["cascade"] == "off" else [])])
     if code:
         raise RuntimeError(f"exit code {code}")
-    return {"papers": json.loads(report.read_text())["papers"]}
+    reported = json.loads(report.read_text())
+    return {"papers": reported["papers"], "stages": reported["stages"]}
 
 
 def dissect(settings: dict[str, Any]) -> dict[str, Any]:

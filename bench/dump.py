@@ -17,6 +17,12 @@ COLUMNS = ("id", "title", "abstract", "categories")
 ROWS_PER_GROUP = 50_000
 
 
+def read_drawn(path: Path) -> pl.DataFrame:
+    """Read papers of a file, without those that a sample of ours holds in greater number than chance would."""
+    papers = pl.read_parquet(path)
+    return papers.filter(~pl.col("oversampled")) if "oversampled" in papers.columns else papers
+
+
 def in_todays_mix(papers: pl.DataFrame) -> pl.DataFrame:
     """Return `MIX_ROWS` papers whose primary archives have the shares that they have on arXiv today.
 

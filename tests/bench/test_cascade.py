@@ -6,7 +6,10 @@ import polars as pl
 import pytest
 
 from bench.cascade import dissect, score
-from bench.dump import SHARES, in_todays_mix
+from bench.dump import SHARES, in_todays_mix, read_drawn
+from bench.first import measure as measure_first
+
+SAMPLE = Path(__file__).parents[1] / "data" / "papers.parquet"
 
 
 @pytest.fixture
@@ -32,10 +35,16 @@ def test_both_modes_label_all_papers(source: Path, cascade_bundle: Path, tmp_pat
 
 
 def test_todays_mix_has_the_shares_of_arxiv() -> None:
-    modern = pl.read_parquet(Path(__file__).parents[1] / "data" / "modern_papers.parquet")
-    mix = in_todays_mix(modern.filter(~pl.col("oversampled")))
+    mix = in_todays_mix(read_drawn(SAMPLE.with_name("modern_papers.parquet")))
     found = dict(mix["categories"].str.extract(r"^([a-z-]+)").value_counts(normalize=True).iter_rows())
     shares = {archive: share for archive, _, share in pl.read_csv(SHARES).iter_rows() if archive in found}
     total = sum(shares.values())
     assert total > 0.95
     assert found == pytest.approx({archive: share / total for archive, share in shares.items()}, abs=0.002)
+
+
+def test_a_first_run_labels_the_whole_dump() -> None:
+    section = measure_first(SAMPLE, SAMPLE.with_name("modern_papers.parquet"), rows=60, say=print)
+    counts = section.figures["papers"]
+    assert counts["rows"] == counts["scored"] + counts["duplicates"] == 60
+    assert section.checks[0].found == section.figures["wall_s"]
