@@ -96,7 +96,7 @@ lint: $(dev_env) ## check style, spelling, prose and workflows
 	.venv/dev/bin/ruff format --check
 	.venv/dev/bin/codespell
 	@! grep -rnE -f .prose-rules --include='*.md' $(PROSE) || { echo 'make lint: rewrite these sentences (.prose-rules)' >&2; exit 1; }
-	.venv/dev/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/dev/bin/jactionlint --shellcheck=
 	.venv/dev/bin/zizmor --offline --quiet .github
 
 .PHONY: format
