@@ -65,7 +65,7 @@ train-tpu: $(tpu_env) ## on a TPU VM: train the original recipe: DUMP=papers.par
 	PJRT_DEVICE=TPU .venv/tpu/bin/ro32-train --data $(DUMP) --device tpu --output $(CHECKPOINT)
 
 .PHONY: docs
-docs: $(dev_env) ## generate pages from the code (parts of README.md, manual pages), and build the site in build/site
+docs: $(dev_env) ## generate parts of pages from the code (tables, help texts, manual pages), and build the site in build/site
 	.venv/dev/bin/python -m tests.docs.generated
 	NO_MKDOCS_2_WARNING=1 .venv/dev/bin/python -m mkdocs build --quiet
 

@@ -1,6 +1,6 @@
 """Makes a dump of any size from real papers: each is taken again and again under new ids, one word changed.
 
-So lengths, words and categories are those of arXiv, and no two texts are equal: nothing is saved by knowing the other.
+So lengths, words and categories are those of arXiv. No two texts are equal, so no paper can reuse another's score.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The parts of pages that are made from the code, so that they cannot drift from it. `make docs` writes them again.
 
-In README.md that is the table between "<!-- quality -->" and "<!-- /quality -->", in docs/cascade.md the one between
-"<!-- certificate -->" and "<!-- /certificate -->"; both come from the manifest of the bundle that ships.
+They are the table between "<!-- quality -->" and "<!-- /quality -->" in docs/model.md, and the one between
+"<!-- certificate -->" and "<!-- /certificate -->" in docs/cascade.md; both come from the shipped bundle's manifest.
 """
 
 import re
@@ -12,7 +12,7 @@ from tests.docs.commands import ROOT
 from tests.docs.manual import MANUAL, pages
 from tests.docs.reference import REFERENCE, reference
 
-README = ROOT / "README.md"
+MODEL = ROOT / "docs" / "model.md"
 CASCADE = ROOT / "docs" / "cascade.md"
 
 ORIGINAL = "| CSET's ro-32, by its card | all of arXiv from 2010 on | | 0.8027 | 0.8390 | 0.7694 |"
@@ -22,18 +22,6 @@ VIEWS = {
     ViewName.ENCODER: "its encoder alone",
     ViewName.LINEAR: "its linear view alone: the baseline",
 }
-
-
-def refresh(text: str) -> str:
-    """Return README.md's text with every generated part as it should be."""
-    return re.sub(r"(?<=<!-- quality -->\n).*?(?=<!-- /quality -->)", lambda _: quality_table(), text, flags=re.DOTALL)
-
-
-def refresh_cascade(text: str) -> str:
-    """Return docs/cascade.md's text with the certificate of the bundle that ships."""
-    return re.sub(
-        r"(?<=<!-- certificate -->\n).*?(?=<!-- /certificate -->)", lambda _: certificate_table(), text, flags=re.DOTALL
-    )
 
 
 def certificate_table() -> str:
@@ -80,10 +68,23 @@ def quality_table() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+TABLES = {"quality": quality_table, "certificate": certificate_table}
+
+
+def refresh(text: str) -> str:
+    """Return a page's text with its generated table as the shipped bundle gives it."""
+    return re.sub(
+        r"<!-- (\w+) -->\n.*?(?=<!-- /\1 -->)",
+        lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]]()}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
 def main() -> None:
-    """Write README.md, the certificate's page, the manual pages and the reference again."""
-    for page, refreshed in ((README, refresh), (CASCADE, refresh_cascade)):
-        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the tables, the manual pages and the reference again."""
+    for page in (MODEL, CASCADE):
+        page.write_text(refresh(page.read_text(encoding="utf-8")), encoding="utf-8")
     for stale in MANUAL.glob("*.1"):
         stale.unlink()
     MANUAL.mkdir(exist_ok=True)
