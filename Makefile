@@ -45,7 +45,7 @@ model: $(dev_env) ## train, export and combine the shipped bundle: DATA=folder o
 .PHONY: check
 check: lint types test smoke ## everything that continuous integration runs: lint, types, test, smoke
 
-# One worker per core, each with one native thread. tests/conftest.py groups the tests that must stay together.
+# Each worker has one native thread. tests/conftest.py chooses their number, and groups the tests that must stay together.
 pytest := HF_HUB_OFFLINE=1 POLARS_MAX_THREADS=1 OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n auto
 
 .PHONY: test

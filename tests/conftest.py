@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.cascade import Cascade, Certificate
 from ro32.model.classifier import Classifier
+from ro32.model.processor import available_cores
 from ro32.model.views import View
 from ro32.run.walk import score_file
 from tests.command_line import Invoke, Outcome, Run, Score
@@ -55,6 +57,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             super()._assign_work_unit(node)
 
     return ByPlace(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start a worker more than there are cores, since tests wait for processes and sockets."""
+    return available_cores() + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep n cases of each test that is marked `drawn(n)`, unless the slow tests run too."""
+    if "not full" not in config.option.markexpr:
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("drawn"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out: set[pytest.Item] = set()
+    for name, found in cases.items():
+        [number] = {marker.args[0] for item in found for marker in item.iter_markers("drawn")}
+        left_out.update(random.Random(f"{SEED} {name}").sample(found, max(0, len(found) - number)))
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
 
 
 def pytest_report_header() -> str:

@@ -1,5 +1,6 @@
 """Every page of the site in a real browser: nothing to complain of, nothing from elsewhere, readable on a phone."""
 
+import random
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ from threading import Thread
 import pytest
 
 from tests.browser import Browser, needs_browser
+from tests.conftest import SEED
 from tests.docs.shown import PAGES
 
 pytestmark = needs_browser
@@ -48,10 +50,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     found.driver.quit()
 
 
-def test_every_page_shows_itself(browser: Browser, address: str, site: Path) -> None:
+@pytest.mark.parametrize("most", [8, pytest.param(1_000, marks=pytest.mark.full)])
+def test_pages_show_themselves(browser: Browser, address: str, site: Path, most: int) -> None:
+    """Another sample of them in each run."""
     pages = sorted(path.parent.relative_to(site).as_posix() for path in site.rglob("index.html"))
     assert len(pages) >= len(PAGES) - 1
-    for page in pages:
+    for page in random.Random(SEED).sample(pages, min(most, len(pages))):
         for width, dark in ((PHONE, True), (DESKTOP, False)):
             browser.show(f"{address}{page}/", width=width, mobile=width == PHONE, dark=dark)
             assert browser.run("return document.body.dataset.mdColorScheme") == ("slate" if dark else "default"), page
