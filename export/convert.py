@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from export.checkpoint import Checkpoint
 from ro32.errors import BundleError
+from ro32.evaluation.weights import load_model
 from ro32.model.bundle_json import MODEL
 
 
@@ -22,7 +23,7 @@ def convert(checkpoint: Checkpoint, folder: Path) -> Path:
     Raises:
         BundleError: The weights cannot be loaded, or the graph does not fit into one file.
     """
-    path = convert_model(checkpoint.load_model(), folder)
+    path = convert_model(load_model(checkpoint.folder), folder)
     if check_model_uses_external_data(path):
         # Weights in a second file would be read from wherever the process happens to run, and past the digests.
         raise BundleError(f"checkpoint {checkpoint.folder}: the model is too large for one ONNX file (2 GiB)")

@@ -16,7 +16,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from export.build import Form, Variant
-from export.checkpoint import DIGESTED, Checkpoint
+from export.checkpoint import Checkpoint, digested
 from export.convert import input_names
 from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
@@ -38,8 +38,7 @@ def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[
     """
     bundle = Bundle.load(bundle_folder)
     _check_made_of(checkpoint, bundle, bundle_folder)
-    names = {path.name for pattern in DIGESTED for path in checkpoint.folder.glob(pattern)}
-    files = {name: (checkpoint.folder / name).read_bytes() for name in sorted(names)}
+    files = {path.name: path.read_bytes() for path in digested(checkpoint.folder)}
     packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(bundle.manifest.files))}
     shown = {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
     return files | shown | {HUB_ARCHIVE: _pack(packed)} | dict(_onnx_files(checkpoint, onnx_folders))

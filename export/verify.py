@@ -10,11 +10,11 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
+from export.checkpoint import Checkpoint
+from export.papers import LabelledPapers
 from ro32.errors import BundleError
 from ro32.model.metrics import Confusion, average_precision
-from ro32.model.text_form import TextForm
 
 FP32_ATOL = 1e-4
 """Largest |logit difference| of fp32 ONNX and PyTorch. Two orders of the same sums differ by about 1e-6 in a BERT of 6
@@ -51,13 +51,11 @@ class MismatchError(BundleError):
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How the scores of the published variant agree with those of fp32, over n papers at one threshold.
+    """How the scores of the published variant agree with those of fp32, over some papers at one threshold.
 
     Attributes:
-        papers: n.
         flips: Papers that get another label.
-        ap_loss: Average precision of fp32 minus that of the variant.
-        f1_loss: F1 of fp32 minus that of the variant.
+        ap_loss, f1_loss: Average precision and F1 of fp32 minus those of the variant.
         max_score_difference: Largest |difference| of two scores.
     """
 
@@ -83,35 +81,26 @@ def check_direction(positive: NDArray[np.bool_], scores: NDArray[np.floating], l
     """Refuse a model that scores other papers higher than those of the positive label: its label names are swapped."""
     ranks = np.argsort(np.argsort(scores)).astype(np.float64)
     if ranks[positive].mean() <= ranks[~positive].mean():
-        raise MismatchError(
-            Mismatch.LABELS, f"papers of {label} score lower than other papers; the names of the logits look swapped"
-        )
+        found = f"papers of {label} score lower than other papers; the names of the logits look swapped"
+        raise MismatchError(Mismatch.LABELS, found)
 
 
-def check_tokenizer(
-    reference: PreTrainedTokenizerBase,
-    token_ids: Sequence[Sequence[int]],
-    titles: Sequence[str],
-    abstracts: Sequence[str],
-    *,
-    max_length: int,
-    form: TextForm,
-) -> None:
-    """Refuse token ids that are not those of transformers, for n papers of normalized text.
+def check_tokenizer(checkpoint: Checkpoint, papers: LabelledPapers, token_ids: Sequence[Sequence[int]]) -> None:
+    """Refuse token ids of n papers that are not those of transformers.
 
     Texts that spell a special token are skipped: transformers takes "[SEP]" in a paper for the control token, and
     the bundle on purpose does not.
     """
-    special = tuple(reference.all_special_tokens)
-    papers = zip(*form.fields(titles, abstracts), strict=True)
-    for title, fields, ids in zip(titles, papers, token_ids, strict=True):
+    tokenizer, special = checkpoint.tokenizer, checkpoint.tokenizer.all_special_tokens
+    texts = zip(*checkpoint.form.fields(papers.titles, papers.abstracts), strict=True)
+    for title, fields, ids in zip(papers.titles, texts, token_ids, strict=True):
         if any(token in field for token in special for field in fields):
             continue
-        expected = reference(str(reference.sep_token).join(fields), truncation=True, max_length=max_length)["input_ids"]
+        text = checkpoint.separator.join(fields)
+        expected = tokenizer(text, truncation=True, max_length=checkpoint.max_length)["input_ids"]
         if expected != ids:
-            where = next(
-                (at for at, pair in enumerate(zip(expected, ids, strict=False)) if pair[0] != pair[1]), "the end"
-            )
+            pairs = enumerate(zip(expected, ids, strict=False))
+            where = next((at for at, (first, second) in pairs if first != second), "the end")
             raise MismatchError(
                 Mismatch.TOKENIZER,
                 f"{title[:60]!r} has {len(expected)} tokens in the checkpoint and {len(ids)} in the bundle, "
@@ -144,10 +133,7 @@ def check_logits(reference: NDArray[np.float32], candidate: NDArray[np.float32],
 
 
 def check_agreement(
-    positive: NDArray[np.bool_],
-    reference: NDArray[np.float32],
-    candidate: NDArray[np.float32],
-    threshold: float,
+    positive: NDArray[np.bool_], reference: NDArray[np.float32], candidate: NDArray[np.float32], threshold: float
 ) -> Agreement:
     """Refuse scores, shape (n,), that label papers too differently from fp32 (the reference), or rank them worse."""
     calls, new_calls = reference >= threshold, candidate >= threshold
@@ -166,7 +152,6 @@ def check_agreement(
         )
     for name, loss, bound in (("AP", found.ap_loss, MAX_AP_LOSS), ("F1", found.f1_loss, MAX_F1_LOSS)):
         if loss > bound:
-            raise MismatchError(
-                Mismatch.QUALITY, f"{name} falls by {loss:.4f} against fp32, at most {bound} is allowed"
-            )
+            fall = f"{name} falls by {loss:.4f} against fp32, at most {bound} is allowed"
+            raise MismatchError(Mismatch.QUALITY, fall)
     return found

@@ -21,6 +21,7 @@ from ro32.errors import BundleError, OutputError
 from ro32.evaluation.one_model import evaluate
 from ro32.evaluation.scores import score_with_bundle
 from ro32.evaluation.truth import read_truth
+from ro32.evaluation.weights import load_model
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import sha256
 from ro32.model.classifier import Classifier
@@ -39,7 +40,7 @@ def sample(checkpoint: Checkpoint, few_path: Path) -> Sample:
 @pytest.fixture(scope="module")
 def reference(checkpoint: Checkpoint, sample: Sample) -> np.ndarray:
     """PyTorch's logits of these papers."""
-    return pytorch_logits(checkpoint.load_model(), sample.token_ids)
+    return pytorch_logits(load_model(checkpoint.folder), sample.token_ids)
 
 
 def test_fp32_gives_the_logits_of_pytorch(

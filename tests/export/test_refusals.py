@@ -20,6 +20,7 @@ from export.papers import read_papers
 from export.quantize import quantize
 from export.verify import Mismatch, MismatchError
 from ro32.errors import BundleError
+from ro32.evaluation.weights import load_model
 from ro32.model.bundle_json import Manifest
 
 Altered = Callable[..., Path]
@@ -176,14 +177,14 @@ def test_missing_weights_are_not_made_up(altered: Altered) -> None:
     del weights["classifier.bias"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BundleError, match=r"classifier\.bias"):
-        Checkpoint.open(folder).load_model()
+        load_model(folder)
 
 
 def test_damaged_weights(altered: Altered) -> None:
     folder = altered()
     (folder / "model.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(BundleError, match="cannot be loaded"):
-        Checkpoint.open(folder).load_model()
+        load_model(folder)
 
 
 def test_a_damaged_tokenizer(altered: Altered) -> None:
