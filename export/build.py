@@ -20,16 +20,16 @@ from export.papers import pick_hard, pick_random, read_papers
 from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
+from ro32.cli import target
 from ro32.errors import UsageError
+from ro32.evaluation.weights import load_model
 from ro32.markdown import render
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.processor import processor_name
 from ro32.model.publish import check_target, publish
-from ro32.run.prepare import resolve_output
 from ro32.run.walk import Progress
-from ro32.storage.durable import check_creatable
 
 TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")
 POSITIVE_INDEX = 1
@@ -79,12 +79,10 @@ class Report:
     """What was found on the way to a published bundle.
 
     Attributes:
-        bundle: As published.
         truncated: Papers compared on that were cut to the maximum length.
         logit_difference: Largest |difference| of fp32 ONNX and PyTorch.
         agreement: Of the published variant with fp32, on the papers to verify on.
-        flips: Labels of the published variant that fp32 does not give, on the papers that quality was measured on.
-        quality: Of the published variant.
+        flips: On the papers that quality was measured on.
     """
 
     bundle: Bundle
@@ -104,7 +102,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     """
     check_target(settings.output, overwrite=settings.overwrite, read=[settings.papers, settings.checkpoint])
     if settings.scores_out is not None:
-        check_creatable(resolve_output(settings.scores_out, [settings.papers]))
+        target.check_target(settings.scores_out, [settings.papers])
     checkpoint = Checkpoint.open(settings.checkpoint)
     manifest = _manifest(settings, checkpoint)
     papers = read_papers(settings.papers, manifest.positive_label)
@@ -143,9 +141,8 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         write_scores(settings.scores_out, measured.ids, measured.positive, found)
     quality = measure(measured.positive, found)
     agreement = check_agreement(truth, reference, scores, quality.threshold)
-    flips = check_flips(
-        fp32, measured, found, quality.threshold, within=reach(reference, scores), threads=settings.threads
-    )
+    within = reach(reference, scores)
+    flips = check_flips(fp32, measured, found, quality.threshold, within=within, threads=settings.threads)
     files[CARD] = render(
         "export",
         "card.md",
@@ -231,7 +228,7 @@ def _compare_with_pytorch(
     checkpoint: Checkpoint, fp32: Classifier, sample: Sample, threads: int
 ) -> tuple[NDArray[np.float32], float]:
     """Return the scores of the fp32 export, and its largest logit difference from PyTorch."""
-    model = checkpoint.load_model()
+    model = load_model(checkpoint.folder)
     check_labels([str(name) for _, name in sorted((model.config.id2label or {}).items())], checkpoint.labels)
     reference = pytorch_logits(model, sample.token_ids, threads)
     logits = onnx_logits(fp32, sample.token_ids, threads)
