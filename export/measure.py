@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from export.papers import LabelledPapers
 from export.verify import Mismatch, MismatchError
 from ro32.cli.target import write_target
-from ro32.errors import InputDataError
+from ro32.errors import InputDataError, InputMissingError
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import Confusion, precision_recall
 from ro32.run.walk import Progress
@@ -109,3 +109,27 @@ def write_scores(path: Path, ids: Sequence[str], positive: NDArray[np.bool_], sc
     buffer = io.BytesIO()
     frame.with_columns(pl.col("score").fill_nan(None)).write_parquet(buffer)
     write_target(path, buffer.getvalue())
+
+
+def read_scores(path: Path, papers: LabelledPapers) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Read the scores of these n papers that `write_scores` wrote, or those of a sample of them.
+
+    Returns:
+        Two arrays of shape (n,): the scores, NaN if a paper has none, and for how many papers each speaks, by the
+        column papers of a sample, else 1.
+
+    Raises:
+        InputMissingError: The file is not there.
+        InputDataError: It is of other papers.
+    """
+    try:
+        frame = pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise InputMissingError(f"{path}: no such file; write it with --scores-out") from error
+    if frame["id"].n_unique() < len(frame) or not frame["id"].is_in(papers.ids).all():
+        raise InputDataError(f"{path}: its ids are not those of the papers, once each; score these papers again")
+    if "papers" not in frame.columns:
+        frame = frame.with_columns(papers=pl.lit(1))
+    known = pl.DataFrame({"id": papers.ids}).join(frame, on="id", how="left", maintain_order="left")
+    counts = known["papers"].fill_null(1).cast(pl.Int64)
+    return known["score"].fill_null(float("nan")).to_numpy(), counts.to_numpy()

@@ -8,9 +8,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from export.measure import score_all
+from export.measure import read_scores, score_all
 from export.papers import LabelledPapers, read_texts
-from export.views import read_counts, read_scores
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UNKNOWN
 from ro32.data.labels import SCREENED, read_provenance
@@ -43,7 +42,16 @@ def read_measured(
     truth = read_truth([str(path)], classifier.manifest.positive_label) if listed else _unlisted(frame)
     papers = LabelledPapers.of(frame, truth, path)
     linear = classifier.linear_scores(papers.titles, papers.abstracts)
-    full = _full_scores(classifier, papers, linear, scores=scores, labels=labels, threads=threads)
+    counts = np.ones(len(papers), dtype=np.int64)
+    if labels is not None:
+        full = _read_labels(labels, papers, classifier)
+    else:
+        full, todo = np.full(len(papers), np.nan, dtype=np.float32), np.arange(len(papers))
+        if scores is not None:
+            written, counts = read_scores(scores, papers)
+            full, todo = _put_together(classifier, papers, written, linear)
+        with ProgressDisplay() as display:
+            full[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=display.update)
     sure = classifier.manifest.form.surely_have_tokens(papers.titles, papers.abstracts)
     kept = np.flatnonzero(np.isfinite(full))
     groups: dict[str, Sequence[str]] = {}
@@ -57,7 +65,7 @@ def read_measured(
         threshold=classifier.manifest.threshold,
         listed=truth.listed[kept] if listed else None,
         groups=groups,
-        counts=np.ones(len(kept), dtype=np.int64) if scores is None else read_counts(scores, papers.take(kept)),
+        counts=counts[kept],
     )
     return measured, papers.digest
 
@@ -76,43 +84,24 @@ def _unlisted(papers: pl.DataFrame) -> Truth:
     )
 
 
-def _full_scores(
-    classifier: Classifier,
-    papers: LabelledPapers,
-    linear: NDArray[np.float64],
-    *,
-    scores: Path | None,
-    labels: Path | None,
-    threads: int,
-) -> NDArray[np.float32]:
-    """Score papers in full, or take over what is written; NaN if a paper has no token."""
-    if labels is not None:
-        return _read_labels(labels, papers, classifier)
-    found = np.full(len(papers), np.nan, dtype=np.float32)
-    todo = np.arange(len(papers))
+def _put_together(
+    classifier: Classifier, papers: LabelledPapers, written: NDArray[np.float32], linear: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Combine written scores of the encoder with those of the linear view; also return the rows to compute again."""
     manifest = classifier.manifest
-    if scores is not None:
-        written = read_scores(scores, papers)
-        known = np.flatnonzero(np.isfinite(written))
-        found[known] = probabilities(
-            Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known]),
-            manifest.views[str(manifest.view)],
-        )
-        threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
-        todo = known[np.abs(log_odds(found[known]) - threshold) < _NEAR]
-    with ProgressDisplay() as display:
-        found[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=display.update)
-    return found
+    known = np.flatnonzero(np.isfinite(written))
+    scores = Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known])
+    found = np.full(len(papers), np.nan, dtype=np.float32)
+    found[known] = probabilities(scores, manifest.views[str(manifest.view)])
+    threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
+    return found, known[np.abs(log_odds(found[known]) - threshold) < _NEAR]
 
 
 def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> NDArray[np.float32]:
     """Read full scores from labels; refuse those of other papers, of another model, or not all in full."""
-    provenance = read_provenance(path) or {}
+    digest = (read_provenance(path) or {}).get("scoring_digest")
     frame = pl.read_parquet(path)
-    if (
-        provenance.get("scoring_digest") != classifier.scoring_digest
-        or frame["id"].cast(pl.String).to_list() != papers.ids
-    ):
+    if digest != classifier.scoring_digest or frame["id"].cast(pl.String).to_list() != papers.ids:
         raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --full")
     if SCREENED in frame.columns and frame[SCREENED].any():
         raise InputDataError(f"{path}: not all of its papers were scored in full; score them with --full")
