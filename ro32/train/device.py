@@ -1,13 +1,14 @@
-"""The interface of a training device."""
+"""A training device, as the loop sees it; `xla` has the other kind."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from ro32.train.batches import Batch
 
 
 class Kind(StrEnum):
@@ -29,37 +30,39 @@ class DType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device that is ready to train.
+    """A processor or a GPU that is ready to train.
 
     Attributes:
-        kind: Never auto.
         torch_device: Where tensors live.
         bfloat16: Whether matrix products run in bfloat16.
         name: What a model card calls it.
+        tokens_per_pass: A forward and backward pass is given at most about so many tokens.
         devices: Over how many a batch's rows are divided.
         compiles: Whether every new shape costs a compilation, and values that change must be tensors.
-        tokens_per_pass: A forward and backward pass is given at most about so many tokens.
-        put_rows: Copies an array to the device, its rows divided among the devices.
-        hold_whole: Declares that every device holds all of a tensor that is on the device.
-        seed: Starts the random numbers of dropout again.
-        finish: Called when all of a step is issued.
     """
 
-    kind: Kind
     torch_device: torch.device
     bfloat16: bool
     name: str
-    devices: int
-    compiles: bool
     tokens_per_pass: int
-    put_rows: Callable[[NDArray[np.generic]], torch.Tensor]
-    hold_whole: Callable[[torch.Tensor], None]
-    seed: Callable[[int], None]
-    finish: Callable[[], None]
+    devices: int = 1
+    compiles: bool = False
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """Return the context in which the forward pass runs."""
-        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
+    @property
+    def arithmetic(self) -> str:
+        """The numbers that it multiplies."""
+        return str(DType.BFLOAT16 if self.bfloat16 else DType.FLOAT32)
+
+    def logits(self, model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+        """Run a model on b rows; shape (b, k), float32."""
+        input_ids, attention_mask = self.put_rows(batch.input_ids), self.put_rows(batch.attention_mask)
+        with torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=self.bfloat16):
+            logits: torch.Tensor = model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits.float()
+
+    def put_rows(self, array: NDArray[np.generic]) -> torch.Tensor:
+        """Copy an array to the device, its rows divided among the devices."""
+        return torch.from_numpy(array).to(self.torch_device, non_blocking=True)
 
     def put_scalar(self, value: float) -> torch.Tensor:
         """Return a number as a float32 tensor on the device, shape (1,).
@@ -67,3 +70,17 @@ class Device:
         Not of shape (): torch_xla makes 0 and 1 of that shape constants of the graph, and so each a graph of its own.
         """
         return torch.tensor([value], dtype=torch.float32).to(self.torch_device)
+
+    def changing(self, value: float) -> torch.Tensor | float:
+        """Return a number that changes from step to step, as the optimizer takes it."""
+        return self.put_scalar(value) if self.compiles else value
+
+    def hold_whole(self, tensor: torch.Tensor) -> None:
+        """Declare that every device holds all of a tensor that is on the device."""
+
+    def seed(self, number: int) -> None:
+        """Start the random numbers of dropout again."""
+        torch.manual_seed(number)
+
+    def finish(self) -> None:
+        """Note that all of a step is issued."""

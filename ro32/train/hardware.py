@@ -5,9 +5,7 @@ import importlib.util
 import os
 import platform
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ro32.errors import UsageError
 from ro32.model.processor import processor_flags, processor_name
@@ -21,11 +19,7 @@ FEWEST_TOKENS = 512
 
 
 def open_device(kind: Kind, dtype: DType) -> Device:
-    """Find the device and prepare the process for it.
-
-    Raises:
-        UsageError: The device is not there.
-    """
+    """Find the device and prepare the process for it; raise UsageError if it is not there."""
     if kind is Kind.TPU or (kind is Kind.AUTO and importlib.util.find_spec("torch_xla") is not None):
         tpu = _open_tpu(dtype, on_processor=kind is Kind.TPU and os.environ.get("PJRT_DEVICE") == "CPU")
         if tpu is not None:
@@ -39,13 +33,19 @@ def open_device(kind: Kind, dtype: DType) -> Device:
         raise UsageError("--device cuda: no CUDA device found; use --device cpu, or install a CUDA build of torch")
     if kind is not Kind.CPU and torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
-        tokens = max(memory // BYTES_PER_TOKEN, FEWEST_TOKENS)
-        bfloat16 = dtype is not DType.FLOAT32
-        return _local(Kind.CUDA, torch.cuda.get_device_name(), bfloat16=bfloat16, tokens_per_pass=tokens)
+        return Device(
+            torch_device=torch.device("cuda"),
+            bfloat16=dtype is not DType.FLOAT32,
+            name=torch.cuda.get_device_name(),
+            tokens_per_pass=max(memory // BYTES_PER_TOKEN, FEWEST_TOKENS),
+        )
     _keep_freed_memory()
-    bfloat16 = dtype is DType.BFLOAT16 or (dtype is DType.AUTO and has_bfloat16_products())
-    name = f"CPU ({processor_name()}, {torch.get_num_threads()} threads)"
-    return _local(Kind.CPU, name, bfloat16=bfloat16, tokens_per_pass=CPU_TOKENS_PER_PASS)
+    return Device(
+        torch_device=torch.device("cpu"),
+        bfloat16=dtype is DType.BFLOAT16 or (dtype is DType.AUTO and has_bfloat16_products()),
+        name=f"CPU ({processor_name()}, {torch.get_num_threads()} threads)",
+        tokens_per_pass=CPU_TOKENS_PER_PASS,
+    )
 
 
 def _open_tpu(dtype: DType, *, on_processor: bool) -> Device | None:
@@ -61,30 +61,6 @@ def _open_tpu(dtype: DType, *, on_processor: bool) -> Device | None:
         raise UsageError(
             f"the TPU cannot be used: {reason}; install ro32[tpu], end what holds the TPU, or take --device cpu"
         ) from error
-
-
-def _local(kind: Kind, name: str, *, bfloat16: bool, tokens_per_pass: int) -> Device:
-    torch_device = torch.device(kind.value)
-
-    def put_rows(array: NDArray[np.generic]) -> torch.Tensor:
-        return torch.from_numpy(array).to(torch_device, non_blocking=True)
-
-    def seed(number: int) -> None:
-        torch.manual_seed(number)
-
-    return Device(
-        kind=kind,
-        torch_device=torch_device,
-        bfloat16=bfloat16,
-        name=name,
-        devices=1,
-        compiles=False,
-        tokens_per_pass=tokens_per_pass,
-        put_rows=put_rows,
-        hold_whole=lambda _tensor: None,
-        seed=seed,
-        finish=lambda: None,
-    )
 
 
 def has_bfloat16_products() -> bool:
