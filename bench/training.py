@@ -88,9 +88,9 @@ def ours(settings: dict[str, Any]) -> dict[str, Any]:
     class TimedWatch(Watch):
         """Notes when each stage begins: the epoch, then its evaluation."""
 
-        def begin(self, what: str, total: int, *, done: int = 0, unit: str = " papers") -> None:
+        def begin(self, what: str, total: int, *, done: int = 0) -> None:
             begun.append(time.perf_counter())
-            super().begin(what, total, done=done, unit=unit)
+            super().begin(what, total, done=done)
 
     device = open_device(Kind.CPU, DType(settings["dtype"]))
     case = Case.load(settings)
