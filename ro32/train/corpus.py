@@ -110,31 +110,30 @@ def default_cache() -> Path:
 
 def load_corpus(
     dump: Dump,
-    *,
+    *negatives: Dump,
     tokenizer_json: bytes,
     max_length: int,
     cache: Path,
     form: TextForm = TextForm.RO32,
     share: float = 1.0,
-    negatives: Dump | None = None,
     on_rows: Callable[[int], object] = lambda _rows: None,
 ) -> Corpus:
     """Return the tokenized dump, from the cache folder if it is there: a subfolder, which appears by one rename.
 
     Args:
         dump: What to tokenize.
+        negatives: All papers of these dumps count as negative, also those that are in `dump` too.
         tokenizer_json: The base model's tokenizer.
         max_length: Longest sequence, tokens.
         cache: Folder of all cached corpora.
         form: What of a paper is tokenized.
-        share: Take this share of the papers, chosen by the hash of their id.
-        negatives: All papers of this dump count as negative, also those that are in `dump` too.
+        share: Take this share of the papers of `dump`, chosen by the hash of their id.
         on_rows: Called with the number of rows done since the last call.
 
     Raises:
-        InputDataError: The dump is damaged, or no paper in it has text.
+        InputDataError: A dump is damaged, or no paper has text.
     """
-    dumps = [dump] if negatives is None else [dump, negatives]
+    dumps = [dump, *negatives]
     digests = [each.digest for each in dumps]
     key = json.dumps([FORMAT, digests, hashlib.blake2b(tokenizer_json).hexdigest(), max_length, form, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

@@ -153,8 +153,7 @@ class Encoder:
         """Put the tokenizer's files into a checkpoint, with the length that was trained on."""
         (folder / "tokenizer.json").write_bytes(self.tokenizer_json)
         for name in TOKENIZER_FILES:
-            path = _file(self._place, name)
-            if path is None:
+            if (path := _file(self._place, name)) is None:
                 continue
             text = path.read_text(encoding="utf-8")
             if name == "tokenizer_config.json":
@@ -163,19 +162,10 @@ class Encoder:
                 text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
             (folder / name).write_text(text, encoding="utf-8")
 
-    def license_id(self) -> str | None:
-        """Return the licence that the base model's own card states, if any."""
-        return self._of_card("license")
-
-    def base_model(self) -> str | None:
-        """Return the parent of the base model, if its card names one."""
-        return self._of_card("base_model")
-
-    def _of_card(self, field: str) -> str | None:
+    def of_card(self, field: str) -> str | None:
+        """Return what the base model's own card states in a field of text, if anything."""
         path = _file(self._place, "README.md")
-        if path is None:
-            return None
-        found = ModelCard.load(path).data.to_dict().get(field)
+        found = None if path is None else ModelCard.load(path).data.to_dict().get(field)
         return found if isinstance(found, str) else None
 
 
