@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ro32.train.choose import PaperSet
+
+Number = TypeVar("Number", np.int64, np.float32)
 
 LENGTH_MULTIPLE = 16
 """Where shapes are free, rows are padded to a multiple of so many tokens: matrix kernels work in tiles of 16."""
@@ -20,11 +23,10 @@ class Batch:
     """b rows of t tokens, of which some may be no papers.
 
     Attributes:
-        input_ids: Shape (b, t), int64.
-        attention_mask: Shape (b, t), int64: 1 for a token of the paper, 0 for padding.
-        targets: Shape (b,), float32: the probability of being positive that the model is to learn.
-        auxiliary: Shape (b, c), float32: 1 where a paper lists the category of that column.
-        row_mask: Shape (b,), float32: 1 for a paper, 0 for a row that only fills the shape up.
+        input_ids, attention_mask: Shape (b, t).
+        targets: Shape (b,): the probability of being positive that the model is to learn.
+        auxiliary: Shape (b, c): 1 where a paper lists the category of that column.
+        row_mask: Shape (b,): 1 for a paper, 0 for a row that only fills the shape up.
     """
 
     input_ids: NDArray[np.int64]
@@ -69,10 +71,7 @@ class Shaper:
         length = self._length(min(int(papers.lengths[at].max()), self.max_length))
         rows = self._rows_at(length)
         whole = -(-self.rows // rows) * rows if self.fixed else len(at)
-        return [
-            self._batch(papers, at[first : first + rows], length, rows if self.fixed else len(at[first : first + rows]))
-            for first in range(0, whole, rows)
-        ]
+        return [self._batch(papers, at[first : first + rows], length, rows) for first in range(0, whole, rows)]
 
     def plan_evaluation(self, papers: PaperSet) -> Iterator[NDArray[np.int64]]:
         """Yield positions in groups of similar length, the longest first: memory then runs out at once if at all."""
@@ -92,25 +91,19 @@ class Shaper:
         return min(whole, fitting)
 
     def _batch(self, papers: PaperSet, at: NDArray[np.int64], length: int, rows: int) -> Batch:
-        input_ids = np.full((rows, length), self.pad, dtype=np.int64)
+        missing = rows - len(at) if self.fixed else 0
+
+        def fill(array: NDArray[Number], value: int = 0) -> NDArray[Number]:
+            return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)], constant_values=value)
+
+        input_ids, attention_mask = papers.corpus.rows(papers.index[at], length=length, pad=self.pad)
+        attention_mask = fill(attention_mask)
         # A row without any token would make the attention's softmax 0 / 0, so even a filler row has one.
-        attention_mask = np.zeros((rows, length), dtype=np.int64)
         attention_mask[:, 0] = 1
-        targets = np.zeros(rows, dtype=np.float32)
-        auxiliary = np.zeros((rows, len(self.auxiliary)), dtype=np.float32)
-        row_mask = np.zeros(rows, dtype=np.float32)
-        if len(at):
-            input_ids[: len(at)], attention_mask[: len(at)] = papers.corpus.rows(
-                papers.index[at], length=length, pad=self.pad
-            )
-            targets[: len(at)] = papers.targets[at]
-            if self.auxiliary:
-                auxiliary[: len(at)] = papers.corpus.listed(papers.index[at], self.auxiliary)
-            row_mask[: len(at)] = 1
         return Batch(
-            input_ids=input_ids,
+            input_ids=fill(input_ids, self.pad),
             attention_mask=attention_mask,
-            targets=targets,
-            auxiliary=auxiliary,
-            row_mask=row_mask,
+            targets=fill(papers.targets[at]),
+            auxiliary=fill(papers.corpus.listed(papers.index[at], self.auxiliary).astype(np.float32)),
+            row_mask=fill(np.ones(len(at), dtype=np.float32)),
         )

@@ -1,7 +1,9 @@
 """The recipe: every setting that determines the result of training, validated once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from ro32.errors import UsageError
 from ro32.model.text_form import TextForm
@@ -35,11 +37,6 @@ class Split(StrEnum):
 
 SHORTEST = 4
 """Tokens of the shortest sequence that holds a title, an abstract and what separates them."""
-
-
-def _check(holds: bool, name: str, expected: str, found: object) -> None:  # noqa: FBT001 - a guard reads best like this
-    if not holds:
-        raise UsageError(f"{name}: expected {expected}, found {found}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,33 +108,26 @@ class Recipe:
     keep: Keep = Keep.AVERAGE_PRECISION
 
     def __post_init__(self) -> None:
-        for name in ("max_length", "epochs", "batch_size", "positive_repeats"):
-            _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _check(self.max_length >= SHORTEST, "max_length", f"at least {SHORTEST} tokens", self.max_length)
-        _check(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
-        _check((self.head_learning_rate or 1) > 0, "head_learning_rate", "above 0", self.head_learning_rate)
-        for name in ("warmup_share", "train_share", "validation_share", "distillation"):
-            _check(0 <= getattr(self, name) <= 1, name, "between 0 and 1", getattr(self, name))
+        def check(expected: str, holds: Callable[[Any], bool], *names: str) -> None:
+            """Refuse fields that are set to something else."""
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not holds(value):
+                    raise UsageError(f"{name}: expected {expected}, found {value}")
+
+        check("at least 1", lambda value: value >= 1, "epochs", "batch_size", "positive_repeats")
+        check(f"at least {SHORTEST} tokens", lambda value: value >= SHORTEST, "max_length")
+        check("above 0", lambda value: value > 0, "learning_rate", "head_learning_rate", "train_share")
+        shares = ("warmup_share", "train_share", "validation_share", "distillation")
+        check("between 0 and 1", lambda value: 0 <= value <= 1, *shares)
+        check("at least 0 and below 1", lambda value: 0 <= value < 1, "dropout", "attention_dropout")
+        counts = ("seed", "split_seed", "hard_negatives", "random_negatives", "validation_papers", "frozen_layers")
+        check("at least 0", lambda value: value >= 0, *counts, "from_year", "scoring_length")
+        check("at least 0", lambda value: value >= 0, "weight_decay", "max_gradient_norm", "auxiliary_weight")
+        check("one token", lambda value: value.split() == [value], "category")
         total = self.train_share + self.validation_share
-        _check(total <= 1, "train_share + validation_share", "at most 1", total)
-        _check(self.train_share > 0, "train_share", "above 0", self.train_share)
-        for name in (
-            "weight_decay",
-            "max_gradient_norm",
-            "seed",
-            "random_negatives",
-            "auxiliary_weight",
-            "frozen_layers",
-        ):
-            _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        for name in ("dropout", "attention_dropout"):
-            _check(0 <= (getattr(self, name) or 0) < 1, name, "at least 0 and below 1", getattr(self, name))
-        _check(
-            bool(self.category) and not any(c.isspace() for c in self.category), "category", "one token", self.category
-        )
-        _check((self.split_seed or 0) >= 0, "split_seed", "at least 0", self.split_seed)
-        for name in ("hard_negatives", "validation_papers", "scoring_length", "from_year"):
-            _check((getattr(self, name) or 1) >= 1, name, "at least 1, or unset", getattr(self, name))
+        if total > 1:
+            raise UsageError(f"train_share + validation_share: expected at most 1, found {total}")
 
     @property
     def id2label(self) -> dict[int, str]:

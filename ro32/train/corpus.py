@@ -74,7 +74,8 @@ class Corpus:
     def listed(self, index: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.bool_]:
         """Return which papers of `index`, shape (b,), list which of c categories, shape (b, c)."""
         of_papers = [set(text.split(" ")) for text in self.categories.gather(index)]
-        return np.array([[name in categories for name in names] for categories in of_papers], dtype=np.bool_)
+        found = [[name in categories for name in names] for categories in of_papers]
+        return np.array(found, dtype=np.bool_).reshape(len(index), len(names))
 
     def rows(self, index: NDArray[np.int64], *, length: int, pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Gather b papers as input_ids and attention_mask, both of shape (b, t), int64.
@@ -93,10 +94,7 @@ class Corpus:
 
 
 def hash_id(paper_id: str, *, seed: int) -> int:
-    """Return 64 stable bits of a paper's id: the same on every machine and for every size of the dump.
-
-    Among 2.5 million papers two share a hash with a probability of 2e-7.
-    """
+    """Return 64 stable bits of a paper's id; among 2.5 million papers two share them with a probability of 2e-7."""
     return int.from_bytes(hashlib.blake2b(paper_id.encode(), digest_size=8, salt=seed.to_bytes(16, "little")).digest())
 
 
@@ -134,8 +132,8 @@ def load_corpus(
         InputDataError: A dump is damaged, or no paper has text.
     """
     dumps = [dump, *negatives]
-    digests = [each.digest for each in dumps]
-    key = json.dumps([FORMAT, digests, hashlib.blake2b(tokenizer_json).hexdigest(), max_length, form, share])
+    tokenizer_digest = hashlib.blake2b(tokenizer_json).hexdigest()
+    key = json.dumps([FORMAT, [each.digest for each in dumps], tokenizer_digest, max_length, form, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if not (folder / META).exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -162,7 +160,6 @@ def _write(
 ) -> None:
     dtype = np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
     parts: list[pl.DataFrame] = []
-    start = 0
     with (folder / TOKENS).open("wb") as file:
         for negative, frame in ((at > 0, frame) for at, dump in enumerate(dumps) for frame in dump.frames()):
             hashes = np.fromiter((hash_id(i, seed=0) for i in frame["id"]), dtype=np.uint64, count=len(frame))
@@ -173,27 +170,21 @@ def _write(
             rows = tokenizer.encode_batch(texts["title"].to_list(), texts["abstract"].to_list())
             lengths = np.array([len(row) for row in rows], dtype=np.int64)
             np.fromiter((i for row in rows for i in row), dtype=dtype, count=int(lengths.sum())).tofile(file)
+            facts = texts.select(normalize(pl.col("categories")), pl.col("update_date").fill_null(""), "teacher")
             parts.append(
-                texts.select(
-                    normalize(pl.col("categories")),
-                    pl.col("update_date").fill_null(""),
-                    pl.col("teacher"),
-                    pl.lit(negative).alias("negative"),
-                ).with_columns(
-                    pl.Series("id_hash", hashes[taken]),
-                    pl.Series("month", months(appeared(texts, "id"))),
-                    pl.Series("start", start + np.cumsum(lengths) - lengths),
-                    pl.Series("length", lengths),
+                facts.with_columns(
+                    negative=pl.lit(negative),
+                    id_hash=pl.Series(hashes[taken]),
+                    month=pl.Series(months(appeared(texts, "id"))),
+                    length=pl.Series(lengths),
                 )
             )
-            start += int(lengths.sum())
             on_rows(len(frame))
-    papers = pl.concat(parts).with_row_index("row")
+    start = pl.col("length").cum_sum() - pl.col("length")
+    papers = pl.concat(parts).with_columns(start=start).with_row_index("row")
     # A stable sort keeps row order among equal dates, so the last row of the latest date remains, or a negative.
-    dated = papers.select("row", "id_hash", "negative", "update_date").sort(
-        "negative", "update_date", maintain_order=True
-    )
-    latest = papers[dated.unique("id_hash", keep="last")["row"].sort()]
+    dated = papers.sort("negative", "update_date", maintain_order=True)
+    latest = dated.unique("id_hash", keep="last").sort("row")
     kept = latest.filter(pl.col("length") > 0)
     if kept.is_empty():
         raise InputDataError(f"{dumps[0].path}: expected papers with text, found none among {len(papers)} rows")
