@@ -1,4 +1,4 @@
-"""Converts papers to padded arrays of a few shapes, independent of any framework."""
+"""Orders papers into steps, and steps into padded arrays of a few shapes, independent of any framework."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ LENGTH_MULTIPLE = 16
 FIXED_LENGTHS = (64, 128, 192, 256, 384, 512)
 """Where every new shape costs a compilation, rows are padded to one of these. arXiv papers have 198 tokens on average,
 95 % of them fewer than 384 (MiniLM's vocabulary); padding then adds 16 %."""
+
+GROUP_STEPS = 50
+"""Steps whose papers are sorted by length together, as transformers' LengthGroupedSampler does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +110,21 @@ class Shaper:
             auxiliary=fill(papers.corpus.listed(papers.index[at], self.auxiliary).astype(np.float32)),
             row_mask=fill(np.ones(len(at), dtype=np.float32)),
         )
+
+
+def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """Order one epoch's n papers into steps of papers of similar length: an array of positions for each step.
+
+    Papers are shuffled, sorted by length within groups of `GROUP_STEPS` steps, cut into steps, and the steps shuffled.
+    Every paper occurs once; only the last of the steps, before they are shuffled, may be short. Epochs count from 0.
+    `lengths` are in tokens, shape (n,).
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    group = batch_size * GROUP_STEPS
+    steps: list[NDArray[np.int64]] = []
+    for first in range(0, len(order), group):
+        papers = order[first : first + group]
+        papers = papers[np.argsort(-lengths[papers], kind="stable")]
+        steps += [papers[at : at + batch_size] for at in range(0, len(papers), batch_size)]
+    return [steps[at] for at in rng.permutation(len(steps))]

@@ -42,11 +42,10 @@ class LinearRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMatrix:
-    """n papers as the solver sees them.
+    """n papers as the solver sees them: their features, and which of them are positive, shape (n,).
 
-    Attributes:
-        present: Shape (n, 2**HASH_BITS), float32, sparse: 1 / sqrt(number of the paper's features) where it has one.
-        positive: Shape (n,): is the paper listed in the category?
+    `present` has the shape (n, 2**HASH_BITS), float32, sparse: 1 / sqrt(number of the paper's features) where it has
+    one.
     """
 
     present: sparse.csr_matrix
@@ -54,12 +53,7 @@ class FeatureMatrix:
 
 
 def read_features(dump: Dump, category: str, *, on_rows: Callable[[int], object] = lambda _rows: None) -> FeatureMatrix:
-    """Extract the features of all papers of a dump.
-
-    Args:
-        dump: Papers with their categories.
-        category: What makes a paper positive.
-        on_rows: Called with the number of rows done since the last call.
+    """Extract the features of all papers of a dump; positive are those that list the category.
 
     Raises:
         InputDataError: The dump is damaged, or not both kinds of papers are in it.
@@ -70,11 +64,7 @@ def read_features(dump: Dump, category: str, *, on_rows: Callable[[int], object]
 
 
 def check_both_kinds(positive: NDArray[np.bool_], where: str, category: str) -> None:
-    """Check that there are papers of both kinds.
-
-    Raises:
-        InputDataError: There is only one.
-    """
+    """Raise InputDataError if there are papers of one kind only."""
     if positive.all() or not positive.any():
         raise InputDataError(f"{where}: expected papers inside and outside of {category}, found only one kind")
 
@@ -82,7 +72,10 @@ def check_both_kinds(positive: NDArray[np.bool_], where: str, category: str) -> 
 def stack_features(
     frames: Iterable[pl.DataFrame], category: str, *, on_rows: Callable[[int], object] = lambda _rows: None
 ) -> FeatureMatrix:
-    """Extract the features of the papers of frames with the columns title, abstract and categories."""
+    """Extract the features of the papers of frames with the columns title, abstract and categories.
+
+    `on_rows` is called with the number of rows done since the last call.
+    """
     buckets = bytearray()  # grows in place, where small arrays in a list leave holes in the memory behind them
     counts: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
     positive: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
@@ -102,11 +95,7 @@ def stack_features(
 
 
 def add_negatives(papers: FeatureMatrix, negatives: Dump) -> FeatureMatrix:
-    """Append the papers of a dump, which count as negative whatever they are.
-
-    Raises:
-        InputDataError: The dump is damaged.
-    """
+    """Append the papers of a dump, which count as negative whatever they are."""
     more = stack_features(negatives.frames(), "")
     present = sparse.vstack([papers.present, more.present], format="csr")
     return FeatureMatrix(present=present, positive=np.append(papers.positive, np.zeros_like(more.positive)))
@@ -118,11 +107,7 @@ def is_listed(categories: pl.Series, category: str) -> NDArray[np.bool_]:
 
 
 def fit(papers: FeatureMatrix, recipe: LinearRecipe, each: NDArray[np.float64] | None = None) -> LinearModel:
-    """Fit the linear view, on papers that may have weights, shape (n,).
-
-    Raises:
-        InputDataError: No feature is in enough papers.
-    """
+    """Fit the linear view, on papers that may have weights, shape (n,); raises as `fit_exactly`."""
     weights, bias = fit_exactly(papers, recipe, each)
     rounded, scale = round_weights(papers, weights, recipe.features)
     return LinearModel(weights=rounded, scale=scale, bias=bias)
@@ -194,12 +179,9 @@ def feature_scales(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np.fl
 def round_weights(
     papers: FeatureMatrix, weights: NDArray[np.float64], features: int
 ) -> tuple[NDArray[np.int16], float]:
-    """Keep the weights that matter most, and round them to integers.
+    """Keep so many of the weights, shape (2**HASH_BITS,), and round them to integers.
 
-    Args:
-        papers: The training papers.
-        weights: Shape (2**HASH_BITS,).
-        features: How many to keep at most. A weight matters by its size times the root of its feature's frequency.
+    A weight matters by its size times the root of its feature's frequency among the training papers.
 
     Returns:
         Shape (2**HASH_BITS,), int16, and what a weight of 1 is worth.

@@ -9,11 +9,10 @@ import torch
 from transformers import PreTrainedModel
 
 from ro32.errors import Ro32Error
-from ro32.train.batches import Shaper
+from ro32.train.batches import Shaper, plan_epoch
 from ro32.train.choose import PaperSet
 from ro32.train.config import Keep, Recipe
 from ro32.train.device import Device
-from ro32.train.sampler import plan_epoch
 from ro32.train.state import Progress, RunFolder
 from ro32.train.step import Stepper
 from ro32.train.stopping import StopRequest
