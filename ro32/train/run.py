@@ -15,17 +15,15 @@ from ro32.errors import OutputError
 from ro32.model.metrics import precision_recall
 from ro32.model.processor import installed_versions
 from ro32.storage import durable
-from ro32.train.card import write_card
+from ro32.train.card import describe_data, describe_split, describe_steps, write_card
 from ro32.train.choose import choose_auxiliary, choose_training, choose_validation, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import load_corpus
-from ro32.train.device import DType, Kind
+from ro32.train.device import DType, Kind, open_device
 from ro32.train.dump import Dump
 from ro32.train.encoder import Encoder
-from ro32.train.hardware import open_device
 from ro32.train.loop import Loop, Task, steps_per_epoch
 from ro32.train.plots import CURVE, LOSS, plot_curve, plot_loss
-from ro32.train.record import describe_data, describe_split, describe_steps
 from ro32.train.split import select, split
 from ro32.train.state import FOLDER, RunFolder, check_output, under
 from ro32.train.watch import METRICS, Watch
