@@ -47,7 +47,16 @@ class Loop:
 
     def __init__(self, task: Task, folder: RunFolder, watch: Watch, *, save_every: int) -> None:
         self._task, self._folder, self._watch, self._save_every = task, folder, watch, save_every
-        self._shaper = make_shaper(task)
+        self._shaper = Shaper(
+            rows=task.recipe.batch_size,
+            max_length=task.recipe.max_length,
+            pad=task.model.config.pad_token_id or 0,
+            tokens_per_pass=task.device.tokens_per_pass,
+            fixed=task.device.compiles,
+            row_multiple=task.device.devices,
+            auxiliary=task.auxiliary,
+            full_length=task.recipe.full_length,
+        )
         self._per_epoch = steps_per_epoch(task.training, task.recipe)
         total = self._per_epoch * task.recipe.epochs
         self._stepper = Stepper(task.model, task.recipe, task.device, total_steps=total)
@@ -158,20 +167,6 @@ class Loop:
 def steps_per_epoch(training: PaperSet, recipe: Recipe) -> int:
     """Return how many steps an epoch has."""
     return -(-len(training) // recipe.batch_size)
-
-
-def make_shaper(task: Task) -> Shaper:
-    """Return the rule that makes batches for this task's device."""
-    return Shaper(
-        rows=task.recipe.batch_size,
-        max_length=task.recipe.max_length,
-        pad=task.model.config.pad_token_id or 0,
-        tokens_per_pass=task.device.tokens_per_pass,
-        fixed=task.device.compiles,
-        row_multiple=task.device.devices,
-        auxiliary=task.auxiliary,
-        full_length=task.recipe.full_length,
-    )
 
 
 def _weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:

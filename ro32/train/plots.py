@@ -5,8 +5,10 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ro32.model.metrics import Curve
 
@@ -20,43 +22,36 @@ def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
     steps = [line["step"] for line in metrics if "training_loss" not in line]
     losses = np.array([line["loss"] for line in metrics if "training_loss" not in line])
     epochs = [line for line in metrics if "training_loss" in line]
-    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
-    axes = figure.add_subplot()
+    axes = Figure(figsize=SIZE_INCHES, layout="constrained").add_subplot()
     axes.plot(steps, losses, color="C0", alpha=0.3, linewidth=0.8)
     axes.plot(steps, _smooth(losses), color="C0", label="training: the papers shown, all tasks")
-    axes.plot(
-        [line["step"] for line in epochs],
-        [line["loss"] for line in epochs],
-        "o",
-        color="C1",
-        label="validation, weighted to speak for all papers",
-    )
+    ends, validation_losses = [line["step"] for line in epochs], [line["loss"] for line in epochs]
+    axes.plot(ends, validation_losses, "o", color="C1", label="validation, weighted to speak for all papers")
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
-    _save(figure, path)
+    _save(axes, path)
 
 
 def plot_curve(curve: Curve, best_threshold: float, path: Path) -> None:
     """Draw precision against recall of the validation papers, with the point of the highest F1."""
-    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
-    axes = figure.add_subplot()
+    axes = Figure(figsize=SIZE_INCHES, layout="constrained").add_subplot()
     axes.step(curve.recall, curve.precision, where="pre", label=f"average precision {curve.average_precision:.3f}")
     at = max(int(np.sum(curve.thresholds >= best_threshold)) - 1, 0)
     axes.plot(curve.recall[at], curve.precision[at], "o", label=f"best F1 {curve.f1[at]:.3f} at {best_threshold:.3f}")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
-    _save(figure, path)
+    _save(axes, path)
 
 
-def _smooth(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Average over a window of a twentieth of the run."""
     window = max(len(values) // 20, 1)
     kernel = np.ones(window)
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(axes: Axes, path: Path) -> None:
     with mpl.rc_context({"savefig.dpi": DOTS_PER_INCH}):
-        FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
+        FigureCanvasAgg(axes.figure).print_png(path)  # type: ignore[no-untyped-call]

@@ -38,28 +38,19 @@ PACKAGES = ("transformers", "torch", "torch_xla", "tokenizers", "polars", "sciki
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Where a run reads, writes and computes: only `data`, `limit` and `negatives` are part of what is learned.
-
-    Attributes:
-        validation: Dump to validate on; without it, `data` is split.
-        negatives: File of papers that count as negative, whatever they are; they are trained on, and validate nothing.
-        output: Folder of the run, in the end the checkpoint.
-        limit: Take about so many papers of `data`, and the same share of `validation`.
-        save_every: Steps between snapshots.
-        command: The command line, for the card.
-    """
+    """Where a run reads, writes and computes: only `data`, `limit` and `negatives` are part of what is learned."""
 
     data: Path
-    validation: Path | None
-    negatives: Path | None = None
-    output: Path
+    validation: Path | None  # dump to validate on; without it, data is split
+    negatives: Path | None = None  # papers that count as negative, whatever they are; trained on, never validated on
+    output: Path  # folder of the run, in the end the checkpoint
     cache: Path
-    limit: int | None
+    limit: int | None  # take about so many papers of data, and the same share of validation
     device: Kind
     dtype: DType
-    save_every: int
+    save_every: int  # steps between snapshots
     resume: bool
-    command: str
+    command: str  # the command line, for the card
 
 
 def run(options: Options, recipe: Recipe, watch: Watch) -> None:

@@ -3,10 +3,7 @@
 Every distinct graph is compiled, for seconds to minutes, so shapes are few and whatever changes from step to step is a
 tensor. Gradients are reduced by the compiler: the loss is a sum over the rows of all devices.
 
-torch_xla's `launch` (a process or thread for each core) would do the same with an explicit all-reduce. On XLA's CPU
-client, where this is tested, it cannot work: each thread compiles a module of its own, and the all-reduces of two
-modules wait for each other forever (torch_xla 2.9.0). One program for all devices also needs no agreement about who
-writes a checkpoint.
+docs/decisions.md says why this is one process, and not one for each core.
 """
 
 import os
