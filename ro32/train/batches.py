@@ -41,27 +41,16 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Shaper:
-    """The rule by which papers become batches.
+    """The rule by which papers become batches."""
 
-    Attributes:
-        rows: Papers that belong together: those of a step.
-        max_length: Tokens a paper is cut to.
-        pad: Token id that fills rows up.
-        tokens_per_pass: A batch holds at most about so many tokens; longer papers get batches of fewer rows.
-        full_length: Whether every row is padded to `max_length`.
-        fixed: Whether lengths come from `FIXED_LENGTHS` and rows are filled up, so that few shapes occur.
-        row_multiple: Rows of a batch are a multiple of this, so that it divides among so many devices.
-        auxiliary: The c categories of the auxiliary task, in the order of their columns.
-    """
-
-    rows: int
-    max_length: int
-    pad: int
-    tokens_per_pass: int
-    fixed: bool
-    row_multiple: int
-    auxiliary: tuple[str, ...] = ()
-    full_length: bool = False
+    rows: int  # papers that belong together: those of a step
+    max_length: int  # tokens a paper is cut to
+    pad: int  # token id that fills rows up
+    tokens_per_pass: int  # a batch holds at most about so many tokens; longer papers get batches of fewer rows
+    fixed: bool  # lengths come from FIXED_LENGTHS and rows are filled up, so that few shapes occur
+    row_multiple: int  # rows of a batch are a multiple of this, so that it divides among so many devices
+    auxiliary: tuple[str, ...] = ()  # the c categories of the auxiliary task, in the order of their columns
+    full_length: bool = False  # every row is padded to max_length
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return all (rows, length) that can occur, when they are fixed."""

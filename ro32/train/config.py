@@ -48,9 +48,7 @@ class Recipe:
     text_form: TextForm | None = None  # what of a paper is tokenized; by default the form of the base, else ro32's own
     base: str = "sentence-transformers/allenai-specter"  # encoder: a folder, a hub name, or package:NAME/FOLDER
     max_length: int = 512  # tokens a paper is cut to
-    full_length: bool = (
-        False  # pad all batches to max_length, and mix lengths; else those of a batch are similar
-    )
+    full_length: bool = False  # pad all batches to max_length, and mix lengths; else those of a batch are similar
     # Tokens that the checkpoint says a paper is cut to, by default max_length. Positions that this training does not
     # reach keep what the base learned of them.
     scoring_length: int | None = None

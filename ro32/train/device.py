@@ -42,23 +42,14 @@ class DType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A processor or a GPU that is ready to train.
+    """A processor or a GPU that is ready to train."""
 
-    Attributes:
-        torch_device: Where tensors live.
-        bfloat16: Whether matrix products run in bfloat16.
-        name: What a model card calls it.
-        tokens_per_pass: A forward and backward pass is given at most about so many tokens.
-        devices: Over how many a batch's rows are divided.
-        compiles: Whether every new shape costs a compilation, and values that change must be tensors.
-    """
-
-    torch_device: torch.device
-    bfloat16: bool
-    name: str
-    tokens_per_pass: int
-    devices: int = 1
-    compiles: bool = False
+    torch_device: torch.device  # where tensors live
+    bfloat16: bool  # matrix products run in bfloat16
+    name: str  # what a model card calls it
+    tokens_per_pass: int  # a forward and backward pass is given at most about so many
+    devices: int = 1  # a batch's rows are divided over so many
+    compiles: bool = False  # every new shape costs a compilation, and values that change must be tensors
 
     @property
     def arithmetic(self) -> str:

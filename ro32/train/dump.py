@@ -23,18 +23,12 @@ _TEXTS = ("title", "abstract")
 
 @dataclass(frozen=True, kw_only=True)
 class Dump:
-    """A dump on disk, one file, measured once.
-
-    Attributes:
-        columns: Those of its columns that are read.
-        rows: Papers in it, duplicates included.
-        digest: BLAKE2b-128 of its bytes, in hexadecimal.
-    """
+    """A dump on disk, one file, measured once."""
 
     path: Path
-    columns: tuple[str, ...]
-    rows: int
-    digest: str
+    columns: tuple[str, ...]  # those that are read
+    rows: int  # duplicates included
+    digest: str  # BLAKE2b-128 of its bytes, in hexadecimal
 
     @classmethod
     def open(cls, path: Path, *, labelled: bool = True) -> Self:

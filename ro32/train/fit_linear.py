@@ -25,19 +25,12 @@ _COUNTED = 1 << 24
 
 @dataclass(frozen=True, kw_only=True)
 class LinearRecipe:
-    """What decides the linear view besides the papers. docs/decisions.md has the measurements behind the defaults.
+    """What decides the linear view besides the papers. docs/decisions.md has the measurements behind the defaults."""
 
-    Attributes:
-        category: A paper is positive when its categories name this one anywhere.
-        min_papers: A feature in fewer training papers gets no weight.
-        inverse_regularization: C of the logistic regression.
-        features: How many features keep a weight; those whose weights matter most over all papers.
-    """
-
-    category: str = "cs.RO"
-    min_papers: int = 3
-    inverse_regularization: float = 10.0
-    features: int = 320_000
+    category: str = "cs.RO"  # a paper is positive when its categories name this one anywhere
+    min_papers: int = 3  # a feature in fewer training papers gets no weight
+    inverse_regularization: float = 10.0  # C of the logistic regression
+    features: int = 320_000  # how many keep a weight: those whose weights matter most over all papers
 
 
 @dataclass(frozen=True, kw_only=True)

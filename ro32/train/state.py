@@ -32,23 +32,15 @@ IDENTITY, STATE, TENSORS = "identity.json", "state.json", "state.safetensors"
 
 @dataclass(kw_only=True)
 class Progress:
-    """Where a run is.
+    """Where a run is."""
 
-    Attributes:
-        step: Steps taken.
-        loss_sum: Sum of the losses of this epoch's steps, up to the last report.
-        pending_loss_sum: The sum since; apart, so that a run that goes on adds in the same order.
-        seconds: Time spent, over all of the run's processes.
-        results: A row of the card's table for each epoch that was evaluated, and for the mean over epochs.
-        best_result: The one of them whose weights are kept, from 1; 0 before the first.
-    """
-
-    step: int = 0
-    loss_sum: float = 0.0
-    pending_loss_sum: float = 0.0
-    seconds: float = 0.0
+    step: int = 0  # steps taken
+    loss_sum: float = 0.0  # of the losses of this epoch's steps, up to the last report
+    pending_loss_sum: float = 0.0  # the sum since; apart, so that a run that goes on adds in the same order
+    seconds: float = 0.0  # over all of the run's processes
+    # A row of the card's table for each epoch that was evaluated, and for the mean over epochs.
     results: list[dict[str, float]] = field(default_factory=list)
-    best_result: int = 0
+    best_result: int = 0  # the one of them whose weights are kept, from 1; 0 before the first
 
 
 Tensors = dict[str, torch.Tensor]

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,11 +14,10 @@ SECONDS_PER_LINE = 30.0
 
 
 class Watch:
-    """A progress bar on a terminal, a line now and then elsewhere (stderr by default); and metrics.jsonl."""
+    """A progress bar on stderr if it is a terminal, a line now and then elsewhere; and metrics.jsonl."""
 
-    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._stream, self._quiet = sys.stderr, quiet
         self._bar: tqdm | None = None
         self._shown = time.monotonic()
         self._metrics: Path | None = None
