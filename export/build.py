@@ -76,20 +76,13 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found on the way to a published bundle.
-
-    Attributes:
-        truncated: Papers compared on that were cut to the maximum length.
-        logit_difference: Largest |difference| of fp32 ONNX and PyTorch.
-        agreement: Of the published variant with fp32, on the papers to verify on.
-        flips: On the papers that quality was measured on.
-    """
+    """What was found on the way to a published bundle."""
 
     bundle: Bundle
-    truncated: int
-    logit_difference: float
+    truncated: int  # papers compared on that were cut to the maximum length
+    logit_difference: float  # largest |difference| of fp32 ONNX and PyTorch
     agreement: Agreement
-    flips: Flips
+    flips: Flips  # on the papers that quality was measured on
     quality: Quality
 
 

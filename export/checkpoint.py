@@ -35,24 +35,15 @@ _NO_CARD = "---\nlicense: unknown\n---\n\n# {name}\n\nNo card came with this che
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint whose settings were read and found sound.
-
-    Attributes:
-        labels: One name per logit, in the order of the model's output; "0" and "1" where the original numbers them.
-        form: What of a paper is tokenized.
-        max_length: Longest token sequence, special tokens included.
-        tokenizer: As transformers loads it.
-        digest: SHA-256 in hex over the sorted names and digests of the files that decide a logit.
-        card, licence, base_model: The model card, and what it says.
-    """
+    """A checkpoint whose settings were read and found sound."""
 
     folder: Path
-    labels: tuple[str, ...]
-    form: TextForm
-    max_length: int
+    labels: tuple[str, ...]  # one per logit, in the order of the model's output; "0" and "1" where they are numbers
+    form: TextForm  # what of a paper is tokenized
+    max_length: int  # longest token sequence, special tokens included
     separator: str
-    tokenizer: PreTrainedTokenizerBase
-    digest: str
+    tokenizer: PreTrainedTokenizerBase  # as transformers loads it
+    digest: str  # SHA-256 in hex over the sorted names and digests of the files that decide a logit
     card: str
     licence: str
     base_model: str

@@ -22,19 +22,13 @@ Axes = Sequence[int | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A node of whose output only one element along an axis is wanted: the axis, its shapes, and what is known of it.
-
-    Attributes:
-        output: Shape of its first output; as long as the paper along the axis.
-        constants: Values of its inputs, where they are constant.
-        values: Its attributes.
-    """
+    """A node of whose output only one element along an axis is wanted."""
 
     axis: int
-    output: Shape
+    output: Shape  # of its first output; as long as the paper along the axis
     inputs: Sequence[Shape]
-    constants: Sequence[Array | None]
-    values: Mapping[str, Any]
+    constants: Sequence[Array | None]  # values of its inputs, where they are constant
+    values: Mapping[str, Any]  # its attributes
 
     def first_input(self, axis: int) -> Axes:
         """Say that it needs one element along an axis of its first input, and all of the others."""

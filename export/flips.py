@@ -22,17 +22,11 @@ REACH = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Flips:
-    """Papers that get another label than by the fp32 model, among papers with a dump's share of positives.
+    """Papers that get another label than by the fp32 model, among papers with a dump's share of positives."""
 
-    Attributes:
-        papers: Papers with a score.
-        compared: Those near enough to the threshold that the fp32 model was asked.
-        flips: Those that get another label.
-    """
-
-    papers: int
-    compared: int
-    flips: int
+    papers: int  # those with a score
+    compared: int  # those near enough to the threshold that the fp32 model was asked
+    flips: int  # those that get another label
 
     @property
     def share(self) -> float:

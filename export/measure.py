@@ -24,22 +24,14 @@ CHUNK_PAPERS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What a bundle is worth, at the threshold that gives the best F1 on these very papers.
+    """What a bundle is worth, at the threshold that gives the best F1 on these very papers."""
 
-    Attributes:
-        papers: Papers with a score; the measures speak of these.
-        positives: Papers among them that are listed in the category.
-        unscored: Papers without a token of text.
-        threshold: Half-way between the last score called positive and the next lower one.
-        confusion: Decisions at the threshold.
-    """
-
-    papers: int
-    positives: int
-    unscored: int
-    threshold: float
+    papers: int  # those with a score; the measures speak of these
+    positives: int  # those of them that are listed in the category
+    unscored: int  # papers without a token of text
+    threshold: float  # half-way between the last score called positive and the next lower one
     average_precision: float
-    confusion: Confusion
+    confusion: Confusion  # decisions at the threshold
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as they are, and the measures to six digits; the threshold stands in the manifest."""

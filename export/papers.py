@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -25,24 +26,16 @@ COLUMNS = ("id", "title", "abstract")
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledPapers:
-    """n papers of normalized text, every one with some text, in input order.
-
-    Attributes:
-        ids: n ids, as text.
-        titles: n titles.
-        abstracts: n abstracts.
-        truth: What their categories and dates say.
-        digest: SHA-256 in hex of the file that they come from.
-    """
+    """n papers of normalized text, every one with some text, in input order."""
 
     ids: Sequence[str]
     titles: Sequence[str]
     abstracts: Sequence[str]
-    truth: Truth
-    digest: str
+    truth: Truth  # what their categories and dates say
+    digest: str  # SHA-256 in hex of the file that they come from
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, truth: Truth, path: Path) -> "LabelledPapers":
+    def of(cls, frame: pl.DataFrame, truth: Truth, path: Path) -> Self:
         """Take the papers of a frame of `read_texts`, and digest the file that they come from."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -57,15 +50,11 @@ class LabelledPapers:
         """Shape (n,): is the paper listed in the category?"""
         return self.truth.listed
 
-    def take(self, rows: NDArray[np.int64]) -> "LabelledPapers":
+    def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the papers of some rows, in the order of the rows."""
-        return LabelledPapers(
-            ids=[self.ids[row] for row in rows],
-            titles=[self.titles[row] for row in rows],
-            abstracts=[self.abstracts[row] for row in rows],
-            truth=self.truth.take(rows),
-            digest=self.digest,
-        )
+        columns = (self.ids, self.titles, self.abstracts)
+        ids, titles, abstracts = ([column[row] for row in rows] for column in columns)
+        return replace(self, ids=ids, titles=titles, abstracts=abstracts, truth=self.truth.take(rows))
 
 
 def read_papers(path: Path, category: str) -> LabelledPapers:

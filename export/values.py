@@ -52,21 +52,13 @@ def _combine(short: Shape, long: Shape) -> Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What one value is at every length from 1 to the longest.
+    """What one value is at every length from 1 to the longest."""
 
-    Attributes:
-        longest: Its value at the longest.
-        is_constant: It is that at every length.
-        number: What all of its elements are, at every length.
-        axis: The axis along which it is as long as the paper, and the beginning of what it is at the longest.
-        as_shape: A shape, with -1 where the length stands.
-    """
-
-    longest: Array
-    is_constant: bool
-    number: float | None
-    axis: int | None
-    as_shape: Sequence[int] | None
+    longest: Array  # at the longest
+    is_constant: bool  # it is that at every length
+    number: float | None  # what all of its elements are, at every length
+    axis: int | None  # along which it is as long as the paper, and the beginning of what it is at the longest
+    as_shape: Sequence[int] | None  # a shape, with -1 where the length stands
 
 
 def at_every_length(graph: Graph, names: Sequence[str], max_length: int) -> Mapping[str, Value]:

@@ -51,19 +51,13 @@ class MismatchError(BundleError):
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How the scores of the published variant agree with those of fp32, over some papers at one threshold.
-
-    Attributes:
-        flips: Papers that get another label.
-        ap_loss, f1_loss: Average precision and F1 of fp32 minus those of the variant.
-        max_score_difference: Largest |difference| of two scores.
-    """
+    """How the scores of the published variant agree with those of fp32, over some papers at one threshold."""
 
     papers: int
-    flips: int
-    ap_loss: float
-    f1_loss: float
-    max_score_difference: float
+    flips: int  # papers that get another label
+    ap_loss: float  # average precision of fp32 minus that of the variant
+    f1_loss: float  # the same of F1
+    max_score_difference: float  # largest |difference| of two scores
 
     @property
     def flip_share(self) -> float:
