@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from export.card import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability, report
 from export.papers import LabelledPapers
-from export.plots import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability
-from export.slices import report
 from ro32.errors import BundleError
 from ro32.evaluation.truth import Truth
 from ro32.markdown import render

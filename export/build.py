@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +14,21 @@ from numpy.typing import NDArray
 from export import verify
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
-from export.convert import convert, input_names
-from export.flips import MAX_SHARE, Flips, check_flips, reach
+from export.convert import convert, input_names, quantize
 from export.measure import Quality, measure, score_all, write_scores
 from export.papers import pick_hard, pick_random, read_papers
-from export.quantize import quantize
 from export.simplify import simplify
-from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
+from export.verify import (
+    Agreement,
+    Flips,
+    check_agreement,
+    check_direction,
+    check_finite,
+    check_flips,
+    check_labels,
+    check_logits,
+    reach,
+)
 from ro32.cli import target
 from ro32.errors import UsageError
 from ro32.evaluation.weights import load_model
@@ -134,8 +143,8 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         write_scores(settings.scores_out, measured.ids, measured.positive, found)
     quality = measure(measured.positive, found)
     agreement = check_agreement(truth, reference, scores, quality.threshold)
-    within = reach(reference, scores)
-    flips = check_flips(fp32, measured, found, quality.threshold, within=within, threads=settings.threads)
+    by_fp32 = partial(score_all, fp32, threads=settings.threads, on_progress=lambda _: None)
+    flips = check_flips(by_fp32, measured, found, quality.threshold, within=reach(reference, scores))
     files[CARD] = render(
         "export",
         "card.md",
@@ -147,7 +156,6 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         agreement=agreement,
         flips=flips,
         bounds=verify,
-        max_share=MAX_SHARE,
     ).encode()
     files[MANIFEST] = replace(
         manifest,

@@ -4,7 +4,7 @@ Used by the export itself and by the parity tests, so that both mean the same by
 `MismatchError` that names its kind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from ro32.errors import BundleError
 from ro32.model.metrics import Confusion, average_precision
+from ro32.refresh.combine import log_odds
 
 FP32_ATOL = 1e-4
 """Largest |logit difference| of fp32 ONNX and PyTorch. Two orders of the same sums differ by about 1e-6 in a BERT of 6
@@ -22,6 +23,12 @@ or 12 layers; a wrong weight, mask or position id by more than 1e-2. The bound l
 MAX_FLIP_SHARE = 0.01
 """Most papers to verify on whose label may differ between fp32 and int8. The first model that shipped flipped 0.25 %. A
 quarter of these papers are positives, so a larger share lies near the threshold than in a dump."""
+MAX_DUMP_FLIP_SHARE = 0.001
+"""Most papers of a dump that may change their label."""
+FEW_FLIPS = 3
+"""So many flips are never too many: among a few hundred papers they say nothing of the share in a dump."""
+REACH = 2.0
+"""How much further a paper of the dump may move than the one that moved most of those to verify on."""
 MAX_AP_LOSS = 0.002
 """Most average precision that int8 may lose. The first model that shipped lost 0.00005, others like it up to 0.0005; a
 scale for each tensor instead of each channel costs 0.0036."""
@@ -62,6 +69,20 @@ class Agreement:
     @property
     def flip_share(self) -> float:
         """Share of papers that get another label."""
+        return self.flips / self.papers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flips:
+    """Papers that get another label than by the fp32 model, among papers with a dump's share of positives."""
+
+    papers: int  # those with a score
+    compared: int  # those near enough to the threshold that the fp32 model was asked
+    flips: int
+
+    @property
+    def share(self) -> float:
+        """Share of the papers that get another label."""
         return self.flips / self.papers
 
 
@@ -148,4 +169,35 @@ def check_agreement(
         if loss > bound:
             fall = f"{name} falls by {loss:.4f} against fp32, at most {bound} is allowed"
             raise MismatchError(Mismatch.QUALITY, fall)
+    return found
+
+
+def reach(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
+    """Return the largest distance from the threshold at which a label can change, in log-odds; both (n,)."""
+    return REACH * float(np.abs(log_odds(reference) - log_odds(candidate)).max())
+
+
+def check_flips(
+    score: Callable[[LabelledPapers], NDArray[np.float32]],
+    papers: LabelledPapers,
+    scores: NDArray[np.float32],
+    threshold: float,
+    *,
+    within: float,
+) -> Flips:
+    """Refuse scores, (n,), that label too many papers of a dump otherwise than the fp32 model, by which `score` scores.
+
+    That is slow, so it scores only papers that can have changed their label: those `within` so many log-odds of the
+    threshold, as `reach` returns it. Scores are NaN if a paper has no token.
+    """
+    distances = np.abs(log_odds(scores) - log_odds(np.array([threshold], dtype=np.float32)))
+    near = np.flatnonzero(distances <= within)
+    flips = int(np.sum((score(papers.take(near)) >= threshold) != (scores[near] >= threshold)))
+    found = Flips(papers=int(np.isfinite(scores).sum()), compared=len(near), flips=flips)
+    if found.flips > max(FEW_FLIPS, MAX_DUMP_FLIP_SHARE * found.papers):
+        raise MismatchError(
+            Mismatch.FLIPS,
+            f"{found.flips} of {found.papers:,} papers of a dump change their label at {threshold:.4f} "
+            f"({found.share:.3%}), at most {MAX_DUMP_FLIP_SHARE:.1%} may",
+        )
     return found

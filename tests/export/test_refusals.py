@@ -14,10 +14,9 @@ from export import build
 from export.build import Report, Settings, export_bundle
 from export.checkpoint import Checkpoint
 from export.compare import classifier_of, tokenize
-from export.convert import convert
+from export.convert import convert, quantize
 from export.measure import score_all
 from export.papers import read_papers
-from export.quantize import quantize
 from export.verify import Mismatch, MismatchError
 from ro32.errors import BundleError
 from ro32.evaluation.weights import load_model
