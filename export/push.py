@@ -8,7 +8,7 @@ README.md                                             the bundle's card, with it
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -36,12 +36,32 @@ def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[
     Raises:
         BundleError: A bundle was made of another checkpoint, or is not of the form that its place needs.
     """
-    bundle = Bundle.load(bundle_folder)
-    _check_made_of(checkpoint, bundle, bundle_folder)
+    names = _load(bundle_folder, checkpoint).manifest.files
     files = {path.name: path.read_bytes() for path in digested(checkpoint.folder)}
-    packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(bundle.manifest.files))}
-    shown = {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
-    return files | shown | {HUB_ARCHIVE: _pack(packed)} | dict(_onnx_files(checkpoint, onnx_folders))
+    packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(names))}
+    files |= {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
+    files[HUB_ARCHIVE] = _pack(packed)
+    for folder in onnx_folders:
+        exported, inputs = _load(folder, checkpoint), input_names(folder / MODEL)
+        if "attention_mask" not in inputs:
+            raise BundleError(
+                f"bundle {folder}: expected a model of padded batches, found one that takes {', '.join(inputs)} alone; "
+                f"export it with --form {Form.BATCHES}"
+            )
+        files[f"onnx/{ONNX_NAMES[Variant(exported.manifest.source['variant'])]}"] = exported.model
+    return files
+
+
+def _load(folder: Path, checkpoint: Checkpoint) -> Bundle:
+    """Load a bundle; refuse one of another checkpoint."""
+    bundle = Bundle.load(folder)
+    found = bundle.manifest.source.get("checkpoint_sha256")
+    if found != checkpoint.digest:
+        raise BundleError(
+            f"bundle {folder}: expected one that was exported from {checkpoint.folder} ({checkpoint.digest[:12]}…), "
+            f"found one from another checkpoint ({str(found)[:12]}…); export it again"
+        )
+    return bundle
 
 
 def _pack(files: Mapping[str, bytes]) -> bytes:
@@ -53,28 +73,6 @@ def _pack(files: Mapping[str, bytes]) -> bytes:
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def _onnx_files(checkpoint: Checkpoint, folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    for folder in folders:
-        exported = Bundle.load(folder)
-        _check_made_of(checkpoint, exported, folder)
-        inputs = input_names(folder / MODEL)
-        if "attention_mask" not in inputs:
-            raise BundleError(
-                f"bundle {folder}: expected a model of padded batches, found one that takes {', '.join(inputs)} alone; "
-                f"export it with --form {Form.BATCHES}"
-            )
-        yield f"onnx/{ONNX_NAMES[Variant(exported.manifest.source['variant'])]}", exported.model
-
-
-def _check_made_of(checkpoint: Checkpoint, bundle: Bundle, folder: Path) -> None:
-    found = bundle.manifest.source.get("checkpoint_sha256")
-    if found != checkpoint.digest:
-        raise BundleError(
-            f"bundle {folder}: expected one that was exported from {checkpoint.folder} ({checkpoint.digest[:12]}…), "
-            f"found one from another checkpoint ({str(found)[:12]}…); export it again"
-        )
 
 
 def upload(folder: Path, repository: str) -> str:
