@@ -16,18 +16,8 @@ from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
 from ro32.model.publish import publish
 from ro32.model.views import ViewName
-from ro32.refresh.combine import (
-    CrossFitted,
-    Reliability,
-    Scores,
-    ViewQuality,
-    cross_fit,
-    curves_csv,
-    fit_view,
-    judge_view,
-    probabilities,
-    reliability,
-)
+from ro32.refresh import combine
+from ro32.refresh.combine import CrossFitted, Reliability, Scores, ViewQuality
 
 MAX_LOSS = 0.005
 """Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a
@@ -63,9 +53,9 @@ def add_views(
     """
     manifest, label = bundle.manifest, bundle.manifest.positive_label
     given = {ViewName.COMBINED: threshold}
-    fitted = {name: fit_view(scores, name, given.get(name)) for name in ViewName}
-    crossed = {name: cross_fit(scores, name, given.get(name)) for name in ViewName}
-    quality = {name: judge_view(scores.positive, found, scores.each) for name, found in crossed.items()}
+    fitted = {name: combine.fit_view(scores, name, given.get(name)) for name in ViewName}
+    crossed = {name: combine.cross_fit(scores, name, given.get(name)) for name in ViewName}
+    quality = {name: combine.judge_view(scores.positive, found, scores.each) for name, found in crossed.items()}
     together = quality[ViewName.COMBINED].average_precision
     best_alone = max(quality[name].average_precision for name in (ViewName.ENCODER, ViewName.LINEAR))
     if together < best_alone - MAX_LOSS:
@@ -89,10 +79,10 @@ def add_views(
             name: quality_row(f"{span.papers:,} {name} | {span.positives:,}", span.quality)
             for name, span in spans.items()
         },
-        where=report(papers, probabilities(scores, combined), threshold=combined.threshold, label=label),
+        where=report(papers, combine.probabilities(scores, combined), threshold=combined.threshold, label=label),
         made_by=made_by,
     )
-    bins = {RELIABILITY: reliability(scores.positive, found.probability, scores.each)}
+    bins = {RELIABILITY: combine.reliability(scores.positive, found.probability, scores.each)}
     bins |= {RELIABILITY_BY_SPAN.format(at): span.reliability for at, span in enumerate(spans.values())}
     files = {
         **(pictures or {}),
@@ -100,7 +90,7 @@ def add_views(
         MODEL: bundle.model,
         TOKENIZER: bundle.tokenizer,
         LINEAR: linear,
-        CURVES: curves_csv({name: curve for name, (_, curve) in fitted.items()}),
+        CURVES: combine.curves_csv({name: curve for name, (_, curve) in fitted.items()}),
         CARD: text.encode(),
     }
     files[MANIFEST] = replace(
@@ -137,22 +127,19 @@ class Span:
 def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, Span]:
     """Measure the papers before `RECENT_YEAR` and from it on; nothing if the papers are all of one kind."""
     recent = papers.year >= RECENT_YEAR
-    spans = {f"to {RECENT_YEAR - 1}": ~recent, f"from {RECENT_YEAR} on": recent}
-    if not all(scores.positive[rows].any() for rows in spans.values()):
-        return {}
-    return {
-        name: Span(
-            papers=int(scores.papers[rows].sum()),
-            positives=int(scores.papers[rows & scores.positive].sum()),
-            quality=judge_view(
-                scores.positive[rows],
-                CrossFitted(probability=found.probability[rows], called=found.called[rows]),
-                scores.papers[rows],
-            ),
-            reliability=reliability(scores.positive[rows], found.probability[rows], scores.papers[rows]),
+    spans = {}
+    for name, rows in ((f"to {RECENT_YEAR - 1}", ~recent), (f"from {RECENT_YEAR} on", recent)):
+        positive, counts = scores.positive[rows], scores.papers[rows]
+        if not positive.any():
+            return {}
+        of_span = CrossFitted(probability=found.probability[rows], called=found.called[rows])
+        spans[name] = Span(
+            papers=int(counts.sum()),
+            positives=int(counts[positive].sum()),
+            quality=combine.judge_view(positive, of_span, counts),
+            reliability=combine.reliability(positive, of_span.probability, counts),
         )
-        for name, rows in spans.items()
-    }
+    return spans
 
 
 def quality_row(name: str, quality: ViewQuality) -> str:

@@ -18,17 +18,7 @@ from export.convert import convert, input_names, quantize
 from export.measure import Quality, measure, score_all, write_scores
 from export.papers import pick_hard, pick_random, read_papers
 from export.simplify import simplify
-from export.verify import (
-    Agreement,
-    Flips,
-    check_agreement,
-    check_direction,
-    check_finite,
-    check_flips,
-    check_labels,
-    check_logits,
-    reach,
-)
+from export.verify import Agreement, Flips
 from ro32.cli import target
 from ro32.errors import UsageError
 from ro32.evaluation.weights import load_model
@@ -130,10 +120,10 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     say(f"comparing {settings.variant} with fp32")
     classifier = classifier_of(manifest, files[MODEL], files[TOKENIZER])
     logits = onnx_logits(classifier, sample.token_ids, settings.threads)
-    check_finite(logits, settings.variant)
+    verify.check_finite(logits, settings.variant)
     scores = scores_of(logits, manifest.positive_index)
     # The threshold is known only after minutes of scoring, so a broken model is first refused at the sample's own.
-    check_agreement(truth, reference, scores, measure(truth, reference).threshold)
+    verify.check_agreement(truth, reference, scores, measure(truth, reference).threshold)
     measured = papers
     if settings.measure_papers is not None:
         measured = papers.take(pick_random(papers, settings.measure_papers, settings.seed))
@@ -142,9 +132,9 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     if settings.scores_out is not None:
         write_scores(settings.scores_out, measured.ids, measured.positive, found)
     quality = measure(measured.positive, found)
-    agreement = check_agreement(truth, reference, scores, quality.threshold)
+    agreement = verify.check_agreement(truth, reference, scores, quality.threshold)
     by_fp32 = partial(score_all, fp32, threads=settings.threads, on_progress=lambda _: None)
-    flips = check_flips(by_fp32, measured, found, quality.threshold, within=reach(reference, scores))
+    flips = verify.check_flips(by_fp32, measured, found, quality.threshold, within=verify.reach(reference, scores))
     files[CARD] = render(
         "export",
         "card.md",
@@ -230,10 +220,10 @@ def _compare_with_pytorch(
 ) -> tuple[NDArray[np.float32], float]:
     """Return the scores of the fp32 export, and its largest logit difference from PyTorch."""
     model = load_model(checkpoint.folder)
-    check_labels([str(name) for _, name in sorted((model.config.id2label or {}).items())], checkpoint.labels)
+    verify.check_labels([str(name) for _, name in sorted((model.config.id2label or {}).items())], checkpoint.labels)
     reference = pytorch_logits(model, sample.token_ids, threads)
     logits = onnx_logits(fp32, sample.token_ids, threads)
-    difference = check_logits(reference, logits)
+    difference = verify.check_logits(reference, logits)
     scores = scores_of(logits, fp32.manifest.positive_index)
-    check_direction(sample.papers.positive, scores, fp32.manifest.positive_label)
+    verify.check_direction(sample.papers.positive, scores, fp32.manifest.positive_label)
     return scores, difference

@@ -17,18 +17,10 @@ from ro32.evaluation.weights import STATE_DICT, check_weights
 from ro32.model.bundle_json import CARD, TOKENIZER, sha256
 from ro32.model.text_form import TextForm, form_of
 from ro32.storage import strict_json
+from ro32.train.encoder import TOKENIZER_FILES
 
 CONFIG = "config.json"
-DIGESTED = (
-    "*.safetensors",
-    STATE_DICT,
-    "*.safetensors.index.json",
-    CONFIG,
-    TOKENIZER,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-)
+DIGESTED = ("*.safetensors", STATE_DICT, "*.safetensors.index.json", CONFIG, TOKENIZER, *TOKENIZER_FILES)
 """All that decides a logit; the card and training's notes may change without making another model."""
 _NO_CARD = "---\nlicense: unknown\n---\n\n# {name}\n\nNo card came with this checkpoint."
 

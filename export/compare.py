@@ -29,11 +29,7 @@ class Sample:
 
 
 def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
-    """Tokenize papers as the bundle will, and leave out those without a token.
-
-    Raises:
-        MismatchError: The bundle's tokenizer is not the checkpoint's.
-    """
+    """Tokenize papers as the bundle will, and leave out those without a token; check them by transformers."""
     tokenizer = PaperTokenizer(
         checkpoint.tokenizer_json,
         max_length=checkpoint.max_length,

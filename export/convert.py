@@ -20,8 +20,6 @@ from ro32.model.bundle_json import MODEL
 def convert(checkpoint: Checkpoint, folder: Path) -> Path:
     """Export a checkpoint's model to ONNX: input_ids, attention_mask, token_type_ids -> logits, all axes dynamic.
 
-    Nothing is known about the numbers of the file yet: that is for `export.verify` to find out.
-
     Raises:
         BundleError: The weights cannot be loaded, or the graph does not fit into one file.
     """

@@ -49,10 +49,10 @@ class Quality:
 def score_all(
     classifier: Classifier, papers: LabelledPapers, *, threads: int, on_progress: Callable[[Progress], None]
 ) -> NDArray[np.float32]:
-    """Score n papers: the positive label's probability, shape (n,), float32; NaN if a paper has no token.
+    """Score n papers: the positive label's probability, shape (n,), float32; NaN only if a paper has no token.
 
     Raises:
-        MismatchError: The model's output is not finite for a paper that has tokens.
+        MismatchError: Of kind NOT_FINITE.
     """
     scores = np.full(len(papers), np.nan, dtype=np.float32)
     starts = range(0, len(papers), CHUNK_PAPERS)

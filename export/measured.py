@@ -13,12 +13,11 @@ from export.papers import LabelledPapers, read_texts
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UNKNOWN
 from ro32.data.labels import SCREENED, read_provenance
-from ro32.errors import InputDataError, InputMissingError
+from ro32.errors import InputDataError
 from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.classifier import Classifier
 from ro32.refresh.certificate import Measured
 from ro32.refresh.combine import Scores, log_odds, probabilities
-from ro32.storage.files import require_regular
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed again: float32
@@ -36,7 +35,6 @@ def read_measured(
     Returns:
         The papers that have a score, and the digest of the file.
     """
-    require_regular(path, InputMissingError)
     frame = read_texts(path)
     listed = "categories" in pl.read_parquet_schema(path)
     truth = read_truth([str(path)], classifier.manifest.positive_label) if listed else _unlisted(frame)

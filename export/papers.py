@@ -64,7 +64,6 @@ def read_papers(path: Path, category: str) -> LabelledPapers:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.
         InputDataError: The file is damaged or lacks a column, or not both kinds of papers are in it.
     """
-    require_regular(path, InputMissingError)
     frame = read_texts(path)
     rows = np.flatnonzero(frame.select((pl.col("title") != "") | (pl.col("abstract") != "")).to_series().to_numpy())
     frame, truth = frame[rows], read_truth([str(path)], category).take(rows)
@@ -77,12 +76,8 @@ def read_papers(path: Path, category: str) -> LabelledPapers:
 
 
 def read_texts(path: Path) -> pl.DataFrame:
-    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized.
-
-    Raises:
-        InputMissingError: The file is not there.
-        InputDataError: The file is damaged or lacks a column.
-    """
+    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized; errors as of `read_papers`."""
+    require_regular(path, InputMissingError)
     schema, _ = parquet.read_footer(path)
     missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
     if missing:

@@ -76,11 +76,7 @@ def _pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def upload(folder: Path, repository: str) -> str:
-    """Upload a folder of `lay_out` as one commit, and return that commit; "owner/name" is created if need be.
-
-    Raises:
-        ReadWriteError: The hub did not take it.
-    """
+    """Upload a folder of `lay_out` as one commit, and return that commit; "owner/name" is created if need be."""
     api = HfApi()
     try:
         api.create_repo(repository, exist_ok=True)
@@ -93,12 +89,9 @@ def upload(folder: Path, repository: str) -> str:
 
 @click.command(name="export.push", context_settings=HELP)
 @click.argument("checkpoint", type=PATH, metavar="CHECKPOINT")
-@click.option(
-    "--bundle", "bundle_folder", required=True, metavar="FOLDER", type=PATH, help="Bundle exported from CHECKPOINT."
-)
+@click.option("--bundle", required=True, metavar="FOLDER", type=PATH, help="Bundle exported from CHECKPOINT.")
 @click.option(
     "--onnx",
-    "onnx_folders",
     multiple=True,
     metavar="FOLDER",
     type=PATH,
@@ -106,15 +99,13 @@ def upload(folder: Path, repository: str) -> str:
 )
 @click.option("-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Folder to write.")
 @click.option("--repository", metavar="OWNER/NAME", help="Hub repository to upload to.  [default: none]")
-def command(
-    *, checkpoint: Path, bundle_folder: Path, onnx_folders: tuple[Path, ...], output: Path, repository: str | None
-) -> None:
+def command(*, checkpoint: Path, bundle: Path, onnx: tuple[Path, ...], output: Path, repository: str | None) -> None:
     """Assemble checkpoint, ONNX files, bundle and card as a repository of the Hugging Face hub.
 
     Example: python -m export.push checkpoint/ --bundle bundle/ --onnx fp32/ --onnx int8/ -o hub/
     """
     check_target(output, overwrite=False)
-    files = lay_out(Checkpoint.open(checkpoint), bundle_folder, onnx_folders)
+    files = lay_out(Checkpoint.open(checkpoint), bundle, onnx)
     appear(output, files, check=lambda folder: read_files(str(folder / HUB_ARCHIVE)))
     click.echo(f"{output}: {len(files)} files", err=True)
     if repository is not None:

@@ -21,37 +21,29 @@ from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
 from ro32.refresh.combine import Scores, log_odds
 
-
-@click.command(name="export.views", context_settings=HELP)
-@click.argument("folder", type=PATH, metavar="BUNDLE")
-@bundle_output
-@click.option(
-    "--linear",
-    "linear_path",
-    required=True,
-    metavar="FILE",
-    type=PATH,
-    help="Linear view by python -m ro32.cli.linear.",
-)
-@click.option(
-    "--papers",
-    "papers_path",
-    required=True,
-    metavar="FILE",
-    type=PATH,
-    help="Parquet file of papers with categories, not used for training.",
-)
-@click.option(
+scores_option = click.option(
     "--scores",
-    "scores_path",
     metavar="FILE",
     type=PATH,
     help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
     "[default: score them]",
 )
+
+
+@click.command(name="export.views", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
+@bundle_output
+@click.option("--linear", required=True, metavar="FILE", type=PATH, help="Linear view by python -m ro32.cli.linear.")
+@click.option(
+    "--papers",
+    required=True,
+    metavar="FILE",
+    type=PATH,
+    help="Parquet file of papers with categories, not used for training.",
+)
+@scores_option
 @click.option(
     "--shares",
-    "shares_path",
     metavar="FILE",
     type=PATH,
     help="CSV file of the archives' shares of arXiv, used to weight the papers of the last two years.",
@@ -69,10 +61,10 @@ def command(
     *,
     folder: Path,
     output: Path,
-    linear_path: Path,
-    papers_path: Path,
-    scores_path: Path | None,
-    shares_path: Path | None,
+    linear: Path,
+    papers: Path,
+    scores: Path | None,
+    shares: Path | None,
     threshold: float | None,
     threads: int | None,
     made_by: str | None,
@@ -84,31 +76,31 @@ def command(
     """
     bundle = Bundle.load(folder)
     encoder = Classifier(replace(bundle, manifest=replace(bundle.manifest, views={}, view=None), linear=None))
-    papers = read_papers(papers_path, bundle.manifest.positive_label)
+    labelled = read_papers(papers, bundle.manifest.positive_label)
     try:
-        linear = LinearModel.from_bytes(linear_path.read_bytes())
+        model = LinearModel.from_bytes(linear.read_bytes())
     except OSError as error:
-        raise InputMissingError(f"{linear_path}: cannot be read: {error.strerror}; name a linear view") from error
-    counts = np.ones(len(papers), dtype=np.int64)
-    if scores_path is None:
+        raise InputMissingError(f"{linear}: cannot be read: {error.strerror}; name a linear view") from error
+    counts = np.ones(len(labelled), dtype=np.int64)
+    if scores is None:
         with ProgressDisplay() as display:
-            by_encoder = score_all(encoder, papers, threads=threads or available_cores(), on_progress=display.update)
+            by_encoder = score_all(encoder, labelled, threads=threads or available_cores(), on_progress=display.update)
     else:
-        by_encoder, counts = read_scores(scores_path, papers)
+        by_encoder, counts = read_scores(scores, labelled)
     rows = np.flatnonzero(np.isfinite(by_encoder))
-    scored, counts = papers.take(rows), counts[rows]
-    scores = Scores(
+    scored, counts = labelled.take(rows), counts[rows]
+    by_both = Scores(
         positive=scored.positive,
         encoder=log_odds(by_encoder[rows]),
-        linear=linear.scores(scored.titles, scored.abstracts),
-        weights=None if shares_path is None else weigh(scored.truth, read_shares(shares_path), counts),
+        linear=model.scores(scored.titles, scored.abstracts),
+        weights=None if shares is None else weigh(scored.truth, read_shares(shares), counts),
         counts=counts,
     )
     published, by_view = add_views(
         bundle,
         (folder / CARD).read_text(encoding="utf-8"),
-        linear.to_bytes(),
-        scores,
+        model.to_bytes(),
+        by_both,
         scored,
         output=output,
         overwrite=overwrite,

@@ -23,20 +23,13 @@ GROUP_STEPS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """b rows of t tokens, of which some may be no papers.
+    """b rows of t tokens, of which some may be no papers."""
 
-    Attributes:
-        input_ids, attention_mask: Shape (b, t).
-        targets: Shape (b,): the probability of being positive that the model is to learn.
-        auxiliary: Shape (b, c): 1 where a paper lists the category of that column.
-        row_mask: Shape (b,): 1 for a paper, 0 for a row that only fills the shape up.
-    """
-
-    input_ids: NDArray[np.int64]
-    attention_mask: NDArray[np.int64]
-    targets: NDArray[np.float32]
-    auxiliary: NDArray[np.float32]
-    row_mask: NDArray[np.float32]
+    input_ids: NDArray[np.int64]  # (b, t)
+    attention_mask: NDArray[np.int64]  # (b, t): 1 for a token of the paper, 0 for padding
+    targets: NDArray[np.float32]  # (b,): the probability of being positive that the model is to learn
+    auxiliary: NDArray[np.float32]  # (b, c): 1 where a paper lists the category of that column
+    row_mask: NDArray[np.float32]  # (b,): 1 for a paper, 0 for a row that only fills the shape up
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,20 +19,13 @@ HARD_VALIDATION_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class PaperSet:
-    """Papers of one corpus with their truth.
-
-    Attributes:
-        index: Shape (m,): which papers of the corpus.
-        positive: Shape (m,).
-        targets: Shape (m,): the probability of being positive that a model is to learn; 0 or 1 but for distillation.
-        weights: Shape (m,): for how many papers each speaks in a measure.
-    """
+    """m papers of one corpus with their truth; arrays have the shape (m,)."""
 
     corpus: Corpus
-    index: NDArray[np.int64]
+    index: NDArray[np.int64]  # which papers of the corpus
     positive: NDArray[np.bool_]
-    targets: NDArray[np.float32]
-    weights: NDArray[np.int64]
+    targets: NDArray[np.float32]  # probability of being positive that a model is to learn; without distillation 0 or 1
+    weights: NDArray[np.int64]  # for how many papers each speaks in a measure
 
     def __len__(self) -> int:
         return len(self.index)

@@ -27,38 +27,21 @@ TOKENS, PAPERS, META = "tokens.bin", "papers.parquet", "meta.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """n papers, tokenized.
+    """n papers, tokenized; arrays have the shape (n,) but for the tokens."""
 
-    Attributes:
-        tokens: Flat token ids, uint16 or uint32, a memory map; every paper ends with the separator token.
-        starts: Shape (n,), int64: where a paper begins in `tokens`.
-        lengths: Shape (n,), int64: its tokens, 1 to the length the corpus was tokenized to.
-        id_hashes: Shape (n,), uint64: see `hash_id`.
-        categories: n strings: a paper's categories, separated by single spaces.
-        months: Shape (n,), int32: months since year 0 of a paper's first version; `ro32.data.dates.UNKNOWN` where
-            nothing tells.
-        negative: Shape (n,), bool: is the paper from the file of negatives, whatever it is?
-        teacher: Shape (n,), float32: log-odds that the dump gives the papers; NaN if it gives none.
-        vocabulary_size: Every token id is below it.
-        digest: Digest of the dump's bytes, with the share that was taken of it.
-        duplicates: Rows left out because a later update of the same paper is in the dump.
-        empty: Papers left out because they have no usable text.
-        mapping: The memory map behind `tokens`.
-    """
-
-    tokens: NDArray[np.unsignedinteger]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    id_hashes: NDArray[np.uint64]
-    categories: pl.Series
-    months: NDArray[np.int32]
-    negative: NDArray[np.bool_]
-    teacher: NDArray[np.float32]
-    vocabulary_size: int
-    digest: str
-    duplicates: int
-    empty: int
-    mapping: mmap.mmap
+    tokens: NDArray[np.unsignedinteger]  # flat, a memory map; every paper ends with the separator token
+    starts: NDArray[np.int64]  # where a paper begins in tokens
+    lengths: NDArray[np.int64]  # a paper's tokens, 1 to the length the corpus was tokenized to
+    id_hashes: NDArray[np.uint64]  # see hash_id
+    categories: pl.Series  # a paper's categories, separated by single spaces
+    months: NDArray[np.int32]  # months since year 0 of a paper's first version; ro32.data.dates.UNKNOWN if unknown
+    negative: NDArray[np.bool_]  # is the paper from the file of negatives, whatever it is?
+    teacher: NDArray[np.float32]  # log-odds that the dump gives the papers; NaN if it gives none
+    vocabulary_size: int  # every token id is below it
+    digest: str  # of the dump's bytes, with the share that was taken of it
+    duplicates: int  # rows left out because a later update of the same paper is in the dump
+    empty: int  # papers left out because they have no usable text
+    mapping: mmap.mmap  # behind tokens
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -35,14 +35,11 @@ class LinearRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMatrix:
-    """n papers as the solver sees them: their features, and which of them are positive, shape (n,).
+    """n papers as the solver sees them."""
 
-    `present` has the shape (n, 2**HASH_BITS), float32, sparse: 1 / sqrt(number of the paper's features) where it has
-    one.
-    """
-
+    # Shape (n, 2**HASH_BITS), float32: 1 / sqrt(number of the paper's features) where it has one.
     present: sparse.csr_matrix
-    positive: NDArray[np.bool_]
+    positive: NDArray[np.bool_]  # (n,): is the paper listed in the category?
 
 
 def read_features(dump: Dump, category: str, *, on_rows: Callable[[int], object] = lambda _rows: None) -> FeatureMatrix:
