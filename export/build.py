@@ -33,10 +33,6 @@ from ro32.run.walk import Progress
 TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")
 POSITIVE_INDEX = 1
 """Where training puts the positive label."""
-NUMBERED = ("0", "1")
-"""What the original calls its labels."""
-UNMEASURED = 0.5
-"""Threshold of the classifiers that only compare logits; what is published has a measured one."""
 
 
 class Form(StrEnum):
@@ -182,7 +178,7 @@ def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
         name=settings.name or f"{category} {settings.variant}",
         labels=labels,
         positive_label=category,
-        threshold=UNMEASURED,
+        threshold=0.5,  # until one is measured
         max_length=checkpoint.max_length,
         separator=checkpoint.separator,
         text_form=str(checkpoint.form),
@@ -199,7 +195,7 @@ def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
 def _labels(settings: Settings, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return the names of the logits."""
     if settings.labels is None:
-        if checkpoint.labels != NUMBERED:
+        if checkpoint.labels != ("0", "1"):  # what the original calls them
             return checkpoint.labels
         if settings.category is None:
             raise UsageError(

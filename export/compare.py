@@ -30,17 +30,13 @@ class Sample:
 
 def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
     """Tokenize papers as the bundle will, and leave out those without a token; check them by transformers."""
-    tokenizer = PaperTokenizer(
-        checkpoint.tokenizer_json,
-        max_length=checkpoint.max_length,
-        separator=checkpoint.separator,
-        form=checkpoint.form,
-    )
+    length, separator, form = checkpoint.max_length, checkpoint.separator, checkpoint.form
+    tokenizer = PaperTokenizer(checkpoint.tokenizer_json, max_length=length, separator=separator, form=form)
     token_ids = tokenizer.encode_batch(papers.titles, papers.abstracts)
     papers = papers.take(np.array([row for row, ids in enumerate(token_ids) if ids], dtype=np.int64))
     token_ids = [ids for ids in token_ids if ids]
     check_tokenizer(checkpoint, papers, token_ids)
-    truncated = sum(len(ids) == checkpoint.max_length for ids in token_ids)
+    truncated = sum(len(ids) == length for ids in token_ids)
     return Sample(papers=papers, token_ids=token_ids, truncated=truncated)
 
 

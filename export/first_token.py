@@ -15,8 +15,6 @@ from export.cuts import Axes, Part, inputs_of_part
 from export.graph import Array, Graph, attributes
 from export.values import LENGTH, Shape, observe_shapes
 
-PRODUCTS = frozenset({"MatMul", "Gemm"})
-
 
 def read_first_token(graph: Graph) -> int:
     """Compute the first token alone wherever only that is read, in a graph whose input is input_ids, (1, t).
@@ -41,7 +39,7 @@ def read_first_token(graph: Graph) -> int:
         if node.op_type == "Reshape":
             target = [1 if at == axis else size for at, size in enumerate(shapes[node.output[0]])]
             node.input[1] = graph.add_constant(target, "shape")
-    return sum(node.op_type in PRODUCTS and node.output[0] in cut for node in order)
+    return sum(node.op_type in {"MatMul", "Gemm"} and node.output[0] in cut for node in order)
 
 
 def _find(graph: Graph, order: Sequence[NodeProto], shapes: Mapping[str, Shape]) -> dict[str, tuple[int, Axes]]:
@@ -51,12 +49,10 @@ def _find(graph: Graph, order: Sequence[NodeProto], shapes: Mapping[str, Shape])
     """
     read: dict[str, set[int | None]] = defaultdict(set, {name: {None} for name in graph.outputs})
     cut: dict[str, tuple[int, Axes]] = {}
+    shapes = {**shapes, **{name: value.shape for name, value in graph.constants.items()}}
     for node in reversed(order):
         constants = [graph.constants.get(name) for name in node.input]
-        known = [
-            shapes.get(name, ()) if value is None else value.shape
-            for name, value in zip(node.input, constants, strict=True)
-        ]
+        known = [shapes.get(name, ()) for name in node.input]
         axes = set[int | None]().union(*(read[name] for name in node.output))
         axis = axes.pop() if len(axes) == 1 else None
         needs: Axes | None = None

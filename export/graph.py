@@ -1,6 +1,5 @@
 """An ONNX graph that is being rewritten: producers and consumers of values, and constants."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -43,10 +42,6 @@ class Graph:
     def producers(self) -> dict[str, NodeProto]:
         """Return the node that makes each computed value."""
         return {name: node for node in self.nodes for name in node.output if name}
-
-    def uses(self) -> Counter[str]:
-        """Return the number of uses of each value, by nodes and as an output of the graph."""
-        return Counter([*self.outputs, *(name for node in self.nodes for name in node.input)])
 
     def add_constant(self, value: Array | Sequence[int], hint: str) -> str:
         """Add a constant, of int64 where it is no array, and return its name."""

@@ -4,6 +4,7 @@ Such values are found by what they depend on, and computed at every length that 
 place is known to be equal, whatever architecture they come from.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -105,7 +106,8 @@ def _shapes_from_length(graph: Graph, shapes: Mapping[str, Shape]) -> None:
 
 def _add_to_each_other(graph: Graph) -> None:
     """Turn (x + a) + b into x + (a + b) where the tokens decide neither a nor b: token types and positions."""
-    of_tokens, producers, uses = _of_tokens(graph), graph.producers(), graph.uses()
+    of_tokens, producers = _of_tokens(graph), graph.producers()
+    uses = Counter([*graph.outputs, *(name for node in graph.nodes for name in node.input)])
 
     def parts(node: NodeProto) -> tuple[str, str] | None:
         """Return the operand that depends on the tokens, and the one that does not."""

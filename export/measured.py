@@ -40,13 +40,14 @@ def read_measured(
     truth = read_truth([str(path)], classifier.manifest.positive_label) if listed else _unlisted(frame)
     papers = LabelledPapers.of(frame, truth, path)
     linear = classifier.linear_scores(papers.titles, papers.abstracts)
-    counts = np.ones(len(papers), dtype=np.int64)
+    written, counts = None, np.ones(len(papers), dtype=np.int64)
+    if scores is not None:
+        written, counts = read_scores(scores, papers)
     if labels is not None:
         full = _read_labels(labels, papers, classifier)
     else:
         full, todo = np.full(len(papers), np.nan, dtype=np.float32), np.arange(len(papers))
-        if scores is not None:
-            written, counts = read_scores(scores, papers)
+        if written is not None:
             full, todo = _put_together(classifier, papers, written, linear)
         with ProgressDisplay() as display:
             full[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=display.update)
@@ -70,16 +71,10 @@ def read_measured(
 
 def _unlisted(papers: pl.DataFrame) -> Truth:
     """Return the truth of papers of which neither categories nor dates are known."""
-    nothing = np.zeros(len(papers), dtype=np.int16)
+    ids = pa.chunked_array([papers["id"].to_arrow()])
+    listed, primary = np.zeros(len(papers), dtype=np.bool_), np.zeros(len(papers), dtype=np.int16)
     unknown = np.full(len(papers), UNKNOWN, dtype=np.int32)
-    return Truth(
-        ids=pa.chunked_array([papers["id"].to_arrow()]),
-        listed=nothing.astype(np.bool_),
-        month=unknown,
-        primary=nothing,
-        categories=("",),
-        characters=unknown,
-    )
+    return Truth(ids=ids, listed=listed, month=unknown, primary=primary, categories=("",), characters=unknown)
 
 
 def _put_together(

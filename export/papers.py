@@ -18,9 +18,8 @@ from ro32.storage.files import require_regular
 
 SHARE_POSITIVE = 0.25
 """Most of the papers to verify on that are drawn from the positives: label flips happen among them and their like."""
-SHARE_SHORTEST = 0.1
-SHARE_LONGEST = 0.1
-"""The longest papers are the ones that truncation touches."""
+SHARE_OF_EXTREMES = 0.1
+"""Of the shortest papers, and of the longest, which are the ones that truncation touches."""
 COLUMNS = ("id", "title", "abstract")
 
 
@@ -96,13 +95,13 @@ def pick_hard(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64
         return np.arange(len(papers))
     rng = np.random.default_rng(seed)
     characters = np.array([len(title) + len(text) for title, text in zip(papers.titles, papers.abstracts, strict=True)])
-    by_length = np.argsort(characters, kind="stable")
+    by_length, extremes = np.argsort(characters, kind="stable"), int(count * SHARE_OF_EXTREMES)
     positives = rng.permutation(np.flatnonzero(papers.positive))
     first = np.concatenate(
         [
             positives[: max(1, int(count * SHARE_POSITIVE))],
-            by_length[: int(count * SHARE_SHORTEST)],
-            by_length[len(papers) - int(count * SHARE_LONGEST) :],
+            by_length[:extremes],
+            by_length[len(papers) - extremes :],
             rng.permutation(np.flatnonzero(~papers.positive)),
         ]
     )
