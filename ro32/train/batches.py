@@ -16,7 +16,6 @@ LENGTH_MULTIPLE = 16
 FIXED_LENGTHS = (64, 128, 192, 256, 384, 512)
 """Where every new shape costs a compilation, rows are padded to one of these. arXiv papers have 198 tokens on average,
 95 % of them fewer than 384 (MiniLM's vocabulary); padding then adds 16 %."""
-
 GROUP_STEPS = 50
 """Steps whose papers are sorted by length together, as transformers' LengthGroupedSampler does."""
 

@@ -290,19 +290,8 @@ def test_base_with_pickled_weights_alone_is_refused(
 
 
 def test_command_line(invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path) -> None:
-    args: list[str | Path] = [
-        "--data",
-        papers_path,
-        "--base",
-        base,
-        "--limit",
-        "150",
-        "--max-length",
-        "32",
-        "--epochs",
-        "1",
-        "--quiet",
-    ]
+    args: list[str | Path] = ["--data", papers_path, "--base", base, "--limit", "150"]
+    args += ["--max-length", "32", "--epochs", "1", "--quiet"]
     outcome = invoke(command, [*args, "--cache", tmp_path / "cache", "-o", tmp_path / "run", "--dtype", "float32"])
     assert outcome.stderr == ""
     assert outcome.code == 0
@@ -343,18 +332,8 @@ def test_the_original_s_preset_is_what_it_says(base: Path, papers_path: Path, tm
     """Steps, lengths and split of the original, in log and card; on a base small enough for a test."""
     negatives = tmp_path / "negatives.jsonl"
     negatives.write_text('{"id": "W1", "title": "Robots in films", "abstract": null}\n', encoding="utf-8")
-    args: list[str | Path] = [
-        "--preset",
-        "original",
-        "--base",
-        base,
-        "--limit",
-        "150",
-        "--negatives",
-        negatives,
-        "--epochs",
-        "1",
-    ]
+    args: list[str | Path] = ["--preset", "original", "--base", base, "--limit", "150"]
+    args += ["--negatives", negatives, "--epochs", "1"]
     done = invoke(command, ["--data", papers_path, "-o", tmp_path / "run", "--cache", tmp_path / "cache", *args])
     log = done.stderr
     assert done.code == 0, log
