@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
 from export import build
-from export.build import Report, Settings, export_bundle
+from export.build import Report
 from export.checkpoint import Checkpoint
 from export.compare import classifier_of, tokenize
 from export.convert import convert, quantize
@@ -21,6 +21,7 @@ from export.verify import Mismatch, MismatchError
 from ro32.errors import BundleError
 from ro32.evaluation.weights import load_model
 from ro32.model.bundle_json import Manifest
+from tests.export.conftest import export
 
 Altered = Callable[..., Path]
 
@@ -32,11 +33,8 @@ def refused(few_path: Path, tmp_path: Path) -> Callable[[Path], MismatchError]:
     def call(checkpoint: Path) -> MismatchError:
         target = tmp_path / "published" / "bundle"
         target.parent.mkdir()
-        settings = Settings(
-            checkpoint=checkpoint, output=target, papers=few_path, verify_papers=200, measure_papers=500, threads=2
-        )
         with pytest.raises(MismatchError) as caught:
-            export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+            export(checkpoint, target, few_path, verify_papers=200, measure_papers=500, threads=2)
         assert list(target.parent.iterdir()) == []
         assert caught.value.exit_code == 78
         assert caught.value.kind in str(caught.value)
