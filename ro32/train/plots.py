@@ -5,7 +5,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -22,7 +21,8 @@ def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
     steps = [line["step"] for line in metrics if "training_loss" not in line]
     losses = np.array([line["loss"] for line in metrics if "training_loss" not in line])
     epochs = [line for line in metrics if "training_loss" in line]
-    axes = Figure(figsize=SIZE_INCHES, layout="constrained").add_subplot()
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    axes = figure.add_subplot()
     axes.plot(steps, losses, color="C0", alpha=0.3, linewidth=0.8)
     axes.plot(steps, _smooth(losses), color="C0", label="training: the papers shown, all tasks")
     ends, validation_losses = [line["step"] for line in epochs], [line["loss"] for line in epochs]
@@ -30,19 +30,20 @@ def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
-    _save(axes, path)
+    _save(figure, path)
 
 
 def plot_curve(curve: Curve, best_threshold: float, path: Path) -> None:
     """Draw precision against recall of the validation papers, with the point of the highest F1."""
-    axes = Figure(figsize=SIZE_INCHES, layout="constrained").add_subplot()
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    axes = figure.add_subplot()
     axes.step(curve.recall, curve.precision, where="pre", label=f"average precision {curve.average_precision:.3f}")
     at = max(int(np.sum(curve.thresholds >= best_threshold)) - 1, 0)
     axes.plot(curve.recall[at], curve.precision[at], "o", label=f"best F1 {curve.f1[at]:.3f} at {best_threshold:.3f}")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
-    _save(axes, path)
+    _save(figure, path)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,6 +53,6 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
-def _save(axes: Axes, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     with mpl.rc_context({"savefig.dpi": DOTS_PER_INCH}):
-        FigureCanvasAgg(axes.figure).print_png(path)  # type: ignore[no-untyped-call]
+        FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
