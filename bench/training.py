@@ -22,10 +22,9 @@ from bench.results import Check, Section
 from ro32.train.choose import PaperSet, take
 from ro32.train.config import Optimizer, Recipe
 from ro32.train.corpus import load_corpus
-from ro32.train.device import DType, Kind
+from ro32.train.device import DType, Kind, has_bfloat16_products, open_device
 from ro32.train.dump import Dump
 from ro32.train.encoder import Encoder
-from ro32.train.hardware import has_bfloat16_products, open_device
 from ro32.train.loop import Loop, Task
 from ro32.train.split import split
 from ro32.train.state import RunFolder
@@ -88,9 +87,9 @@ def ours(settings: dict[str, Any]) -> dict[str, Any]:
     class TimedWatch(Watch):
         """Notes when each stage begins: the epoch, then its evaluation."""
 
-        def begin(self, what: str, total: int, *, done: int = 0, unit: str = " papers") -> None:
+        def begin(self, what: str, total: int, *, done: int = 0) -> None:
             begun.append(time.perf_counter())
-            super().begin(what, total, done=done, unit=unit)
+            super().begin(what, total, done=done)
 
     device = open_device(Kind.CPU, DType(settings["dtype"]))
     case = Case.load(settings)

@@ -1,37 +1,15 @@
-"""Turns a checkpoint into a bundle: `python -m export checkpoint/ -o bundle/`.
+"""Turns a checkpoint into a bundle, adds views and cascade to it, and lays it out for others.
 
-checkpoint.py   a Hugging Face folder, opened as data only
-convert.py      checkpoint -> fp32 ONNX (Optimum's exporter)
-simplify.py     fp32 ONNX -> fp32 ONNX with only those operations that one paper's logits need
-quantize.py     fp32 ONNX -> int8 ONNX (Optimum's quantizer)
-papers.py       real papers whose categories are known, and which of them to verify on
-verify.py       what must hold between PyTorch, fp32 and int8, and by which bounds
-measure.py      quality on all papers, and the threshold that it yields
-flips.py        labels that quantizing changes, on the same papers
-build.py        all of it in order
+python -m export            convert, simplify, quantize, verify and measure: build.py has it in order
+python -m export.views      linear view, combination and card: attach.py
+python -m export.certify    cascade
+python -m export.push       repository of the Hugging Face hub
+python -m export.restore    a bundle's encoder as a checkpoint again
+model.mk                    `make model`: every step from papers to the bundle that ships
 
-What `simplify` is made of:
-
-graph.py        an ONNX graph that can be changed
-shapes.py       the shapes of its values
-values.py       what values are at every length of a paper
-lengths.py      masks, token types, positions and shapes, folded
-cuts.py         how operators treat the elements along an axis
-first_token.py  what the first token's logits do not need, cut away
-heads.py        attention without a batch axis
-
-and gives a bundle its views: `python -m export.views bundle/ --linear linear.safetensors -o bundle/`.
-
-mix.py          weights by which the available papers speak for today's
-slices.py       where labels are right and wrong
-attach.py       the views in manifest, curves and card
-views.py        the command; how views are combined is in ro32/refresh/combine.py
-
-and lays it out for others: `python -m export.push checkpoint/ --bundle bundle/ -o hub/`.
-
-push.py         a repository of the Hugging Face hub
-restore.py      a bundle's encoder as a checkpoint again
-model.mk        `make model`: every step from papers to the bundle that ships
+simplify.py rewrites an ONNX graph (graph.py). By shapes and values at every length of a paper (values.py), it folds
+masks, positions and shapes (lengths.py), cuts away what the first token's logits do not need (first_token.py, by the
+rules in cuts.py), and drops the batch axis of the attention (heads.py).
 """
 
 import sys

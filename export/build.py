@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,31 +14,25 @@ from numpy.typing import NDArray
 from export import verify
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
-from export.convert import convert, input_names
-from export.flips import MAX_SHARE, Flips, check_flips, reach
+from export.convert import convert, input_names, quantize
 from export.measure import Quality, measure, score_all, write_scores
 from export.papers import pick_hard, pick_random, read_papers
-from export.quantize import quantize
 from export.simplify import simplify
-from export.verify import Agreement, check_agreement, check_direction, check_finite, check_labels, check_logits
+from export.verify import Agreement, Flips
+from ro32.cli import target
 from ro32.errors import UsageError
+from ro32.evaluation.weights import load_model
 from ro32.markdown import render
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.processor import processor_name
 from ro32.model.publish import check_target, publish
-from ro32.run.prepare import resolve_output
 from ro32.run.walk import Progress
-from ro32.storage.durable import check_creatable
 
 TOOLS = ("onnx", "onnxruntime", "optimum", "optimum-onnx", "tokenizers", "torch", "transformers")
 POSITIVE_INDEX = 1
 """Where training puts the positive label."""
-NUMBERED = ("0", "1")
-"""What the original calls its labels."""
-UNMEASURED = 0.5
-"""Threshold of the classifiers that only compare logits; what is published has a measured one."""
 
 
 class Form(StrEnum):
@@ -76,22 +71,13 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found on the way to a published bundle.
-
-    Attributes:
-        bundle: As published.
-        truncated: Papers compared on that were cut to the maximum length.
-        logit_difference: Largest |difference| of fp32 ONNX and PyTorch.
-        agreement: Of the published variant with fp32, on the papers to verify on.
-        flips: Labels of the published variant that fp32 does not give, on the papers that quality was measured on.
-        quality: Of the published variant.
-    """
+    """What was found on the way to a published bundle."""
 
     bundle: Bundle
-    truncated: int
-    logit_difference: float
+    truncated: int  # papers compared on that were cut to the maximum length
+    logit_difference: float  # largest |difference| of fp32 ONNX and PyTorch
     agreement: Agreement
-    flips: Flips
+    flips: Flips  # on the papers that quality was measured on
     quality: Quality
 
 
@@ -104,7 +90,7 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     """
     check_target(settings.output, overwrite=settings.overwrite, read=[settings.papers, settings.checkpoint])
     if settings.scores_out is not None:
-        check_creatable(resolve_output(settings.scores_out, [settings.papers]))
+        target.check_target(settings.scores_out, [settings.papers])
     checkpoint = Checkpoint.open(settings.checkpoint)
     manifest = _manifest(settings, checkpoint)
     papers = read_papers(settings.papers, manifest.positive_label)
@@ -130,10 +116,10 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     say(f"comparing {settings.variant} with fp32")
     classifier = classifier_of(manifest, files[MODEL], files[TOKENIZER])
     logits = onnx_logits(classifier, sample.token_ids, settings.threads)
-    check_finite(logits, settings.variant)
+    verify.check_finite(logits, settings.variant)
     scores = scores_of(logits, manifest.positive_index)
     # The threshold is known only after minutes of scoring, so a broken model is first refused at the sample's own.
-    check_agreement(truth, reference, scores, measure(truth, reference).threshold)
+    verify.check_agreement(truth, reference, scores, measure(truth, reference).threshold)
     measured = papers
     if settings.measure_papers is not None:
         measured = papers.take(pick_random(papers, settings.measure_papers, settings.seed))
@@ -142,10 +128,9 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     if settings.scores_out is not None:
         write_scores(settings.scores_out, measured.ids, measured.positive, found)
     quality = measure(measured.positive, found)
-    agreement = check_agreement(truth, reference, scores, quality.threshold)
-    flips = check_flips(
-        fp32, measured, found, quality.threshold, within=reach(reference, scores), threads=settings.threads
-    )
+    agreement = verify.check_agreement(truth, reference, scores, quality.threshold)
+    by_fp32 = partial(score_all, fp32, threads=settings.threads, on_progress=lambda _: None)
+    flips = verify.check_flips(by_fp32, measured, found, quality.threshold, within=verify.reach(reference, scores))
     files[CARD] = render(
         "export",
         "card.md",
@@ -157,7 +142,6 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
         agreement=agreement,
         flips=flips,
         bounds=verify,
-        max_share=MAX_SHARE,
     ).encode()
     files[MANIFEST] = replace(
         manifest,
@@ -194,7 +178,7 @@ def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
         name=settings.name or f"{category} {settings.variant}",
         labels=labels,
         positive_label=category,
-        threshold=UNMEASURED,
+        threshold=0.5,  # until one is measured
         max_length=checkpoint.max_length,
         separator=checkpoint.separator,
         text_form=str(checkpoint.form),
@@ -211,7 +195,7 @@ def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
 def _labels(settings: Settings, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return the names of the logits."""
     if settings.labels is None:
-        if checkpoint.labels != NUMBERED:
+        if checkpoint.labels != ("0", "1"):  # what the original calls them
             return checkpoint.labels
         if settings.category is None:
             raise UsageError(
@@ -231,11 +215,11 @@ def _compare_with_pytorch(
     checkpoint: Checkpoint, fp32: Classifier, sample: Sample, threads: int
 ) -> tuple[NDArray[np.float32], float]:
     """Return the scores of the fp32 export, and its largest logit difference from PyTorch."""
-    model = checkpoint.load_model()
-    check_labels([str(name) for _, name in sorted((model.config.id2label or {}).items())], checkpoint.labels)
+    model = load_model(checkpoint.folder)
+    verify.check_labels([str(name) for _, name in sorted((model.config.id2label or {}).items())], checkpoint.labels)
     reference = pytorch_logits(model, sample.token_ids, threads)
     logits = onnx_logits(fp32, sample.token_ids, threads)
-    difference = check_logits(reference, logits)
+    difference = verify.check_logits(reference, logits)
     scores = scores_of(logits, fp32.manifest.positive_index)
-    check_direction(sample.papers.positive, scores, fp32.manifest.positive_label)
+    verify.check_direction(sample.papers.positive, scores, fp32.manifest.positive_label)
     return scores, difference

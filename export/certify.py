@@ -6,6 +6,7 @@ import click
 import numpy as np
 
 from export.measured import read_measured
+from export.views import scores_option
 from ro32.cli.parameters import HELP, PATH, Number, threads_option
 from ro32.cli.process import run
 from ro32.errors import BundleError
@@ -37,19 +38,12 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
 @click.argument("folder", type=PATH, metavar="BUNDLE")
 @click.option(
     "--papers",
-    "papers_path",
     required=True,
     metavar="FILE",
     type=PATH,
     help="Parquet file of papers not used for training; categories are optional.",
 )
-@click.option(
-    "--scores",
-    metavar="FILE",
-    type=PATH,
-    help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
-    "[default: score them]",
-)
+@scores_option
 @click.option(
     "--labels",
     metavar="FILE",
@@ -80,7 +74,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
 def command(
     *,
     folder: Path,
-    papers_path: Path,
+    papers: Path,
     scores: Path | None,
     labels: Path | None,
     max_share: float,
@@ -103,7 +97,7 @@ def command(
             f"bundle {manifest.name}: it does not score by a linear view; add one by python -m export.views"
         )
     measured, digest = read_measured(
-        Classifier(bundle, full=True), papers_path, scores=scores, labels=labels, threads=threads or available_cores()
+        Classifier(bundle, full=True), papers, scores=scores, labels=labels, threads=threads or available_cores()
     )
     if check:
         if manifest.cascade is None:

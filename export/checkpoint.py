@@ -10,49 +10,32 @@ from pathlib import Path
 from typing import Self
 
 from huggingface_hub import ModelCard
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ro32.errors import BundleError
-from ro32.evaluation.weights import STATE_DICT, check_weights, load_model
+from ro32.evaluation.weights import STATE_DICT, check_weights
 from ro32.model.bundle_json import CARD, TOKENIZER, sha256
 from ro32.model.text_form import TextForm, form_of
 from ro32.storage import strict_json
+from ro32.train.encoder import TOKENIZER_FILES
 
 CONFIG = "config.json"
-DIGESTED = (
-    "*.safetensors",
-    STATE_DICT,
-    "*.safetensors.index.json",
-    CONFIG,
-    TOKENIZER,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-)
+DIGESTED = ("*.safetensors", STATE_DICT, "*.safetensors.index.json", CONFIG, TOKENIZER, *TOKENIZER_FILES)
 """All that decides a logit; the card and training's notes may change without making another model."""
 _NO_CARD = "---\nlicense: unknown\n---\n\n# {name}\n\nNo card came with this checkpoint."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint whose settings were read and found sound.
-
-    Attributes:
-        folder: Where it lies.
-        labels: One name per logit, in the order of the model's output; "0" and "1" where the original numbers them.
-        form: What of a paper is tokenized.
-        max_length: Longest token sequence, special tokens included.
-        separator: The tokenizer's separator token.
-        digest: SHA-256 in hex over the sorted names and digests of the files that decide a logit.
-        card, licence, base_model: The model card, and what it says.
-    """
+    """A checkpoint whose settings were read and found sound."""
 
     folder: Path
-    labels: tuple[str, ...]
-    form: TextForm
-    max_length: int
+    labels: tuple[str, ...]  # one per logit, in the order of the model's output; "0" and "1" where they are numbers
+    form: TextForm  # what of a paper is tokenized
+    max_length: int  # longest token sequence, special tokens included
     separator: str
-    digest: str
+    tokenizer: PreTrainedTokenizerBase  # as transformers loads it
+    digest: str  # SHA-256 in hex over the sorted names and digests of the files that decide a logit
     card: str
     licence: str
     base_model: str
@@ -75,14 +58,16 @@ class Checkpoint:
             _need(folder, CARD)
         check_weights(folder)
         tokenizer = _load_tokenizer(folder)
-        card = ModelCard(_read_card(folder))
+        path, name = folder / CARD, folder.resolve().name
+        card = ModelCard(path.read_text(encoding="utf-8") if path.is_file() else _NO_CARD.format(name=name))
         return cls(
             folder=folder,
             labels=_labels(folder, config),
             form=form,
             max_length=_max_length(folder, config, tokenizer, form),
             separator=str(tokenizer.sep_token),
-            digest=_digest(folder),
+            tokenizer=tokenizer,
+            digest=sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in digested(folder)).encode()),
             card=card.content,
             licence=str(card.data.get("license") or "unknown"),
             base_model=str(card.data.get("base_model") or "unknown"),
@@ -99,27 +84,15 @@ class Checkpoint:
         shown = re.findall(r"\]\(([\w-]+\.png)\)", self.card)
         return {name: (self.folder / name).read_bytes() for name in shown if (self.folder / name).is_file()}
 
-    def load_tokenizer(self) -> PreTrainedTokenizerBase:
-        """Load the tokenizer as transformers has it."""
-        return _load_tokenizer(self.folder)
 
-    def load_model(self) -> PreTrainedModel:
-        """Load the weights in float32, ready to infer.
-
-        Raises:
-            BundleError: The weights do not fit the configuration.
-        """
-        return load_model(self.folder)
+def digested(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint that decide a logit, sorted."""
+    return sorted({path for pattern in DIGESTED for path in folder.glob(pattern)})
 
 
 def _need(folder: Path, name: str) -> None:
     if not (folder / name).is_file():
         raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
-
-
-def _read_card(folder: Path) -> str:
-    path = folder / CARD
-    return path.read_text(encoding="utf-8") if path.is_file() else _NO_CARD.format(name=folder.resolve().name)
 
 
 def _read_config(folder: Path) -> dict[str, object]:
@@ -165,8 +138,3 @@ def _max_length(folder: Path, config: dict[str, object], tokenizer: PreTrainedTo
             f"({positions}); set it in tokenizer_config.json to the length that training used"
         )
     return length
-
-
-def _digest(folder: Path) -> str:
-    files = sorted({path for pattern in DIGESTED for path in folder.glob(pattern)})
-    return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in files).encode())

@@ -29,31 +29,15 @@ class Sample:
 
 
 def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
-    """Tokenize papers as the bundle will, and leave out those without a token.
-
-    Raises:
-        MismatchError: The bundle's tokenizer is not the checkpoint's.
-    """
-    tokenizer = PaperTokenizer(
-        checkpoint.tokenizer_json,
-        max_length=checkpoint.max_length,
-        separator=checkpoint.separator,
-        form=checkpoint.form,
-    )
+    """Tokenize papers as the bundle will, and leave out those without a token; check them by transformers."""
+    length, separator, form = checkpoint.max_length, checkpoint.separator, checkpoint.form
+    tokenizer = PaperTokenizer(checkpoint.tokenizer_json, max_length=length, separator=separator, form=form)
     token_ids = tokenizer.encode_batch(papers.titles, papers.abstracts)
     papers = papers.take(np.array([row for row, ids in enumerate(token_ids) if ids], dtype=np.int64))
     token_ids = [ids for ids in token_ids if ids]
-    check_tokenizer(
-        checkpoint.load_tokenizer(),
-        token_ids,
-        papers.titles,
-        papers.abstracts,
-        max_length=checkpoint.max_length,
-        form=checkpoint.form,
-    )
-    return Sample(
-        papers=papers, token_ids=token_ids, truncated=sum(len(ids) == checkpoint.max_length for ids in token_ids)
-    )
+    check_tokenizer(checkpoint, papers, token_ids)
+    truncated = sum(len(ids) == length for ids in token_ids)
+    return Sample(papers=papers, token_ids=token_ids, truncated=truncated)
 
 
 def pytorch_logits(model: PreTrainedModel, token_ids: Sequence[Sequence[int]], threads: int = 1) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from export.graph import Array
-from export.shapes import LENGTH, UNKNOWN, Shape
+from export.values import LENGTH, UNKNOWN, Shape
 
 PRIME = 1_000_003
 """Stands for the length in products of dimensions."""
@@ -16,28 +16,19 @@ POINTWISE = (
     *("Abs", "Neg", "Cast", "Identity", "Sin", "Cos"),
 )
 """Operators that compute each element from those at the same place, after broadcasting."""
-
 Axes = Sequence[int | None]
 """For each input of a node: the axis along which one element is enough; none where all of the input is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A node of whose output only one element along an axis is wanted.
-
-    Attributes:
-        axis: The axis; the output is as long as the paper along it.
-        output: Shape of its first output.
-        inputs: Shapes of its inputs.
-        constants: Values of its inputs, where they are constant.
-        values: Its attributes.
-    """
+    """A node of whose output only one element along an axis is wanted."""
 
     axis: int
-    output: Shape
+    output: Shape  # of its first output; as long as the paper along the axis
     inputs: Sequence[Shape]
-    constants: Sequence[Array | None]
-    values: Mapping[str, Any]
+    constants: Sequence[Array | None]  # values of its inputs, where they are constant
+    values: Mapping[str, Any]  # its attributes
 
     def first_input(self, axis: int) -> Axes:
         """Say that it needs one element along an axis of its first input, and all of the others."""
@@ -45,7 +36,7 @@ class Part:
 
 
 def inputs_of_part(op: str, part: Part) -> Axes | None:
-    """Describe the parts of its inputs that a node needs; none if that is not known, or if it needs all."""
+    """Return the parts of its inputs that a node needs; none if that is not known, or if it needs all."""
     if op not in _RULES or part.output[part.axis] != LENGTH or any(UNKNOWN in shape for shape in part.inputs):
         return None
     axes = _RULES[op](part)
@@ -86,10 +77,10 @@ def _matmul(part: Part) -> Axes | None:
     left, right = part.inputs
     if min(len(left), len(right)) < 2:  # noqa: PLR2004 - vectors
         return None
-    last = len(part.output) - 1
+    rows, columns = len(part.output) - 2, len(part.output) - 1
     return [
-        None if part.axis == last else _aligned(part, left),
-        None if part.axis == last - 1 else _aligned(part, right),
+        None if part.axis == columns else _aligned(part, left),
+        None if part.axis == rows else _aligned(part, right),
     ]
 
 
@@ -105,35 +96,31 @@ def _transpose(part: Part) -> Axes:
 
 def _reshape(part: Part) -> Axes | None:
     """Find the input's axis that has as many elements before and after it as the output's."""
-    before = _elements(part.output[: part.axis])
-    data = part.inputs[0]
-    axes = [axis for axis in range(len(data)) if data[axis] == LENGTH and _elements(data[:axis]) == before]
+
+    def elements(shape: Shape) -> int:
+        return prod(PRIME if size == LENGTH else size for size in shape)
+
+    before, data = elements(part.output[: part.axis]), part.inputs[0]
+    axes = [axis for axis, size in enumerate(data) if size == LENGTH and elements(data[:axis]) == before]
     return part.first_input(axes[0]) if axes and part.output.count(LENGTH) == 1 else None
 
 
-def _elements(shape: Shape) -> int:
-    return prod(PRIME if size == LENGTH else size for size in shape)
-
-
 def _unsqueeze(part: Part) -> Axes | None:
-    added = _axes(part, len(part.output))
-    return None if added is None else part.first_input(_others(added, len(part.output)).index(part.axis))
+    rank = len(part.output)
+    added = _axes(part, rank)
+    return None if added is None else part.first_input(sorted(set(range(rank)) - added).index(part.axis))
 
 
 def _squeeze(part: Part) -> Axes | None:
     rank = len(part.inputs[0])
     removed = _axes(part, rank)
-    return None if removed is None else part.first_input(_others(removed, rank)[part.axis])
+    return None if removed is None else part.first_input(sorted(set(range(rank)) - removed)[part.axis])
 
 
 def _axes(part: Part, rank: int, at: int = 1) -> set[int] | None:
     """Read the axes that one of the inputs names; none where it is missing or computed."""
     axes = part.constants[at] if len(part.constants) > at else None
     return None if axes is None else {int(axis) % rank for axis in axes}
-
-
-def _others(axes: set[int], rank: int) -> list[int]:
-    return [axis for axis in range(rank) if axis not in axes]
 
 
 _RULES: Mapping[str, Callable[[Part], Axes | None]] = {

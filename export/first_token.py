@@ -13,9 +13,7 @@ from onnx import NodeProto
 
 from export.cuts import Axes, Part, inputs_of_part
 from export.graph import Array, Graph, attributes
-from export.shapes import LENGTH, Shape, observe_shapes
-
-PRODUCTS = frozenset({"MatMul", "Gemm"})
+from export.values import LENGTH, Shape, observe_shapes
 
 
 def read_first_token(graph: Graph) -> int:
@@ -40,8 +38,8 @@ def read_first_token(graph: Graph) -> int:
                 node.input[slot] = firsts[name, need]
         if node.op_type == "Reshape":
             target = [1 if at == axis else size for at, size in enumerate(shapes[node.output[0]])]
-            node.input[1] = graph.add_constant(np.array(target, dtype=np.int64), "shape")
-    return sum(node.op_type in PRODUCTS and node.output[0] in cut for node in order)
+            node.input[1] = graph.add_constant(target, "shape")
+    return sum(node.op_type in {"MatMul", "Gemm"} and node.output[0] in cut for node in order)
 
 
 def _find(graph: Graph, order: Sequence[NodeProto], shapes: Mapping[str, Shape]) -> dict[str, tuple[int, Axes]]:
@@ -51,28 +49,21 @@ def _find(graph: Graph, order: Sequence[NodeProto], shapes: Mapping[str, Shape])
     """
     read: dict[str, set[int | None]] = defaultdict(set, {name: {None} for name in graph.outputs})
     cut: dict[str, tuple[int, Axes]] = {}
+    shapes = {**shapes, **{name: value.shape for name, value in graph.constants.items()}}
     for node in reversed(order):
-        constants = [graph.constant(name) for name in node.input]
-        known = [
-            shapes.get(name, ()) if value is None else value.shape
-            for name, value in zip(node.input, constants, strict=True)
-        ]
+        constants = [graph.constants.get(name) for name in node.input]
+        known = [shapes.get(name, ()) for name in node.input]
         axes = set[int | None]().union(*(read[name] for name in node.output))
         axis = axes.pop() if len(axes) == 1 else None
         needs: Axes | None = None
         if axis is not None:
-            part = Part(
-                axis=axis,
-                output=shapes[node.output[0]],
-                inputs=known,
-                constants=constants,
-                values=attributes(node),
-            )
+            output, values = shapes[node.output[0]], attributes(node)
+            part = Part(axis=axis, output=output, inputs=known, constants=constants, values=values)
             needs = inputs_of_part(node.op_type, part)
-        if axis is not None and needs is not None:
-            cut[node.output[0]] = axis, needs
-        else:
+        if axis is None or needs is None:
             needs = [_axis_read(node, known[0], constants), *[None] * (len(node.input) - 1)] if known else []
+        else:
+            cut[node.output[0]] = axis, needs
         for name, need in zip(node.input, needs, strict=True):
             read[name].add(need)
     return cut
@@ -93,5 +84,5 @@ def _axis_read(node: NodeProto, data: Shape, constants: Sequence[Array | None]) 
 
 def _first(graph: Graph, name: str, axis: int) -> str:
     """Add the first element of a value along an axis, which stays, with size 1."""
-    bounds = (graph.add_constant(np.array([number], dtype=np.int64), "number") for number in (0, 1, axis))
+    bounds = (graph.add_constant([number], "number") for number in (0, 1, axis))
     return graph.add_node("Slice", [name, *bounds], "first")

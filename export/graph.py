@@ -1,6 +1,5 @@
 """An ONNX graph that is being rewritten: producers and consumers of values, and constants."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ class UnsupportedGraphError(Exception):
 
 
 class Graph:
-    """An ONNX graph under change; `to_model` writes it down again, and the model that it starts from stays.
+    """An ONNX graph under change, made of a model that is used up; `to_model` writes it down again.
 
     Values are known by their names, as in ONNX. Constant nodes become initializers, so that a constant is one thing.
 
@@ -29,44 +28,31 @@ class Graph:
         self.inputs = list(model.graph.input)
         self.outputs = tuple(item.name for item in model.graph.output)
         self.nodes: list[NodeProto] = []
-        self._constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+        self.constants: dict[str, Array] = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
         self._added = 0
         for node in model.graph.node:
             values = attributes(node)
             if any(isinstance(value, GraphProto) for value in values.values()):
                 raise UnsupportedGraphError(f"{node.op_type} {node.name} holds a graph of its own")
             if node.op_type == "Constant" and "value" in values:
-                self._constants[node.output[0]] = numpy_helper.to_array(values["value"])
+                self.constants[node.output[0]] = numpy_helper.to_array(values["value"])
             else:
-                copy = NodeProto()
-                copy.CopyFrom(node)
-                self.nodes.append(copy)
-
-    def constant(self, name: str) -> Array | None:
-        """Return the value of a constant; none where the value is computed or an input."""
-        return self._constants.get(name)
+                self.nodes.append(node)
 
     def producers(self) -> dict[str, NodeProto]:
         """Return the node that makes each computed value."""
         return {name: node for node in self.nodes for name in node.output if name}
 
-    def uses(self) -> dict[str, int]:
-        """Return the number of uses of each value, by nodes and as an output of the graph."""
-        counts: dict[str, int] = defaultdict(int)
-        for name in (*self.outputs, *(name for node in self.nodes for name in node.input)):
-            counts[name] += 1
-        return counts
-
-    def add_constant(self, value: Array, hint: str) -> str:
-        """Add a constant, and return its name."""
+    def add_constant(self, value: Array | Sequence[int], hint: str) -> str:
+        """Add a constant, of int64 where it is no array, and return its name."""
         name = self._new_name(hint)
-        self._constants[name] = np.ascontiguousarray(value)
+        self.constants[name] = np.ascontiguousarray(value, None if isinstance(value, np.ndarray) else np.int64)
         return name
 
     def add_node(self, op: str, inputs: Iterable[str], hint: str, **values: object) -> str:
         """Add a node of ONNX's own domain with one output, whose name begins with a hint, and return that name."""
         name = self._new_name(hint)
-        node = helper.make_node(op, list(inputs), [name], name=name)
+        node = helper.make_node(op, list(inputs), [name], name)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in values.items())
         self.nodes.append(node)
         return name
@@ -89,12 +75,10 @@ class Graph:
                 stack.pop()
                 continue
             missing = [name for name in node.input if name in producers and producers[name].output[0] not in done]
-            if missing:
-                stack.extend(reversed(missing))
-                continue
-            stack.pop()
-            done.add(node.output[0])
-            yield node
+            stack.extend(reversed(missing))
+            if not missing:
+                done.add(node.output[0])
+                yield node
 
     def to_model(self, outputs: Sequence[str] | None = None) -> ModelProto:
         """Write the graph down, with nothing in it that its outputs, or others instead, do not need."""
@@ -108,7 +92,7 @@ class Graph:
         graph.node.extend(order)
         graph.input.extend(item for item in self.inputs if item.name in used)
         graph.initializer.extend(
-            numpy_helper.from_array(value, name) for name, value in self._constants.items() if name in used
+            numpy_helper.from_array(value, name) for name, value in self.constants.items() if name in used
         )
         if outputs is not None:
             graph.ClearField("output")

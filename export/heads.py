@@ -7,12 +7,11 @@ with a stride; but only if no batch axis is in front.
 
 from collections.abc import Mapping
 
-import numpy as np
 from onnx import NodeProto, helper
 
 from export.cuts import POINTWISE
 from export.graph import Graph, attributes
-from export.shapes import LENGTH, Shape, observe_shapes
+from export.values import LENGTH, Shape, observe_shapes
 
 RANK = 4
 """Axes of what attention computes with: batch, tokens, heads, width."""
@@ -32,7 +31,7 @@ def drop_batch_axis(graph: Graph) -> int:
         if node.output[0] not in dropped:
             continue
         if node.op_type == "Reshape":
-            node.input[1] = graph.add_constant(np.array(shapes[node.output[0]][1:], dtype=np.int64), "shape")
+            node.input[1] = graph.add_constant(shapes[node.output[0]][1:], "shape")
         elif node.op_type == "Transpose":
             _set(node, "perm", [axis - 1 for axis in attributes(node)["perm"][1:]])
         elif node.op_type == "Softmax":
@@ -44,7 +43,7 @@ def _kept(graph: Graph, node: NodeProto, dropped: set[str], shapes: Mapping[str,
     """Return the values among those to be changed that a node cannot make, or use, without the axis."""
     output, inputs = node.output[0], dropped.intersection(node.input)
     if node.op_type == "Reshape":
-        target = graph.constant(node.input[1])
+        target = graph.constants.get(node.input[1])
         if target is None or (target == 0).any():  # 0 copies the size of the input's axis
             return inputs | dropped.intersection([output])
         return dropped.intersection([output]) if shapes[output].count(LENGTH) > 1 else set()
@@ -55,18 +54,15 @@ def _kept(graph: Graph, node: NodeProto, dropped: set[str], shapes: Mapping[str,
 
 def _is_alike(graph: Graph, node: NodeProto, dropped: set[str], shapes: Mapping[str, Shape]) -> bool:
     """Return whether a node computes the same without the axis, when all its inputs of four axes have lost it."""
-
-    def rank(name: str) -> int:
-        constant = graph.constant(name)
-        return len(shapes[name]) if constant is None else constant.ndim
-
     if node.op_type == "Transpose":
         fits = attributes(node).get("perm", [RANK])[0] == 0
     elif node.op_type == "Softmax":
         fits = attributes(node).get("axis", -1) % RANK > 0
     else:
         fits = node.op_type in {"MatMul", *POINTWISE}
-    return fits and all(name in dropped or rank(name) < RANK for name in node.input)
+    constants = graph.constants
+    ranks = (constants[name].ndim if name in constants else len(shapes[name]) for name in {*node.input} - dropped)
+    return fits and all(rank < RANK for rank in ranks)
 
 
 def _set(node: NodeProto, name: str, value: object) -> None:

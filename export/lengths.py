@@ -4,14 +4,14 @@ Such values are found by what they depend on, and computed at every length that 
 place is known to be equal, whatever architecture they come from.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from export.graph import Array, Graph, UnsupportedGraphError, attributes
-from export.shapes import LENGTH, UNKNOWN, Shape, observe_shapes
-from export.values import Value, at_every_length
+from export.values import LENGTH, UNKNOWN, Shape, Value, at_every_length, observe_shapes
 from ro32.model.session import FILLED, INPUT
 
 NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
@@ -61,16 +61,17 @@ def fold_lengths(graph: Graph, max_length: int) -> None:
     found = at_every_length(graph, list(dict.fromkeys(names)), max_length)
     tables: dict[str, str] = {}
     for node in users:
+        shape = shapes.get(node.output[0], (UNKNOWN,))
         for slot, name in enumerate(node.input):
             if name not in found:
                 continue
-            kept = _kept(node, slot, found[name])
-            if kept is not None and _is_equal(shapes.get(kept), shapes[node.output[0]]):
+            value = found[name]
+            kept = _kept(node, slot, value)
+            if kept is not None and shapes.get(kept) == shape and UNKNOWN not in shape:
                 graph.replace(node.output[0], kept)
                 break
-            value = found[name]
             if node.op_type == "Reshape" and value.as_shape is not None:
-                node.input[slot] = graph.add_constant(np.array(value.as_shape, dtype=np.int64), "shape")
+                node.input[slot] = graph.add_constant(value.as_shape, "shape")
             elif name in tables:
                 node.input[slot] = tables[name]
             elif value.is_constant:
@@ -91,20 +92,22 @@ def _of_tokens(graph: Graph) -> set[str]:
 def _shapes_from_length(graph: Graph, shapes: Mapping[str, Shape]) -> None:
     """Compute shapes from that of the input, so that what depends on them alone needs nothing else."""
     length = graph.add_node("Shape", [INPUT], "length", start=1, end=2)
-    for node in list(graph.in_order()):
-        shape = shapes.get(node.input[0], (UNKNOWN,)) if node.op_type == "Shape" else (UNKNOWN,)
-        if UNKNOWN in shape or node.input[0] == INPUT:
+    for node in [node for node in graph.in_order() if node.op_type == "Shape" and node.input[0] != INPUT]:
+        shape = shapes.get(node.input[0], (UNKNOWN,))
+        if UNKNOWN in shape:
             continue
         values = attributes(node)
         dims = np.array(shape[values.get("start") : values.get("end")], dtype=np.int64)
-        times, plus = dims == LENGTH, np.where(dims == LENGTH, 0, dims)
-        varying = graph.add_node("Mul", [length, graph.add_constant(times.astype(np.int64), "times")], "shape")
-        graph.replace(node.output[0], graph.add_node("Add", [varying, graph.add_constant(plus, "plus")], "shape"))
+        times = graph.add_constant((dims == LENGTH).astype(np.int64), "times")
+        varying = graph.add_node("Mul", [length, times], "shape")
+        plus = graph.add_constant(np.where(dims == LENGTH, 0, dims), "plus")
+        graph.replace(node.output[0], graph.add_node("Add", [varying, plus], "shape"))
 
 
 def _add_to_each_other(graph: Graph) -> None:
     """Turn (x + a) + b into x + (a + b) where the tokens decide neither a nor b: token types and positions."""
-    of_tokens, producers, uses = _of_tokens(graph), graph.producers(), graph.uses()
+    of_tokens, producers = _of_tokens(graph), graph.producers()
+    uses = Counter([*graph.outputs, *(name for node in graph.nodes for name in node.input)])
 
     def parts(node: NodeProto) -> tuple[str, str] | None:
         """Return the operand that depends on the tokens, and the one that does not."""
@@ -134,12 +137,8 @@ def _kept(node: NodeProto, slot: int, value: Value) -> str | None:
     return None
 
 
-def _is_equal(first: Shape | None, second: Shape) -> bool:
-    return first == second and UNKNOWN not in second
-
-
 def _slice(graph: Graph, table: Array, axis: int) -> str:
     """Add the first t elements of a table along an axis."""
     length = graph.add_node("Shape", [INPUT], "length", start=1, end=2)
-    start, along = (graph.add_constant(np.array([number], dtype=np.int64), "number") for number in (0, axis))
+    start, along = (graph.add_constant([number], "number") for number in (0, axis))
     return graph.add_node("Slice", [graph.add_constant(table, "table"), start, length, along], "slice")

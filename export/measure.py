@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from export.papers import LabelledPapers
 from export.verify import Mismatch, MismatchError
-from ro32.errors import InputDataError, OutputError
+from ro32.cli.target import write_target
+from ro32.errors import InputDataError, InputMissingError
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import Confusion, precision_recall
 from ro32.run.walk import Progress
-from ro32.storage import durable
 
 CHUNK_PAPERS = 256
 """Papers between two signs of progress: a few seconds' work."""
@@ -24,53 +24,35 @@ CHUNK_PAPERS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What a bundle is worth on n papers, at the threshold that gives the best F1 on these very papers.
+    """What a bundle is worth, at the threshold that gives the best F1 on these very papers."""
 
-    Attributes:
-        papers: Papers with a score; the measures speak of these.
-        positives: Papers among them that are listed in the category.
-        unscored: Papers without a token of text.
-        threshold: Half-way between the last score called positive and the next lower one.
-        average_precision: Step-function area under the precision-recall curve.
-        confusion: Decisions at the threshold.
-    """
-
-    papers: int
-    positives: int
-    unscored: int
-    threshold: float
+    papers: int  # those with a score; the measures speak of these
+    positives: int  # those of them that are listed in the category
+    unscored: int  # papers without a token of text
+    threshold: float  # half-way between the last score called positive and the next lower one
     average_precision: float
-    confusion: Confusion
+    confusion: Confusion  # decisions at the threshold
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as they are, and the measures to six digits; the threshold stands in the manifest."""
-        confusion = self.confusion
-        measures = {
-            "average_precision": self.average_precision,
-            "f1": confusion.f1,
-            "precision": confusion.precision,
-            "recall": confusion.recall,
-            "accuracy": confusion.accuracy,
-        }
+        ratios = {name: round(getattr(self.confusion, name), 6) for name in ("f1", "precision", "recall", "accuracy")}
         return {
             "papers": self.papers,
             "positives": self.positives,
             "unscored": self.unscored,
-            **asdict(confusion),
-            **{name: round(value, 6) for name, value in measures.items()},
+            **asdict(self.confusion),
+            "average_precision": round(self.average_precision, 6),
+            **ratios,
         }
 
 
 def score_all(
     classifier: Classifier, papers: LabelledPapers, *, threads: int, on_progress: Callable[[Progress], None]
 ) -> NDArray[np.float32]:
-    """Score n papers.
-
-    Returns:
-        Shape (n,), float32: the positive label's probability; NaN if a paper has no token.
+    """Score n papers: the positive label's probability, shape (n,), float32; NaN only if a paper has no token.
 
     Raises:
-        MismatchError: The model's output is not finite for a paper that has tokens.
+        MismatchError: Of kind NOT_FINITE.
     """
     scores = np.full(len(papers), np.nan, dtype=np.float32)
     starts = range(0, len(papers), CHUNK_PAPERS)
@@ -80,14 +62,8 @@ def score_all(
             titles=papers.titles[rows], abstracts=papers.abstracts[rows], threads=threads
         )
         scores[rows] = probabilities[:, classifier.manifest.positive_index]
-        on_progress(
-            Progress(
-                papers=len(papers),
-                papers_done=min(start + CHUNK_PAPERS, len(papers)),
-                parts=len(starts),
-                parts_done=chunk + 1,
-            )
-        )
+        done = min(start + CHUNK_PAPERS, len(papers))
+        on_progress(Progress(papers=len(papers), papers_done=done, parts=len(starts), parts_done=chunk + 1))
     unscored = np.flatnonzero(np.isnan(scores)).tolist()
     broken = [row for row in unscored if classifier.encode(papers.titles[row], papers.abstracts[row])]
     if broken:
@@ -120,17 +96,32 @@ def measure(positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> Quality
 
 
 def write_scores(path: Path, ids: Sequence[str], positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> None:
-    """Write the measurements, one row per paper: id, positive, score (Float32, null if there is none).
+    """Write the measurements, one row per paper: id, positive, score (Float32, null if there is none)."""
+    frame = pl.DataFrame({"id": ids, "positive": positive, "score": scores})
+    buffer = io.BytesIO()
+    frame.with_columns(pl.col("score").fill_nan(None)).write_parquet(buffer)
+    write_target(path, buffer.getvalue())
+
+
+def read_scores(path: Path, papers: LabelledPapers) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Read the scores of these n papers that `write_scores` wrote, or those of a sample of them.
+
+    Returns:
+        Two arrays of shape (n,): the scores, NaN if a paper has none, and for how many papers each speaks, by the
+        column papers of a sample, else 1.
 
     Raises:
-        OutputError: The file cannot be created.
+        InputMissingError: The file is not there.
+        InputDataError: It is of other papers.
     """
-    frame = pl.DataFrame({"id": ids, "positive": positive, "score": scores}).with_columns(
-        pl.col("score").fill_nan(None)
-    )
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
     try:
-        durable.write(path.resolve(), buffer.getvalue())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error}; name another file with --scores-out") from error
+        frame = pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise InputMissingError(f"{path}: no such file; write it with --scores-out") from error
+    if frame["id"].n_unique() < len(frame) or not frame["id"].is_in(papers.ids).all():
+        raise InputDataError(f"{path}: its ids are not those of the papers, once each; score these papers again")
+    if "papers" not in frame.columns:
+        frame = frame.with_columns(papers=pl.lit(1))
+    known = pl.DataFrame({"id": papers.ids}).join(frame, on="id", how="left", maintain_order="left")
+    counts = known["papers"].fill_null(1).cast(pl.Int64)
+    return known["score"].fill_null(float("nan")).to_numpy(), counts.to_numpy()

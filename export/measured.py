@@ -8,18 +8,16 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from export.measure import score_all
+from export.measure import read_scores, score_all
 from export.papers import LabelledPapers, read_texts
-from export.views import read_counts, read_scores
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UNKNOWN
 from ro32.data.labels import SCREENED, read_provenance
-from ro32.errors import InputDataError, InputMissingError
+from ro32.errors import InputDataError
 from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.classifier import Classifier
 from ro32.refresh.certificate import Measured
 from ro32.refresh.combine import Scores, log_odds, probabilities
-from ro32.storage.files import require_regular
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed again: float32
@@ -37,13 +35,22 @@ def read_measured(
     Returns:
         The papers that have a score, and the digest of the file.
     """
-    require_regular(path, InputMissingError)
     frame = read_texts(path)
     listed = "categories" in pl.read_parquet_schema(path)
     truth = read_truth([str(path)], classifier.manifest.positive_label) if listed else _unlisted(frame)
     papers = LabelledPapers.of(frame, truth, path)
     linear = classifier.linear_scores(papers.titles, papers.abstracts)
-    full = _full_scores(classifier, papers, linear, scores=scores, labels=labels, threads=threads)
+    written, counts = None, np.ones(len(papers), dtype=np.int64)
+    if scores is not None:
+        written, counts = read_scores(scores, papers)
+    if labels is not None:
+        full = _read_labels(labels, papers, classifier)
+    else:
+        full, todo = np.full(len(papers), np.nan, dtype=np.float32), np.arange(len(papers))
+        if written is not None:
+            full, todo = _put_together(classifier, papers, written, linear)
+        with ProgressDisplay() as display:
+            full[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=display.update)
     sure = classifier.manifest.form.surely_have_tokens(papers.titles, papers.abstracts)
     kept = np.flatnonzero(np.isfinite(full))
     groups: dict[str, Sequence[str]] = {}
@@ -57,62 +64,37 @@ def read_measured(
         threshold=classifier.manifest.threshold,
         listed=truth.listed[kept] if listed else None,
         groups=groups,
-        counts=np.ones(len(kept), dtype=np.int64) if scores is None else read_counts(scores, papers.take(kept)),
+        counts=counts[kept],
     )
     return measured, papers.digest
 
 
 def _unlisted(papers: pl.DataFrame) -> Truth:
     """Return the truth of papers of which neither categories nor dates are known."""
-    nothing = np.zeros(len(papers), dtype=np.int16)
+    ids = pa.chunked_array([papers["id"].to_arrow()])
+    listed, primary = np.zeros(len(papers), dtype=np.bool_), np.zeros(len(papers), dtype=np.int16)
     unknown = np.full(len(papers), UNKNOWN, dtype=np.int32)
-    return Truth(
-        ids=pa.chunked_array([papers["id"].to_arrow()]),
-        listed=nothing.astype(np.bool_),
-        month=unknown,
-        primary=nothing,
-        categories=("",),
-        characters=unknown,
-    )
+    return Truth(ids=ids, listed=listed, month=unknown, primary=primary, categories=("",), characters=unknown)
 
 
-def _full_scores(
-    classifier: Classifier,
-    papers: LabelledPapers,
-    linear: NDArray[np.float64],
-    *,
-    scores: Path | None,
-    labels: Path | None,
-    threads: int,
-) -> NDArray[np.float32]:
-    """Score papers in full, or take over what is written; NaN if a paper has no token."""
-    if labels is not None:
-        return _read_labels(labels, papers, classifier)
-    found = np.full(len(papers), np.nan, dtype=np.float32)
-    todo = np.arange(len(papers))
+def _put_together(
+    classifier: Classifier, papers: LabelledPapers, written: NDArray[np.float32], linear: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Combine written scores of the encoder with those of the linear view; also return the rows to compute again."""
     manifest = classifier.manifest
-    if scores is not None:
-        written = read_scores(scores, papers)
-        known = np.flatnonzero(np.isfinite(written))
-        found[known] = probabilities(
-            Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known]),
-            manifest.views[str(manifest.view)],
-        )
-        threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
-        todo = known[np.abs(log_odds(found[known]) - threshold) < _NEAR]
-    with ProgressDisplay() as display:
-        found[todo] = score_all(classifier, papers.take(todo), threads=threads, on_progress=display.update)
-    return found
+    known = np.flatnonzero(np.isfinite(written))
+    scores = Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known])
+    found = np.full(len(papers), np.nan, dtype=np.float32)
+    found[known] = probabilities(scores, manifest.views[str(manifest.view)])
+    threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
+    return found, known[np.abs(log_odds(found[known]) - threshold) < _NEAR]
 
 
 def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> NDArray[np.float32]:
     """Read full scores from labels; refuse those of other papers, of another model, or not all in full."""
-    provenance = read_provenance(path) or {}
+    digest = (read_provenance(path) or {}).get("scoring_digest")
     frame = pl.read_parquet(path)
-    if (
-        provenance.get("scoring_digest") != classifier.scoring_digest
-        or frame["id"].cast(pl.String).to_list() != papers.ids
-    ):
+    if digest != classifier.scoring_digest or frame["id"].cast(pl.String).to_list() != papers.ids:
         raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --full")
     if SCREENED in frame.columns and frame[SCREENED].any():
         raise InputDataError(f"{path}: not all of its papers were scored in full; score them with --full")

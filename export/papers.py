@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -17,32 +18,23 @@ from ro32.storage.files import require_regular
 
 SHARE_POSITIVE = 0.25
 """Most of the papers to verify on that are drawn from the positives: label flips happen among them and their like."""
-SHARE_SHORTEST = 0.1
-SHARE_LONGEST = 0.1
-"""The longest papers are the ones that truncation touches."""
+SHARE_OF_EXTREMES = 0.1
+"""Of the shortest papers, and of the longest, which are the ones that truncation touches."""
 COLUMNS = ("id", "title", "abstract")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledPapers:
-    """n papers of normalized text, every one with some text, in input order.
-
-    Attributes:
-        ids: n ids, as text.
-        titles: n titles.
-        abstracts: n abstracts.
-        truth: What their categories and dates say.
-        digest: SHA-256 in hex of the file that they come from.
-    """
+    """n papers of normalized text, every one with some text, in input order."""
 
     ids: Sequence[str]
     titles: Sequence[str]
     abstracts: Sequence[str]
-    truth: Truth
-    digest: str
+    truth: Truth  # what their categories and dates say
+    digest: str  # SHA-256 in hex of the file that they come from
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, truth: Truth, path: Path) -> "LabelledPapers":
+    def of(cls, frame: pl.DataFrame, truth: Truth, path: Path) -> Self:
         """Take the papers of a frame of `read_texts`, and digest the file that they come from."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -57,15 +49,11 @@ class LabelledPapers:
         """Shape (n,): is the paper listed in the category?"""
         return self.truth.listed
 
-    def take(self, rows: NDArray[np.int64]) -> "LabelledPapers":
+    def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the papers of some rows, in the order of the rows."""
-        return LabelledPapers(
-            ids=[self.ids[row] for row in rows],
-            titles=[self.titles[row] for row in rows],
-            abstracts=[self.abstracts[row] for row in rows],
-            truth=self.truth.take(rows),
-            digest=self.digest,
-        )
+        columns = (self.ids, self.titles, self.abstracts)
+        ids, titles, abstracts = ([column[row] for row in rows] for column in columns)
+        return replace(self, ids=ids, titles=titles, abstracts=abstracts, truth=self.truth.take(rows))
 
 
 def read_papers(path: Path, category: str) -> LabelledPapers:
@@ -75,7 +63,6 @@ def read_papers(path: Path, category: str) -> LabelledPapers:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.
         InputDataError: The file is damaged or lacks a column, or not both kinds of papers are in it.
     """
-    require_regular(path, InputMissingError)
     frame = read_texts(path)
     rows = np.flatnonzero(frame.select((pl.col("title") != "") | (pl.col("abstract") != "")).to_series().to_numpy())
     frame, truth = frame[rows], read_truth([str(path)], category).take(rows)
@@ -88,12 +75,8 @@ def read_papers(path: Path, category: str) -> LabelledPapers:
 
 
 def read_texts(path: Path) -> pl.DataFrame:
-    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized.
-
-    Raises:
-        InputMissingError: The file is not there.
-        InputDataError: The file is damaged or lacks a column.
-    """
+    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized; errors as of `read_papers`."""
+    require_regular(path, InputMissingError)
     schema, _ = parquet.read_footer(path)
     missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
     if missing:
@@ -112,13 +95,13 @@ def pick_hard(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64
         return np.arange(len(papers))
     rng = np.random.default_rng(seed)
     characters = np.array([len(title) + len(text) for title, text in zip(papers.titles, papers.abstracts, strict=True)])
-    by_length = np.argsort(characters, kind="stable")
+    by_length, extremes = np.argsort(characters, kind="stable"), int(count * SHARE_OF_EXTREMES)
     positives = rng.permutation(np.flatnonzero(papers.positive))
     first = np.concatenate(
         [
             positives[: max(1, int(count * SHARE_POSITIVE))],
-            by_length[: int(count * SHARE_SHORTEST)],
-            by_length[len(papers) - int(count * SHARE_LONGEST) :],
+            by_length[:extremes],
+            by_length[len(papers) - extremes :],
             rng.permutation(np.flatnonzero(~papers.positive)),
         ]
     )

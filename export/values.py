@@ -1,35 +1,64 @@
-"""Computes the values of a graph that depend only on the number of tokens, for every length."""
+"""Values of a graph of one paper, found by running it: their shapes, and those that depend on its length alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnxruntime as ort
+from onnx import ModelProto
 
 from export.graph import Array, Graph
-from export.shapes import LENGTH, plain_session
 from ro32.model.session import INPUT
 
+LENGTH = -1
+"""Stands in a shape for t, the number of the paper's tokens."""
+UNKNOWN = -2
+"""Stands in a shape for a dimension that varies with the length in another way."""
+OBSERVED = (7, 11)
+"""Two lengths, in tokens, tell what varies; primes, so that no other dimension varies just like both."""
 FEW = 16
 """Elements of the longest value that is taken for a shape."""
+
+Shape = tuple[int, ...]
+
+
+def plain_session(model: ModelProto) -> ort.InferenceSession:
+    """Return a session that computes node by node what stands there."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def observe_shapes(graph: Graph) -> Mapping[str, Shape]:
+    """Find the shape of every computed value that the outputs need, and of the input.
+
+    The graph's only input is input_ids, of shape (1, t), and no shape in it depends on which tokens these are.
+    """
+    names = [name for node in graph.in_order() for name in node.output if name]
+    session = plain_session(graph.to_model(names))
+    runs = [session.run(names, {INPUT: np.arange(length, dtype=np.int64)[None]}) for length in OBSERVED]
+    shapes = {name: _combine(*map(np.shape, values)) for name, *values in zip(names, *runs, strict=True)}
+    return {INPUT: (1, LENGTH), **shapes}
+
+
+def _combine(short: Shape, long: Shape) -> Shape:
+    return tuple(
+        first if first == second else LENGTH if (first, second) == OBSERVED else UNKNOWN
+        for first, second in zip(short, long, strict=True)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What one value is at every length from 1 to the longest.
+    """What one value is at every length from 1 to the longest."""
 
-    Attributes:
-        longest: Its value at the longest.
-        is_constant: It is that at every length.
-        number: What all of its elements are, at every length.
-        axis: The axis along which it is as long as the paper, and the beginning of what it is at the longest.
-        as_shape: A shape, with -1 where the length stands.
-    """
-
-    longest: Array
-    is_constant: bool
-    number: float | None
-    axis: int | None
-    as_shape: Sequence[int] | None
+    longest: Array  # at the longest
+    is_constant: bool  # it is that at every length
+    number: float | None  # what all of its elements are, at every length
+    axis: int | None  # along which it is as long as the paper, and the beginning of what it is at the longest
+    as_shape: Sequence[int] | None  # a shape, with -1 where the length stands
 
 
 def at_every_length(graph: Graph, names: Sequence[str], max_length: int) -> Mapping[str, Value]:
@@ -43,16 +72,16 @@ def at_every_length(graph: Graph, names: Sequence[str], max_length: int) -> Mapp
         return map(np.asarray, session.run(names, {INPUT: ids} if session.get_inputs() else {}))
 
     longest = dict(zip(names, at(max_length), strict=True))
-    numbers = {name: value.flat[0] for name, value in longest.items() if value.size}
-    varying = set[str]()
+    constant = set(names)
+    numbers = {name: float(value.flat[0]) for name, value in longest.items() if value.size}
     axes = {name: set(range(value.ndim)) for name, value in longest.items()}
     few: dict[str, list[Array]] = {name: [] for name, value in longest.items() if value.ndim == 1 and value.size <= FEW}
     for length in range(1, max_length + 1):
         for name, value in zip(names, at(length), strict=True):
             full = longest[name]
             if not np.array_equal(value, full):
-                varying.add(name)
-            if name in numbers and not (value == numbers[name]).all():
+                constant.discard(name)
+            if name in numbers and not (value == full.flat[0]).all():
                 del numbers[name]
             axes[name] = {axis for axis in axes[name] if _is_beginning(value, full, axis, length)}
             if name in few:
@@ -60,8 +89,8 @@ def at_every_length(graph: Graph, names: Sequence[str], max_length: int) -> Mapp
     return {
         name: Value(
             longest=full,
-            is_constant=name not in varying,
-            number=float(numbers[name]) if name in numbers else None,
+            is_constant=name in constant,
+            number=numbers.get(name),
             axis=next(iter(axes[name]), None),
             as_shape=_as_shape(few[name]) if name in few else None,
         )

@@ -5,17 +5,15 @@ from pathlib import Path
 
 import click
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from export.attach import add_views, quality_row
-from export.measure import score_all
+from export.measure import read_scores, score_all
 from export.mix import read_shares, weigh
-from export.papers import LabelledPapers, read_papers
+from export.papers import read_papers
 from ro32.cli.parameters import HELP, PATH, Number, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
-from ro32.errors import InputDataError, InputMissingError
+from ro32.errors import InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD
 from ro32.model.classifier import Classifier
@@ -23,66 +21,29 @@ from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
 from ro32.refresh.combine import Scores, log_odds
 
-
-def read_scores(path: Path, papers: LabelledPapers) -> NDArray[np.float32]:
-    """Read the scores of these papers that `python -m export --scores-out` wrote.
-
-    Returns:
-        Shape (n,), float32: probabilities of the encoder; NaN if a paper has none.
-
-    Raises:
-        InputMissingError: The file is not there.
-        InputDataError: It is of other papers.
-    """
-    try:
-        frame = pl.read_parquet(path, columns=["id", "score"])
-    except FileNotFoundError as error:
-        raise InputMissingError(f"{path}: no such file; write it with --scores-out") from error
-    if frame["id"].n_unique() < len(frame) or not frame["id"].is_in(papers.ids).all():
-        raise InputDataError(f"{path}: its ids are not those of the papers, once each; score these papers again")
-    known = pl.DataFrame({"id": papers.ids}).join(frame, on="id", how="left", maintain_order="left")
-    return known["score"].fill_null(float("nan")).to_numpy()
-
-
-def read_counts(path: Path, scored: LabelledPapers) -> NDArray[np.int64]:
-    """Read for how many papers each of a scored sample speaks: the column papers of its scores, 1 without it."""
-    frame = pl.read_parquet(path)
-    if "papers" not in frame.columns:
-        return np.ones(len(scored), dtype=np.int64)
-    known = pl.DataFrame({"id": scored.ids}).join(frame, on="id", how="left", maintain_order="left")
-    return known["papers"].cast(pl.Int64).to_numpy()
-
-
-@click.command(name="export.views", context_settings=HELP)
-@click.argument("folder", type=PATH, metavar="BUNDLE")
-@bundle_output
-@click.option(
-    "--linear",
-    "linear_path",
-    required=True,
-    metavar="FILE",
-    type=PATH,
-    help="Linear view by python -m ro32.cli.linear.",
-)
-@click.option(
-    "--papers",
-    "papers_path",
-    required=True,
-    metavar="FILE",
-    type=PATH,
-    help="Parquet file of papers with categories, not used for training.",
-)
-@click.option(
+scores_option = click.option(
     "--scores",
-    "scores_path",
     metavar="FILE",
     type=PATH,
     help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
     "[default: score them]",
 )
+
+
+@click.command(name="export.views", context_settings=HELP)
+@click.argument("folder", type=PATH, metavar="BUNDLE")
+@bundle_output
+@click.option("--linear", required=True, metavar="FILE", type=PATH, help="Linear view by python -m ro32.cli.linear.")
+@click.option(
+    "--papers",
+    required=True,
+    metavar="FILE",
+    type=PATH,
+    help="Parquet file of papers with categories, not used for training.",
+)
+@scores_option
 @click.option(
     "--shares",
-    "shares_path",
     metavar="FILE",
     type=PATH,
     help="CSV file of the archives' shares of arXiv, used to weight the papers of the last two years.",
@@ -100,10 +61,10 @@ def command(
     *,
     folder: Path,
     output: Path,
-    linear_path: Path,
-    papers_path: Path,
-    scores_path: Path | None,
-    shares_path: Path | None,
+    linear: Path,
+    papers: Path,
+    scores: Path | None,
+    shares: Path | None,
     threshold: float | None,
     threads: int | None,
     made_by: str | None,
@@ -115,34 +76,34 @@ def command(
     """
     bundle = Bundle.load(folder)
     encoder = Classifier(replace(bundle, manifest=replace(bundle.manifest, views={}, view=None), linear=None))
-    papers = read_papers(papers_path, bundle.manifest.positive_label)
+    labelled = read_papers(papers, bundle.manifest.positive_label)
     try:
-        linear = LinearModel.from_bytes(linear_path.read_bytes())
+        model = LinearModel.from_bytes(linear.read_bytes())
     except OSError as error:
-        raise InputMissingError(f"{linear_path}: cannot be read: {error.strerror}; name a linear view") from error
-    if scores_path is None:
+        raise InputMissingError(f"{linear}: cannot be read: {error.strerror}; name a linear view") from error
+    counts = np.ones(len(labelled), dtype=np.int64)
+    if scores is None:
         with ProgressDisplay() as display:
-            by_encoder = score_all(encoder, papers, threads=threads or available_cores(), on_progress=display.update)
+            by_encoder = score_all(encoder, labelled, threads=threads or available_cores(), on_progress=display.update)
     else:
-        by_encoder = read_scores(scores_path, papers)
-    scored = papers.take(np.flatnonzero(np.isfinite(by_encoder)))
-    counts = np.ones(len(scored), dtype=np.int64) if scores_path is None else read_counts(scores_path, scored)
-    scores = Scores(
+        by_encoder, counts = read_scores(scores, labelled)
+    rows = np.flatnonzero(np.isfinite(by_encoder))
+    scored, counts = labelled.take(rows), counts[rows]
+    by_both = Scores(
         positive=scored.positive,
-        encoder=log_odds(by_encoder[np.isfinite(by_encoder)]),
-        linear=linear.scores(scored.titles, scored.abstracts),
-        weights=None if shares_path is None else weigh(scored.truth, read_shares(shares_path), counts),
+        encoder=log_odds(by_encoder[rows]),
+        linear=model.scores(scored.titles, scored.abstracts),
+        weights=None if shares is None else weigh(scored.truth, read_shares(shares), counts),
         counts=counts,
     )
-    card = (folder / CARD).read_text(encoding="utf-8")
     published, by_view = add_views(
         bundle,
-        card,
-        linear.to_bytes(),
-        scores,
+        (folder / CARD).read_text(encoding="utf-8"),
+        model.to_bytes(),
+        by_both,
+        scored,
         output=output,
         overwrite=overwrite,
-        papers=scored,
         pictures={path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))},
         made_by=made_by,
         threshold=threshold,

@@ -17,8 +17,7 @@ from transformers import BertForSequenceClassification
 
 from bench.throughput.grow import grow
 from export.checkpoint import Checkpoint
-from export.convert import convert, input_names
-from export.quantize import quantize
+from export.convert import convert, input_names, quantize
 from export.simplify import simplify
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.publish import publish

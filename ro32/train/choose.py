@@ -1,6 +1,7 @@
 """Selects the papers to train and validate on: the mined sample, the weighted validation sample."""
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,25 +19,20 @@ HARD_VALIDATION_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class PaperSet:
-    """Papers of one corpus with their truth.
-
-    Attributes:
-        corpus: Where they are.
-        index: Shape (m,), int64: which.
-        positive: Shape (m,), bool.
-        targets: Shape (m,), float32: the probability of being positive that a model is to learn; 0 or 1 but for
-            distillation.
-        weights: Shape (m,), int64: for how many papers each speaks in a measure.
-    """
+    """m papers of one corpus with their truth; arrays have the shape (m,)."""
 
     corpus: Corpus
-    index: NDArray[np.int64]
+    index: NDArray[np.int64]  # which papers of the corpus
     positive: NDArray[np.bool_]
-    targets: NDArray[np.float32]
-    weights: NDArray[np.int64]
+    targets: NDArray[np.float32]  # probability of being positive that a model is to learn; without distillation 0 or 1
+    weights: NDArray[np.int64]  # for how many papers each speaks in a measure
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def pick(self, at: NDArray[np.int64]) -> Self:
+        """Return the papers at some positions, in their order."""
+        return replace(self, **{name: getattr(self, name)[at] for name in ("index", "positive", "targets", "weights")})
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -68,20 +64,18 @@ def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
     positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
     whatever = papers.corpus.negative[papers.index]
     negatives = np.flatnonzero(~papers.positive & ~whatever)
-    always = np.concatenate([positives, np.flatnonzero(whatever)])
-    if recipe.hard_negatives is None and not recipe.distillation:
-        return _pick(papers, np.sort(np.concatenate([always, negatives])))
     scores = papers.corpus.teacher[papers.index]
-    if np.isnan(scores[~whatever]).any():
-        scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
-    softened = _soften(papers.targets, scores, recipe.distillation)
-    papers = replace(papers, targets=np.where(whatever, papers.targets, softened))
-    if recipe.hard_negatives is None:
-        return _pick(papers, np.sort(np.concatenate([always, negatives])))
-    by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
-    hardest, others = np.split(by_hardness, [recipe.hard_negatives])
-    drawn = np.random.default_rng(recipe.seed).permutation(others)[: recipe.random_negatives]
-    return _pick(papers, np.sort(np.concatenate([always, hardest, drawn])))
+    if recipe.hard_negatives is not None or recipe.distillation:
+        if np.isnan(scores[~whatever]).any():
+            scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
+        softened = (1 - recipe.distillation) * papers.targets + recipe.distillation / (1 + np.exp(-scores))
+        papers = replace(papers, targets=np.where(whatever, papers.targets, softened.astype(np.float32)))
+    if recipe.hard_negatives is not None:
+        by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
+        hardest, others = np.split(by_hardness, [recipe.hard_negatives])
+        drawn = np.random.default_rng(recipe.seed).permutation(others)[: recipe.random_negatives]
+        negatives = np.concatenate([hardest, drawn])
+    return papers.pick(np.sort(np.concatenate([positives, np.flatnonzero(whatever), negatives])))
 
 
 def choose_auxiliary(papers: PaperSet, recipe: Recipe) -> dict[str, float]:
@@ -113,26 +107,10 @@ def choose_validation(papers: PaperSet, training: PaperSet, recipe: Recipe) -> P
     hardest, others = np.split(by_hardness, [int(wanted * HARD_VALIDATION_SHARE)])
     strata = np.array_split(others, max(min(wanted - len(hardest), len(others)), 1))
     drawn = np.array([stratum[len(stratum) // 2] for stratum in strata])
-    weights = np.array([len(stratum) for stratum in strata])
-    picked = np.concatenate([np.flatnonzero(papers.positive), hardest, drawn])
-    all_weights = np.concatenate([np.ones(len(picked) - len(drawn), dtype=np.int64), weights])
-    order = np.argsort(picked)
-    return _pick(papers, picked[order], all_weights[order])
-
-
-def _pick(papers: PaperSet, at: NDArray[np.int64], weights: NDArray[np.int64] | None = None) -> PaperSet:
-    return PaperSet(
-        corpus=papers.corpus,
-        index=papers.index[at],
-        positive=papers.positive[at],
-        targets=papers.targets[at],
-        weights=papers.weights[at] if weights is None else weights,
-    )
-
-
-def _soften(targets: NDArray[np.float32], log_odds: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """Move targets by a share of the way to the probabilities of a teacher."""
-    return ((1 - share) * targets + share / (1 + np.exp(-log_odds))).astype(np.float32)
+    weights = papers.weights.copy()
+    weights[drawn] = [len(stratum) for stratum in strata]
+    picked = np.sort(np.concatenate([np.flatnonzero(papers.positive), hardest, drawn]))
+    return replace(papers, weights=weights).pick(picked)
 
 
 def _need_positives(papers: PaperSet, recipe: Recipe) -> None:

@@ -1,7 +1,9 @@
 """The recipe: every setting that determines the result of training, validated once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from ro32.errors import UsageError
 from ro32.model.text_form import TextForm
@@ -37,107 +39,65 @@ SHORTEST = 4
 """Tokens of the shortest sequence that holds a title, an abstract and what separates them."""
 
 
-def _check(holds: bool, name: str, expected: str, found: object) -> None:  # noqa: FBT001 - a guard reads best like this
-    if not holds:
-        raise UsageError(f"{name}: expected {expected}, found {found}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is learned from which papers, and how. The defaults are the numbers of the original ro-32's card.
+    """What is learned from which papers, and how. The defaults are the numbers of the original ro-32's card."""
 
-    Attributes:
-        category: A paper is positive when its categories name this one anywhere.
-        from_year: Papers whose first version is of an earlier year, or of none that is known, are skipped.
-        text_form: What of a paper is tokenized; null means the form of the base, or ro32's own where it names none.
-        base: Encoder to start from: a folder, a hub name, or `package:NAME` for one in an installed package.
-        max_length: Tokens a paper is cut to.
-        full_length: Pad every batch to `max_length`, and shuffle papers of all lengths; else the papers of a batch have
-            similar lengths.
-        scoring_length: Tokens that the checkpoint says a paper is cut to; null means `max_length`. Positions that this
-            training does not reach keep what the base learned of them.
-        batch_size: Papers an optimizer step sees, over all devices.
-        learning_rate: Peak of the schedule.
-        head_learning_rate: Peak for the newly made classification head; null means `learning_rate`.
-        warmup_share: Share of all steps over which the rate rises linearly from 0; it then falls linearly to 0.
-        weight_decay: Only for AdamW, and not for biases and layer norms.
-        max_gradient_norm: Longer gradients are scaled down to it; 0 switches that off.
-        dropout, attention_dropout: Of hidden states and of attention weights; null keeps the base's.
-        seed: Of the split, the sample, the order, the head's first weights and dropout.
-        split_seed: Of the split alone; null means `seed`.
-        train_share, validation_share: Of the papers, when validation has no file of its own; the rest is skipped, for
-            a test that no choice has seen.
-        frozen_layers: The embeddings and so many of the lowest layers keep the base's weights; 0 trains all.
-        hard_negatives: Negatives to train on that a linear model ranks highest; null takes all negatives.
-        random_negatives: Further negatives, drawn at random, when `hard_negatives` is set.
-        positive_repeats: How often an epoch shows each positive paper.
-        distillation: Share of a paper's target that is a linear model's probability instead of the label.
-        auxiliary_weight: Weight of a second task that only training has: to name all categories of a paper.
-        validation_papers: Evaluate on about so many validation papers, weighted to speak for all; null takes all.
-        average: Also measure the mean of the weights after the first and the last epoch, as if it were an epoch's.
-        keep: Which epoch's weights the checkpoint holds.
-    """
-
-    category: str = "cs.RO"
-    from_year: int | None = None
-    text_form: TextForm | None = None
-    base: str = "sentence-transformers/allenai-specter"
-    max_length: int = 512
-    full_length: bool = False
+    category: str = "cs.RO"  # positive are the papers whose categories name this one anywhere
+    from_year: int | None = None  # skip papers whose first version is of an earlier year, or of none that is known
+    text_form: TextForm | None = None  # what of a paper is tokenized; by default the form of the base, else ro32's own
+    base: str = "sentence-transformers/allenai-specter"  # encoder: a folder, a hub name, or package:NAME/FOLDER
+    max_length: int = 512  # tokens a paper is cut to
+    full_length: bool = False  # pad all batches to max_length, and mix lengths; else those of a batch are similar
+    # Tokens that the checkpoint says a paper is cut to, by default max_length. Positions that this training does not
+    # reach keep what the base learned of them.
     scoring_length: int | None = None
     epochs: int = 3
-    batch_size: int = 32
+    batch_size: int = 32  # papers of an optimizer step, over all devices
     optimizer: Optimizer = Optimizer.ADAM
-    learning_rate: float = 7.5e-6
-    head_learning_rate: float | None = None
-    warmup_share: float = 0.0
-    weight_decay: float = 0.0
-    max_gradient_norm: float = 1.0  # what transformers.Trainer, which trained the original, does unasked
-    dropout: float | None = None
-    attention_dropout: float | None = None
-    seed: int = 20230227
+    learning_rate: float = 7.5e-6  # peak of the schedule
+    head_learning_rate: float | None = None  # peak for the new classification head; by default learning_rate
+    warmup_share: float = 0.0  # of all steps: the rate rises linearly from 0 over them, and then falls linearly to 0
+    weight_decay: float = 0.0  # only of AdamW, and not of biases and layer norms
+    max_gradient_norm: float = 1.0  # as transformers.Trainer, which trained the original, does unasked; 0: no limit
+    dropout: float | None = None  # of hidden states; by default the base's
+    attention_dropout: float | None = None  # of attention weights; by default the base's
+    seed: int = 20230227  # of the split, the sample, the order, the head's first weights and dropout
     split: Split = Split.HASH
-    split_seed: int | None = None
-    train_share: float = 0.70
-    validation_share: float = 0.15
-    frozen_layers: int = 0
-    hard_negatives: int | None = None
-    random_negatives: int = 0
-    positive_repeats: int = 1
-    distillation: float = 0.0
-    auxiliary_weight: float = 0.0
-    validation_papers: int | None = None
-    average: bool = False
-    keep: Keep = Keep.AVERAGE_PRECISION
+    split_seed: int | None = None  # of the split alone; by default seed
+    train_share: float = 0.70  # of the papers, when validation has no file of its own
+    validation_share: float = 0.15  # of the same; the rest is skipped, for a test that no choice has seen
+    frozen_layers: int = 0  # so many of the lowest layers, and the embeddings, keep the base's weights; 0 trains all
+    hard_negatives: int | None = None  # negatives to train on that a linear model ranks highest; by default all
+    random_negatives: int = 0  # further negatives, drawn at random, when hard_negatives is set
+    positive_repeats: int = 1  # times that an epoch shows each positive paper
+    distillation: float = 0.0  # share of a paper's target that is a linear model's probability instead of the label
+    auxiliary_weight: float = 0.0  # of a second task that only training has: to name all categories of a paper
+    validation_papers: int | None = None  # evaluate on about so many, weighted to speak for all; by default on all
+    average: bool = False  # also measure the mean of the weights after the first and the last epoch, as an epoch's
+    keep: Keep = Keep.AVERAGE_PRECISION  # which epoch's weights the checkpoint holds
 
     def __post_init__(self) -> None:
-        for name in ("max_length", "epochs", "batch_size", "positive_repeats"):
-            _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _check(self.max_length >= SHORTEST, "max_length", f"at least {SHORTEST} tokens", self.max_length)
-        _check(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
-        _check((self.head_learning_rate or 1) > 0, "head_learning_rate", "above 0", self.head_learning_rate)
-        for name in ("warmup_share", "train_share", "validation_share", "distillation"):
-            _check(0 <= getattr(self, name) <= 1, name, "between 0 and 1", getattr(self, name))
+        def check(expected: str, holds: Callable[[Any], bool], *names: str) -> None:
+            """Refuse fields that are set to something else."""
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not holds(value):
+                    raise UsageError(f"{name}: expected {expected}, found {value}")
+
+        check("at least 1", lambda value: value >= 1, "epochs", "batch_size", "positive_repeats")
+        check(f"at least {SHORTEST} tokens", lambda value: value >= SHORTEST, "max_length")
+        check("above 0", lambda value: value > 0, "learning_rate", "head_learning_rate", "train_share")
+        shares = ("warmup_share", "train_share", "validation_share", "distillation")
+        check("between 0 and 1", lambda value: 0 <= value <= 1, *shares)
+        check("at least 0 and below 1", lambda value: 0 <= value < 1, "dropout", "attention_dropout")
+        counts = ("seed", "split_seed", "hard_negatives", "random_negatives", "validation_papers", "frozen_layers")
+        check("at least 0", lambda value: value >= 0, *counts, "from_year", "scoring_length")
+        check("at least 0", lambda value: value >= 0, "weight_decay", "max_gradient_norm", "auxiliary_weight")
+        check("one token", lambda value: value.split() == [value], "category")
         total = self.train_share + self.validation_share
-        _check(total <= 1, "train_share + validation_share", "at most 1", total)
-        _check(self.train_share > 0, "train_share", "above 0", self.train_share)
-        for name in (
-            "weight_decay",
-            "max_gradient_norm",
-            "seed",
-            "random_negatives",
-            "auxiliary_weight",
-            "frozen_layers",
-        ):
-            _check(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        for name in ("dropout", "attention_dropout"):
-            _check(0 <= (getattr(self, name) or 0) < 1, name, "at least 0 and below 1", getattr(self, name))
-        _check(
-            bool(self.category) and not any(c.isspace() for c in self.category), "category", "one token", self.category
-        )
-        _check((self.split_seed or 0) >= 0, "split_seed", "at least 0", self.split_seed)
-        for name in ("hard_negatives", "validation_papers", "scoring_length", "from_year"):
-            _check((getattr(self, name) or 1) >= 1, name, "at least 1, or unset", getattr(self, name))
+        if total > 1:
+            raise UsageError(f"train_share + validation_share: expected at most 1, found {total}")
 
     @property
     def id2label(self) -> dict[int, str]:

@@ -27,38 +27,21 @@ TOKENS, PAPERS, META = "tokens.bin", "papers.parquet", "meta.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """n papers, tokenized.
+    """n papers, tokenized; arrays have the shape (n,) but for the tokens."""
 
-    Attributes:
-        tokens: Flat token ids, uint16 or uint32, a memory map; every paper ends with the separator token.
-        starts: Shape (n,), int64: where a paper begins in `tokens`.
-        lengths: Shape (n,), int64: its tokens, 1 to the length the corpus was tokenized to.
-        id_hashes: Shape (n,), uint64: see `hash_id`.
-        categories: n strings: a paper's categories, separated by single spaces.
-        months: Shape (n,), int32: months since year 0 of a paper's first version; `ro32.data.dates.UNKNOWN` where
-            nothing tells.
-        negative: Shape (n,), bool: is the paper from the file of negatives, whatever it is?
-        teacher: Shape (n,), float32: log-odds that the dump gives the papers; NaN if it gives none.
-        vocabulary_size: Every token id is below it.
-        digest: Digest of the dump's bytes, with the share that was taken of it.
-        duplicates: Rows left out because a later update of the same paper is in the dump.
-        empty: Papers left out because they have no usable text.
-        mapping: The memory map behind `tokens`.
-    """
-
-    tokens: NDArray[np.unsignedinteger]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    id_hashes: NDArray[np.uint64]
-    categories: pl.Series
-    months: NDArray[np.int32]
-    negative: NDArray[np.bool_]
-    teacher: NDArray[np.float32]
-    vocabulary_size: int
-    digest: str
-    duplicates: int
-    empty: int
-    mapping: mmap.mmap
+    tokens: NDArray[np.unsignedinteger]  # flat, a memory map; every paper ends with the separator token
+    starts: NDArray[np.int64]  # where a paper begins in tokens
+    lengths: NDArray[np.int64]  # a paper's tokens, 1 to the length the corpus was tokenized to
+    id_hashes: NDArray[np.uint64]  # see hash_id
+    categories: pl.Series  # a paper's categories, separated by single spaces
+    months: NDArray[np.int32]  # months since year 0 of a paper's first version; ro32.data.dates.UNKNOWN if unknown
+    negative: NDArray[np.bool_]  # is the paper from the file of negatives, whatever it is?
+    teacher: NDArray[np.float32]  # log-odds that the dump gives the papers; NaN if it gives none
+    vocabulary_size: int  # every token id is below it
+    digest: str  # of the dump's bytes, with the share that was taken of it
+    duplicates: int  # rows left out because a later update of the same paper is in the dump
+    empty: int  # papers left out because they have no usable text
+    mapping: mmap.mmap  # behind tokens
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -74,7 +57,8 @@ class Corpus:
     def listed(self, index: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.bool_]:
         """Return which papers of `index`, shape (b,), list which of c categories, shape (b, c)."""
         of_papers = [set(text.split(" ")) for text in self.categories.gather(index)]
-        return np.array([[name in categories for name in names] for categories in of_papers], dtype=np.bool_)
+        found = [[name in categories for name in names] for categories in of_papers]
+        return np.array(found, dtype=np.bool_).reshape(len(index), len(names))
 
     def rows(self, index: NDArray[np.int64], *, length: int, pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Gather b papers as input_ids and attention_mask, both of shape (b, t), int64.
@@ -93,10 +77,7 @@ class Corpus:
 
 
 def hash_id(paper_id: str, *, seed: int) -> int:
-    """Return 64 stable bits of a paper's id: the same on every machine and for every size of the dump.
-
-    Among 2.5 million papers two share a hash with a probability of 2e-7.
-    """
+    """Return 64 stable bits of a paper's id; among 2.5 million papers two share them with a probability of 2e-7."""
     return int.from_bytes(hashlib.blake2b(paper_id.encode(), digest_size=8, salt=seed.to_bytes(16, "little")).digest())
 
 
@@ -110,33 +91,32 @@ def default_cache() -> Path:
 
 def load_corpus(
     dump: Dump,
-    *,
+    *negatives: Dump,
     tokenizer_json: bytes,
     max_length: int,
     cache: Path,
     form: TextForm = TextForm.RO32,
     share: float = 1.0,
-    negatives: Dump | None = None,
     on_rows: Callable[[int], object] = lambda _rows: None,
 ) -> Corpus:
     """Return the tokenized dump, from the cache folder if it is there: a subfolder, which appears by one rename.
 
     Args:
         dump: What to tokenize.
+        negatives: All papers of these dumps count as negative, also those that are in `dump` too.
         tokenizer_json: The base model's tokenizer.
         max_length: Longest sequence, tokens.
         cache: Folder of all cached corpora.
         form: What of a paper is tokenized.
-        share: Take this share of the papers, chosen by the hash of their id.
-        negatives: All papers of this dump count as negative, also those that are in `dump` too.
+        share: Take this share of the papers of `dump`, chosen by the hash of their id.
         on_rows: Called with the number of rows done since the last call.
 
     Raises:
-        InputDataError: The dump is damaged, or no paper in it has text.
+        InputDataError: A dump is damaged, or no paper has text.
     """
-    dumps = [dump] if negatives is None else [dump, negatives]
-    digests = [each.digest for each in dumps]
-    key = json.dumps([FORMAT, digests, hashlib.blake2b(tokenizer_json).hexdigest(), max_length, form, share])
+    dumps = [dump, *negatives]
+    tokenizer_digest = hashlib.blake2b(tokenizer_json).hexdigest()
+    key = json.dumps([FORMAT, [each.digest for each in dumps], tokenizer_digest, max_length, form, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if not (folder / META).exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -163,7 +143,6 @@ def _write(
 ) -> None:
     dtype = np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
     parts: list[pl.DataFrame] = []
-    start = 0
     with (folder / TOKENS).open("wb") as file:
         for negative, frame in ((at > 0, frame) for at, dump in enumerate(dumps) for frame in dump.frames()):
             hashes = np.fromiter((hash_id(i, seed=0) for i in frame["id"]), dtype=np.uint64, count=len(frame))
@@ -174,27 +153,21 @@ def _write(
             rows = tokenizer.encode_batch(texts["title"].to_list(), texts["abstract"].to_list())
             lengths = np.array([len(row) for row in rows], dtype=np.int64)
             np.fromiter((i for row in rows for i in row), dtype=dtype, count=int(lengths.sum())).tofile(file)
+            facts = texts.select(normalize(pl.col("categories")), pl.col("update_date").fill_null(""), "teacher")
             parts.append(
-                texts.select(
-                    normalize(pl.col("categories")),
-                    pl.col("update_date").fill_null(""),
-                    pl.col("teacher"),
-                    pl.lit(negative).alias("negative"),
-                ).with_columns(
-                    pl.Series("id_hash", hashes[taken]),
-                    pl.Series("month", months(appeared(texts, "id"))),
-                    pl.Series("start", start + np.cumsum(lengths) - lengths),
-                    pl.Series("length", lengths),
+                facts.with_columns(
+                    negative=pl.lit(negative),
+                    id_hash=pl.Series(hashes[taken]),
+                    month=pl.Series(months(appeared(texts, "id"))),
+                    length=pl.Series(lengths),
                 )
             )
-            start += int(lengths.sum())
             on_rows(len(frame))
-    papers = pl.concat(parts).with_row_index("row")
+    start = pl.col("length").cum_sum() - pl.col("length")
+    papers = pl.concat(parts).with_columns(start=start).with_row_index("row")
     # A stable sort keeps row order among equal dates, so the last row of the latest date remains, or a negative.
-    dated = papers.select("row", "id_hash", "negative", "update_date").sort(
-        "negative", "update_date", maintain_order=True
-    )
-    latest = papers[dated.unique("id_hash", keep="last")["row"].sort()]
+    dated = papers.sort("negative", "update_date", maintain_order=True)
+    latest = dated.unique("id_hash", keep="last").sort("row")
     kept = latest.filter(pl.col("length") > 0)
     if kept.is_empty():
         raise InputDataError(f"{dumps[0].path}: expected papers with text, found none among {len(papers)} rows")

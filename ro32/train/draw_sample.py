@@ -16,19 +16,12 @@ FOLD_SEED = 7
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRecipe:
-    """What decides the sample besides the papers. All positives are in it, once.
+    """What decides the sample besides the papers. All positives are in it, once."""
 
-    Attributes:
-        hard_negatives: Negatives that the linear view finds hardest.
-        random_negatives: Further negatives, drawn at random.
-        category_share: Share of the hard negatives that one primary category may have, for variety.
-        seed: Of the draw.
-    """
-
-    hard_negatives: int = 11_000
-    random_negatives: int = 2_500
-    category_share: float = 0.22
-    seed: int = 20230227
+    hard_negatives: int = 11_000  # those that the linear view finds hardest
+    random_negatives: int = 2_500  # further ones, drawn at random
+    category_share: float = 0.22  # of the hard negatives that one primary category may have, for variety
+    seed: int = 20230227  # of the draw
 
 
 def score_out_of_fold(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np.float32]:
@@ -46,13 +39,9 @@ def score_out_of_fold(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np
 def choose_sample(
     papers: pl.DataFrame, positive: NDArray[np.bool_], teacher: NDArray[np.float32], recipe: SampleRecipe
 ) -> pl.DataFrame:
-    """Choose papers to train an encoder on.
+    """Choose from n papers those to train an encoder on, given their categories, and what is positive, shape (n,).
 
-    Args:
-        papers: n papers, with the column categories, the primary one first.
-        positive: Shape (n,).
-        teacher: Shape (n,): log-odds by models that have not seen them; a column of what is returned, in order.
-        recipe: How many of which.
+    The teacher, log-odds by models that have not seen the papers, shape (n,), becomes a column of what is returned.
     """
     negatives = np.flatnonzero(~positive)
     by_hardness = negatives[np.argsort(-teacher[negatives], kind="stable")]

@@ -19,24 +19,16 @@ COLUMNS = ("id", "title", "abstract", "categories")
 TEACHER_COLUMN = "teacher"
 """Log-odds of a model that was fitted on other papers, where a dump has them, as `ro32.cli.sample` writes them."""
 _TEXTS = ("title", "abstract")
-_BYTES_PER_READ = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dump:
-    """A dump on disk, measured once.
-
-    Attributes:
-        path: One file.
-        columns: Those of its columns that are read.
-        rows: Papers in it, duplicates included.
-        digest: BLAKE2b-128 of its bytes, in hexadecimal.
-    """
+    """A dump on disk, one file, measured once."""
 
     path: Path
-    columns: tuple[str, ...]
-    rows: int
-    digest: str
+    columns: tuple[str, ...]  # those that are read
+    rows: int  # duplicates included
+    digest: str  # BLAKE2b-128 of its bytes, in hexadecimal
 
     @classmethod
     def open(cls, path: Path, *, labelled: bool = True) -> Self:
@@ -48,11 +40,9 @@ class Dump:
             ReadWriteError: The disk failed.
         """
         require_regular(path, InputMissingError, "name one file")
-        digest = hashlib.blake2b(digest_size=16)
         try:
             with path.open("rb") as file:
-                while piece := file.read(_BYTES_PER_READ):
-                    digest.update(piece)
+                digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         except OSError as error:
             raise unreadable(path, error) from error
         schema, rows = sources.read_schema(path)
@@ -61,8 +51,7 @@ class Dump:
         if missing:
             raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(schema.names)}")
         more = (name for name in (UPDATED, CREATED, TEACHER_COLUMN) if name in schema.names)
-        columns = (*needed, *more)
-        return cls(path=path, columns=columns, rows=rows, digest=digest.hexdigest())
+        return cls(path=path, columns=(*needed, *more), rows=rows, digest=digest)
 
     def frames(self, *, texts: bool = True) -> Iterator[pl.DataFrame]:
         """Yield the dump in row order, in frames: id, title, abstract, categories, update_date, created, teacher.
@@ -77,22 +66,19 @@ class Dump:
         """
         columns = [name for name in self.columns if texts or name not in _TEXTS]
         strings = [name for name in columns if name != TEACHER_COLUMN]
-        known = TEACHER_COLUMN in columns
-        teacher = (pl.col(TEACHER_COLUMN) if known else pl.lit(None).alias(TEACHER_COLUMN)).cast(pl.Float32)
-        always = ("categories", UPDATED, CREATED)
-        absent = [pl.lit("").alias(name) for name in always if name not in columns]
+        teacher = pl.col(TEACHER_COLUMN) if TEACHER_COLUMN in columns else pl.lit(None).alias(TEACHER_COLUMN)
+        absent = [pl.lit("").alias(name) for name in ("categories", UPDATED, CREATED) if name not in columns]
         for start, batch in sources.read_batches(self.path, columns, lists=["categories"]):
             if ERRORS_COLUMN in batch.schema.names:
                 faults = sources.survey(self.path, columns=columns).faults
-                raise InputDataError(
-                    f"{faults or f'{self.path}: a row after {start:,} cannot be read'}; correct the dump"
-                )
+                fault = faults or f"{self.path}: a row after {start:,} cannot be read"
+                raise InputDataError(f"{fault}; correct the dump")
             try:
                 frame = pl.DataFrame(batch)
                 if "categories" in columns:
                     categories = split_categories(frame["categories"], f"{self.path}", start).list.join(" ")
                     frame = frame.with_columns(categories)
-                frame = frame.select(pl.col(strings).cast(pl.String), *absent, teacher)
+                frame = frame.select(pl.col(strings).cast(pl.String), *absent, teacher.cast(pl.Float32))
             except pl.exceptions.PolarsError as error:
                 raise InputDataError(f"{self.path}: a column is of another type: {error}; convert it") from error
             if frame["id"].null_count():

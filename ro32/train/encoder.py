@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import HfHubHTTPError
-from safetensors import safe_open
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import (
@@ -60,8 +60,7 @@ class Encoder:
             raise InputDataError(f"base model {base}: config.json: {error}; update ro32") from error
         if not any(_file(self._place, name) for name in WEIGHTS_FILES):
             raise InputDataError(f"base model {base}: has no {WEIGHTS_FILES[0]}; save it with safe_serialization=True")
-        path = _file(self._place, "tokenizer.json")
-        if path is None:
+        if (path := _file(self._place, "tokenizer.json")) is None:
             raise InputDataError(f"base model {base}: has no tokenizer.json; name a base with a fast tokenizer")
         self.tokenizer_json = path.read_bytes()
         tokenizer = Tokenizer.from_buffer(self.tokenizer_json)
@@ -84,12 +83,9 @@ class Encoder:
         Raises:
             InputDataError: The base model's weights are not those that its configuration announces.
         """
-        config = self.config
-        auxiliary = auxiliary or {}
-        id2label = recipe.id2label | dict(enumerate(auxiliary, LABELS))
-        config.num_labels = len(id2label)
-        config.id2label = id2label
-        config.label2id = {name: index for index, name in id2label.items()}
+        config, auxiliary = self.config, auxiliary or {}
+        config.id2label = recipe.id2label | dict(enumerate(auxiliary, LABELS))
+        config.label2id = {name: index for index, name in config.id2label.items()}
         config.problem_type = "single_label_classification"
         setattr(config, CONFIG_KEY, str(recipe.text_form or self.form))
         for field, names in DROPOUTS.items():
@@ -119,14 +115,11 @@ class Encoder:
                 f"base model {self._place}: {', '.join(wrong)}: of another shape than its configuration says; get the "
                 "model again"
             )
-        kept = self._kept_head(recipe)
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if name in kept:
-                    parameter[:LABELS] = kept[name]
-        if auxiliary:
-            shares = torch.tensor(list(auxiliary.values()))
-            with torch.no_grad():
+            for name, tensor in self._kept_head(recipe).items():
+                model.get_parameter(name)[:LABELS] = tensor
+            if auxiliary:
+                shares = torch.tensor(list(auxiliary.values()))
                 _output_layer(model).bias[LABELS:] = torch.logit(shares, eps=1e-6)
         _freeze(model, recipe.frozen_layers)
         compute_first_token_only(model)
@@ -137,10 +130,8 @@ class Encoder:
         path = _file(self._place, WEIGHTS_FILES[0])
         if self._own_labels != recipe.id2label or path is None:
             return {}
-        with safe_open(path, framework="pt") as tensors:
-            names = [name for name in tensors.keys() if name.startswith("classifier.")]  # noqa: SIM118 - no mapping
-            found = {name: tensors.get_tensor(name) for name in names}
-        return {name: tensor for name, tensor in found.items() if len(tensor) == LABELS}
+        head = {name: tensor for name, tensor in load_file(path).items() if name.startswith("classifier.")}
+        return {name: tensor for name, tensor in head.items() if len(tensor) == LABELS}
 
     def build_published(self, recipe: Recipe, trained: Mapping[str, torch.Tensor]) -> PreTrainedModel:
         """Return the model with the weights of one that `build` made, of the head only the two labels' outputs."""
@@ -153,8 +144,7 @@ class Encoder:
         """Put the tokenizer's files into a checkpoint, with the length that was trained on."""
         (folder / "tokenizer.json").write_bytes(self.tokenizer_json)
         for name in TOKENIZER_FILES:
-            path = _file(self._place, name)
-            if path is None:
+            if (path := _file(self._place, name)) is None:
                 continue
             text = path.read_text(encoding="utf-8")
             if name == "tokenizer_config.json":
@@ -163,19 +153,10 @@ class Encoder:
                 text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
             (folder / name).write_text(text, encoding="utf-8")
 
-    def license_id(self) -> str | None:
-        """Return the licence that the base model's own card states, if any."""
-        return self._of_card("license")
-
-    def base_model(self) -> str | None:
-        """Return the parent of the base model, if its card names one."""
-        return self._of_card("base_model")
-
-    def _of_card(self, field: str) -> str | None:
+    def of_card(self, field: str) -> str | None:
+        """Return what the base model's own card states in a field of text, if anything."""
         path = _file(self._place, "README.md")
-        if path is None:
-            return None
-        found = ModelCard.load(path).data.to_dict().get(field)
+        found = None if path is None else ModelCard.load(path).data.to_dict().get(field)
         return found if isinstance(found, str) else None
 
 

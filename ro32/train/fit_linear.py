@@ -25,41 +25,25 @@ _COUNTED = 1 << 24
 
 @dataclass(frozen=True, kw_only=True)
 class LinearRecipe:
-    """What decides the linear view besides the papers. docs/decisions.md has the measurements behind the defaults.
+    """What decides the linear view besides the papers. docs/decisions.md has the measurements behind the defaults."""
 
-    Attributes:
-        category: A paper is positive when its categories name this one anywhere.
-        min_papers: A feature in fewer training papers gets no weight.
-        inverse_regularization: C of the logistic regression.
-        features: How many features keep a weight; those whose weights matter most over all papers.
-    """
-
-    category: str = "cs.RO"
-    min_papers: int = 3
-    inverse_regularization: float = 10.0
-    features: int = 320_000
+    category: str = "cs.RO"  # a paper is positive when its categories name this one anywhere
+    min_papers: int = 3  # a feature in fewer training papers gets no weight
+    inverse_regularization: float = 10.0  # C of the logistic regression
+    features: int = 320_000  # how many keep a weight: those whose weights matter most over all papers
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMatrix:
-    """n papers as the solver sees them.
+    """n papers as the solver sees them."""
 
-    Attributes:
-        present: Shape (n, 2**HASH_BITS), float32, sparse: 1 / sqrt(number of the paper's features) where it has one.
-        positive: Shape (n,): is the paper listed in the category?
-    """
-
+    # Shape (n, 2**HASH_BITS), float32: 1 / sqrt(number of the paper's features) where it has one.
     present: sparse.csr_matrix
-    positive: NDArray[np.bool_]
+    positive: NDArray[np.bool_]  # (n,): is the paper listed in the category?
 
 
 def read_features(dump: Dump, category: str, *, on_rows: Callable[[int], object] = lambda _rows: None) -> FeatureMatrix:
-    """Extract the features of all papers of a dump.
-
-    Args:
-        dump: Papers with their categories.
-        category: What makes a paper positive.
-        on_rows: Called with the number of rows done since the last call.
+    """Extract the features of all papers of a dump; positive are those that list the category.
 
     Raises:
         InputDataError: The dump is damaged, or not both kinds of papers are in it.
@@ -70,11 +54,7 @@ def read_features(dump: Dump, category: str, *, on_rows: Callable[[int], object]
 
 
 def check_both_kinds(positive: NDArray[np.bool_], where: str, category: str) -> None:
-    """Check that there are papers of both kinds.
-
-    Raises:
-        InputDataError: There is only one.
-    """
+    """Raise InputDataError if there are papers of one kind only."""
     if positive.all() or not positive.any():
         raise InputDataError(f"{where}: expected papers inside and outside of {category}, found only one kind")
 
@@ -82,7 +62,10 @@ def check_both_kinds(positive: NDArray[np.bool_], where: str, category: str) -> 
 def stack_features(
     frames: Iterable[pl.DataFrame], category: str, *, on_rows: Callable[[int], object] = lambda _rows: None
 ) -> FeatureMatrix:
-    """Extract the features of the papers of frames with the columns title, abstract and categories."""
+    """Extract the features of the papers of frames with the columns title, abstract and categories.
+
+    `on_rows` is called with the number of rows done since the last call.
+    """
     buckets = bytearray()  # grows in place, where small arrays in a list leave holes in the memory behind them
     counts: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
     positive: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
@@ -102,11 +85,7 @@ def stack_features(
 
 
 def add_negatives(papers: FeatureMatrix, negatives: Dump) -> FeatureMatrix:
-    """Append the papers of a dump, which count as negative whatever they are.
-
-    Raises:
-        InputDataError: The dump is damaged.
-    """
+    """Append the papers of a dump, which count as negative whatever they are."""
     more = stack_features(negatives.frames(), "")
     present = sparse.vstack([papers.present, more.present], format="csr")
     return FeatureMatrix(present=present, positive=np.append(papers.positive, np.zeros_like(more.positive)))
@@ -118,11 +97,7 @@ def is_listed(categories: pl.Series, category: str) -> NDArray[np.bool_]:
 
 
 def fit(papers: FeatureMatrix, recipe: LinearRecipe, each: NDArray[np.float64] | None = None) -> LinearModel:
-    """Fit the linear view, on papers that may have weights, shape (n,).
-
-    Raises:
-        InputDataError: No feature is in enough papers.
-    """
+    """Fit the linear view, on papers that may have weights, shape (n,); raises as `fit_exactly`."""
     weights, bias = fit_exactly(papers, recipe, each)
     rounded, scale = round_weights(papers, weights, recipe.features)
     return LinearModel(weights=rounded, scale=scale, bias=bias)
@@ -194,12 +169,9 @@ def feature_scales(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np.fl
 def round_weights(
     papers: FeatureMatrix, weights: NDArray[np.float64], features: int
 ) -> tuple[NDArray[np.int16], float]:
-    """Keep the weights that matter most, and round them to integers.
+    """Keep so many of the weights, shape (2**HASH_BITS,), and round them to integers.
 
-    Args:
-        papers: The training papers.
-        weights: Shape (2**HASH_BITS,).
-        features: How many to keep at most. A weight matters by its size times the root of its feature's frequency.
+    A weight matters by its size times the root of its feature's frequency among the training papers.
 
     Returns:
         Shape (2**HASH_BITS,), int16, and what a weight of 1 is worth.

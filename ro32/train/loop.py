@@ -9,15 +9,14 @@ import torch
 from transformers import PreTrainedModel
 
 from ro32.errors import Ro32Error
-from ro32.train.batches import Shaper
+from ro32.train.batches import Shaper, plan_epoch
 from ro32.train.choose import PaperSet
 from ro32.train.config import Keep, Recipe
 from ro32.train.device import Device
-from ro32.train.sampler import plan_epoch
-from ro32.train.state import Progress, RunFolder, Snapshot
+from ro32.train.state import Progress, RunFolder
 from ro32.train.step import Stepper
 from ro32.train.stopping import StopRequest
-from ro32.train.validate import Validation, validate
+from ro32.train.validate import validate
 from ro32.train.watch import Watch
 
 STEPS_PER_REPORT = 20
@@ -48,22 +47,29 @@ class Loop:
 
     def __init__(self, task: Task, folder: RunFolder, watch: Watch, *, save_every: int) -> None:
         self._task, self._folder, self._watch, self._save_every = task, folder, watch, save_every
-        self._shaper = make_shaper(task)
+        self._shaper = Shaper(
+            rows=task.recipe.batch_size,
+            max_length=task.recipe.max_length,
+            pad=task.model.config.pad_token_id or 0,
+            tokens_per_pass=task.device.tokens_per_pass,
+            fixed=task.device.compiles,
+            row_multiple=task.device.devices,
+            auxiliary=task.auxiliary,
+            full_length=task.recipe.full_length,
+        )
         self._per_epoch = steps_per_epoch(task.training, task.recipe)
         total = self._per_epoch * task.recipe.epochs
         self._stepper = Stepper(task.model, task.recipe, task.device, total_steps=total)
-
+        self._progress = Progress()
         # Resuming, in this order: weights and moments; the sums. The position follows from the number of steps.
-        progress = Progress(step=0, loss_sum=0.0, pending_loss_sum=0.0, seconds=0.0, results=[], best_result=0)
-        snapshot = folder.load()
-        if snapshot is not None:
-            progress = snapshot.progress
-            self._stepper.restore(snapshot.weights, snapshot.moments, step=progress.step)
-            self._stepper.loss_sum = progress.pending_loss_sum
-            watch.say(f"going on after step {progress.step:,} of {total:,}")
-        self._step, self._loss_sum = progress.step, progress.loss_sum
-        self._results, self._best_result = progress.results, progress.best_result
-        self._started = time.monotonic() - progress.seconds
+        if (snapshot := folder.load()) is not None:
+            self._progress, weights, moments = snapshot
+            self._stepper.restore(weights, moments, step=self._progress.step)
+            self._stepper.loss_sum = self._progress.pending_loss_sum
+            watch.say(f"going on after step {self._progress.step:,} of {total:,}")
+        self._started = time.monotonic() - self._progress.seconds
+        # The mean of the weights after the first and the last epoch is measured too, as if it were an epoch's.
+        self._averages = task.recipe.average and task.recipe.epochs > 1
 
     def run(self) -> Progress:
         """Train to the end, and return the progress then: all results, and which is the best.
@@ -72,70 +78,58 @@ class Loop:
             Interrupted: A signal came; the state is saved.
             DivergedError: The loss is not finite; the last snapshot remains.
         """
-        self._watch.open_metrics(self._folder.output, step=self._step, results=len(self._results))
+        progress, epochs = self._progress, self._task.recipe.epochs
+        self._watch.open_metrics(self._folder.output, step=progress.step, results=len(progress.results))
         self._task.model.train()
         with StopRequest() as stop:
-            for epoch in range(len(self._results), self._task.recipe.epochs):
+            for epoch in range(len(progress.results), epochs):
                 self._take_steps(epoch, stop)
-                self._evaluate({"epoch": epoch + 1, "training_loss": self._loss_sum / self._per_epoch}, stop)
-                self._keep_end(epoch)
+                self._evaluate({"epoch": epoch + 1, "training_loss": progress.loss_sum / self._per_epoch}, stop)
+                if self._averages and epoch in (0, epochs - 1):
+                    self._folder.keep(f"epoch-{epoch + 1}", _weights(self._task.model))
                 self._save()
-            if self._averages and len(self._results) == self._task.recipe.epochs:
-                self._evaluate_mean(stop)
+            if self._averages and len(progress.results) == epochs:
+                first, last = (self._folder.kept(f"epoch-{epoch}") for epoch in (1, epochs))
+                self._stepper.put_weights(
+                    {name: ((tensor.double() + last[name]) / 2).to(tensor.dtype) for name, tensor in first.items()}
+                )
+                training_loss = progress.results[-1]["training_loss"]
+                self._evaluate({"epoch": epochs, "training_loss": training_loss, "averaged_with_epoch": 1}, stop)
                 self._save()
-        return self._progress()
+        return progress
 
     def _take_steps(self, epoch: int, stop: StopRequest) -> None:
-        task, watch, end = self._task, self._watch, (epoch + 1) * self._per_epoch
+        task, watch, progress, end = self._task, self._watch, self._progress, (epoch + 1) * self._per_epoch
         lengths = task.training.lengths
         if task.recipe.full_length:  # all are alike to the device
             lengths = np.full_like(lengths, task.recipe.max_length)
         plan = plan_epoch(lengths, batch_size=task.recipe.batch_size, seed=task.recipe.seed, epoch=epoch)
-        done = self._step - epoch * self._per_epoch
+        done = progress.step - epoch * self._per_epoch
         papers_done = sum(len(at) for at in plan[:done])
         watch.begin(f"epoch {epoch + 1}/{task.recipe.epochs}", len(task.training), done=papers_done)
         for at in plan[done:]:
-            self._stepper.take(self._shaper.batches(task.training, at), step=self._step)
-            self._step += 1
-            reports = self._step % STEPS_PER_REPORT == 0 or self._step == end
+            self._stepper.take(self._shaper.batches(task.training, at), step=progress.step)
+            progress.step += 1
+            reports = progress.step % STEPS_PER_REPORT == 0 or progress.step == end
             watch.advance(len(at), self._report(epoch) if reports else "")
-            if stop or self._step % self._save_every == 0:
+            if stop or progress.step % self._save_every == 0:
                 self._save()
                 stop.obey()
 
     def _report(self, epoch: int) -> str:
         """Fetch the loss of the steps since the last report, note it, and say it."""
-        before = max(epoch * self._per_epoch, _last_report(self._step - 1))
+        step, before = self._progress.step, max(epoch * self._per_epoch, _last_report(self._progress.step - 1))
         pending = self._stepper.loss_sum
-        _stop_unless_finite(pending, first=before + 1, last=self._step)
+        _stop_unless_finite(pending, first=before + 1, last=step)
         self._stepper.loss_sum = 0.0
-        self._loss_sum += pending
-        mean = pending / (self._step - before)
-        self._watch.record({"step": self._step, "epoch": epoch + 1, "loss": mean})
+        self._progress.loss_sum += pending
+        mean = pending / (step - before)
+        self._watch.record({"step": step, "epoch": epoch + 1, "loss": mean})
         return f"loss {mean:.4f}"
-
-    @property
-    def _averages(self) -> bool:
-        return self._task.recipe.average and self._task.recipe.epochs > 1
-
-    def _keep_end(self, epoch: int) -> None:
-        """Keep the weights after an epoch that will be averaged."""
-        if self._averages and epoch in (0, self._task.recipe.epochs - 1):
-            self._folder.save_epoch(_weights(self._task.model), epoch=epoch + 1)
-
-    def _evaluate_mean(self, stop: StopRequest) -> None:
-        """Measure the mean of the weights after the first and the last epoch; the model has these weights then."""
-        last = self._task.recipe.epochs
-        first_end, last_end = (self._folder.load_epoch(epoch=epoch) for epoch in (1, last))
-        self._stepper.put_weights(
-            {name: ((tensor.double() + last_end[name]) / 2).to(tensor.dtype) for name, tensor in first_end.items()}
-        )
-        before = {"epoch": last, "training_loss": self._results[-1]["training_loss"]}
-        self._evaluate(before | {"averaged_with_epoch": 1}, stop)
 
     def _evaluate(self, about: dict[str, float], stop: StopRequest) -> None:
         """Measure the model as it is, add to what is known about it, and keep it if it is the best so far."""
-        task = self._task
+        task, progress = self._task, self._progress
 
         def on_papers(papers: int) -> None:
             self._watch.advance(papers)
@@ -144,54 +138,35 @@ class Loop:
                 stop.obey()
 
         self._watch.begin("validation", len(task.validation))
-        measured = validate(task.model, task.validation, task.device, self._shaper, on_papers=on_papers)
+        measures, scores = validate(task.model, task.validation, task.device, self._shaper, on_papers=on_papers)
         self._watch.end()
-        row = {**about, "step": self._step, **measured.row()}
-        best = self._results[self._best_result - 1] if self._best_result else None
+        row = {**about, "step": progress.step, **measures}
+        best = progress.results[progress.best_result - 1] if progress.best_result else None
+        progress.results.append(row)
+        progress.loss_sum = 0.0
         if best is None or _worth(row, task.recipe.keep) > _worth(best, task.recipe.keep):
-            self._best_result = len(self._results) + 1
-            self._folder.save_best(_best(task.model, measured, task.validation), result=self._best_result)
-        self._results = [*self._results, row]
-        self._loss_sum = 0.0
+            progress.best_result = len(progress.results)
+            kept = {f"weights.{name}": tensor for name, tensor in _weights(task.model).items()} | {
+                "scores": torch.from_numpy(scores),
+                "positive": torch.from_numpy(task.validation.positive),
+                "weights_of_papers": torch.from_numpy(task.validation.weights),
+            }
+            self._folder.keep_best(kept, result=progress.best_result)
         self._watch.record(row)
         self._watch.say(_describe(row))
 
-    def _progress(self) -> Progress:
-        return Progress(
-            step=self._step,
-            loss_sum=self._loss_sum,
-            pending_loss_sum=self._stepper.loss_sum,
-            seconds=time.monotonic() - self._started,
-            results=self._results,
-            best_result=self._best_result,
-        )
-
     def _save(self) -> None:
-        moment = Snapshot(
-            progress=self._progress(), weights=_weights(self._task.model), moments=self._stepper.optimizer_state()
-        )
-        sums = [moment.progress.pending_loss_sum, *(float(tensor.sum()) for tensor in moment.weights.values())]
-        _stop_unless_finite(sum(sums), first=_last_report(self._step - 1) + 1, last=self._step)
-        self._folder.save(moment)
+        progress, weights = self._progress, _weights(self._task.model)
+        progress.pending_loss_sum = self._stepper.loss_sum
+        progress.seconds = time.monotonic() - self._started
+        sums = [progress.pending_loss_sum, *(float(tensor.sum()) for tensor in weights.values())]
+        _stop_unless_finite(sum(sums), first=_last_report(progress.step - 1) + 1, last=progress.step)
+        self._folder.save(progress, weights=weights, moments=self._stepper.optimizer_state())
 
 
 def steps_per_epoch(training: PaperSet, recipe: Recipe) -> int:
     """Return how many steps an epoch has."""
     return -(-len(training) // recipe.batch_size)
-
-
-def make_shaper(task: Task) -> Shaper:
-    """Return the rule that makes batches for this task's device."""
-    return Shaper(
-        rows=task.recipe.batch_size,
-        max_length=task.recipe.max_length,
-        pad=task.model.config.pad_token_id or 0,
-        tokens_per_pass=task.device.tokens_per_pass,
-        fixed=task.device.compiles,
-        row_multiple=task.device.devices,
-        auxiliary=task.auxiliary,
-        full_length=task.recipe.full_length,
-    )
 
 
 def _weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -213,14 +188,6 @@ def _stop_unless_finite(loss_sum: float, *, first: int, last: int) -> None:
 def _worth(row: dict[str, float], keep: Keep) -> float:
     worth = {Keep.F1: row["f1"], Keep.LOSS: -row["loss"], Keep.AVERAGE_PRECISION: row["average_precision"]}
     return worth[keep]
-
-
-def _best(model: PreTrainedModel, measured: Validation, validation: PaperSet) -> dict[str, torch.Tensor]:
-    return {f"weights.{name}": tensor for name, tensor in _weights(model).items()} | {
-        "scores": torch.from_numpy(measured.scores),
-        "positive": torch.from_numpy(validation.positive),
-        "weights_of_papers": torch.from_numpy(validation.weights),
-    }
 
 
 def _describe(row: dict[str, float]) -> str:

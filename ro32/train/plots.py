@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ro32.model.metrics import Curve
 
@@ -24,13 +25,8 @@ def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
     axes = figure.add_subplot()
     axes.plot(steps, losses, color="C0", alpha=0.3, linewidth=0.8)
     axes.plot(steps, _smooth(losses), color="C0", label="training: the papers shown, all tasks")
-    axes.plot(
-        [line["step"] for line in epochs],
-        [line["loss"] for line in epochs],
-        "o",
-        color="C1",
-        label="validation, weighted to speak for all papers",
-    )
+    ends, validation_losses = [line["step"] for line in epochs], [line["loss"] for line in epochs]
+    axes.plot(ends, validation_losses, "o", color="C1", label="validation, weighted to speak for all papers")
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
@@ -50,7 +46,7 @@ def plot_curve(curve: Curve, best_threshold: float, path: Path) -> None:
     _save(figure, path)
 
 
-def _smooth(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Average over a window of a twentieth of the run."""
     window = max(len(values) // 20, 1)
     kernel = np.ones(window)

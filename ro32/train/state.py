@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,37 +27,23 @@ from ro32.storage.files import Kind, kind_of
 
 FOLDER = ".run"
 KEPT = 2
-IDENTITY, STATE, TENSORS, BEST = "identity.json", "state.json", "state.safetensors", "best"
+IDENTITY, STATE, TENSORS = "identity.json", "state.json", "state.safetensors"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Progress:
-    """Where a run is.
+    """Where a run is."""
 
-    Attributes:
-        step: Steps taken.
-        loss_sum: Sum of the losses of this epoch's steps, up to the last report.
-        pending_loss_sum: The sum since; apart, so that a run that goes on adds in the same order.
-        seconds: Time spent, over all of the run's processes.
-        results: A row of the card's table for each epoch that was evaluated, and for the mean over epochs.
-        best_result: The one of them whose weights are kept, from 1; 0 before the first.
-    """
-
-    step: int
-    loss_sum: float
-    pending_loss_sum: float
-    seconds: float
-    results: list[dict[str, float]]
-    best_result: int
+    step: int = 0  # steps taken
+    loss_sum: float = 0.0  # of the losses of this epoch's steps, up to the last report
+    pending_loss_sum: float = 0.0  # the sum since; apart, so that a run that goes on adds in the same order
+    seconds: float = 0.0  # over all of the run's processes
+    # A row of the card's table for each epoch that was evaluated, and for the mean over epochs.
+    results: list[dict[str, float]] = field(default_factory=list)
+    best_result: int = 0  # the one of them whose weights are kept, from 1; 0 before the first
 
 
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A saved moment: the progress, the weights and the optimizer's moments."""
-
-    progress: Progress
-    weights: dict[str, torch.Tensor]
-    moments: dict[str, torch.Tensor]
+Tensors = dict[str, torch.Tensor]
 
 
 class RunFolder:
@@ -69,9 +55,8 @@ class RunFolder:
     """
 
     def __init__(self, output: Path, identity: dict[str, Any], *, resume: bool) -> None:
-        self.output = output
-        self._folder = output / FOLDER
         check_output(output)
+        self.output, self._folder = output, output / FOLDER
         try:
             if not resume:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -84,48 +69,38 @@ class RunFolder:
         else:
             written.write_text(json.dumps(identity, indent=1))
 
-    def save(self, snapshot: Snapshot) -> None:
+    def save(self, progress: Progress, *, weights: Tensors, moments: Tensors) -> None:
         """Write a snapshot beside the others, rename it into place, and remove all but the last two."""
-        tensors = {f"weights.{name}": tensor for name, tensor in snapshot.weights.items()}
-        tensors |= {f"moments.{name}": tensor for name, tensor in snapshot.moments.items()}
-        _write_folder(
-            self._folder / f"step-{snapshot.progress.step:08d}", tensors, {"progress": asdict(snapshot.progress)}
-        )
+        tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
+        tensors |= {f"moments.{name}": tensor for name, tensor in moments.items()}
+        _write_folder(self._folder / f"step-{progress.step:08d}", tensors, {"progress": asdict(progress)})
         for old in self._saved()[KEPT:]:
             shutil.rmtree(old)
 
-    def load(self) -> Snapshot | None:
-        """Return the newest snapshot that is whole, if there is any."""
+    def load(self) -> tuple[Progress, Tensors, Tensors] | None:
+        """Return progress, weights and the optimizer's moments of the newest snapshot that is whole, if any is."""
         for folder in self._saved():
             try:
                 tensors, state = _read_folder(folder)
             except (OSError, ValueError, SafetensorError):
                 continue  # damaged on the disk: the one before it is what the second is kept for
-            return Snapshot(
-                progress=Progress(**state["progress"]),
-                weights=_under("weights.", tensors),
-                moments=_under("moments.", tensors),
-            )
+            return Progress(**state["progress"]), under("weights.", tensors), under("moments.", tensors)
         return None
 
-    def save_best(self, tensors: dict[str, torch.Tensor], *, result: int) -> None:
+    def keep_best(self, tensors: Tensors, *, result: int) -> None:
         """Keep the weights and scores of the best result so far; the ones before are removed."""
-        _write_folder(self._folder / f"{BEST}-{result}", tensors, {})
-        for old in self._folder.glob(f"{BEST}-*"):
-            if old.name != f"{BEST}-{result}":
+        self.keep(f"best-{result}", tensors)
+        for old in self._folder.glob("best-*"):
+            if old.name != f"best-{result}":
                 shutil.rmtree(old)
 
-    def load_best(self, *, result: int) -> dict[str, torch.Tensor]:
-        """Return the weights that `save_best` saved for that result."""
-        return _read_folder(self._folder / f"{BEST}-{result}")[0]
+    def keep(self, name: str, tensors: Tensors) -> None:
+        """Keep tensors under a name."""
+        _write_folder(self._folder / name, tensors, {})
 
-    def save_epoch(self, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
-        """Keep the weights after an epoch."""
-        _write_folder(self._folder / f"epoch-{epoch}", weights, {})
-
-    def load_epoch(self, *, epoch: int) -> dict[str, torch.Tensor]:
-        """Return the weights that `save_epoch` saved for that epoch."""
-        return _read_folder(self._folder / f"epoch-{epoch}")[0]
+    def kept(self, name: str) -> Tensors:
+        """Return the tensors that were kept under a name."""
+        return _read_folder(self._folder / name)[0]
 
     def finish(self) -> None:
         """Remove the state: the run is complete and published."""
@@ -136,11 +111,7 @@ class RunFolder:
 
 
 def check_output(output: Path) -> None:
-    """Refuse a folder that holds something else than a run.
-
-    Raises:
-        OutputError: It is no folder, or a folder with other things in it.
-    """
+    """Raise OutputError for what is no folder, or a folder that holds something else than a run."""
     if output.is_dir() and any(output.iterdir()) and not (output / FOLDER).is_dir():
         if (output / "training.json").exists():
             raise OutputError(f"{output}: contains a complete checkpoint; name a new folder to train another")
@@ -159,7 +130,7 @@ def _refuse_difference(output: Path, found: dict[str, Any], wanted: dict[str, An
         )
 
 
-def _write_folder(folder: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+def _write_folder(folder: Path, tensors: Tensors, state: dict[str, Any]) -> None:
     beside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
@@ -174,7 +145,7 @@ def _write_folder(folder: Path, tensors: dict[str, torch.Tensor], state: dict[st
     sync_folder(folder.parent)
 
 
-def _read_folder(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read_folder(folder: Path) -> tuple[Tensors, dict[str, Any]]:
     state = strict_json.parse((folder / STATE).read_text())
     if _digest(folder / TENSORS) != state["tensors"]:
         raise ValueError(f"{folder}: damaged")
@@ -186,5 +157,6 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def under(prefix: str, tensors: Tensors) -> Tensors:
+    """Return the tensors whose name has a prefix, by the rest of it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

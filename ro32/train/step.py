@@ -1,6 +1,7 @@
 """One optimizer step, the same on every device, without waiting for the device."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +22,9 @@ class Stepper:
     """A model, on its device and in training mode, with its optimizer and a schedule of so many steps."""
 
     def __init__(self, model: PreTrainedModel, recipe: Recipe, device: Device, *, total_steps: int) -> None:
-        self.model = model
-        self._recipe = recipe
-        self._device = device
-        self._total = total_steps
+        self.model, self._recipe, self._device, self._total = model, recipe, device, total_steps
         self._warmup = int(recipe.warmup_share * total_steps)
-        self._optimizer, self._peaks = _make_optimizer(model, recipe, device)
+        self._optimizer = _make_optimizer(model, recipe, device)
         self._loss_sum = device.put_scalar(0.0)
         self._hold_whole()
 
@@ -39,8 +37,8 @@ class Stepper:
         device = self._device
         device.seed(int(np.random.SeedSequence([self._recipe.seed, step]).generate_state(1)[0]))
         share = schedule(step, total=self._total, warmup=self._warmup)
-        for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
-            group["lr"] = device.put_scalar(peak * share) if device.compiles else peak * share
+        for group in self._optimizer.param_groups:
+            group["lr"] = device.changing(group["peak"] * share)
         papers = device.put_scalar(float(sum(batch.row_mask.sum() for batch in batches)))
         for batch in batches:
             loss = self._losses(batch).sum() / papers
@@ -71,14 +69,12 @@ class Stepper:
 
     def restore(self, weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor], *, step: int) -> None:
         """Put back what `optimizer_state` and the model's `state_dict` gave after `step` steps."""
-        target = self._device.torch_device
-        self.put_weights(weights)
         for name, parameter in _trained(self.model):
             state = self._optimizer.state[parameter]
-            state["step"] = _step_count(step, self._device)
+            state["step"] = torch.as_tensor(self._device.changing(float(step)))
             for state_name in STATE_NAMES:
-                state[state_name] = moments[f"{state_name}.{name}"].to(target)
-        self._hold_whole()
+                state[state_name] = moments[f"{state_name}.{name}"].to(self._device.torch_device)
+        self.put_weights(weights)
 
     def put_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Put weights into the model, named as in its `state_dict`; the moments stay as they are."""
@@ -94,17 +90,12 @@ class Stepper:
     def _losses(self, batch: Batch) -> torch.Tensor:
         """Return each row's cross-entropy, with the auxiliary task's if there is one; 0 for filler rows; shape (b,)."""
         put = self._device.put_rows
-        with self._device.autocast():
-            logits = self.model(input_ids=put(batch.input_ids), attention_mask=put(batch.attention_mask)).logits
-        logits = logits.float()
-        positive = put(batch.targets)
-        losses = nn.functional.cross_entropy(
-            logits[:, :LABELS], torch.stack([1 - positive, positive], dim=1), reduction="none"
-        )
+        logits, positive = self._device.logits(self.model, batch), put(batch.targets)
+        targets = torch.stack([1 - positive, positive], dim=1)
+        losses = nn.functional.cross_entropy(logits[:, :LABELS], targets, reduction="none")
         if self._recipe.auxiliary_weight:
-            named = nn.functional.binary_cross_entropy_with_logits(
-                logits[:, LABELS:], put(batch.auxiliary), reduction="none"
-            )
+            cross_entropy = nn.functional.binary_cross_entropy_with_logits
+            named = cross_entropy(logits[:, LABELS:], put(batch.auxiliary), reduction="none")
             losses = losses + self._recipe.auxiliary_weight * named.sum(dim=1)
         return losses * put(batch.row_mask)
 
@@ -124,38 +115,24 @@ def _trained(model: PreTrainedModel) -> Iterator[tuple[str, nn.Parameter]]:
     return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
 
 
-def _make_optimizer(
-    model: PreTrainedModel, recipe: Recipe, device: Device
-) -> tuple[torch.optim.Optimizer, list[float]]:
+def _make_optimizer(model: PreTrainedModel, recipe: Recipe, device: Device) -> torch.optim.Optimizer:
     """Build the optimizer: head and encoder, decayed and undecayed weights in groups of their own."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in _trained(model):
         in_head = not name.startswith(f"{model.base_model_prefix}.")
         groups.setdefault((in_head, parameter.ndim > 1), []).append(parameter)
-    peaks = [(recipe.head_learning_rate if in_head else None) or recipe.learning_rate for in_head, _ in groups]
-    settings = [
-        {"params": parameters, "lr": device.put_scalar(peak) if device.compiles else peak, "weight_decay": decay}
-        for parameters, peak, decay in zip(
-            groups.values(),
-            peaks,
-            (recipe.weight_decay if decays else 0.0 for _, decays in groups),
-            strict=True,
-        )
-    ]
+    settings: list[dict[str, Any]] = []
+    for (in_head, decays), parameters in groups.items():
+        peak = (recipe.head_learning_rate if in_head else None) or recipe.learning_rate
+        decay = recipe.weight_decay if decays else 0.0
+        settings.append({"params": parameters, "lr": device.changing(peak), "peak": peak, "weight_decay": decay})
     kind = torch.optim.AdamW if recipe.optimizer is Optimizer.ADAMW else torch.optim.Adam
     # Capturable keeps the step count on the device, where it is no constant of the graph.
-    optimizer = kind(
-        settings, betas=BETAS, eps=EPSILON, capturable=device.compiles, foreach=False if device.compiles else None
-    )
+    foreach = False if device.compiles else None
+    optimizer = kind(settings, betas=BETAS, eps=EPSILON, capturable=device.compiles, foreach=foreach)
     # Made here and not by the first step, which would be a graph of its own.
     for _, parameter in _trained(model):
         zeros = torch.zeros(parameter.shape)
-        optimizer.state[parameter] = {
-            "step": _step_count(0, device),
-            **{name: zeros.to(device.torch_device, copy=True) for name in STATE_NAMES},
-        }
-    return optimizer, peaks
-
-
-def _step_count(step: int, device: Device) -> torch.Tensor:
-    return device.put_scalar(float(step)) if device.compiles else torch.tensor(float(step))
+        optimizer.state[parameter] = {name: zeros.to(device.torch_device, copy=True) for name in STATE_NAMES}
+        optimizer.state[parameter]["step"] = torch.as_tensor(device.changing(0.0))
+    return optimizer

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,39 +14,38 @@ SECONDS_PER_LINE = 30.0
 
 
 class Watch:
-    """A progress bar on a terminal, a line now and then elsewhere (stderr by default); and metrics.jsonl."""
+    """A progress bar on stderr if it is a terminal, a line now and then elsewhere; and metrics.jsonl."""
 
-    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._stream, self._quiet = sys.stderr, quiet
         self._bar: tqdm | None = None
         self._shown = time.monotonic()
         self._metrics: Path | None = None
 
-    def begin(self, what: str, total: int, *, done: int = 0, unit: str = " papers") -> None:
-        """Start a stage of `total` units, of which some may be done already."""
+    def begin(self, what: str, total: int, *, done: int = 0) -> None:
+        """Start a stage of `total` papers, of which some may be done already."""
         self.end()
         self._bar = tqdm(
             desc=what,
             total=total,
             initial=done,
-            unit=unit,
+            unit=" papers",
             file=self._stream,
             disable=self._quiet or not self._stream.isatty(),
             dynamic_ncols=True,
             smoothing=0.1,
         )
         self._what, self._total, self._done, self._started, self._first = what, total, done, time.monotonic(), done
-        self.say(f"{what}: {total:,}{unit}" + (f", {done:,} done before" if done else ""), only_log=True)
+        self.say(f"{what}: {total:,} papers" + (f", {done:,} done before" if done else ""), only_log=True)
 
-    def advance(self, units: int, note: str = "") -> None:
-        """Tell that so many units are done, with what there is to say about them."""
+    def advance(self, papers: int, note: str = "") -> None:
+        """Tell that so many papers are done, with what there is to say about them."""
         if self._bar is None:
             return
         if note:
             self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(units)
-        self._done += units
+        self._bar.update(papers)
+        self._done += papers
         now = time.monotonic()
         if now - self._shown >= SECONDS_PER_LINE:
             rate = (self._done - self._first) / max(now - self._started, 1e-9)
@@ -62,8 +61,7 @@ class Watch:
 
     def say(self, text: str, *, only_log: bool = False) -> None:
         """Write a line, above the bar if there is one; none on a terminal whose bar tells as much."""
-        terminal = self._stream.isatty()
-        if self._quiet or (only_log and terminal):
+        if self._quiet or (only_log and self._stream.isatty()):
             return
         self._shown = time.monotonic()
         tqdm.write(text, file=self._stream)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from export.checkpoint import Checkpoint
 from export.compare import pytorch_logits, tokenize
 from export.papers import read_papers
+from ro32.evaluation.weights import load_model
 from ro32.model.processor import available_cores
 
 HERE = Path(__file__).parent
@@ -32,7 +33,7 @@ def main() -> None:
     checkpoint = Checkpoint.open(parser.parse_args().checkpoint)
     samples = [tokenize(checkpoint, read_papers(HERE / name, checkpoint.labels[1])) for name in SAMPLES]
     token_ids = [ids for sample in samples for ids in sample.token_ids]
-    logits = pytorch_logits(checkpoint.load_model(), token_ids, available_cores())
+    logits = pytorch_logits(load_model(checkpoint.folder), token_ids, available_cores())
     table = pa.table(
         {
             "id": pa.array([paper_id for sample in samples for paper_id in sample.papers.ids]),

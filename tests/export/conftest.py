@@ -16,6 +16,12 @@ DATA = Path(__file__).parents[1] / "data"
 VERIFY_PAPERS = 300
 
 
+def export(checkpoint: Path, output: Path, papers: Path, **settings: Any) -> Report:
+    """Export a checkpoint, silently."""
+    chosen = Settings(checkpoint=checkpoint, output=output, papers=papers, **settings)
+    return export_bundle(chosen, say=lambda _: None, on_progress=lambda _: None)
+
+
 @pytest.fixture(scope="session")
 def checkpoint() -> Checkpoint:
     """A BERT of two layers that was really trained."""
@@ -38,15 +44,15 @@ def exported(checkpoint: Checkpoint, few_path: Path, tmp_path_factory: pytest.Te
     (folder / "checkpoint" / "loss.png").write_bytes(b"a picture")
     (folder / "checkpoint" / "unseen.png").write_bytes(b"a picture that the card does not show")
     (folder / "checkpoint" / "README.md").write_text(f"{checkpoint.card}\n![loss](loss.png)\n", encoding="utf-8")
-    settings = Settings(
-        checkpoint=folder / "checkpoint",
-        output=folder / "bundle",
-        papers=few_path,
+    report = export(
+        folder / "checkpoint",
+        folder / "bundle",
+        few_path,
         verify_papers=VERIFY_PAPERS,
         threads=2,
         scores_out=folder / "scores.parquet",
     )
-    return settings.output, export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+    return folder / "bundle", report
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import shutil
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from export.build import Form, Report, Settings, Variant, export_bundle
+from export.build import Form, Report, Variant
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, tokenize
 from export.convert import convert
@@ -21,9 +22,11 @@ from ro32.errors import BundleError, OutputError
 from ro32.evaluation.one_model import evaluate
 from ro32.evaluation.scores import score_with_bundle
 from ro32.evaluation.truth import read_truth
+from ro32.evaluation.weights import load_model
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import sha256
 from ro32.model.classifier import Classifier
+from tests.export.conftest import export
 
 INT8_ATOL = 0.25
 """Largest |logit difference| of this model's int8 and PyTorch; its logits spread over about 6."""
@@ -39,7 +42,7 @@ def sample(checkpoint: Checkpoint, few_path: Path) -> Sample:
 @pytest.fixture(scope="module")
 def reference(checkpoint: Checkpoint, sample: Sample) -> np.ndarray:
     """PyTorch's logits of these papers."""
-    return pytorch_logits(checkpoint.load_model(), sample.token_ids)
+    return pytorch_logits(load_model(checkpoint.folder), sample.token_ids)
 
 
 def test_fp32_gives_the_logits_of_pytorch(
@@ -110,44 +113,25 @@ def test_card_keeps_the_checkpoint_s_and_adds_what_was_measured(exported: tuple[
 def test_a_second_export_gives_the_same_model(
     checkpoint: Checkpoint, exported: tuple[Path, Report], few_path: Path, tmp_path: Path
 ) -> None:
-    settings = Settings(
-        checkpoint=checkpoint.folder, output=tmp_path / "again", papers=few_path, verify_papers=100, threads=1
-    )
-    again = export_bundle(settings, say=lambda _: None, on_progress=lambda _: None).bundle
+    again = export(checkpoint.folder, tmp_path / "again", few_path, verify_papers=100).bundle
     first = exported[1].bundle
     assert again.model == first.model
     assert again.manifest.threshold == first.manifest.threshold
 
 
 def test_fp32_can_be_published_too(checkpoint: Checkpoint, few_path: Path, tmp_path: Path) -> None:
-    settings = Settings(
-        checkpoint=checkpoint.folder,
-        output=tmp_path / "bundle",
-        papers=few_path,
-        variant=Variant.FP32,
-        verify_papers=100,
-        measure_papers=500,
-        threads=2,
-    )
-    report = export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+    few: dict[str, Any] = {"verify_papers": 100, "measure_papers": 500, "threads": 2}
+    report = export(checkpoint.folder, tmp_path / "bundle", few_path, variant=Variant.FP32, **few)
     assert report.agreement.flips == 0
     assert report.agreement.max_score_difference == 0
     assert report.quality.papers == 500
-    assert Bundle.load(settings.output).manifest.name == "cs.RO fp32"
+    assert Bundle.load(tmp_path / "bundle").manifest.name == "cs.RO fp32"
 
 
 def test_a_graph_of_batches_can_be_published_too(checkpoint: Checkpoint, few_path: Path, tmp_path: Path) -> None:
-    settings = Settings(
-        checkpoint=checkpoint.folder,
-        output=tmp_path / "bundle",
-        papers=few_path,
-        form=Form.BATCHES,
-        verify_papers=100,
-        measure_papers=500,
-        threads=2,
-    )
-    manifest = export_bundle(settings, say=lambda _: None, on_progress=lambda _: None).bundle.manifest
-    assert manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
+    few: dict[str, Any] = {"verify_papers": 100, "measure_papers": 500, "threads": 2}
+    report = export(checkpoint.folder, tmp_path / "bundle", few_path, form=Form.BATCHES, **few)
+    assert report.bundle.manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
 
 
 def test_scores_depend_neither_on_neighbours_nor_on_threads(exported: tuple[Path, Report], sample: Sample) -> None:
@@ -176,18 +160,11 @@ def test_a_bundle_that_is_there_is_replaced_only_on_request(
 ) -> None:
     target = tmp_path / "bundle"
     shutil.copytree(exported[0], target)
-    settings = Settings(
-        checkpoint=checkpoint.folder,
-        output=target,
-        papers=few_path,
-        name="new",
-        verify_papers=50,
-        measure_papers=500,
-    )
+    few: dict[str, Any] = {"name": "new", "verify_papers": 50, "measure_papers": 500}
     with pytest.raises(OutputError, match="--overwrite"):
-        export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+        export(checkpoint.folder, target, few_path, **few)
     assert Bundle.load(target).digest == exported[1].bundle.digest
-    export_bundle(replace(settings, overwrite=True), say=lambda _: None, on_progress=lambda _: None)
+    export(checkpoint.folder, target, few_path, overwrite=True, **few)
     assert Bundle.load(target).manifest.name == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 

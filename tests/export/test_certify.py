@@ -191,7 +191,7 @@ def with_views(tiny_bundle: Path, papers_path: Path, tmp_path_factory: pytest.Te
         encoder=np.where(papers.positive, 2.0, -2.0) + rng.normal(0, 2, len(papers)),
         linear=LinearModel.from_bytes(linear).scores(papers.titles, papers.abstracts),
     )
-    add_views(Bundle.load(tiny_bundle), "# Card", linear, scores, output=folder, overwrite=False)
+    add_views(Bundle.load(tiny_bundle), "# Card", linear, scores, papers, output=folder, overwrite=False)
     return folder
 
 
@@ -294,7 +294,7 @@ def test_new_views_drop_the_certificate(invoke: Invoke, bundle: Path, few_path: 
         linear=LinearModel.from_bytes(loaded.linear).scores(papers.titles, papers.abstracts),
     )
     card = (bundle / "README.md").read_text()
-    again, _ = add_views(loaded, card, loaded.linear, scores, output=tmp_path / "again", overwrite=False)
+    again, _ = add_views(loaded, card, loaded.linear, scores, papers, output=tmp_path / "again", overwrite=False)
     assert again.manifest.cascade is None
     assert "cascade.csv" not in again.manifest.files
     assert "## Cascade" not in (tmp_path / "again" / "README.md").read_text()

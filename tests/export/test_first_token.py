@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from export.first_token import read_first_token
 from export.graph import Graph
-from export.shapes import LENGTH, observe_shapes, plain_session
+from export.values import LENGTH, observe_shapes, plain_session
 from ro32.model.session import INPUT
 
 WIDTH = 4

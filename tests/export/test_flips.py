@@ -1,17 +1,20 @@
 """How many papers change their label is found without scoring them all by the slow model."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from export import flips
+from export import verify
 from export.build import Report
-from export.flips import check_flips, reach
 from export.measure import score_all
 from export.papers import LabelledPapers, read_papers
-from export.verify import Mismatch, MismatchError
+from export.verify import MAX_DUMP_FLIP_SHARE, Mismatch, MismatchError, check_flips, reach
 from ro32.model.classifier import Classifier
+
+Score = Callable[[LabelledPapers], np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -21,22 +24,28 @@ def papers(papers_path: Path) -> LabelledPapers:
 
 
 @pytest.fixture(scope="module")
-def scores(classifier: Classifier, papers: LabelledPapers) -> np.ndarray:
-    """Their scores by the tiny bundle, which is taken for the fp32 model here."""
-    return score_all(classifier, papers, threads=1, on_progress=lambda _: None)
+def by_fp32(classifier: Classifier) -> Score:
+    """Scores by the tiny bundle, which is taken for the fp32 model here."""
+    return partial(score_all, classifier, threads=1, on_progress=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def scores(by_fp32: Score, papers: LabelledPapers) -> np.ndarray:
+    """Those of these papers."""
+    return by_fp32(papers)
 
 
 def test_only_papers_near_the_threshold_are_scored_anew(
-    classifier: Classifier, papers: LabelledPapers, scores: np.ndarray
+    by_fp32: Score, papers: LabelledPapers, scores: np.ndarray
 ) -> None:
     threshold = float(np.median(scores))
-    found = check_flips(classifier, papers, scores, threshold, within=0.001, threads=1)
+    found = check_flips(by_fp32, papers, scores, threshold, within=0.001)
     assert (found.papers, found.flips) == (200, 0)
     assert 0 < found.compared < 50
 
 
 def test_flips_are_counted_and_refused(
-    classifier: Classifier, papers: LabelledPapers, scores: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    by_fp32: Score, papers: LabelledPapers, scores: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = scores.copy()
     changed = np.argsort(np.abs(scores - np.median(scores)))[:4]
@@ -44,27 +53,25 @@ def test_flips_are_counted_and_refused(
     moved[changed] = np.where(scores[changed] >= threshold, threshold - 1e-3, threshold + 1e-3)
     within = reach(scores, moved)
     with pytest.raises(MismatchError, match="4 of 200 papers of a dump") as caught:
-        check_flips(classifier, papers, moved, threshold, within=within, threads=1)
+        check_flips(by_fp32, papers, moved, threshold, within=within)
     assert caught.value.kind is Mismatch.FLIPS
-    monkeypatch.setattr(flips, "MAX_SHARE", 0.02)
-    found = check_flips(classifier, papers, moved, threshold, within=within, threads=1)
+    monkeypatch.setattr(verify, "MAX_DUMP_FLIP_SHARE", 0.02)
+    found = check_flips(by_fp32, papers, moved, threshold, within=within)
     assert found.flips == 4
 
 
-def test_a_few_flips_say_nothing(classifier: Classifier, papers: LabelledPapers, scores: np.ndarray) -> None:
+def test_a_few_flips_say_nothing(by_fp32: Score, papers: LabelledPapers, scores: np.ndarray) -> None:
     moved = scores.copy()
     threshold = float(np.sort(scores)[-2:].mean())
     moved[np.argmax(scores)] = threshold - 1e-3
-    found = check_flips(classifier, papers, moved, threshold, within=reach(scores, moved), threads=1)
-    assert found.flips == 1 > flips.MAX_SHARE * found.papers
+    found = check_flips(by_fp32, papers, moved, threshold, within=reach(scores, moved))
+    assert found.flips == 1 > MAX_DUMP_FLIP_SHARE * found.papers
 
 
-def test_papers_without_a_score_do_not_count(
-    classifier: Classifier, papers: LabelledPapers, scores: np.ndarray
-) -> None:
+def test_papers_without_a_score_do_not_count(by_fp32: Score, papers: LabelledPapers, scores: np.ndarray) -> None:
     unscored = scores.copy()
     unscored[:5] = np.nan
-    found = check_flips(classifier, papers, unscored, float(np.median(scores)), within=0.05, threads=1)
+    found = check_flips(by_fp32, papers, unscored, float(np.median(scores)), within=0.05)
     assert found.papers == 195
 
 
@@ -78,4 +85,4 @@ def test_the_export_records_them(exported: tuple[Path, Report]) -> None:
     report = exported[1]
     assert report.flips.papers == report.quality.papers
     recorded = report.bundle.manifest.quality["int8_against_fp32"]["flips_of_all"]
-    assert recorded["flips"] == report.flips.flips <= flips.MAX_SHARE * recorded["papers"]
+    assert recorded["flips"] == report.flips.flips <= MAX_DUMP_FLIP_SHARE * recorded["papers"]

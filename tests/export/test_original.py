@@ -19,6 +19,7 @@ from export.build import Settings, _manifest
 from export.checkpoint import Checkpoint
 from ro32.evaluation.checkpoint import CheckpointModel
 from ro32.evaluation.explain import explain
+from ro32.evaluation.weights import load_model
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.text_form import TextForm
@@ -115,7 +116,7 @@ def run(*args: str, folder: Path) -> str:
 def pytorch_scores(original: Path, rows: list[tuple[str, str | None, str | None]]) -> list[float]:
     """Score papers with PyTorch and transformers alone."""
     tokenizer = AutoTokenizer.from_pretrained(original)
-    model = Checkpoint.open(original).load_model()
+    model = load_model(original)
     found = []
     for _, title, abstract in rows:
         (text,) = TextForm.ORIGINAL.fields([title or ""], [abstract or ""])

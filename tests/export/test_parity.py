@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
-from export.convert import convert
+from export.convert import convert, quantize
 from export.measure import measure
 from export.papers import LabelledPapers, read_papers
-from export.quantize import quantize
 from export.simplify import simplify
 from export.verify import check_agreement, check_labels, check_logits
+from ro32.evaluation.weights import load_model
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import MODEL, sha256
 from ro32.model.classifier import Classifier
@@ -156,7 +156,7 @@ def fp32_path(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) 
 def test_fp32_gives_the_logits_of_pytorch(
     shipped: Bundle, checkpoint: Checkpoint, sample: Sample, fp32_path: Path, recorded: NDArray[np.float32]
 ) -> None:
-    model = checkpoint.load_model()
+    model = load_model(checkpoint.folder)
     check_labels([name for _, name in sorted((model.config.id2label or {}).items())], shipped.manifest.labels)
     reference = pytorch_logits(model, sample.token_ids, threads=2)
     fp32 = classifier_of(replace(shipped.manifest, inputs=()), fp32_path.read_bytes(), checkpoint.tokenizer_json)

@@ -12,11 +12,12 @@ from numpy.testing import assert_allclose
 from optimum.onnxruntime import ORTModelForSequenceClassification
 from transformers import AutoTokenizer, pipeline
 
-from export.build import Form, Report, Settings, Variant, export_bundle
+from export.build import Form, Report, Variant
 from export.checkpoint import Checkpoint
 from export.push import command
 from ro32.model.origins import read_files
 from tests.command_line import Invoke
+from tests.export.conftest import export
 from tests.hub_server import COMMIT, environment, hub
 
 TEXTS = ["A robot arm grasps objects", "Galaxies far away"]
@@ -28,16 +29,8 @@ def batches(checkpoint: Checkpoint, few_path: Path, tmp_path_factory: pytest.Tem
     folders = []
     for variant in Variant:
         folders.append(tmp_path_factory.mktemp("batches") / variant)
-        settings = Settings(
-            checkpoint=checkpoint.folder,
-            output=folders[-1],
-            papers=few_path,
-            verify_papers=100,
-            measure_papers=400,
-            variant=variant,
-            form=Form.BATCHES,
-        )
-        export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+        few: dict[str, Any] = {"verify_papers": 100, "measure_papers": 400}
+        export(checkpoint.folder, folders[-1], few_path, variant=variant, form=Form.BATCHES, **few)
     return folders
 
 

@@ -11,16 +11,17 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
 from export import build
-from export.build import Report, Settings, export_bundle
+from export.build import Report
 from export.checkpoint import Checkpoint
 from export.compare import classifier_of, tokenize
-from export.convert import convert
+from export.convert import convert, quantize
 from export.measure import score_all
 from export.papers import read_papers
-from export.quantize import quantize
 from export.verify import Mismatch, MismatchError
 from ro32.errors import BundleError
+from ro32.evaluation.weights import load_model
 from ro32.model.bundle_json import Manifest
+from tests.export.conftest import export
 
 Altered = Callable[..., Path]
 
@@ -32,11 +33,8 @@ def refused(few_path: Path, tmp_path: Path) -> Callable[[Path], MismatchError]:
     def call(checkpoint: Path) -> MismatchError:
         target = tmp_path / "published" / "bundle"
         target.parent.mkdir()
-        settings = Settings(
-            checkpoint=checkpoint, output=target, papers=few_path, verify_papers=200, measure_papers=500, threads=2
-        )
         with pytest.raises(MismatchError) as caught:
-            export_bundle(settings, say=lambda _: None, on_progress=lambda _: None)
+            export(checkpoint, target, few_path, verify_papers=200, measure_papers=500, threads=2)
         assert list(target.parent.iterdir()) == []
         assert caught.value.exit_code == 78
         assert caught.value.kind in str(caught.value)
@@ -176,14 +174,14 @@ def test_missing_weights_are_not_made_up(altered: Altered) -> None:
     del weights["classifier.bias"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BundleError, match=r"classifier\.bias"):
-        Checkpoint.open(folder).load_model()
+        load_model(folder)
 
 
 def test_damaged_weights(altered: Altered) -> None:
     folder = altered()
     (folder / "model.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(BundleError, match="cannot be loaded"):
-        Checkpoint.open(folder).load_model()
+        load_model(folder)
 
 
 def test_a_damaged_tokenizer(altered: Altered) -> None:

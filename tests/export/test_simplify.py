@@ -29,8 +29,7 @@ from transformers import (
 )
 
 from export.checkpoint import Checkpoint
-from export.convert import convert, convert_model, input_names
-from export.quantize import quantize
+from export.convert import convert, convert_model, input_names, quantize
 from export.simplify import simplify
 from ro32.model.session import FILLED, INPUT
 

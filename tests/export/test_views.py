@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from export.attach import add_views
+from export.measure import read_scores
 from export.papers import LabelledPapers, read_papers
-from export.views import read_counts, read_scores
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
@@ -46,10 +46,14 @@ def scores(labelled: LabelledPapers, linear: LinearModel) -> Scores:
 
 @pytest.fixture(scope="module")
 def with_views(
-    tiny_bundle: Path, linear: LinearModel, scores: Scores, tmp_path_factory: pytest.TempPathFactory
+    tiny_bundle: Path,
+    linear: LinearModel,
+    scores: Scores,
+    labelled: LabelledPapers,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     folder = tmp_path_factory.mktemp("views") / "bundle"
-    add_views(Bundle.load(tiny_bundle), "# Card", linear.to_bytes(), scores, output=folder, overwrite=False)
+    add_views(Bundle.load(tiny_bundle), "# Card", linear.to_bytes(), scores, labelled, output=folder, overwrite=False)
     return folder
 
 
@@ -68,16 +72,20 @@ def test_the_bundle_holds_all_that_the_views_need(with_views: Path) -> None:
 
 
 def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
-    tiny_bundle: Path, linear: LinearModel, scores: Scores, tmp_path: Path
+    tiny_bundle: Path,
+    with_views: Path,
+    linear: LinearModel,
+    scores: Scores,
+    labelled: LabelledPapers,
+    tmp_path: Path,
 ) -> None:
-    plain, _ = add_views(
-        Bundle.load(tiny_bundle), "# Card", linear.to_bytes(), scores, output=tmp_path / "plain", overwrite=False
-    )
+    plain = Bundle.load(with_views)
     described, _ = add_views(
         Bundle.load(tiny_bundle),
         "# Card",
         linear.to_bytes(),
         scores,
+        labelled,
         output=tmp_path / "described",
         overwrite=False,
         pictures={"loss.png": b"a picture"},
@@ -92,15 +100,15 @@ def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
     assert described.manifest.scoring_digest == plain.manifest.scoring_digest
 
 
-def test_views_are_added_once(with_views: Path, linear: LinearModel, scores: Scores, tmp_path: Path) -> None:
-    card = (with_views / "README.md").read_text()
-    again, _ = add_views(
-        Bundle.load(with_views), card, linear.to_bytes(), scores, output=tmp_path / "again", overwrite=False
-    )
+def test_views_are_added_once(
+    with_views: Path, linear: LinearModel, scores: Scores, labelled: LabelledPapers, tmp_path: Path
+) -> None:
+    bundle, card, content = Bundle.load(with_views), (with_views / "README.md").read_text(), linear.to_bytes()
+    again, _ = add_views(bundle, card, content, scores, labelled, output=tmp_path / "again", overwrite=False)
     assert (tmp_path / "again" / "README.md").read_text() == card
-    assert again.digest == Bundle.load(with_views).digest
+    assert again.digest == bundle.digest
     with pytest.raises(OutputError, match="--overwrite"):
-        add_views(Bundle.load(with_views), card, linear.to_bytes(), scores, output=with_views, overwrite=False)
+        add_views(bundle, card, content, scores, labelled, output=with_views, overwrite=False)
 
 
 def test_scores_are_the_formula_of_the_manifest(
@@ -166,16 +174,16 @@ def test_scores_of_other_papers_are_refused(labelled: LabelledPapers, tmp_path: 
     with pytest.raises(InputDataError, match="ids"):
         read_scores(path, labelled)
     pl.DataFrame({"id": [labelled.ids[3]], "score": [0.5]}).write_parquet(path)
-    found = read_scores(path, labelled)
+    found, _ = read_scores(path, labelled)
     assert np.flatnonzero(np.isfinite(found)).tolist() == [3]
 
 
 def test_a_scored_paper_may_stand_for_several(labelled: LabelledPapers, tmp_path: Path) -> None:
     path, scored = tmp_path / "scores.parquet", labelled.take(np.array([2, 5]))
     pl.DataFrame({"id": scored.ids, "score": [0.5, 0.1]}).write_parquet(path)
-    assert read_counts(path, scored).tolist() == [1, 1]
+    assert read_scores(path, scored)[1].tolist() == [1, 1]
     pl.DataFrame({"id": scored.ids[::-1], "score": [0.1, 0.5], "papers": [30, 1]}).write_parquet(path)
-    assert read_counts(path, scored).tolist() == [1, 30]
+    assert read_scores(path, scored)[1].tolist() == [1, 30]
 
 
 def test_the_card_compares_spans_of_years(
@@ -185,7 +193,7 @@ def test_the_card_compares_spans_of_years(
     newer = replace(labelled, truth=replace(labelled.truth, month=months))
     twice = replace(scores, counts=np.full(len(scores), 2))
     bundle = Bundle.load(tiny_bundle)
-    add_views(bundle, "# Card", linear.to_bytes(), twice, output=tmp_path / "b", overwrite=False, papers=newer)
+    add_views(bundle, "# Card", linear.to_bytes(), twice, newer, output=tmp_path / "b", overwrite=False)
     card = (tmp_path / "b" / "README.md").read_text()
     assert "### By year\n\n```\ncs.RO, by year " in card
     assert card.count("| score | id | title | primary category |") == 2

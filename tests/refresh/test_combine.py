@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from export.plots import plot_reliability
+from export.card import plot_reliability
 from ro32.model.metrics import precision_recall
 from ro32.model.views import ViewName
 from ro32.refresh.combine import (

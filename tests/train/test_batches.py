@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ro32.train.batches import FIXED_LENGTHS, LENGTH_MULTIPLE, Batch, Shaper
+from ro32.train.batches import FIXED_LENGTHS, LENGTH_MULTIPLE, Batch, Shaper, plan_epoch
 from ro32.train.choose import PaperSet, take
 from ro32.train.corpus import load_corpus
 from ro32.train.dump import Dump
-from ro32.train.sampler import plan_epoch
 
 MAX_LENGTH = 384
 

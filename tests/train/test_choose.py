@@ -1,6 +1,5 @@
 """Which papers are shown and measured: mined negatives, softened targets, a validation sample that speaks for all."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -66,16 +65,7 @@ def test_distillation_moves_targets_towards_the_linear_model(
 
 def test_validation_sample_speaks_for_all(papers: PaperSet) -> None:
     half = len(papers) // 2
-    training, whole = (
-        dataclasses.replace(
-            papers,
-            index=papers.index[side],
-            positive=papers.positive[side],
-            targets=papers.targets[side],
-            weights=papers.weights[side],
-        )
-        for side in (slice(None, half), slice(half, None))
-    )
+    training, whole = (papers.pick(side) for side in np.split(np.arange(len(papers)), [half]))
     sample = choose_validation(whole, training, Recipe(validation_papers=400))
     assert len(sample) == 400
     assert sample.positive.sum() == whole.positive.sum()

@@ -25,7 +25,7 @@ from ro32.train.loop import DivergedError
 from ro32.train.run import Options, run
 from ro32.train.state import RunFolder
 from ro32.train.step import Stepper
-from ro32.train.validate import Validation, validate
+from ro32.train.validate import validate
 from ro32.train.watch import Watch
 from tests.command_line import Invoke
 from tests.train.conftest import MakeOptions
@@ -135,24 +135,25 @@ def test_damaged_snapshot_is_passed_over_for_the_one_before(
 def test_the_mean_over_epochs_is_measured_and_kept_if_best(
     recipe: Recipe, options: MakeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ends: dict[int, dict[str, torch.Tensor]] = {}
-    save_epoch = RunFolder.save_epoch
+    kept: dict[str, dict[str, torch.Tensor]] = {}
+    keep = RunFolder.keep
 
-    def keep(self: RunFolder, weights: dict[str, torch.Tensor], *, epoch: int) -> None:
-        ends[epoch] = weights
-        save_epoch(self, weights, epoch=epoch)
+    def keep_and_note(self: RunFolder, name: str, tensors: dict[str, torch.Tensor]) -> None:
+        kept[name] = tensors
+        keep(self, name, tensors)
 
-    monkeypatch.setattr(RunFolder, "save_epoch", keep)
+    monkeypatch.setattr(RunFolder, "keep", keep_and_note)
     monkeypatch.setattr(loop, "_worth", lambda row, _keep: float("averaged_with_epoch" in row))
     run(options(), dataclasses.replace(recipe, epochs=3, average=True), QUIET)
 
     record = json.loads((options().output / "training.json").read_text())
     assert [row["epoch"] for row in record["results"]] == [1, 2, 3, 3]
     assert record["best_result"] == 4
-    assert ends.keys() == {1, 3}
+    assert kept.keys() == {"epoch-1", "epoch-3", "best-1", "best-4"}
     published = load_file(options().output / "model.safetensors")
     for name, weights in published.items():
-        np.testing.assert_allclose(weights, (ends[1][name] + ends[3][name]) / 2, rtol=0, atol=1e-7, err_msg=name)
+        mean = (kept["epoch-1"][name] + kept["epoch-3"][name]) / 2
+        np.testing.assert_allclose(weights, mean, rtol=0, atol=1e-7, err_msg=name)
     card = (options().output / "README.md").read_text()
     assert "kept: the mean of the weights after epochs 1 and 3" in card
     assert "| mean of 1 and 3 |" in card
@@ -168,7 +169,7 @@ def test_run_broken_while_the_mean_is_measured_goes_on(
 
     results = 0
 
-    def validate_and_break(*args: Any, **names: Any) -> Validation:
+    def validate_and_break(*args: Any, **names: Any) -> Any:
         nonlocal results
         results += 1
         if results == 3 and how == "SIGTERM":
@@ -289,19 +290,8 @@ def test_base_with_pickled_weights_alone_is_refused(
 
 
 def test_command_line(invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path) -> None:
-    args: list[str | Path] = [
-        "--data",
-        papers_path,
-        "--base",
-        base,
-        "--limit",
-        "150",
-        "--max-length",
-        "32",
-        "--epochs",
-        "1",
-        "--quiet",
-    ]
+    args: list[str | Path] = ["--data", papers_path, "--base", base, "--limit", "150"]
+    args += ["--max-length", "32", "--epochs", "1", "--quiet"]
     outcome = invoke(command, [*args, "--cache", tmp_path / "cache", "-o", tmp_path / "run", "--dtype", "float32"])
     assert outcome.stderr == ""
     assert outcome.code == 0
@@ -342,18 +332,8 @@ def test_the_original_s_preset_is_what_it_says(base: Path, papers_path: Path, tm
     """Steps, lengths and split of the original, in log and card; on a base small enough for a test."""
     negatives = tmp_path / "negatives.jsonl"
     negatives.write_text('{"id": "W1", "title": "Robots in films", "abstract": null}\n', encoding="utf-8")
-    args: list[str | Path] = [
-        "--preset",
-        "original",
-        "--base",
-        base,
-        "--limit",
-        "150",
-        "--negatives",
-        negatives,
-        "--epochs",
-        "1",
-    ]
+    args: list[str | Path] = ["--preset", "original", "--base", base, "--limit", "150"]
+    args += ["--negatives", negatives, "--epochs", "1"]
     done = invoke(command, ["--data", papers_path, "-o", tmp_path / "run", "--cache", tmp_path / "cache", *args])
     log = done.stderr
     assert done.code == 0, log

@@ -25,10 +25,10 @@ def corpus(base: Path, papers_path: Path, tmp_path_factory: pytest.TempPathFacto
     negatives.write_parquet(folder / "negatives.parquet")
     return load_corpus(
         Dump.open(papers_path),
+        Dump.open(folder / "negatives.parquet", labelled=False),
         tokenizer_json=(base / "tokenizer.json").read_bytes(),
         max_length=64,
         cache=folder / "cache",
-        negatives=Dump.open(folder / "negatives.parquet", labelled=False),
     )
 
 

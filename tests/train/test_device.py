@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from ro32.errors import UsageError
-from ro32.train.device import DType, Kind
-from ro32.train.hardware import open_device
+from ro32.train.device import DType, Kind, open_device
 
 
 @pytest.mark.parametrize(("gibibytes", "tokens"), [(80, 81_920), (8, 8_192), (0.25, 512)])
@@ -19,7 +18,8 @@ def test_a_gpu_is_given_as_many_tokens_as_it_has_memory_for(
     found = SimpleNamespace(total_memory=int(gibibytes * 2**30))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _index: found)
     device = open_device(Kind.CUDA, DType.AUTO)
-    assert (device.kind, device.name, device.bfloat16, device.tokens_per_pass) == (Kind.CUDA, "a GPU", True, tokens)
+    assert (device.torch_device.type, device.name, device.bfloat16) == ("cuda", "a GPU", True)
+    assert device.tokens_per_pass == tokens
 
 
 def test_a_gpu_that_is_not_there_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_a_gpu_that_is_not_there_is_asked_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_processor_is_taken_where_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ro32.train.hardware.importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("ro32.train.device.importlib.util.find_spec", lambda _name: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     device = open_device(Kind.AUTO, DType.FLOAT32)
-    assert (device.kind, device.bfloat16) == (Kind.CPU, False)
+    assert (device.torch_device.type, device.bfloat16) == ("cpu", False)
