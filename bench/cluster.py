@@ -5,21 +5,19 @@ former is the start, of actors above all, and does not count; Ray itself runs be
 there before a run. The cascade is off: with it, this machine's cores would be done too soon to tell.
 """
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.dump import make_dump
-from bench.measure import Child, Spread, run_child, take_turns
-from bench.results import Check, Section
+from bench.measure import quartiles, take_turns
+from bench.results import Section, at_most
 from ro32.cluster.connection import connected
 from ro32.cluster.ray_engine import RayEngine
-from ro32.model.bundle import Bundle, shipped_folder
+from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.processor import available_cores
 from ro32.run.engine import Engine, score_locally
@@ -29,8 +27,6 @@ from ro32.run.walk import score_file
 SEED = 3
 MOST_OVERHEAD = 1.10
 """Seconds of the Ray engine beyond its start for each second of the local one beyond its own."""
-_A_NEW_ONE = "local"
-"""What Ray calls a cluster that is started for this process, whatever others there are."""
 
 
 def measure(
@@ -40,20 +36,16 @@ def measure(
     part_rows: int,
     repeats: int,
     say: Callable[[str], object],
-    address: str = _A_NEW_ONE,
+    address: str = "local",
 ) -> Section:
     """Score one dump by both engines in turns; by default each run of Ray has a new cluster on this machine."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as folder:
         for dump, size in (("large", rows), ("small", available_cores())):
-            make_dump(papers, Path(name, f"{dump}.parquet"), rows=size, seed=SEED)
-
-        def run(engine: str, _repeat: int) -> Child:
-            case = {"folder": name, "engine": engine, "part_rows": part_rows, "address": address}
-            return run_child("bench.cluster:score", case)
-
-        found = take_turns({engine: partial(run, engine) for engine in ("local", "ray")}, repeats, say)
-    seconds = {engine: Spread.of([child.result["seconds"] for child in of]) for engine, of in found.items()}
-    starts = {engine: Spread.of([child.result["start_s"] for child in of]) for engine, of in found.items()}
+            make_dump(papers, Path(folder, f"{dump}.parquet"), rows=size, seed=SEED)
+        case = {"folder": folder, "part_rows": part_rows, "address": address}
+        turns = {engine: ("bench.cluster:score", {**case, "engine": engine}) for engine in ("local", "ray")}
+        found = take_turns(turns, repeats, say)
+    seconds = {engine: quartiles([child.result["seconds"] for child in of]) for engine, of in found.items()}
     return Section(
         settings={
             "papers": papers.name,
@@ -64,30 +56,27 @@ def measure(
         },
         figures={
             engine: {
-                "seconds": dataclasses.asdict(seconds[engine]),
-                "start_s": dataclasses.asdict(starts[engine]),
-                "papers_per_s": rows / seconds[engine].median,
-                "driver_peak_rss_bytes": max(child.peak_rss_bytes for child in found[engine]),
+                "seconds": seconds[engine],
+                "start_s": quartiles([child.result["start_s"] for child in of]),
+                "papers_per_s": rows / seconds[engine]["median"],
+                "driver_peak_rss_bytes": max(child.peak_rss_bytes for child in of),
             }
-            for engine in found
+            for engine, of in found.items()
         },
-        checks=(
-            Check(
-                what="seconds by Ray : seconds by the local engine, starts apart",
-                found=seconds["ray"].median / seconds["local"].median,
-                bound=MOST_OVERHEAD,
-                at_least=False,
-            ),
-        ),
+        checks=[
+            at_most(
+                "seconds by Ray : seconds by the local engine, starts apart",
+                seconds["ray"]["median"] / seconds["local"]["median"],
+                MOST_OVERHEAD,
+            )
+        ],
     )
 
 
 def score(settings: dict[str, Any]) -> dict[str, Any]:
     """Score both dumps by one engine: with a thread a core, or with an actor of one thread a core."""
     by_ray, cores = settings["engine"] == "ray", available_cores()
-    engine: Engine = score_locally
-    if by_ray:
-        engine = RayEngine(Bundle.load(shipped_folder()), least=cores, most=cores)
+    engine: Engine = RayEngine(Bundle.shipped(), least=cores, most=cores) if by_ray else score_locally
     classifier, threads = Classifier.load(full=True), 1 if by_ray else cores
     with connected(settings["address"]) if by_ray else nullcontext():
         took = {}

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from bench.measure import run_child
-from bench.results import Check, Section
+from bench.results import Section, at_most
 from ro32.cli.process import exit_code_of
 from ro32.cli.refresh import refresh_command
 from ro32.model.bundle import Bundle
@@ -25,15 +25,14 @@ def measure(*papers: Path, bundle: Path | None, say: Callable[[str], object]) ->
     say(f"refreshing on {rows:,} papers")
     folder = find(bundle, default_store())
     found = run_child("bench.refresh:refresh", {"papers": [str(path) for path in papers], "bundle": str(folder)})
-    seconds, memory = found.wall_s, found.peak_rss_bytes
     names = ", ".join(path.name for path in papers)
     return Section(
         settings={"papers": names, "rows": rows, "bundle": Bundle.load(folder).digest},
-        figures={"wall_s": seconds, "peak_rss_bytes": memory, "published": found.result["published"]},
-        checks=(
-            Check(what=f"refresh on {rows:,} papers, seconds", found=seconds, bound=MOST_SECONDS, at_least=False),
-            Check(what="its peak memory in bytes", found=memory, bound=MOST_MEMORY_BYTES, at_least=False),
-        ),
+        figures={"wall_s": found.wall_s, "peak_rss_bytes": found.peak_rss_bytes, **found.result},
+        checks=[
+            at_most(f"refresh on {rows:,} papers, seconds", found.wall_s, MOST_SECONDS),
+            at_most("its peak memory in bytes", found.peak_rss_bytes, MOST_MEMORY_BYTES),
+        ],
     )
 
 
@@ -41,7 +40,7 @@ def refresh(settings: dict[str, Any]) -> dict[str, Any]:
     """Run the command as the timer does."""
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name) / "fresh"
-        code = exit_code_of(refresh_command, [*settings["papers"], "--bundle", settings["bundle"], "-o", str(fresh)])
-        if code:
+        args = [*settings["papers"], "--bundle", settings["bundle"], "-o", str(fresh)]
+        if code := exit_code_of(refresh_command, args):
             raise RuntimeError(f"exit code {code}")
         return {"published": fresh.exists()}

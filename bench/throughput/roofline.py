@@ -30,7 +30,7 @@ def useful_operations(tokens: Sequence[int], *, layers: int, hidden: int, feed_f
 
 def peak(settings: dict[str, Any]) -> dict[str, Any]:
     """Measure operations_per_s of the feed-forward's first product alone, uint8 by int8, on several threads at once."""
-    inner, columns, threads = settings["hidden"], settings["feed_forward"], settings["threads"]
+    inner, columns, threads = settings["shape"]["hidden"], settings["shape"]["feed_forward"], settings["threads"]
     session = _product(inner, columns)
     rng = np.random.default_rng(0)
 

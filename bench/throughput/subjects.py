@@ -1,13 +1,10 @@
 """Makes what is measured: a small checkpoint, trained for minutes on half of the sample, and one of BERT-base's size.
 
-    python -m bench.throughput.subjects FOLDER
-
 Neither is worth anything but here. The other half of the sample is what is measured with; no training saw it.
 """
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,7 @@ from pathlib import Path
 import polars as pl
 from transformers import BertForSequenceClassification
 
-from bench.throughput.grow import grow
+from bench.throughput.grow import FACTOR, grow
 from export.checkpoint import Checkpoint
 from export.convert import convert, input_names
 from export.quantize import quantize
@@ -47,23 +44,20 @@ SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "papers.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A model to measure with, in every form that somebody takes: the small one or that of BERT-base's size."""
+    """A model to measure with, in every form that somebody takes: the small one or that of BERT-base's size.
+
+    Attributes:
+        shape: Of its encoder: layers, hidden and feed_forward.
+    """
 
     name: str
-    layers: int
-    hidden: int
-    feed_forward: int
+    shape: dict[str, int]
     folder: Path
 
     @property
     def checkpoint(self) -> Path:
         """A Hugging Face folder."""
         return self.folder / "checkpoint"
-
-    @property
-    def onnx(self) -> Path:
-        """The exporter's own fp32 graph, of padded batches."""
-        return self.folder / "onnx" / MODEL
 
     @property
     def bundle(self) -> Path:
@@ -73,15 +67,29 @@ class Subject:
 
 def make_subjects(folder: Path, say: Callable[[str], object]) -> tuple[Subject, Subject]:
     """Make the subjects, the small one first; what is there already is taken."""
-    small = Subject(name="small", layers=6, hidden=384, feed_forward=1536, folder=folder / "small")
-    base = Subject(name="base", layers=12, hidden=768, feed_forward=3072, folder=folder / "base")
+    shape = {"layers": 6, "hidden": 384, "feed_forward": 1536}
+    small = Subject(name="small", shape=shape, folder=folder / "small")
+    twice = {name: FACTOR * size for name, size in shape.items()}
+    base = Subject(name="base", shape=twice, folder=folder / "base")
     folder.mkdir(parents=True, exist_ok=True)
     learn, _ = halves(folder)
     if not (small.checkpoint / "model.safetensors").exists():
         say("training the small subject")
         shutil.rmtree(small.checkpoint, ignore_errors=True)
         small.folder.mkdir(exist_ok=True)
-        run(_options(learn, small.checkpoint), RECIPE, Watch(quiet=True))
+        options = Options(
+            data=learn,
+            validation=None,
+            output=small.checkpoint,
+            cache=small.folder / "cache",
+            limit=None,
+            device=Kind.CPU,
+            dtype=DType.AUTO,
+            save_every=1_000,
+            resume=False,
+            command="python -m bench throughput",
+        )
+        run(options, RECIPE, Watch(quiet=True))
     if not (base.checkpoint / "model.safetensors").exists():
         say("growing the one of BERT-base's size")
         _grow(small.checkpoint, base.checkpoint)
@@ -102,21 +110,6 @@ def halves(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _options(papers: Path, output: Path) -> Options:
-    return Options(
-        data=papers,
-        validation=None,
-        output=output,
-        cache=output.parent / "cache",
-        limit=None,
-        device=Kind.CPU,
-        dtype=DType.AUTO,
-        save_every=1_000,
-        resume=False,
-        command="python -m bench.throughput.subjects",
-    )
-
-
 def _grow(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     grown = grow(BertForSequenceClassification.from_pretrained(source), seed=SEED)
@@ -133,7 +126,7 @@ def _export(subject: Subject) -> None:
     How the result differs from PyTorch is what the contest measures.
     """
     checkpoint = Checkpoint.open(subject.checkpoint)
-    path = convert(checkpoint, subject.onnx.parent)
+    path = convert(checkpoint, subject.folder / "onnx")
     simplified = simplify(path, path.with_name("one-paper.onnx"), max_length=checkpoint.max_length).path
     files = {
         MODEL: quantize(simplified, subject.folder / "int8").read_bytes(),
@@ -152,7 +145,3 @@ def _export(subject: Subject) -> None:
         files={name: sha256(content) for name, content in files.items()},
     )
     publish(subject.bundle, {**files, MANIFEST: manifest.to_bytes()}, overwrite=True)
-
-
-if __name__ == "__main__":
-    make_subjects(Path(sys.argv[1]), lambda line: print(line, file=sys.stderr))
