@@ -36,12 +36,10 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How scores and shares agree.
+    """How scores and shares agree, in all papers and by bins, the lowest scores first.
 
     Attributes:
         error: Expected calibration error: mean over all papers of |mean score - share listed| of the paper's bin.
-        mean_score: Mean score of all papers; to be compared with the share of them that is listed.
-        bins: `BINS` bins, the lowest scores first.
     """
 
     error: Estimate

@@ -24,13 +24,9 @@ _TITLE_CHARS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """A paper as a person wants to see it.
+    """A paper as a person wants to see it, its primary category first.
 
-    Attributes:
-        id: As in the dump.
-        title: White space collapsed, no longer than what is scored; empty if there is none.
-        abstract: Likewise.
-        categories: The primary one first.
+    Title and abstract have their white space collapsed, are no longer than what is scored, and empty if missing.
     """
 
     id: str

@@ -99,7 +99,6 @@ def _comparison(results: Results, item: Comparison) -> dict[str, Any]:
 
 
 def _papers(results: Results, rows: NDArray[np.intp], models: Iterable[Evaluation]) -> list[dict[str, Any]]:
-    """Return the papers that are shown."""
     return [
         {
             "id": paper.id,
@@ -115,16 +114,15 @@ def _papers(results: Results, rows: NDArray[np.intp], models: Iterable[Evaluatio
 
 def _explained(results: Results, row: int, models: Iterable[Evaluation]) -> dict[str, Any]:
     """Describe the words that moved a paper's scores, on request; missing figures are null."""
-    found = {item.scores.name: results.explanations.get((item.scores.name, row)) for item in models}
     explained = {
         name: {
-            "score": item.score,
+            "score": found.score,
             "words": [
                 {key: None if value != value else value for key, value in asdict(effect).items()}  # noqa: PLR0124 - NaN
-                for effect in item.words
+                for effect in found.words
             ],
         }
-        for name, item in found.items()
-        if item is not None
+        for name in (item.scores.name for item in models)
+        if (found := results.explanations.get((name, row)))
     }
     return {"explanations": explained} if explained else {}

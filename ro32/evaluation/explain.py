@@ -10,6 +10,7 @@ patches.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,8 +23,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.text_form import MAX_CHARS
 from ro32.run.plan import Plan
 
-WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")
-"""What counts as one word: letters and digits, hyphens and apostrophes within."""
+WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")  # letters and digits, hyphens and apostrophes within
 SHOWN_WORDS = 8
 """As many as one reads; JSON has all of them."""
 SHOWN_LOG_ODDS = 0.05
@@ -32,11 +32,9 @@ SHOWN_LOG_ODDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class WordEffect:
-    """What a word did.
+    """What a word, in small letters, did at its places in title and abstract.
 
     Attributes:
-        word: In small letters.
-        places: How often it stands in title and abstract.
         score_without: The paper's score without it; NaN if nothing is left to score.
         log_odds: By how much it raised the log-odds of the positive label; negative if it lowered them.
     """
@@ -49,12 +47,9 @@ class WordEffect:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Why a paper scored as it did.
+    """Why a paper of normalized text scored as it did.
 
     Attributes:
-        id: The paper's.
-        title: Normalized.
-        abstract: Normalized.
         score: As `ro32-score` gives it; NaN if there is none.
         label: Likewise; None if there is none.
         words: By how much they moved the score, the strongest first.
@@ -80,22 +75,14 @@ def explain(classifier: Classifier, title: str, abstract: str, *, threads: int |
         Each distinct word, the one that moves the log-odds most first; equally strong ones in their order in the text.
     """
     title, abstract = title[:MAX_CHARS], abstract[:MAX_CHARS]  # no more of it is scored
-    words = list(dict.fromkeys(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}")))
-    titles, abstracts = [title], [abstract]
-    for word in words:
-        titles.append(_without(word, title))
-        abstracts.append(_without(word, abstract))
+    places = Counter(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}"))
+    titles, abstracts = ([text, *(_without(word, text) for word in places)] for text in (title, abstract))
     probabilities = classifier.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
     scores = probabilities[:, classifier.manifest.positive_index]
     odds = _log_odds(scores)
     effects = [
-        WordEffect(
-            word=word,
-            places=sum(match[0].lower() == word for match in WORD.finditer(f"{title}\n{abstract}")),
-            score_without=float(scores[row]),
-            log_odds=float(odds[0] - odds[row]),
-        )
-        for row, word in enumerate(words, 1)
+        WordEffect(word=word, places=count, score_without=float(scores[row]), log_odds=float(odds[0] - odds[row]))
+        for row, (word, count) in enumerate(places.items(), 1)
     ]
     return tuple(sorted(effects, key=lambda effect: 0.0 if math.isnan(effect.log_odds) else -abs(effect.log_odds)))
 

@@ -49,11 +49,7 @@ def decide(counts: Counts) -> NDArray[np.float64]:
 
 def estimate_decisions(counts: Counts) -> list[dict[str, Estimate]]:
     """Measure g decisions, counts of shape (g, 4) with a paper in each row; each by the names in `DECISIONS`."""
-    values, low, high = decision_bounds(counts)
-    return [
-        {name: Estimate(value=value, low=a, high=b) for name, value, a, b in zip(DECISIONS, *rows, strict=True)}
-        for rows in zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
-    ]
+    return [_by_name(*rows) for rows in zip(*decision_bounds(counts), strict=True)]
 
 
 def decision_bounds(counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -75,11 +71,7 @@ def estimate_differences(counts: NDArray[np.int64]) -> dict[str, Estimate]:
     total = int(counts.sum())
     drawn = _rng().multinomial(total, counts.ravel() / total, size=RESAMPLES).reshape(RESAMPLES, 2, 2, 2)
     value, replicates = _differences(counts), _differences(drawn)
-    low, high = _bias_corrected(value, replicates)
-    return {
-        name: Estimate(value=float(value[at]), low=float(low[at]), high=float(high[at]))
-        for at, name in enumerate(DECISIONS)
-    }
+    return _by_name(value, *_bias_corrected(value, replicates))
 
 
 def estimate_average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64], rest: int) -> Estimate:
@@ -124,18 +116,21 @@ def draw(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return drawn
 
 
+def _by_name(*arrays: NDArray[np.float64]) -> dict[str, Estimate]:
+    """Turn values, lower and upper ends, shape (4,) each, into estimates."""
+    columns = zip(DECISIONS, *(array.tolist() for array in arrays), strict=True)
+    return {name: Estimate(value=value, low=low, high=high) for name, value, low, high in columns}
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
 
 
 def _differences(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    first, second = counts.sum(axis=-1), counts.sum(axis=-2)
-    return decide(_by_outcome(second)) - decide(_by_outcome(first))
-
-
-def _by_outcome(counts: NDArray[np.int64]) -> Counts:
-    """Turn counts by truth and decision, shape (..., 2, 2), into tp, fp, fn, tn."""
-    return np.stack([counts[..., 1, 1], counts[..., 0, 1], counts[..., 1, 0], counts[..., 0, 0]], axis=-1)
+    """Compare decisions of counts of shape (..., 2, 2, 2)."""
+    tables = (counts.sum(axis=axis) for axis in (-1, -2))  # by truth and one decision: tn, fp, fn, tp
+    first, second = (decide(table.reshape(*table.shape[:-2], 4)[..., [3, 1, 2, 0]]) for table in tables)
+    return second - first
 
 
 def _average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -152,15 +147,11 @@ def _bias_corrected(
     """Return both ends of the intervals of figures, shape (...), from replicates, shape (r, ...)."""
     share = (replicates < values).mean(axis=0) + (replicates == values).mean(axis=0) / 2
     edge = 0.5 / len(replicates)
-    bias = 2 * _quantile_of_normal(np.clip(share, edge, 1 - edge))
+    bias = 2 * np.vectorize(_NORMAL.inv_cdf, otypes=[float])(np.clip(share, edge, 1 - edge))
     reach = _NORMAL.inv_cdf((1 + LEVEL) / 2)
     ordered = np.sort(replicates, axis=0)
     low, high = (_take(ordered, np.vectorize(_NORMAL.cdf, otypes=[float])(bias + sign * reach)) for sign in (-1, 1))
     return low, high
-
-
-def _quantile_of_normal(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.vectorize(_NORMAL.inv_cdf, otypes=[float])(shares))
 
 
 def _take(ordered: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,14 +26,10 @@ class Results:
     """What was found.
 
     Attributes:
-        inputs: The dump, as it was named.
-        truth: Of its n papers.
-        evaluations: One per model.
         comparisons: Of each further model with the first.
         examples: The most disagreements and flips of each kind that are shown.
         details: The papers that are shown, by row.
         explanations: Which words moved the scores of some of them, by the model's name and the row.
-        finished: When, in UTC.
     """
 
     category: str
@@ -76,22 +72,17 @@ def measure(
     )
 
 
-def rows_to_tell(results: Results) -> set[int]:
-    """Return the rows of all papers that are shown one by one."""
-    kinds = chain(
-        *((item.disagreements.candidates, item.disagreements.missed) for item in results.evaluations),
-        (item.flips for item in results.comparisons),
-    )
-    return {int(row) for rows in kinds for row in rows[: results.examples]}
-
-
-def read_papers_to_tell(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
+def read_shown(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
     """Read the papers that are shown one by one, by row.
 
     Raises:
         InputDataError: A file is damaged.
     """
-    return read_details(results.inputs, rows_to_tell(results), columns)
+    kinds = chain(
+        *((item.disagreements.candidates, item.disagreements.missed) for item in results.evaluations),
+        (item.flips for item in results.comparisons),
+    )
+    return read_details(results.inputs, {int(row) for rows in kinds for row in rows[: results.examples]}, columns)
 
 
 def explain_disagreements(
@@ -99,10 +90,8 @@ def explain_disagreements(
 ) -> Mapping[tuple[str, int], Explanation]:
     """Explain the surest disagreements that are shown, so many candidates and missed papers of each model at most.
 
-    The classifiers stand in the order of the evaluations; None if that of a model is not available.
-
-    Returns:
-        The explanations, by the model's name and the paper's row.
+    The classifiers stand in the order of the evaluations, None if that of a model is not available; the explanations
+    are found by the model's name and the paper's row.
     """
     most = min(papers, results.examples)
     wanted = (
