@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ro32.errors import InputDataError
 from ro32.evaluation.calibration import Calibration, calibrate
-from ro32.evaluation.intervals import Estimate, estimate_decisions
+from ro32.evaluation.intervals import Estimate
 from ro32.evaluation.ranking import (
     TARGETS,
     OperatingPoints,
@@ -90,8 +90,6 @@ def evaluate(truth: Truth, scores: Scores) -> Evaluation:
             "score these papers again"
         )
     ranking = Ranking.of(listed, values)
-    confusion = ranking.confusion_at(scores.threshold)
-    counts = np.array([[confusion.tp, confusion.fp, confusion.fn, confusion.tn]])
     curve = precision_recall(listed, values)
     best_threshold, best_f1 = curve.best_f1()
     average_precision = replace(ranking.average_precision(), value=curve.average_precision)
@@ -105,8 +103,8 @@ def evaluate(truth: Truth, scores: Scores) -> Evaluation:
         papers=len(listed),
         listed=int(listed.sum()),
         unscored=int((~scored).sum()),
-        confusion=confusion,
-        measures=estimate_decisions(counts)[0]
+        confusion=ranking.confusion_at(scores.threshold),
+        measures=ranking.measures_at(scores.threshold)
         | {"average_precision": average_precision, "calibration_error": calibration.error},
         best_f1=best_f1,
         best_threshold=best_threshold,

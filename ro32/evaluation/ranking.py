@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimate_average_precision
+from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimate_average_precision, estimate_decisions
 from ro32.model.metrics import Confusion
 
 HISTOGRAM_BINS = 50
@@ -43,6 +43,10 @@ class Ranking:
         """Count decisions at one threshold."""
         tp, fp, fn, tn = self.counts_at(np.array([threshold]))[0].tolist()
         return Confusion(tp=tp, fp=fp, fn=fn, tn=tn)
+
+    def measures_at(self, threshold: float) -> dict[str, Estimate]:
+        """Measure decisions at one threshold, by the names in `DECISIONS`."""
+        return estimate_decisions(self.counts_at(np.array([threshold])))[0]
 
     def average_precision(self) -> Estimate:
         """Measure the ranking, with its interval."""
