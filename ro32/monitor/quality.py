@@ -3,14 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, timedelta
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ro32.data.dates import MONTHS_A_YEAR, month_name
 from ro32.evaluation.calibration import calibrate
 from ro32.evaluation.intervals import LEVEL
 from ro32.evaluation.ranking import Ranking
@@ -27,7 +24,6 @@ FEWEST_LISTED = 50
 MEASURES = ("precision", "recall", "f1", "average_precision", "calibration_error")
 _COMPARED = {"average_precision": "average precision", "f1": "F1"}
 """Measures that tell whether a bundle has aged, and what they are called."""
-_EPOCH = date(1970, 1, 1)
 
 
 def measure_quality(journal: Journal) -> None:
@@ -94,13 +90,13 @@ def _fallen(last: Mapping[str, Any], recorded: Mapping[str, float] | None, decis
 
 def _period(papers: NewestPapers, threshold: float) -> dict[str, Any]:
     """Measure the papers of some days; a measure that they do not define is null."""
-    listed, scores = papers.listed, papers.score.astype(np.float64)
+    days, listed, scores = papers.day.astype("datetime64[D]"), papers.listed, papers.score.astype(np.float64)
     everyone = np.zeros(len(papers), dtype=np.int16)
     (found,) = slice_by(["all"], everyone, listed=listed, scores=scores, threshold=threshold)
     calibration = calibrate(listed, scores)
     return {
-        "since": _day(papers.day.min()),
-        "until": _day(papers.day.max()),
+        "since": str(days.min()),
+        "until": str(days.max()),
         "papers": found.papers,
         "listed": found.listed,
         "called": found.confusion.tp + found.confusion.fp,
@@ -113,11 +109,10 @@ def _period(papers: NewestPapers, threshold: float) -> dict[str, Any]:
 
 
 def _by_month(papers: NewestPapers, threshold: float) -> list[dict[str, Any]]:
-    days = papers.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + _EPOCH.year * MONTHS_A_YEAR
-    months = np.unique(days)
+    months, at = np.unique(papers.day.astype("datetime64[D]").astype("datetime64[M]"), return_inverse=True)
     slices = slice_by(
-        [month_name(month) for month in months.tolist()],
-        np.searchsorted(months, days).astype(np.int16),
+        months.astype(str).tolist(),
+        at.astype(np.int16),
         listed=papers.listed,
         scores=papers.score.astype(np.float64),
         threshold=threshold,
@@ -138,7 +133,3 @@ def _decisions(item: Slice) -> dict[str, Any]:
     return {
         name: asdict(item.decisions[name]) if name in item.decisions else None for name in ("precision", "recall", "f1")
     }
-
-
-def _day(days: NDArray[np.int32] | np.int32) -> str:
-    return (_EPOCH + timedelta(days=int(days))).isoformat()
