@@ -27,8 +27,7 @@ ROWS = {TODAY: 16_000, COMPUTER_SCIENCE: 8_000, OLD: 16_000}
 MOST_CHANGED = 0.0001
 SEED = 5
 
-Files = dict[str, dict[str, str]]
-"""Papers and target of each mode: "on" all papers, "off" every so-many-th."""
+Files = dict[str, dict[str, str]]  # papers and target of each mode: "on" all papers, "off" every so-many-th
 
 
 def measure(papers: Path, modern: Path, *, every: int, repeats: int, say: Callable[[str], object]) -> Section:

@@ -25,8 +25,7 @@ from ro32.run.job import Settings
 from ro32.run.walk import score_file
 
 SEED = 3
-MOST_OVERHEAD = 1.10
-"""Seconds of the Ray engine beyond its start for each second of the local one beyond its own."""
+MOST_OVERHEAD = 1.10  # seconds of the Ray engine beyond its start for each second of the local one beyond its own
 
 
 def measure(

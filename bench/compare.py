@@ -7,12 +7,10 @@ from bench.machine import identity
 from bench.results import flat
 
 RELATIVE = ("ratio", "share_of_peak")
-RATES = ("papers_per_s", "papers_per_processor_s", *RELATIVE)
-"""Figures of which more is better; of all others, less is."""
+RATES = ("papers_per_s", "papers_per_processor_s", *RELATIVE)  # figures of which more is better; of all others, less is
 PASSED_OVER = ("peak_operations_per_s", "useful_operations_per_s", "tokens_per_s")
 """Of the machine, or said by another figure too."""
-LEAST_CHANGE = 0.05
-"""Below which nothing is called slower: as much as the median of five repeats moves between two quiet runs."""
+LEAST_CHANGE = 0.05  # as much as the median of five repeats moves between two quiet runs
 
 Path = tuple[str, ...]
 

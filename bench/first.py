@@ -17,8 +17,7 @@ NEWER_PER_OLD = (2_700_000 - 1_640_000) / 1_640_000
 
 arXiv had two million in January 2022; its annual reports count 181,630 for 2021 and 178,329 for 2020.
 """
-MOST_SECONDS = 1_500.0 if has_vnni() else 3_600.0
-"""For 2.7 million papers."""
+MOST_SECONDS = 1_500.0 if has_vnni() else 3_600.0  # for 2.7 million papers
 SEED = 11
 
 

@@ -25,8 +25,7 @@ PACKAGES = (
 )
 RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Of the processor's instructions, those that decide how fast a neural network is."""
-SAME = ("processor", "cores", "flags", "memory_bytes")
-"""What makes two machines one: facts of `describe`. A cloud calls processors of several kinds by one name."""
+SAME = ("processor", "cores", "flags", "memory_bytes")  # facts that make two machines one
 
 
 def describe() -> dict[str, Any]:

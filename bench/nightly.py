@@ -24,8 +24,7 @@ from ro32.run.walk import score_file
 SEED = 2
 MOST_SECONDS = 20.0 if has_vnni() else 25.0
 MOST_MEMORY_BYTES = 700_000_000
-MOST_GROWTH = 1.35
-"""The large dump against the small one: 38 bytes a paper, its outcome by hash and its hash by place."""
+MOST_GROWTH = 1.35  # the large dump against the small one: 38 bytes a paper, its outcome by hash and its hash by place
 
 
 class MadeUp(Classifier):

@@ -15,8 +15,7 @@ from ro32.model.bundle import Bundle
 from ro32.model.installed import default_store, find
 
 MOST_SECONDS = 600
-MOST_MEMORY_BYTES = 2_000_000_000
-"""Both for 500,000 papers on two cores."""
+MOST_MEMORY_BYTES = 2_000_000_000  # both for 500,000 papers on two cores
 
 
 def measure(*papers: Path, bundle: Path | None, say: Callable[[str], object]) -> Section:

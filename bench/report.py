@@ -17,8 +17,7 @@ from ro32.evaluation.page.render import render as render_page
 TEMPLATES = Path(__file__).parent / "templates"
 REPORT = Path(__file__).parent / "REPORT.md"
 PAGE = REPORT.with_suffix(".html")
-Measured = tuple[dict[str, Any], dict[str, Any]]
-"""A machine, and a section that was measured on it."""
+Measured = tuple[dict[str, Any], dict[str, Any]]  # a machine, and a section that was measured on it
 
 
 def newest(folder: Path, first: Path | None = None) -> dict[str, list[Measured]]:

@@ -32,8 +32,7 @@ from bench import machine
 FORMAT = 1
 FOLDER = Path(__file__).parent / "results"
 
-Check = dict[str, Any]
-"""A figure and its bound: what, found, at_least or at_most, holds."""
+Check = dict[str, Any]  # a figure and its bound: what, found, at_least or at_most, holds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,7 @@ from ro32.run.walk import score_file
 WARM_UP_PAPERS = 32
 PROFILED_PAPERS = 60
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, 512)
-REPEATS = 9
-"""Of each length."""
+REPEATS = 9  # of each length
 
 
 class Timed(Classifier):

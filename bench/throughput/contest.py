@@ -24,8 +24,7 @@ SWEEP_PAPERS = 32
 WARM_UP_PAPERS = 4
 SEED = 3
 
-Entry = tuple[Contestant, str]
-"""A contestant with one of its settings."""
+Entry = tuple[Contestant, str]  # a contestant with one of its settings
 
 
 def contest(

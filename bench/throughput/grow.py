@@ -12,8 +12,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 FACTOR = 2
-SPREAD = 0.5
-"""Of the noise that tells the two copies of a weight apart, in standard deviations of the weights."""
+SPREAD = 0.5  # of the noise that tells the two copies of a weight apart, in standard deviations of the weights
 WHISPER = 0.05
 """Of what an inserted layer adds to a hidden state, about, in standard deviations of that: it says little, but its
 products are no zeros, which quantizing would get right for free."""

@@ -18,11 +18,9 @@ from ro32.model.text import normalize
 
 Scorer = Callable[[Sequence[str], str], NDArray[np.float64]]
 """(n texts, setting) -> n probabilities of the positive label."""
-POSITIVE = 1
-"""Index of the positive label: that of every checkpoint here."""
+POSITIVE = 1  # index of the positive label: that of every checkpoint here
 SEPARATOR = "[SEP]"
-CALIBRATION_PAPERS = 300
-"""What NNCF takes by default, and sentence-transformers too."""
+CALIBRATION_PAPERS = 300  # what NNCF takes by default, and sentence-transformers too
 
 
 def texts_of(papers: Path) -> list[str]:

@@ -9,10 +9,8 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-ROWS = 200
-"""Tokens of an ordinary paper."""
-SECONDS = 1.5
-"""That a measurement of the peak takes."""
+ROWS = 200  # tokens of an ordinary paper
+SECONDS = 1.5  # that a measurement of the peak takes
 
 
 def useful_operations(tokens: Sequence[int], *, layers: int, hidden: int, feed_forward: int) -> float:

@@ -17,13 +17,10 @@ from bench.throughput.subjects import SAMPLE, Subject, halves, make_subjects
 from ro32.model.bundle import Bundle, shipped_folder
 from ro32.model.processor import available_cores, installed_versions
 
-PAPERS = {"small": 192, "base": 64}
-"""Of one repeat of the contest: seconds of ro32's time, minutes of its slowest peer's."""
-ALONE_TIMES = 5
-"""Times as many has a repeat of ro32 alone, so that what a run costs besides its papers is small there too."""
+PAPERS = {"small": 192, "base": 64}  # of a repeat: seconds of ro32's time, minutes of its slowest peer's
+ALONE_TIMES = 5  # so many times the papers when ro32 runs alone, so that the cost of a run itself is small too
 MOST_PAPERS = 960
-FREE_PAPERS = 8_000
-"""Of a dump that is scored by a model that costs nothing."""
+FREE_PAPERS = 8_000  # of a dump that is scored by a model that costs nothing
 LEAST = {
     "transformers": (15.0, 4.5),
     "optimum": (1.5, 1.1),

@@ -6,12 +6,9 @@ from typing import Any
 
 from bench.throughput.contestants import TITLES
 
-Quartiles = Mapping[str, float]
-"""median, q1 and q3 of what was measured several times."""
-Bar = tuple[str, Quartiles, int]
-"""A name, its figure, and which colour."""
-Line = tuple[str, Sequence[tuple[float, Quartiles]]]
-"""A name, and points by rising x."""
+Quartiles = Mapping[str, float]  # median, q1 and q3 of what was measured several times
+Bar = tuple[str, Quartiles, int]  # a name, its figure, and which colour
+Line = tuple[str, Sequence[tuple[float, Quartiles]]]  # a name, and points by rising x
 CONTEST_HEAD = ("", "setting", "papers/s", "tokens/s", "AP", "AP lost", "other labels", "cold start, s", "memory, GB")
 _TICKS = 5
 _STEPS = (1, 2, 2.5, 5, 10)

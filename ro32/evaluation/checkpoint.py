@@ -25,15 +25,13 @@ from ro32.run.inputs import find_files
 from ro32.run.plan import make_plan
 from ro32.run.walk import Progress
 
-THRESHOLD = 0.5
-"""A checkpoint names no threshold of its own."""
+THRESHOLD = 0.5  # a checkpoint names no threshold of its own
 TOKENS_A_BATCH = 4_096
 """Padding included; papers are sorted by length, so that it is little. MiniLM-L6 on two cores, papers/s: one paper at a
 time 10 to 16, 1,024 tokens 19 to 22, 4,096 tokens 25 to 26, 8,192 tokens 18 to 28."""
 
 
-PART_ROWS = 2_000
-"""Papers sorted by length at once: enough for batches of one length, few enough for a sign of progress a minute."""
+PART_ROWS = 2_000  # sorted by length at once: enough for batches of one length, few enough for progress each minute
 
 
 class CheckpointModel:

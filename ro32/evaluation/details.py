@@ -16,9 +16,7 @@ from ro32.model.text import normalize
 from ro32.model.text_form import MAX_CHARS
 from ro32.run.inputs import find_files
 
-_ABSTRACT_CHARS = 3_000
-"""Characters of an abstract that are shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of
-megabytes."""
+_ABSTRACT_CHARS = 3_000  # shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of megabytes
 _TITLE_CHARS = 500
 
 

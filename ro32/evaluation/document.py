@@ -14,9 +14,7 @@ from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Slice
 
 FORMAT = "ro32-eval"
-VERSION = 2
-"""Raised whenever a reader of the document has to change: a field is gone, or means something else. One field more is
-no new version."""
+VERSION = 2  # raised when a field is gone or means something else; one field more is no new version
 
 
 def document(results: Results) -> dict[str, Any]:

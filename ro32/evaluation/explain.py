@@ -24,10 +24,8 @@ from ro32.model.text_form import MAX_CHARS
 from ro32.run.plan import Plan
 
 WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")  # letters and digits, hyphens and apostrophes within
-SHOWN_WORDS = 8
-"""As many as one reads; JSON has all of them."""
-SHOWN_LOG_ODDS = 0.05
-"""A word that moves the log-odds by less moves no score by more than 0.0125."""
+SHOWN_WORDS = 8  # as many as one reads; JSON has all of them
+SHOWN_LOG_ODDS = 0.05  # a word that moves the log-odds by less moves no score by more than 0.0125
 
 
 @dataclass(frozen=True, kw_only=True)

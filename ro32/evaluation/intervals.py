@@ -15,20 +15,15 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 2_000
-"""Draws of an interval: its ends then vary by about a twentieth of its width."""
-SEED = 20_230_227
-"""Of the draws, so that the same papers and scores give the same intervals with the same release of numpy."""
+RESAMPLES = 2_000  # draws of an interval: its ends then vary by about a twentieth of its width
+SEED = 20_230_227  # the same papers and scores give the same intervals with the same release of numpy
 LEVEL = 0.95
-DECISIONS = ("accuracy", "precision", "recall", "f1")
-"""Measures of a decision, in the order of the arrays' last axis."""
+DECISIONS = ("accuracy", "precision", "recall", "f1")  # measures of a decision, in the order of the arrays' last axis
 
-Counts = NDArray[np.int64]
-"""Counts of decisions, shape (..., 4): tp, fp, fn, tn."""
+Counts = NDArray[np.int64]  # counts of decisions, shape (..., 4): tp, fp, fn, tn
 
 _NORMAL = NormalDist()
-_DRAWN_AT_ONCE = 2_000_000
-"""Counts drawn at once: 16 MB."""
+_DRAWN_AT_ONCE = 2_000_000  # counts drawn at once: 16 MB
 
 
 @dataclass(frozen=True, kw_only=True)

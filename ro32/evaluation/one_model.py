@@ -21,8 +21,7 @@ from ro32.evaluation.slices import Dimension, Slice, group_papers, slice_by
 from ro32.evaluation.truth import Truth
 from ro32.model.metrics import Confusion, precision_recall
 
-CONFIDENT = 0.9
-"""Scores from which, or up to one minus which, a disagreement counts as confident."""
+CONFIDENT = 0.9  # scores from which, or up to one minus which, a disagreement counts as confident
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,7 @@ from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimat
 from ro32.model.metrics import Confusion
 
 HISTOGRAM_BINS = 50
-TARGETS = (0.8, 0.9, 0.95, 0.99)
-"""Precisions and recalls that a threshold is looked up for."""
+TARGETS = (0.8, 0.9, 0.95, 0.99)  # precisions and recalls that a threshold is looked up for
 _RECALL_STEPS = 200
 _THRESHOLD_STEPS = 100
 

@@ -17,8 +17,7 @@ from ro32.evaluation.scores import Scores, with_distinct_names
 from ro32.evaluation.truth import Truth, TruthColumns
 from ro32.model.classifier import Classifier
 
-EXAMPLES = 100
-"""Disagreements and flips of each kind that are shown by default: an evening's reading."""
+EXAMPLES = 100  # disagreements and flips of each kind that are shown by default: an evening's reading
 
 
 @dataclass(frozen=True, kw_only=True)

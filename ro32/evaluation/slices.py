@@ -12,8 +12,7 @@ from ro32.evaluation.intervals import Estimate, estimate_decisions
 from ro32.evaluation.truth import Truth
 from ro32.model.metrics import Confusion, average_precision
 
-LENGTH_EDGES = (300, 600, 900, 1_200, 1_500)
-"""Characters of title and abstract at which groups begin; four in five arXiv papers have 600 to 1,500 of them."""
+LENGTH_EDGES = (300, 600, 900, 1_200, 1_500)  # characters at which groups begin; four in five papers have 600 to 1,500
 UNKNOWN_NAME = "unknown"
 
 

@@ -19,8 +19,7 @@ from ro32.run.journal import Journal
 from ro32.run.newest import NewestPapers
 
 RECENT_DAYS = 90
-FEWEST_LISTED = 50
-"""Listed papers below which no warning is due: an interval of fewer is not to be trusted."""
+FEWEST_LISTED = 50  # listed papers below which no warning is due: an interval of fewer is not to be trusted
 MEASURES = ("precision", "recall", "f1", "average_precision", "calibration_error")
 _COMPARED = {"average_precision": "average precision", "f1": "F1"}
 """Measures that tell whether a bundle has aged, and what they are called."""

@@ -25,8 +25,7 @@ from ro32.storage.object_folder import ObjectFolder
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.urls import ObjectUrl
 
-REPORT_VERSION = 1
-"""Raised when a field changes its meaning or goes; new fields leave it as it is."""
+REPORT_VERSION = 1  # raised when a field changes its meaning or goes; new fields leave it as it is
 
 _PACKAGES = ("ro32", "numpy", "onnxruntime", "polars", "pyarrow", "tokenizers")
 

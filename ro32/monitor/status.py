@@ -21,8 +21,7 @@ from ro32.run.walk import Progress
 from ro32.storage.lock import holder
 from ro32.storage.urls import ObjectUrl
 
-STATUS_VERSION = 2
-"""Raised when a field changes its meaning or goes; new fields leave it as it is."""
+STATUS_VERSION = 2  # raised when a field changes its meaning or goes; new fields leave it as it is
 
 
 @dataclass(frozen=True, kw_only=True)

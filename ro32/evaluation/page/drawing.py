@@ -11,11 +11,9 @@ from ro32.evaluation.one_model import Evaluation
 
 Point = tuple[float, float]
 Tick = tuple[float, str]
-SHARES: tuple[Tick, ...] = tuple((step / 5, f"{step / 5:.1f}") for step in range(6))
-"""Ticks from 0 to 1."""
+SHARES: tuple[Tick, ...] = tuple((step / 5, f"{step / 5:.1f}") for step in range(6))  # ticks from 0 to 1
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
-_MOST_STEPS = 4
-"""Between the ticks of an axis that shows no more than it needs."""
+_MOST_STEPS = 4  # between the ticks of an axis that shows no more than it needs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,7 @@ from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.table import MEASURED, MEASURES, threshold_text
 
-COLOURS = 6
-"""Models that the style sheet has colours for; a seventh gets the first one's again."""
+COLOURS = 6  # models that the style sheet has colours for; a seventh gets the first one's again
 
 
 def page(results: Results) -> str:
