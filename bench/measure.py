@@ -19,17 +19,11 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """What a measured process did.
+    """What a measured process did."""
 
-    Attributes:
-        result: What its function returned, JSON values.
-        wall_s: Seconds from its start to its end, imports included.
-        peak_rss_bytes: Most memory it held at once.
-    """
-
-    result: dict[str, Any]
-    wall_s: float
-    peak_rss_bytes: int
+    result: dict[str, Any]  # what its function returned, JSON values
+    wall_s: float  # from its start to its end, imports included
+    peak_rss_bytes: int  # the most memory it held at once
 
 
 def quartiles(values: Sequence[float]) -> dict[str, float]:

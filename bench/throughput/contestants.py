@@ -8,21 +8,13 @@ BATCHES = ("1", "8", "32")
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """One way to score papers.
+    """One way to score papers."""
 
-    Attributes:
-        name: In results files, of its folder, and of its functions in `bench.throughput.peers`.
-        title: In reports.
-        packages: What it needs besides transformers.
-        settings: What is tried to find the fastest.
-        fixed: Settings that are in the contest in any case.
-    """
-
-    name: str
-    title: str
-    packages: tuple[str, ...] = ()
-    settings: tuple[str, ...] = BATCHES
-    fixed: tuple[str, ...] = ()
+    name: str  # in results files, of its folder, and of its functions in `bench.throughput.peers`
+    title: str  # in reports
+    packages: tuple[str, ...] = ()  # what it needs besides transformers
+    settings: tuple[str, ...] = BATCHES  # what is tried to find the fastest
+    fixed: tuple[str, ...] = ()  # settings that are in the contest in any case
 
     @property
     def installed(self) -> bool:

@@ -43,14 +43,10 @@ SAMPLE = Path(__file__).parents[2] / "tests" / "data" / "papers.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A model to measure with, in every form that somebody takes: the small one or that of BERT-base's size.
-
-    Attributes:
-        shape: Of its encoder: layers, hidden and feed_forward.
-    """
+    """A model to measure with, in every form that somebody takes: the small one or that of BERT-base's size."""
 
     name: str
-    shape: dict[str, int]
+    shape: dict[str, int]  # of its encoder: layers, hidden and feed_forward
     folder: Path
 
     @property

@@ -15,32 +15,22 @@ _CELLS_A_BIN = 20  # papers are drawn by cells 1/200 wide: finer ones move an in
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """Papers with scores from `start` to below `end` (the last bin has its end too).
-
-    Attributes:
-        papers, listed: How many there are, and how many of them are listed in the category.
-        mean_score: Mean of their scores; None without papers.
-        low, high: Ends of the 95 % interval of the share listed, by Wilson's formula; None without papers.
-    """
+    """Papers with scores from `start` to below `end` (the last has its end too), and how many of them are listed."""
 
     start: float
     end: float
     papers: int
     listed: int
-    mean_score: float | None
-    low: float | None
+    mean_score: float | None  # None without papers
+    low: float | None  # of the 95 % interval of the share listed, by Wilson's formula; None without papers
     high: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How scores and shares agree, in all papers and by bins, the lowest scores first.
+    """How scores and shares agree, in all papers and by bins, the lowest scores first."""
 
-    Attributes:
-        error: Expected calibration error: mean over all papers of |mean score - share listed| of the paper's bin.
-    """
-
-    error: Estimate
+    error: Estimate  # expected calibration error: mean of |mean score - share listed| of the bin, over all papers
     mean_score: float
     bins: tuple[Bin, ...]
 

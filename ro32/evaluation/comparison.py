@@ -11,21 +11,15 @@ from ro32.evaluation.scores import Scores
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A model against the first one, over the papers that both scored.
-
-    Attributes:
-        better, worse: Papers whose label only the second, only the first has right.
-        differences: Accuracy, precision, recall and F1 of the second minus those of the first, with paired intervals.
-        flips: Rows of the papers whose labels differ, those first whose scores differ the most.
-    """
+    """A model against the first one, over the papers that both scored."""
 
     first: str
     second: str
     papers: int
-    better: int
-    worse: int
-    differences: dict[str, Estimate]
-    flips: NDArray[np.intp]
+    better: int  # papers whose label only the second has right
+    worse: int  # papers whose label only the first has right
+    differences: dict[str, Estimate]  # second minus first, by the names in `DECISIONS`, with paired intervals
+    flips: NDArray[np.intp]  # rows of the papers whose labels differ, those first whose scores differ the most
 
 
 def compare(listed: NDArray[np.bool_], first: Scores, second: Scores) -> Comparison | None:

@@ -30,35 +30,24 @@ SHOWN_LOG_ODDS = 0.05  # a word that moves the log-odds by less moves no score b
 
 @dataclass(frozen=True, kw_only=True)
 class WordEffect:
-    """What a word, in small letters, did at its places in title and abstract.
-
-    Attributes:
-        score_without: The paper's score without it; NaN if nothing is left to score.
-        log_odds: By how much it raised the log-odds of the positive label; negative if it lowered them.
-    """
+    """What a word, in small letters, did at its places in title and abstract."""
 
     word: str
-    places: int
-    score_without: float
-    log_odds: float
+    places: int  # how often it stands there
+    score_without: float  # the paper's score without it; NaN if nothing is left to score
+    log_odds: float  # by how much it raised the log-odds of the positive label; negative if it lowered them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Why a paper of normalized text scored as it did.
-
-    Attributes:
-        score: As `ro32-score` gives it; NaN if there is none.
-        label: Likewise; None if there is none.
-        words: By how much they moved the score, the strongest first.
-    """
+    """Why a paper of normalized text scored as it did."""
 
     id: str
     title: str
     abstract: str
-    score: float
-    label: str | None
-    words: tuple[WordEffect, ...]
+    score: float  # as `ro32-score` gives it; NaN if there is none
+    label: str | None  # likewise; None if there is none
+    words: tuple[WordEffect, ...]  # by how much they moved the score, the strongest first
 
     @property
     def strongest(self) -> tuple[WordEffect, ...]:

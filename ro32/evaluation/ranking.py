@@ -17,15 +17,10 @@ _THRESHOLD_STEPS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Scores of n papers by what the papers are.
+    """Scores of n papers by what the papers are."""
 
-    Attributes:
-        positives: Shape (p,), float64, rising: scores of listed papers; at least one.
-        negatives: Shape (n - p,), float64, rising: those of all others.
-    """
-
-    positives: NDArray[np.float64]
-    negatives: NDArray[np.float64]
+    positives: NDArray[np.float64]  # shape (p,), rising: scores of listed papers; at least one
+    negatives: NDArray[np.float64]  # shape (n - p,), rising: those of all others
 
     @classmethod
     def of(cls, listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Self:
@@ -64,17 +59,11 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoints:
-    """What t thresholds buy, the lowest first.
+    """What t thresholds buy, the lowest first."""
 
-    Attributes:
-        thresholds: Shape (t,), float64.
-        counts: Shape (t, 4): tp, fp, fn, tn.
-        low, high: Shape (t, 4): ends of the intervals of accuracy, precision, recall and F1.
-    """
-
-    thresholds: NDArray[np.float64]
-    counts: Counts
-    low: NDArray[np.float64]
+    thresholds: NDArray[np.float64]  # shape (t,)
+    counts: Counts  # shape (t, 4)
+    low: NDArray[np.float64]  # shape (t, 4): ends of the intervals, in the order of `DECISIONS`
     high: NDArray[np.float64]
 
 

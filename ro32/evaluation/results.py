@@ -22,23 +22,16 @@ EXAMPLES = 100  # disagreements and flips of each kind that are shown by default
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What was found.
-
-    Attributes:
-        comparisons: Of each further model with the first.
-        examples: The most disagreements and flips of each kind that are shown.
-        details: The papers that are shown, by row.
-        explanations: Which words moved the scores of some of them, by the model's name and the row.
-    """
+    """What was found."""
 
     category: str
     inputs: tuple[str, ...]
     truth: Truth
     evaluations: tuple[Evaluation, ...]
-    comparisons: tuple[Comparison, ...]
-    examples: int
-    details: Mapping[int, Paper] = field(default_factory=dict)
-    explanations: Mapping[tuple[str, int], Explanation] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...]  # of each further model with the first
+    examples: int  # at most so many disagreements and flips of each kind are shown
+    details: Mapping[int, Paper] = field(default_factory=dict)  # the papers that are shown, by row
+    explanations: Mapping[tuple[str, int], Explanation] = field(default_factory=dict)  # by the model's name and the row
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
     tool_version: str = field(default_factory=lambda: version("ro32"))
 

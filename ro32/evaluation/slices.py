@@ -29,20 +29,15 @@ class Dimension(StrEnum):
 class Slice:
     """Measures of one group: a year, a month, a category, or a range of characters.
 
-    Attributes:
-        papers, listed: Papers with a score, and listed ones among them.
-        confusion: Decisions at the model's threshold.
-        average_precision: None if no paper is listed.
-        decisions: Estimates of accuracy, precision, recall and F1; without those that the group does not define:
-            precision where nothing was called, recall where nothing is listed, F1 where neither is.
+    A group does not define precision where nothing was called, recall where nothing is listed, F1 where neither is.
     """
 
     group: str
-    papers: int
+    papers: int  # those with a score
     listed: int
-    confusion: Confusion
-    average_precision: float | None
-    decisions: dict[str, Estimate]
+    confusion: Confusion  # decisions at the model's threshold
+    average_precision: float | None  # None if no paper is listed
+    decisions: dict[str, Estimate]  # those of `DECISIONS` that the group defines
 
 
 def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.int16]]]:

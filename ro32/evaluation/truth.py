@@ -42,23 +42,16 @@ class TruthColumns:
 class Truth:
     """The papers of a dump, n rows in input order. Holds no texts: 30 bytes a paper or so, most of them the id.
 
-    Attributes:
-        ids: n ids, as strings.
-        listed: Shape (n,): does the category stand anywhere among the paper's categories?
-        month: Shape (n,), int32: months since year 0 of the first version, by the column created, else by the id, else
-            by update_date; `UNKNOWN` where none of them tells.
-        primary: Shape (n,), int16: position of the first category in `categories`.
-        categories: All first categories that occur; "" stands for a paper without any.
-        characters: Shape (n,), int32: Unicode code points of title and abstract; `UNKNOWN` where either column is
-            missing.
+    The month is that of the first version, by the column created, else by the id, else by update_date. Arrays have the
+    shape (n,); month and characters are `UNKNOWN` where nothing tells them.
     """
 
-    ids: pa.ChunkedArray
-    listed: NDArray[np.bool_]
-    month: NDArray[np.int32]
-    primary: NDArray[np.int16]
-    categories: tuple[str, ...]
-    characters: NDArray[np.int32]
+    ids: pa.ChunkedArray  # strings
+    listed: NDArray[np.bool_]  # does the category stand anywhere among the paper's categories?
+    month: NDArray[np.int32]  # since year 0
+    primary: NDArray[np.int16]  # position of the first category in `categories`
+    categories: tuple[str, ...]  # all first categories that occur; "" stands for a paper without any
+    characters: NDArray[np.int32]  # Unicode code points of title and abstract
 
     def __len__(self) -> int:
         return len(self.listed)
