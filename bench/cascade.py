@@ -1,8 +1,6 @@
-"""The cascade against full scoring: papers/s from Parquet to Parquet, changed labels, and time by stage.
+"""The cascade against full scoring: papers/s of the whole command, changed labels, and time by stage.
 
-The papers are today's in arXiv's own mix of archives, those of computer science among them, and papers to 2019. Full
-scoring labels every so-many-th of them, because it takes so much longer. What is timed is the command itself, in a
-process of its own, imports included.
+The papers are today's in arXiv's own mix of archives, those of computer science among them, and papers to 2019.
 """
 
 import tempfile

@@ -1,8 +1,7 @@
 """The Ray engine against the local one, on the same cores of this machine: the cost of distributing parts.
 
-Each repeat of either engine is a fresh process that scores a dump of one paper a core, and then the large dump. The
-former is the start, of actors above all, and does not count; Ray itself runs before the clock does, as a cluster is
-there before a run. The cascade is off: with it, this machine's cores would be done too soon to tell.
+Each repeat scores a dump of one paper a core, and then the large dump. The former is the start, of actors above all,
+and does not count. The cascade is off: with it, this machine's cores would be done too soon to tell.
 """
 
 import tempfile
@@ -29,13 +28,7 @@ MOST_OVERHEAD = 1.10  # seconds of the Ray engine beyond its start for each seco
 
 
 def measure(
-    papers: Path,
-    *,
-    rows: int,
-    part_rows: int,
-    repeats: int,
-    say: Callable[[str], object],
-    address: str = "local",
+    papers: Path, *, rows: int, part_rows: int, repeats: int, say: Callable[[str], object], address: str = "local"
 ) -> Section:
     """Score one dump by both engines in turns; by default each run of Ray has a new cluster on this machine."""
     with tempfile.TemporaryDirectory() as folder:
@@ -45,14 +38,10 @@ def measure(
         turns = {engine: ("bench.cluster:score", {**case, "engine": engine}) for engine in ("local", "ray")}
         found = take_turns(turns, repeats, say)
     seconds = {engine: quartiles([child.result["seconds"] for child in of]) for engine, of in found.items()}
+    overhead = seconds["ray"]["median"] / seconds["local"]["median"]
+    settings = {"papers": papers.name, "rows": rows, "part_rows": part_rows, "cores": available_cores()}
     return Section(
-        settings={
-            "papers": papers.name,
-            "rows": rows,
-            "part_rows": part_rows,
-            "cores": available_cores(),
-            "repeats": repeats,
-        },
+        settings={**settings, "repeats": repeats},
         figures={
             engine: {
                 "seconds": seconds[engine],
@@ -62,13 +51,7 @@ def measure(
             }
             for engine, of in found.items()
         },
-        checks=[
-            at_most(
-                "seconds by Ray : seconds by the local engine, starts apart",
-                seconds["ray"]["median"] / seconds["local"]["median"],
-                MOST_OVERHEAD,
-            )
-        ],
+        checks=[at_most("seconds by Ray : seconds by the local engine, starts apart", overhead, MOST_OVERHEAD)],
     )
 
 
@@ -77,18 +60,13 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
     by_ray, cores = settings["engine"] == "ray", available_cores()
     engine: Engine = RayEngine(Bundle.shipped(), least=cores, most=cores) if by_ray else score_locally
     classifier, threads = Classifier.load(full=True), 1 if by_ray else cores
+    took = {}
     with connected(settings["address"]) if by_ray else nullcontext():
-        took = {}
         for dump, part_rows in (("small", 1), ("large", settings["part_rows"])):
-            target = Path(settings["folder"], f"{dump}-labels.parquet")
+            papers, target = (Path(settings["folder"], f"{name}.parquet") for name in (dump, f"{dump}-labels"))
+            how = Settings(threads=threads, part_rows=part_rows, no_reuse=True)
             started = time.perf_counter()
-            score_file(
-                Path(settings["folder"], f"{dump}.parquet"),
-                target,
-                classifier=classifier,
-                settings=Settings(threads=threads, part_rows=part_rows, no_reuse=True),
-                engine=engine,
-            )
+            score_file(papers, target, classifier=classifier, settings=how, engine=engine)
             took[dump] = time.perf_counter() - started
             target.unlink()
     return {"seconds": took["large"] - took["small"], "start_s": took["small"]}

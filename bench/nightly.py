@@ -1,7 +1,7 @@
 """A nightly run: a dump of 2.5 million papers that all have labels, except the thousand of today.
 
 The labels of all earlier papers are made up instead of scored, by the scorer's own walk and with the shipped model's
-digests; the measured run cannot distinguish them. The command itself is measured, from start to end.
+digests; the measured run cannot distinguish them.
 """
 
 import dataclasses
@@ -38,9 +38,8 @@ class MadeUp(Classifier):
         stop: threading.Event | None = None,  # noqa: ARG002
     ) -> Scored:
         """Return scores that are not positive; the tokens are one a paper."""
-        outcomes = dataclasses.replace(
-            Outcomes.empty(len(titles)), scores=np.full(len(titles), 0.001, dtype=np.float32)
-        )
+        scores = np.full(len(titles), 0.001, dtype=np.float32)
+        outcomes = dataclasses.replace(Outcomes.empty(len(titles)), scores=scores)
         return Scored(outcomes=outcomes, tokens=len(titles), audited=0, disagreements=0, seconds=0.0)
 
 

@@ -1,7 +1,6 @@
 """ro32's training loop against transformers.Trainer with its defaults: same base, papers, length, rates and arithmetic.
 
-Both fine-tune the packaged MiniLM for one epoch on the same papers, tokenized before the clock starts, and are then
-measured on the same held-out papers. What differs is how papers become batches and what surrounds a step.
+Both fine-tune the packaged MiniLM for one epoch on papers that were tokenized before the clock starts.
 """
 
 import tempfile
@@ -49,17 +48,10 @@ def compare(papers: Path, *, max_length: int, repeats: int, say: Callable[[str],
     difference = float(np.mean(losses["ours"]) - np.mean(losses["trainer"]))
     # Standard error of that difference, from the spread over seeds.
     noise = float(np.sqrt(sum(np.var(values, ddof=1) / len(values) for values in losses.values())))
-    first = found["ours"][0].result
+    sizes = {name: found["ours"][0].result[name] for name in ("training_papers", "validation_papers")}
+    rate = {"batch_size": Recipe.batch_size, "learning_rate": LEARNING_RATE}
     return Section(
-        settings={
-            **settings,
-            "papers": papers.name,
-            "repeats": repeats,
-            "batch_size": Recipe.batch_size,
-            "learning_rate": LEARNING_RATE,
-            "training_papers": first["training_papers"],
-            "validation_papers": first["validation_papers"],
-        },
+        settings={**settings, "papers": papers.name, "repeats": repeats, **rate, **sizes},
         figures={
             name: {
                 "papers_per_s": quartiles(rates[name]),

@@ -1,7 +1,6 @@
 """Makes a BERT of twice the width and depth that computes what the small one does: a large subject in a second.
 
-Speed depends on shapes alone, but scores have to mean something for quality to stand beside it, and training 110
-million weights would take hours on the processors that are measured. Growing keeps what the small one learned.
+Training 110 million weights would take hours on the processors that are measured.
 
 Source: Net2Net (Chen et al., ICLR 2016, https://arxiv.org/abs/1511.05641), for BERT's shapes.
 """

@@ -1,6 +1,6 @@
 """Makes what is measured: a small checkpoint, trained for minutes on half of the sample, and one of BERT-base's size.
 
-Neither is worth anything but here. The other half of the sample is what is measured with; no training saw it.
+The other half of the sample is what is measured with.
 """
 
 import json

@@ -1,7 +1,6 @@
 """A contestant's process: loads it once, then scores a Parquet file into another on each request.
 
-It speaks JSON lines. The first one gives the seconds until one paper was scored; then each line that comes in names
-papers, output and setting, and the answer gives the seconds that this took, reading and writing included.
+It speaks JSON lines. The first one has the seconds until one paper was scored; each further one answers a request.
 """
 
 import json
