@@ -35,6 +35,7 @@ def main(context: click.Context, folder: Path) -> None:
     context.obj = folder
 
 
+_say = partial(click.echo, err=True)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 papers_option = click.option(
     "--papers",
@@ -170,10 +171,6 @@ def report(folder: Path, first: Path | None) -> None:
         path.write_text(text, encoding="utf-8")
     _say(f"written to {' and '.join(map(str, texts))}")
     click.echo(json.dumps(headline(found)))
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _record(folder: Path, name: str, target: str, *papers: Path, **settings: int | Path | None) -> None:

@@ -4,14 +4,13 @@ The papers are today's in arXiv's own mix of archives, those of computer science
 """
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from bench.dump import in_todays_mix, make_dump, read_drawn
-from bench.measure import quartiles, run_child, take_turns
+from bench.measure import Say, quartiles, run_child, take_turns
 from bench.results import Section, at_least, at_most
 from bench.throughput.anatomy import Timed
 from ro32.model.bundle import Bundle, shipped_folder
@@ -28,7 +27,7 @@ SEED = 5
 Files = dict[str, dict[str, str]]  # papers and target of each mode: "on" all papers, "off" every so-many-th
 
 
-def measure(papers: Path, modern: Path, *, every: int, repeats: int, say: Callable[[str], object]) -> Section:
+def measure(papers: Path, modern: Path, *, every: int, repeats: int, say: Say) -> Section:
     """Label papers to 2019 and `modern` ones with and without the cascade, in turns, by the shipped bundle."""
     with tempfile.TemporaryDirectory() as folder:
         say("making dumps")

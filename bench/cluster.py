@@ -6,13 +6,12 @@ and does not count. The cascade is off: with it, this machine's cores would be d
 
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from bench.dump import make_dump
-from bench.measure import quartiles, take_turns
+from bench.measure import Say, quartiles, take_turns
 from bench.results import Section, at_most
 from ro32.cluster.connection import connected
 from ro32.cluster.ray_engine import RayEngine
@@ -27,9 +26,7 @@ SEED = 3
 MOST_OVERHEAD = 1.10  # seconds of the Ray engine beyond its start for each second of the local one beyond its own
 
 
-def measure(
-    papers: Path, *, rows: int, part_rows: int, repeats: int, say: Callable[[str], object], address: str = "local"
-) -> Section:
+def measure(papers: Path, *, rows: int, part_rows: int, repeats: int, say: Say, address: str = "local") -> Section:
     """Score one dump by both engines in turns; by default each run of Ray has a new cluster on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         for dump, size in (("large", rows), ("small", available_cores())):

@@ -1,7 +1,6 @@
 """The first run over all of arXiv, from nothing to labels: its time and memory, by the command from start to end."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import polars as pl
 
 from bench.dump import COLUMNS, in_todays_mix, make_dump, read_drawn
 from bench.machine import has_vnni
-from bench.measure import run_child
+from bench.measure import Say, run_child
 from bench.results import Section, at_most
 
 NEWER_PER_OLD = (2_700_000 - 1_640_000) / 1_640_000
@@ -21,7 +20,7 @@ MOST_SECONDS = 1_500.0 if has_vnni() else 3_600.0  # for 2.7 million papers
 SEED = 11
 
 
-def measure(papers: Path, modern: Path, *, rows: int, say: Callable[[str], object]) -> Section:
+def measure(papers: Path, modern: Path, *, rows: int, say: Say) -> Section:
     """Label a dump once: `papers` in the proportions they have, up to 2019, and `modern` ones in today's mix."""
     old, today = read_drawn(papers), in_todays_mix(read_drawn(modern))
     newer = today[np.arange(round(len(old) * NEWER_PER_OLD)) % len(today)]

@@ -11,18 +11,8 @@ from typing import Any
 
 from ro32.model.processor import VNNI, available_cores, installed_versions, processor_flags, processor_name
 
-PACKAGES = (
-    "ro32",
-    "onnxruntime",
-    "tokenizers",
-    "polars",
-    "pyarrow",
-    "numpy",
-    "torch",
-    "transformers",
-    "optimum",
-    "optimum-onnx",
-)
+SCORING = ("ro32", "onnxruntime", "tokenizers", "polars", "pyarrow", "numpy")
+EXPORT = ("torch", "transformers", "optimum", "optimum-onnx")
 RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Of the processor's instructions, those that decide how fast a neural network is."""
 SAME = ("processor", "cores", "flags", "memory_bytes")  # facts that make two machines one
@@ -37,7 +27,7 @@ def describe() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": installed_versions(PACKAGES),
+        "versions": installed_versions((*SCORING, *EXPORT)),
     }
 
 

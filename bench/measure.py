@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+Say = Callable[[str], object]  # shows a line about the progress
+Case = tuple[str, Mapping[str, Any]]  # what `run_child` takes
+
 
 class BenchError(Exception):
     """A process that was to be measured failed."""
@@ -47,13 +50,8 @@ def run_child(target: str, settings: Mapping[str, Any]) -> Child:
     return Child(result=said["result"], wall_s=time.perf_counter() - started, peak_rss_bytes=said["peak_rss_bytes"])
 
 
-def take_turns(
-    cases: Mapping[str, tuple[str, Mapping[str, Any]]], repeats: int, say: Callable[[str], object]
-) -> dict[str, list[Child]]:
-    """Measure several cases in turns, so that a busy minute of the machine hits all.
-
-    A case is what `run_child` takes; the settings get the number of the repeat as `repeat`.
-    """
+def take_turns(cases: Mapping[str, Case], repeats: int, say: Say) -> dict[str, list[Child]]:
+    """Measure several cases in turns, so that a busy minute of the machine hits all; settings get the `repeat`."""
     found: dict[str, list[Child]] = {name: [] for name in cases}
     for repeat in range(repeats):
         for name, (target, settings) in cases.items():

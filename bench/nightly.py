@@ -7,7 +7,7 @@ digests; the measured run cannot distinguish them.
 import dataclasses
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.dump import make_dump
 from bench.machine import has_vnni
-from bench.measure import quartiles, run_child, take_turns
+from bench.measure import Say, quartiles, run_child, take_turns
 from bench.results import Section, at_most
 from ro32.model.classifier import Classifier, Scored
 from ro32.model.outcomes import Hashes, Outcomes
@@ -43,9 +43,7 @@ class MadeUp(Classifier):
         return Scored(outcomes=outcomes, tokens=len(titles), audited=0, disagreements=0, seconds=0.0)
 
 
-def measure(
-    papers: Path, *, rows: int, small_rows: int, new: int, repeats: int, say: Callable[[str], object]
-) -> Section:
+def measure(papers: Path, *, rows: int, small_rows: int, new: int, repeats: int, say: Say) -> Section:
     """Run a night on a large and on a small dump, in turns; `new` papers of either have no labels yet."""
     with tempfile.TemporaryDirectory() as folder:
         turns = {}

@@ -1,13 +1,12 @@
 """A refresh of a bundle on real papers with categories: the command from start to end, its time and memory."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from bench.measure import run_child
+from bench.measure import Say, run_child
 from bench.results import Section, at_most
 from ro32.cli.process import exit_code_of
 from ro32.cli.refresh import refresh_command
@@ -18,7 +17,7 @@ MOST_SECONDS = 600
 MOST_MEMORY_BYTES = 2_000_000_000  # both for 500,000 papers on two cores
 
 
-def measure(*papers: Path, bundle: Path | None, say: Callable[[str], object]) -> Section:
+def measure(*papers: Path, bundle: Path | None, say: Say) -> Section:
     """Refresh a bundle once; made-up papers would not do, as the memory depends on how many words there are."""
     rows = sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in papers)
     say(f"refreshing on {rows:,} papers")

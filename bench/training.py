@@ -5,7 +5,6 @@ Both fine-tune the packaged MiniLM for one epoch on papers that were tokenized b
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import transformers
 from tokenizers import Tokenizer
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
-from bench.measure import quartiles, take_turns
+from bench.measure import Say, quartiles, take_turns
 from bench.results import Section, at_least, at_most
 from ro32.train.choose import PaperSet, take
 from ro32.train.config import Optimizer, Recipe
@@ -34,7 +33,7 @@ LEARNING_RATE = 5e-5  # Trainer's default
 LEAST_RATIO = 1.8
 
 
-def compare(papers: Path, *, max_length: int, repeats: int, say: Callable[[str], object]) -> Section:
+def compare(papers: Path, *, max_length: int, repeats: int, say: Say) -> Section:
     """Train both in turns, each repeat with a seed of its own: the spread over at least two seeds tells what is noise.
 
     Of the papers 70 % are trained on, and 15 % measured.

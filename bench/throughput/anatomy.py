@@ -82,11 +82,8 @@ class Free(Timed):
 def score(settings: dict[str, Any]) -> dict[str, Any]:
     """Score the file of a repeat as the command does, warmed up by a few papers, and tell where the time went.
 
-    Further settings are repeat, threads, and the encoder's shape: layers, hidden and feed_forward.
-
-    Returns:
-        papers_per_s, tokens_per_s of the whole; operations_per_s of the model while it runs; stages_s, what each
-        thread spent on average, and `other` what is left of the whole.
+    Further settings are repeat, threads, and the encoder's shape: layers, hidden and feed_forward. Of the results,
+    operations_per_s are those of the model while it runs, and stages_s what each thread spent on average.
     """
     classifier = Timed.load(settings["bundle"], full=True)
     papers, threads = settings["files"][settings["repeat"]], settings["threads"]
@@ -110,11 +107,7 @@ def score(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_model(settings: dict[str, Any]) -> dict[str, Any]:
-    """Do all but the model, on one core.
-
-    Returns:
-        papers_per_s, the same by the processor's time instead of the clock's, and stages_s.
-    """
+    """Do all but the model, on one core; measured are papers/s by the clock and by the processor's time, and stages."""
     classifier, journal = Free.load(settings["bundle"], full=True), Journal()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bench.measure import quartiles
+from bench.measure import Say, quartiles
 from bench.throughput import peers
 from bench.throughput.contestants import OURS, PEERS, SHIPPED, Contestant
 from bench.throughput.subjects import LONGEST, RECIPE, Subject, halves
@@ -27,15 +27,10 @@ SEED = 3
 Entry = tuple[Contestant, str]  # a contestant with one of its settings
 
 
-def contest(
-    subject: Subject, *, papers: int, repeats: int, sweeps: int, say: Callable[[str], object]
-) -> dict[str, dict[str, Any]]:
-    """Let all that are installed score the same papers; each repeat has other ones.
+def contest(subject: Subject, *, papers: int, repeats: int, sweeps: int, say: Say) -> dict[str, dict[str, Any]]:
+    """Let all that are installed score the same papers, other ones in each repeat, and return the figures of each.
 
     Each setting of a contestant is tried `sweeps` times to find its best.
-
-    Returns:
-        Figures by contestant, and by contestant and setting where several of its settings take part.
     """
     ours = (OURS, SHIPPED) if subject.name == "small" else (OURS,)
     contestants = [item for item in (*ours, *PEERS) if item.installed]
@@ -61,12 +56,16 @@ def contest(
             best = max(speeds[item.name], key=speeds[item.name].__getitem__)
             entries[item.name] = (item, best)
             entries |= {f"{item.name}-{setting}": (item, setting) for setting in item.fixed if setting != best}
-        seconds, memory = _turns(entries, workers, files, say)
-        scores = {key: np.concatenate([_scores(path, key) for path in files]) for key in entries}
+        answers = _turns(entries, workers, files, say)
+        scores = {
+            key: pl.concat([pl.read_parquet(_output(path, key))["score"] for path in files]).cast(pl.Float64).to_numpy()
+            for key in entries
+        }
         tokens = [_tokens(subject, path) for path in files]
         drawn_from = pl.concat([pl.read_parquet(path) for path in files])
     truth = drawn_from["categories"].str.split(" ").list.contains(RECIPE.category).to_numpy()
     drawn = ~drawn_from["oversampled"].to_numpy()
+    seconds = {key: [answer["wall_s"] for answer in given] for key, given in answers.items()}
     return {
         key: {
             "title": item.title,
@@ -74,7 +73,7 @@ def contest(
             "papers_per_s": quartiles([papers / each for each in seconds[key]]),
             "tokens_per_s": quartiles([count / each for count, each in zip(tokens, seconds[key], strict=True)]),
             "cold_start_s": workers[item.name].cold_start_s,
-            "peak_rss_bytes": memory[key],
+            "peak_rss_bytes": answers[key][-1]["peak_rss_bytes"],
             "sweep_papers_per_s": speeds[item.name],
             **_quality(truth, drawn, scores[key], None if item is SHIPPED else scores["transformers"]),
         }
@@ -94,7 +93,7 @@ def draw(source: pl.DataFrame, folder: Path, *, papers: int, repeats: int) -> li
     return paths
 
 
-def _prepare(item: Contestant, subject: Subject, learn: Path, say: Callable[[str], object]) -> None:
+def _prepare(item: Contestant, subject: Subject, learn: Path, say: Say) -> None:
     """Make a contestant's files from the checkpoint, if it has any and they are not there."""
     prepare = getattr(peers, f"prepare_{item.name.replace('-', '_')}", None)
     complete = subject.folder / item.name / ".complete"
@@ -104,7 +103,7 @@ def _prepare(item: Contestant, subject: Subject, learn: Path, say: Callable[[str
         complete.touch()
 
 
-def _sweep(item: Contestant, worker: Worker, trials: Sequence[Path], say: Callable[[str], object]) -> dict[str, float]:
+def _sweep(item: Contestant, worker: Worker, trials: Sequence[Path], say: Say) -> dict[str, float]:
     """Return the papers a second of each setting, the best of some trials; the first warms up and does not count."""
     found = {}
     for setting in item.settings:
@@ -119,30 +118,22 @@ def _sweep(item: Contestant, worker: Worker, trials: Sequence[Path], say: Callab
 
 
 def _turns(
-    entries: Mapping[str, Entry], workers: Mapping[str, Worker], files: Sequence[Path], say: Callable[[str], object]
-) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Let every entry score every file, and return the seconds, and the most memory of each one's process."""
-    seconds: dict[str, list[float]] = {key: [] for key in entries}
-    memory: dict[str, int] = {}
+    entries: Mapping[str, Entry], workers: Mapping[str, Worker], files: Sequence[Path], say: Say
+) -> dict[str, list[dict[str, Any]]]:
+    """Let every entry score every file, and return the answers of their workers."""
+    answers: dict[str, list[dict[str, Any]]] = {key: [] for key in entries}
     for repeat, papers in enumerate(files):
-        # Another one begins each time, so that none always follows the same one.
         keys = deque(entries)
-        keys.rotate(-repeat)
+        keys.rotate(-repeat)  # another one begins each time, so that none always follows the same one
         for key in keys:
             item, setting = entries[key]
             say(f"repeat {repeat + 1} of {len(files)}: {item.title}, {setting}")
-            answer = workers[item.name].score(papers, _output(papers, key), setting)
-            seconds[key].append(answer["wall_s"])
-            memory[key] = answer["peak_rss_bytes"]
-    return seconds, memory
+            answers[key].append(workers[item.name].score(papers, _output(papers, key), setting))
+    return answers
 
 
 def _output(papers: Path, key: str) -> Path:
     return papers.with_name(f"scores-{key}-{papers.name}")
-
-
-def _scores(papers: Path, key: str) -> NDArray[np.float64]:
-    return pl.read_parquet(_output(papers, key))["score"].to_numpy().astype(np.float64)
 
 
 def _tokens(subject: Subject, papers: Path) -> int:

@@ -3,8 +3,6 @@
 import importlib.util
 from dataclasses import dataclass
 
-BATCHES = ("1", "8", "32")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
@@ -13,7 +11,7 @@ class Contestant:
     name: str  # in results files, of its folder, and of its functions in `bench.throughput.peers`
     title: str  # in reports
     packages: tuple[str, ...] = ()  # what it needs besides transformers
-    settings: tuple[str, ...] = BATCHES  # what is tried to find the fastest
+    settings: tuple[str, ...] = ("1", "8", "32")  # what is tried to find the fastest
     fixed: tuple[str, ...] = ()  # settings that are in the contest in any case
 
     @property

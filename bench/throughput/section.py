@@ -1,6 +1,6 @@
 """The section `throughput` of a results file: the contest, the anatomy, and the bounds that issue from both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,7 +9,7 @@ import polars as pl
 
 from bench.dump import make_dump
 from bench.machine import has_vnni
-from bench.measure import quartiles, run_child, take_turns
+from bench.measure import Say, quartiles, run_child, take_turns
 from bench.results import Check, Section, at_least, at_most
 from bench.throughput.contest import SEED, contest, draw
 from bench.throughput.contestants import PEERS
@@ -31,8 +31,6 @@ LEAST = {
 }
 """Bounds with and without VNNI: somewhat less than the committed results of each kind of processor have."""
 PEER_PACKAGES = ("sentence-transformers", "optimum-intel", "openvino", "nncf")
-
-Say = Callable[[str], object]
 
 
 def measure(folder: Path, *, repeats: int, full: bool, say: Say) -> Section:

@@ -116,9 +116,9 @@ def length_rows(lengths: Mapping[str, Mapping[str, Quartiles]]) -> list[Sequence
 
 def stage_shares(stages: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Return each stage's share of the time, by model."""
-    medians = {model: {name: item["median"] for name, item in parts.items()} for model, parts in stages.items()}
+    totals = {model: sum(part["median"] for part in parts.values()) for model, parts in stages.items()}
     return {
-        model: {name: part / sum(parts.values()) for name, part in parts.items()} for model, parts in medians.items()
+        model: {name: part["median"] / totals[model] for name, part in parts.items()} for model, parts in stages.items()
     }
 
 

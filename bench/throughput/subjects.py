@@ -5,13 +5,13 @@ The other half of the sample is what is measured with.
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from transformers import BertForSequenceClassification
 
+from bench.measure import Say
 from bench.throughput.grow import FACTOR, grow
 from export.checkpoint import Checkpoint
 from export.convert import convert, input_names
@@ -60,7 +60,7 @@ class Subject:
         return self.folder / "bundle"
 
 
-def make_subjects(folder: Path, say: Callable[[str], object]) -> tuple[Subject, Subject]:
+def make_subjects(folder: Path, say: Say) -> tuple[Subject, Subject]:
     """Make the subjects, the small one first; what is there already is taken."""
     shape = {"layers": 6, "hidden": 384, "feed_forward": 1536}
     small = Subject(name="small", shape=shape, folder=folder / "small")

@@ -18,13 +18,7 @@ Run = Callable[[Path, Path, str], None]  # (papers, output, setting): writes id 
 
 
 class Worker:
-    """The side that gives the orders.
-
-    Args:
-        name: Of the contestant.
-        folder: Of ro32 a bundle, of a peer a subject.
-        first: File of one paper, to be scored as soon as the contestant is loaded.
-        setting: To score that with.
+    """The side that gives the orders, to a contestant in the folder of a bundle or subject; first to score one paper.
 
     Raises:
         BenchError: The process failed; its last words went to stderr.

@@ -83,7 +83,7 @@ def _slice(group: Slice) -> dict[str, Any]:
 
 
 def _comparison(results: Results, item: Comparison) -> dict[str, Any]:
-    models = [results.evaluation(name) for name in (item.first, item.second)]
+    models = [model for model in results.evaluations if model.scores.name in {item.first, item.second}]
     return {
         "first": item.first,
         "second": item.second,

@@ -1,11 +1,9 @@
 """Explains a score: what it would be without each of the paper's words.
 
-Occlusion, word by word: a word is taken out at every place where it stands, and the paper is scored again, exactly as
-any paper is. Nothing is approximated, so what is shown is what the model does; but words that only count together show
-little when each is taken out alone.
+A word is taken out at every place where it stands, and the paper is scored again, exactly as any paper is. Words that
+only count together show little when each is taken out alone.
 
-Source: the idea is that of Zeiler and Fergus, ECCV 2014, section 4, https://arxiv.org/abs/1311.2901, with words for
-patches.
+Source: Zeiler and Fergus, ECCV 2014, section 4, https://arxiv.org/abs/1311.2901, with words for patches.
 """
 
 import math
@@ -56,11 +54,7 @@ class Explanation:
 
 
 def explain(classifier: Classifier, title: str, abstract: str, *, threads: int | None = None) -> tuple[WordEffect, ...]:
-    """Score a paper of normalized text without each of its words.
-
-    Returns:
-        Each distinct word, the one that moves the log-odds most first; equally strong ones in their order in the text.
-    """
+    """Score a paper of normalized text without each of its words, and return these, the strongest first."""
     title, abstract = title[:MAX_CHARS], abstract[:MAX_CHARS]  # no more of it is scored
     places = Counter(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}"))
     titles, abstracts = ([text, *(_without(word, text) for word in places)] for text in (title, abstract))

@@ -1,12 +1,8 @@
 """95 % bootstrap intervals, exact and without scipy.
 
-The bootstrap draws as many papers as there are, with replacement, again and again, and looks how the figure varies.
-Every figure here depends on counts alone (of the four outcomes of a decision, of papers between two scores), and the
-counts of such a draw follow a multinomial distribution: so counts are drawn, not papers. That is the same bootstrap, in
-seconds where drawing 2.5 million papers takes hours.
-
-Intervals are bias-corrected percentiles (Efron 1981, https://doi.org/10.2307/3314608); those of the calibration error
-are reflected ones (docs/decisions.md has their coverage).
+Every figure depends on counts alone, and the counts of papers drawn with replacement follow a multinomial distribution:
+so counts are drawn, in seconds where drawing 2.5 million papers takes hours. Intervals are bias-corrected percentiles
+(Efron 1981, https://doi.org/10.2307/3314608); docs/decisions.md has the coverage of the reflected ones.
 """
 
 from dataclasses import dataclass
@@ -72,12 +68,9 @@ def estimate_differences(counts: NDArray[np.int64]) -> dict[str, Estimate]:
 def estimate_average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64], rest: int) -> Estimate:
     """Measure a ranking.
 
-    Only a score that a positive paper has adds to average precision; so papers are counted by the m distinct ones.
-
-    Args:
-        positives: Shape (m,): positive papers of each score, the highest first; all at least 1.
-        negatives: Shape (m,): other papers of that score, or between it and the next higher one.
-        rest: Papers below the lowest.
+    Only a score that a positive paper has adds to average precision. So papers are counted by the m distinct ones, the
+    highest first, shape (m,): positive papers of that score, at least 1; other papers of it, or between it and the next
+    higher one; and the rest, below the lowest.
     """
     value = _average_precision(positives[None], negatives[None])
     cells = np.concatenate([positives, negatives, [rest]])

@@ -8,14 +8,7 @@ from numpy.typing import NDArray
 from ro32.errors import InputDataError
 from ro32.evaluation.calibration import Calibration, calibrate
 from ro32.evaluation.intervals import Estimate
-from ro32.evaluation.ranking import (
-    TARGETS,
-    OperatingPoints,
-    Ranking,
-    operating_points,
-    threshold_of_precision,
-    threshold_of_recall,
-)
+from ro32.evaluation.ranking import TARGETS, OperatingPoints, Ranking, operating_points
 from ro32.evaluation.scores import Scores
 from ro32.evaluation.slices import Dimension, Slice, group_papers, slice_by
 from ro32.evaluation.truth import Truth
@@ -76,8 +69,8 @@ def evaluate(truth: Truth, scores: Scores) -> Evaluation:
     average_precision = replace(ranking.average_precision(), value=curve.average_precision)
     del curve  # as large as the dump
     calibration = calibrate(listed, values)
-    for_precision = {target: threshold_of_precision(ranking, target) for target in TARGETS}
-    for_recall = {target: threshold_of_recall(ranking, target) for target in TARGETS}
+    for_precision = {target: ranking.threshold_of_precision(target) for target in TARGETS}
+    for_recall = {target: ranking.threshold_of_recall(target) for target in TARGETS}
     found = (value for value in (*for_precision.values(), *for_recall.values()) if value is not None)
     return Evaluation(
         scores=scores,

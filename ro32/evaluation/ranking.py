@@ -50,6 +50,24 @@ class Ranking:
             counts[::-1].astype(np.int64), np.diff(above, prepend=0), len(self.negatives) - int(above[-1])
         )
 
+    def threshold_of_precision(self, target: float) -> float | None:
+        """Return the threshold that finds the most papers at a precision of at least the target; None if none does."""
+        scores = np.unique(self.positives)
+        tp, fp, _, _ = self.counts_at(scores).T
+        fitting = np.flatnonzero(tp >= target * (tp + fp))
+        return self._below(float(scores[fitting[0]])) if len(fitting) else None
+
+    def threshold_of_recall(self, target: float) -> float:
+        """Return the highest threshold that finds at least the target's share of the listed papers."""
+        wanted = int(np.ceil(target * len(self.positives)))
+        return self._below(float(self.positives[len(self.positives) - wanted]))
+
+    def _below(self, score: float) -> float:
+        """Return the middle between a score and the next lower one: a last-bit change in a score flips no label."""
+        missed, left = np.searchsorted(self.positives, score), np.searchsorted(self.negatives, score)
+        lower = [scores[at - 1] for scores, at in ((self.positives, missed), (self.negatives, left)) if at]
+        return float((score + max(lower)) / 2) if lower else score
+
     def histogram(self) -> tuple[list[int], list[int]]:
         """Count listed and other papers in `HISTOGRAM_BINS` bins of equal width from 0 to 1."""
         edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
@@ -76,24 +94,3 @@ def operating_points(ranking: Ranking, *further: float) -> OperatingPoints:
     counts = ranking.counts_at(thresholds)
     _, low, high = decision_bounds(counts)
     return OperatingPoints(thresholds=thresholds, counts=counts, low=low, high=high)
-
-
-def threshold_of_precision(ranking: Ranking, target: float) -> float | None:
-    """Return the threshold that finds the most papers at a precision of at least the target; None if none does."""
-    scores = np.unique(ranking.positives)
-    tp, fp, _, _ = ranking.counts_at(scores).T
-    fitting = np.flatnonzero(tp >= target * (tp + fp))
-    return _below(ranking, float(scores[fitting[0]])) if len(fitting) else None
-
-
-def threshold_of_recall(ranking: Ranking, target: float) -> float:
-    """Return the highest threshold that finds at least the target's share of the listed papers."""
-    wanted = int(np.ceil(target * len(ranking.positives)))
-    return _below(ranking, float(ranking.positives[len(ranking.positives) - wanted]))
-
-
-def _below(ranking: Ranking, score: float) -> float:
-    """Return the middle between a score and the next lower one, so that a last-bit change in a score flips no label."""
-    missed, left = np.searchsorted(ranking.positives, score), np.searchsorted(ranking.negatives, score)
-    lower = [scores[at - 1] for scores, at in ((ranking.positives, missed), (ranking.negatives, left)) if at]
-    return float((score + max(lower)) / 2) if lower else score

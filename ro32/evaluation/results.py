@@ -35,10 +35,6 @@ class Results:
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
     tool_version: str = field(default_factory=lambda: version("ro32"))
 
-    def evaluation(self, name: str) -> Evaluation:
-        """Return the evaluation of a model."""
-        return next(item for item in self.evaluations if item.scores.name == name)
-
     def shown(self, rows: Sequence[int] | NDArray[np.intp]) -> list[tuple[int, Paper]]:
         """Return papers to show, at most `examples` of them; those whose details were not read are skipped."""
         return [(row, self.details[row]) for row in map(int, rows[: self.examples]) if row in self.details]

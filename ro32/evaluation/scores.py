@@ -101,16 +101,8 @@ def score_with_bundle(
             Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=len(values) - 1)
         )
 
-    parts = score_parts(
-        plan,
-        plan.parts,
-        classifier,
-        OutcomeIndex(),
-        OutcomeIndex(),
-        threads=threads,
-        journal=Journal(),
-        on_rows=advance,
-    )
+    known, new = OutcomeIndex(), OutcomeIndex()
+    parts = score_parts(plan, plan.parts, classifier, known, new, threads=threads, journal=Journal(), on_rows=advance)
     with plan.changes_reported():
         for _, part in parts:
             values.append(part.table.column("score").to_numpy())

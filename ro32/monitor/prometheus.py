@@ -1,7 +1,6 @@
-"""Metrics of a run for Prometheus' textfile collector.
+"""Metrics of a run for Prometheus' textfile collector: https://github.com/prometheus/node_exporter#textfile-collector.
 
-Source: https://github.com/prometheus/node_exporter#textfile-collector and
-https://prometheus.io/docs/practices/naming (names and base units).
+Source: https://prometheus.io/docs/practices/naming (names and base units).
 """
 
 from collections.abc import Iterator, Mapping
