@@ -12,7 +12,7 @@ PASSED_OVER = ("peak_operations_per_s", "useful_operations_per_s", "tokens_per_s
 """Of the machine, or said by another figure too."""
 LEAST_CHANGE = 0.05  # as much as the median of five repeats moves between two quiet runs
 
-Path = tuple[str, ...]
+Names = tuple[str, ...]
 
 
 def slower(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -36,15 +36,16 @@ def slower(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
             continue
         machine = _peak(other["figures"]) / _peak(section["figures"])
         old, new = _repeated(section["figures"]), _repeated(other["figures"])
-        for path in filter(new.__contains__, old):
-            compared += 1
+        shared = [path for path in old if path in new]
+        compared += len(shared)
+        for path in shared:
             lines += _verdict((name, *path), old[path], new[path], machine)
     if not compared:
         raise ValueError("no section of one name and the same settings is in both files")
     return lines
 
 
-def _verdict(path: Path, old: Mapping[str, float], new: Mapping[str, float], machine: float) -> Iterator[str]:
+def _verdict(path: Names, old: Mapping[str, float], new: Mapping[str, float], machine: float) -> Iterator[str]:
     """Yield a line if the figure got worse. What is compared are times: of a rate, what it takes for one."""
     (_, before, latest), (earliest, after, _) = (_as_times(value, rate=path[-1] in RATES) for value in (old, new))
     # Shares and ratios were divided by what the machine can do already.
@@ -67,7 +68,7 @@ def _peak(figures: Mapping[str, Any]) -> float:
     return sum(peaks) / len(peaks) if peaks else 1.0
 
 
-def _repeated(figures: Mapping[str, Any]) -> dict[Path, dict[str, float]]:
+def _repeated(figures: Mapping[str, Any]) -> dict[Names, dict[str, float]]:
     """Return the figures of ro32 that were measured several times; its peers' are left out."""
     return {
         path: value

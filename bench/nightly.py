@@ -6,7 +6,6 @@ digests; the measured run cannot distinguish them.
 
 import dataclasses
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from bench.machine import has_vnni
 from bench.measure import Say, quartiles, run_child, take_turns
 from bench.results import Section, at_most
 from ro32.model.classifier import Classifier, Scored
-from ro32.model.outcomes import Hashes, Outcomes
+from ro32.model.outcomes import Outcomes
 from ro32.run.walk import score_file
 
 SEED = 2
@@ -30,13 +29,7 @@ MOST_GROWTH = 1.35  # the large dump against the small one: 38 bytes a paper, it
 class MadeUp(Classifier):
     """The shipped model by name and digest, but its scores cost nothing."""
 
-    def score(
-        self,
-        titles: Sequence[str],
-        abstracts: Sequence[str],  # noqa: ARG002
-        hashes: Hashes | None = None,  # noqa: ARG002
-        stop: threading.Event | None = None,  # noqa: ARG002
-    ) -> Scored:
+    def score(self, titles: Sequence[str], *_: object, **__: object) -> Scored:
         """Return scores that are not positive; the tokens are one a paper."""
         scores = np.full(len(titles), 0.001, dtype=np.float32)
         outcomes = dataclasses.replace(Outcomes.empty(len(titles)), scores=scores)

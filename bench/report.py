@@ -71,7 +71,8 @@ def page(machine: Mapping[str, Any], section: Mapping[str, Any]) -> str:
 
 def _templates() -> Environment:
     found = environment(FileSystemLoader(TEMPLATES))
-    found.filters |= {"spread": series.spread, "digits": series.digits, "flat": results.flat, "figure": _figure}
+    found.filters.update(spread=series.spread, digits=series.digits, title_of=TITLES.__getitem__)
+    found.filters.update(flat=results.flat, figure=_figure)
     found.globals |= {"series": series, "TITLES": TITLES}
     return found
 

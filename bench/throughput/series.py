@@ -90,11 +90,6 @@ def length_lines(lengths: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def titles(by_model: Mapping[str, Any]) -> list[str]:
-    """Return the names of the models."""
-    return [TITLES[model] for model in by_model]
-
-
 def operator_rows(operators: Mapping[str, Mapping[str, float]]) -> list[Sequence[str]]:
     """Return a row for each operator that takes 1 % of a model's time or more, a column for each model."""
     names = dict.fromkeys(name for shares in operators.values() for name in shares)

@@ -40,10 +40,8 @@ class Worker:
 
     def score(self, papers: Path, output: Path, setting: str) -> dict[str, Any]:
         """Score a file, and return the seconds it took (wall_s) and the most memory so far (peak_rss_bytes)."""
-        if self._process.stdin is None:
-            raise BenchError(f"{self._name}: no way to tell it anything")
-        self._process.stdin.write(json.dumps({"papers": str(papers), "output": str(output), "setting": setting}) + "\n")
-        self._process.stdin.flush()
+        order = {"papers": str(papers), "output": str(output), "setting": setting}
+        print(json.dumps(order), file=self._process.stdin, flush=True)
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
