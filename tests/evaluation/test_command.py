@@ -260,6 +260,7 @@ def test_a_category_that_no_paper_has_is_asked_after(invoke: Invoke, tiny_labels
     outcome = invoke(command, [papers_path, "--labels", tiny_labels, "--category", "cs.R0"])
     assert outcome.code == 65
     assert "no paper is listed in cs.R0; did you mean 'cs.RO'?" in outcome.stderr
+    assert "name another category with --category" in outcome.stderr
 
 
 @pytest.mark.parametrize("scores", [["a", "b"], [float("inf"), 0.5]])
