@@ -52,9 +52,9 @@ def measure(papers: Path, *, rows: int, small_rows: int, new: int, repeats: int,
                 },
             )
         found = take_turns(turns, repeats, say)
-    for size, children in found.items():
+    for dump, children in found.items():
         for counts in (child.result["papers"] for child in children):
-            if (counts["scored"], counts["reused"]) != (new, int(size) - new):
+            if (counts["scored"], counts["reused"]) != (new, int(dump) - new):
                 raise ValueError(f"expected {new} scored papers and all others reused, found {counts}")
     large, small = found[str(rows)], found[str(small_rows)]
     seconds = quartiles([child.wall_s for child in large])

@@ -9,7 +9,7 @@ import polars as pl
 
 from bench.dump import make_dump
 from bench.machine import has_vnni
-from bench.measure import Say, quartiles, run_child, take_turns
+from bench.measure import Case, Say, quartiles, run_child, take_turns
 from bench.results import Check, Section, at_least, at_most
 from bench.throughput.contest import SEED, contest, draw
 from bench.throughput.contestants import PEERS
@@ -80,7 +80,8 @@ def anatomy(
     _, papers = halves(folder)
     with TemporaryDirectory() as name:
         place = Path(name)
-        turns, settings = {}, {}
+        turns: dict[str, Case] = {}
+        settings: dict[str, dict[str, Any]] = {}
         for model, (bundle, subject) in models.items():
             (place / model).mkdir()
             size = _size(subject, times * ALONE_TIMES)
