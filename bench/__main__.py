@@ -9,7 +9,7 @@ import click
 
 from bench import results
 from bench.compare import slower
-from bench.report import PAGE, REPORT, headline, write_page, write_report
+from bench.report import PAGE, REPORT, headline, newest, page, render
 from ro32.cli.parameters import HELP, PATH, Count
 from ro32.cli.process import AlreadyReported, run
 
@@ -35,6 +35,7 @@ def main(context: click.Context, folder: Path) -> None:
     context.obj = folder
 
 
+_say = partial(click.echo, err=True)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 papers_option = click.option(
     "--papers",
@@ -162,14 +163,14 @@ def compare(before: Path, after: Path) -> None:
 @click.pass_obj
 def report(folder: Path, first: Path | None) -> None:
     """Write REPORT.md and REPORT.html from the results files, and print the main figures as a line of JSON."""
-    write_report(folder, first=first)
-    written = write_page(folder, first=first)
-    _say(f"written to {REPORT}" + (f" and {PAGE}" if written else ""))
-    click.echo(json.dumps(headline(folder, first)))
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+    found = newest(folder, first)
+    texts = {REPORT: render(found)}
+    if "throughput" in found:
+        texts[PAGE] = page(*found["throughput"][0])
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    _say(f"written to {' and '.join(map(str, texts))}")
+    click.echo(json.dumps(headline(found)))
 
 
 def _record(folder: Path, name: str, target: str, *papers: Path, **settings: int | Path | None) -> None:
@@ -178,10 +179,10 @@ def _record(folder: Path, name: str, target: str, *papers: Path, **settings: int
     measure = getattr(import_module(module), function)  # imported here: each benchmark needs packages of its own
     path, section = results.record(name, partial(measure, *papers, **settings, say=_say), folder)
     for check in section.checks:
-        bound = f"{'at least' if check.at_least else 'at most'} {check.bound:.4g}"
-        click.echo(f"{'ok  ' if check.holds else 'MISS'}  {check.what}: {check.found:.4g}, {bound}")
+        bound = f"at least {check['at_least']:.4g}" if "at_least" in check else f"at most {check['at_most']:.4g}"
+        click.echo(f"{'ok  ' if check['holds'] else 'MISS'}  {check['what']}: {check['found']:.4g}, {bound}")
     _say(f"written to {path}")
-    if not all(check.holds for check in section.checks):
+    if not all(check["holds"] for check in section.checks):
         raise AlreadyReported(1)
 
 

@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.machine import SAME
+from bench.machine import identity
+from bench.results import flat
 
 RELATIVE = ("ratio", "share_of_peak")
-RATES = ("papers_per_s", "papers_per_processor_s", *RELATIVE)
-"""Figures of which more is better; of all others, less is."""
+RATES = ("papers_per_s", "papers_per_processor_s", *RELATIVE)  # figures of which more is better; of all others, less is
 PASSED_OVER = ("peak_operations_per_s", "useful_operations_per_s", "tokens_per_s")
 """Of the machine, or said by another figure too."""
-OTHERS = ("trainer",)
-"""Figures of what ro32 is compared with, besides those of a contest."""
-LEAST_CHANGE = 0.05
-"""Below which nothing is called slower: as much as the median of five repeats moves between two quiet runs."""
-OURS = "ro32"
+LEAST_CHANGE = 0.05  # as much as the median of five repeats moves between two quiet runs
+
+Names = tuple[str, ...]
 
 
 def slower(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -26,9 +24,9 @@ def slower(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     Raises:
         ValueError: The files are of two machines, or have no figure in common.
     """
-    ours, theirs = ({name: content["machine"][name] for name in SAME} for content in (before, after))
+    ours, theirs = identity(before["machine"]), identity(after["machine"])
     if ours != theirs:
-        differing = ", ".join(f"{name} {ours[name]} and {theirs[name]}" for name in SAME if ours[name] != theirs[name])
+        differing = ", ".join(f"{name} {ours[name]} and {theirs[name]}" for name in ours if ours[name] != theirs[name])
         raise ValueError(f"results of two machines are not to be compared: {differing}")
     lines: list[str] = []
     compared = 0
@@ -36,20 +34,18 @@ def slower(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         other = after["sections"].get(name)
         if other is None or other["settings"] != section["settings"]:
             continue
-        machine = _machine(other["figures"]) / _machine(section["figures"])
-        found = dict(_spreads(other["figures"]))
-        for path, old in _spreads(section["figures"]):
-            if path in found:
-                compared += 1
-                lines += _verdict((name, *path), old, found[path], machine)
+        machine = _peak(other["figures"]) / _peak(section["figures"])
+        old, new = _repeated(section["figures"]), _repeated(other["figures"])
+        shared = [path for path in old if path in new]
+        compared += len(shared)
+        for path in shared:
+            lines += _verdict((name, *path), old[path], new[path], machine)
     if not compared:
         raise ValueError("no section of one name and the same settings is in both files")
     return lines
 
 
-def _verdict(
-    path: tuple[str, ...], old: Mapping[str, float], new: Mapping[str, float], machine: float
-) -> Iterator[str]:
+def _verdict(path: Names, old: Mapping[str, float], new: Mapping[str, float], machine: float) -> Iterator[str]:
     """Yield a line if the figure got worse. What is compared are times: of a rate, what it takes for one."""
     (_, before, latest), (earliest, after, _) = (_as_times(value, rate=path[-1] in RATES) for value in (old, new))
     # Shares and ratios were divided by what the machine can do already.
@@ -66,25 +62,18 @@ def _as_times(value: Mapping[str, float], *, rate: bool) -> tuple[float, float, 
     return value["q1"], value["median"], value["q3"]
 
 
-def _machine(figures: Mapping[str, Any]) -> float:
+def _peak(figures: Mapping[str, Any]) -> float:
     """Return the processor's peak where it was measured; 1 where it was not."""
-    peaks = [spread["median"] for path, spread in _all_spreads(figures) if path[-1] == "peak_operations_per_s"]
+    peaks = [value["median"] for path, value in flat(figures) if path[-1] == "peak_operations_per_s"]
     return sum(peaks) / len(peaks) if peaks else 1.0
 
 
-def _spreads(figures: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, float]]]:
-    """Yield every spread of ours."""
-    for path, spread in _all_spreads(figures):
-        peer = path[0] in OTHERS or (path[0] == "contest" and not path[2].startswith(OURS))
-        if not peer and path[-1] not in PASSED_OVER:
-            yield path, spread
-
-
-def _all_spreads(
-    figures: Mapping[str, Any], prefix: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], dict[str, float]]]:
-    for name, value in figures.items():
-        if isinstance(value, dict) and value.keys() == {"median", "q1", "q3"}:
-            yield (*prefix, name), value
-        elif isinstance(value, dict):
-            yield from _all_spreads(value, (*prefix, name))
+def _repeated(figures: Mapping[str, Any]) -> dict[Names, dict[str, float]]:
+    """Return the figures of ro32 that were measured several times; its peers' are left out."""
+    return {
+        path: value
+        for path, value in flat(figures)
+        if isinstance(value, dict)
+        if path[0] != "trainer" and not (path[0] == "contest" and not path[2].startswith("ro32"))
+        if path[-1] not in PASSED_OVER
+    }

@@ -4,38 +4,18 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from ro32.model.processor import VNNI, available_cores, installed_versions, processor_flags, processor_name
 
-PACKAGES = (
-    "ro32",
-    "onnxruntime",
-    "tokenizers",
-    "polars",
-    "pyarrow",
-    "numpy",
-    "torch",
-    "transformers",
-    "optimum",
-    "optimum-onnx",
-)
+SCORING = ("ro32", "onnxruntime", "tokenizers", "polars", "pyarrow", "numpy")
+EXPORT = ("torch", "transformers", "optimum", "optimum-onnx")
 RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Of the processor's instructions, those that decide how fast a neural network is."""
-
-
-class Kind(StrEnum):
-    """What a processor has for int8 products; bounds are set for each."""
-
-    VNNI = "vnni"
-    OTHER = "other"
-
-
-SAME = ("processor", "cores", "flags", "memory_bytes")
-"""What makes two machines one: facts of `describe`. A cloud calls processors of several kinds by one name."""
+SAME = ("processor", "cores", "flags", "memory_bytes")  # facts that make two machines one
 
 
 def describe() -> dict[str, Any]:
@@ -47,33 +27,36 @@ def describe() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": installed_versions(PACKAGES),
+        "versions": installed_versions((*SCORING, *EXPORT)),
     }
 
 
-def kind() -> Kind:
-    """Return the kind of this machine's processor."""
-    return Kind.VNNI if VNNI & processor_flags() else Kind.OTHER
+def identity(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a machine's facts that make it the same."""
+    return {name: facts[name] for name in SAME}
+
+
+def has_vnni() -> bool:
+    """Return whether this machine's processor has instructions for int8 products; bounds differ by it."""
+    return not VNNI.isdisjoint(processor_flags())
 
 
 def moment() -> dict[str, Any]:
-    """Return when it is, how busy the machine is (processes that want a core, over the last minute), and the commit."""
+    """Return when it is, how busy the machine is (processes that want a core, over the last minute), and the commit.
+
+    The commit has a + where files differ from it, and is empty outside of a clone.
+    """
+    changed = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_1min": os.getloadavg()[0],
-        "commit": _commit(),
+        "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if changed else ""),
     }
 
 
 def slug() -> str:
     """Return a name for the machine that can be part of a file's name."""
     return re.sub(r"[^a-z0-9]+", "-", f"{processor_name()} {available_cores()} cores".lower()).strip("-")
-
-
-def _commit() -> str:
-    """Return the commit that is checked out, with a + where files differ from it; empty outside of a clone."""
-    head = _git("rev-parse", "--short=12", "HEAD")
-    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 def _git(*args: str) -> str:

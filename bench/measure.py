@@ -1,8 +1,7 @@
-"""Runs measured commands: each in a fresh process, alternating, with time and peak memory."""
+"""Runs measured functions: each in a fresh process, in turns, with time and peak memory."""
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+Say = Callable[[str], object]  # shows a line about the progress
+Case = tuple[str, Mapping[str, Any]]  # what `run_child` takes
+
 
 class BenchError(Exception):
     """A process that was to be measured failed."""
@@ -20,38 +22,20 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """What a measured process did.
+    """What a measured process did."""
 
-    Attributes:
-        result: What its function returned, JSON values.
-        wall_s: Seconds from its start to its end, imports included.
-        peak_rss_bytes: Most memory it held at once.
-    """
-
-    result: dict[str, Any]
-    wall_s: float
-    peak_rss_bytes: int
+    result: dict[str, Any]  # what its function returned, JSON values
+    wall_s: float  # from its start to its end, imports included
+    peak_rss_bytes: int  # the most memory it held at once
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Repeats of one figure: the median, and the quartiles around it."""
-
-    median: float
-    q1: float
-    q3: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Summarize one or more values."""
-        q1, median, q3 = np.percentile(values, [25, 50, 75])
-        return cls(median=float(median), q1=float(q1), q3=float(q3))
-
-    def __str__(self) -> str:
-        return f"{self.median:.4g} ({self.q1:.4g} to {self.q3:.4g})"
+def quartiles(values: Sequence[float]) -> dict[str, float]:
+    """Summarize repeats of one figure: median, q1 and q3."""
+    q1, median, q3 = np.percentile(values, [25, 50, 75]).tolist()
+    return {"median": median, "q1": q1, "q3": q3}
 
 
-def run_child(target: str, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Child:
+def run_child(target: str, settings: Mapping[str, Any]) -> Child:
     """Call `module:function` in a process of its own: it takes the settings and returns a dict, both of JSON values.
 
     Raises:
@@ -59,13 +43,21 @@ def run_child(target: str, settings: Mapping[str, Any], environment: Mapping[str
     """
     started = time.perf_counter()
     command = [sys.executable, "-m", "bench.measure", target, json.dumps(settings)]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}, text=True, check=False
-    )
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise BenchError(f"{target} ended with {done.returncode}")
     said = json.loads(done.stdout.splitlines()[-1])
     return Child(result=said["result"], wall_s=time.perf_counter() - started, peak_rss_bytes=said["peak_rss_bytes"])
+
+
+def take_turns(cases: Mapping[str, Case], repeats: int, say: Say) -> dict[str, list[Child]]:
+    """Measure several cases in turns, so that a busy minute of the machine hits all; settings get the `repeat`."""
+    found: dict[str, list[Child]] = {name: [] for name in cases}
+    for repeat in range(repeats):
+        for name, (target, settings) in cases.items():
+            say(f"repeat {repeat + 1} of {repeats}: {name}")
+            found[name].append(run_child(target, {**settings, "repeat": repeat}))
+    return found
 
 
 def peak_rss_bytes() -> int:
@@ -77,18 +69,6 @@ def peak_rss_bytes() -> int:
     """
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
-
-
-def take_turns(
-    contestants: Mapping[str, Callable[[int], Child]], repeats: int, say: Callable[[str], object]
-) -> dict[str, list[Child]]:
-    """Measure several things in turns, so that a busy minute of the machine hits all; each gets the repeat."""
-    found: dict[str, list[Child]] = {name: [] for name in contestants}
-    for repeat in range(repeats):
-        for name, measure in contestants.items():
-            say(f"repeat {repeat + 1} of {repeats}: {name}")
-            found[name].append(measure(repeat))
-    return found
 
 
 def main(target: str, settings: str) -> None:

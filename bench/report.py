@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from bench import results
-from bench.machine import SAME
+from bench.machine import identity
 from bench.throughput import series
 from bench.throughput.contestants import TITLES
 from ro32.evaluation.page.render import asset, environment
@@ -17,27 +17,32 @@ from ro32.evaluation.page.render import render as render_page
 TEMPLATES = Path(__file__).parent / "templates"
 REPORT = Path(__file__).parent / "REPORT.md"
 PAGE = REPORT.with_suffix(".html")
-Measured = tuple[dict[str, Any], dict[str, Any]]
-"""A machine, and a section that was measured on it."""
+Measured = tuple[dict[str, Any], dict[str, Any]]  # a machine, and a section that was measured on it
 
 
-def write_report(folder: Path = results.FOLDER, target: Path = REPORT, first: Path | None = None) -> None:
-    """Write the report of all results files of a folder; the machine of the file `first` comes first, or the newest."""
-    target.write_text(render(newest(folder, first)), encoding="utf-8")
+def newest(folder: Path, first: Path | None = None) -> dict[str, list[Measured]]:
+    """Return each benchmark's last section of each machine, by name of the benchmark.
+
+    The newest come first, but for those of the machine that `first` is a results file of.
+    """
+    found: dict[str, list[Measured]] = {}
+    for path in folder.glob("*.json"):
+        content = results.read(path)
+        for name, section in content["sections"].items():
+            found.setdefault(name, []).append((content["machine"], section))
+    favoured = str(identity(results.read(first)["machine"])) if first else None
+    chosen = {}
+    for name, measured in sorted(found.items()):
+        last: dict[str, Measured] = {}
+        for machine, section in sorted(measured, key=lambda item: str(item[1]["after"]["at"]), reverse=True):
+            last.setdefault(str(identity(machine)), (machine, section))
+        chosen[name] = [last[machine] for machine in sorted(last, key=lambda machine: machine != favoured)]
+    return chosen
 
 
-def write_page(folder: Path = results.FOLDER, target: Path = PAGE, first: Path | None = None) -> bool:
-    """Write the throughput section of the first machine as a page; return whether there is one."""
-    found = newest(folder, first).get("throughput")
-    if found is None:
-        return False
-    target.write_text(page(*found[0]), encoding="utf-8")
-    return True
-
-
-def headline(folder: Path = results.FOLDER, first: Path | None = None) -> dict[str, Any]:
+def headline(found: Mapping[str, list[Measured]]) -> dict[str, Any]:
     """Return the most important figures, JSON values: of each section, which bounds hold, and papers/s of ro32."""
-    sections = {name: found[0][1] for name, found in newest(folder, first).items()}
+    sections = {name: measured[0][1] for name, measured in found.items()}
     said: dict[str, Any] = {
         name: {"reached": sum(check["holds"] for check in section["checks"]), "of": len(section["checks"])}
         for name, section in sections.items()
@@ -52,34 +57,10 @@ def headline(folder: Path = results.FOLDER, first: Path | None = None) -> dict[s
     return said
 
 
-def newest(folder: Path, first: Path | None = None) -> dict[str, list[Measured]]:
-    """Return each benchmark's last section of each machine, by name of the benchmark.
-
-    The newest come first, but for those of the machine that `first` is a results file of.
-    """
-    found: dict[str, list[Measured]] = {}
-    for path in folder.glob("*.json"):
-        content = results.read(path)
-        for name, section in content["sections"].items():
-            found.setdefault(name, []).append((content["machine"], section))
-    favoured = _identity(results.read(first)["machine"]) if first else None
-    chosen = {}
-    for name, measured in sorted(found.items()):
-        last: dict[str, Measured] = {}
-        for machine, section in sorted(measured, key=lambda item: str(item[1]["after"]["at"]), reverse=True):
-            last.setdefault(_identity(machine), (machine, section))
-        chosen[name] = [last[machine] for machine in sorted(last, key=lambda machine: machine != favoured)]
-    return chosen
-
-
-def _identity(machine: dict[str, Any]) -> str:
-    return str([machine.get(key) for key in SAME])
-
-
-def render(sections: Mapping[str, list[Measured]]) -> str:
+def render(found: Mapping[str, list[Measured]]) -> str:
     """Compose the report, Markdown."""
     plain = _templates().overlay(autoescape=False, finalize=None)  # Markdown, of our own figures
-    return plain.get_template("report.md").render(sections=sections)
+    return plain.get_template("report.md").render(sections=found)
 
 
 def page(machine: Mapping[str, Any], section: Mapping[str, Any]) -> str:
@@ -90,21 +71,16 @@ def page(machine: Mapping[str, Any], section: Mapping[str, Any]) -> str:
 
 def _templates() -> Environment:
     found = environment(FileSystemLoader(TEMPLATES))
-    found.filters |= {"spread": series.spread, "digits": series.digits, "flat": _flatten}
+    found.filters.update(spread=series.spread, digits=series.digits, title_of=TITLES.__getitem__)
+    found.filters.update(flat=results.flat, figure=_figure)
     found.globals |= {"series": series, "TITLES": TITLES}
     return found
 
 
-def _flatten(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Name all figures with their values; of a spread the median, with its quartiles behind it."""
-    rows: list[tuple[str, str]] = []
-    for name, value in figures.items():
-        if isinstance(value, dict) and value.keys() == {"median", "q1", "q3"}:
-            rows.append((prefix + name, f"{value['median']:.4g} ({value['q1']:.4g} to {value['q3']:.4g})"))
-        elif isinstance(value, dict):
-            rows += _flatten(value, f"{prefix}{name}, ")
-        elif isinstance(value, list):
-            rows.append((prefix + name, ", ".join(f"{item:.4g}" for item in value)))
-        else:
-            rows.append((prefix + name, f"{value:,}" if isinstance(value, int) else f"{value:.4g}"))
-    return rows
+def _figure(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Write a figure; of several repeats the median, with its quartiles behind it."""
+    if isinstance(value, dict):
+        return f"{value['median']:.4g} ({value['q1']:.4g} to {value['q3']:.4g})"
+    if isinstance(value, list):
+        return ", ".join(f"{item:.4g}" for item in value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -21,8 +21,8 @@ was measured several times is an object of median, q1 and q3. The figures of the
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,29 +32,7 @@ from bench import machine
 FORMAT = 1
 FOLDER = Path(__file__).parent / "results"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """A figure, and the least that it has to be, or the most that it may be."""
-
-    what: str
-    found: float
-    bound: float
-    at_least: bool = True
-
-    @property
-    def holds(self) -> bool:
-        """Return whether the figure reaches its bound."""
-        return self.found >= self.bound if self.at_least else self.found <= self.bound
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the check with its verdict."""
-        return {
-            "what": self.what,
-            "found": self.found,
-            "at_least" if self.at_least else "at_most": self.bound,
-            "holds": self.holds,
-        }
+Check = dict[str, Any]  # a figure and its bound: what, found, at_least or at_most, holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +41,17 @@ class Section:
 
     settings: dict[str, Any]
     figures: dict[str, Any]
-    checks: tuple[Check, ...]
+    checks: list[Check]
+
+
+def at_least(what: str, found: float, bound: float) -> Check:
+    """Check a figure of which more is better."""
+    return {"what": what, "found": found, "at_least": bound, "holds": found >= bound}
+
+
+def at_most(what: str, found: float, bound: float) -> Check:
+    """Check a figure of which less is better."""
+    return {"what": what, "found": found, "at_most": bound, "holds": found <= bound}
 
 
 def record(name: str, measure: Callable[[], Section], folder: Path = FOLDER) -> tuple[Path, Section]:
@@ -76,24 +64,16 @@ def record(name: str, measure: Callable[[], Section], folder: Path = FOLDER) -> 
     path = _file(folder, f"{machine.slug()}-{after['at'][:10]}", facts)
     content: dict[str, Any] = read(path) if path.exists() else {"format": FORMAT, "sections": {}}
     content["machine"] = facts
-    content["sections"][name] = {
-        "before": before,
-        "after": after,
-        "settings": section.settings,
-        "figures": section.figures,
-        "checks": [check.as_json() for check in section.checks],
-    }
+    content["sections"][name] = {"before": before, "after": after, **asdict(section)}
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path, section
 
 
 def _file(folder: Path, name: str, facts: dict[str, Any]) -> Path:
     """Return this machine's file of a day: another machine of the same name has another one."""
-    for number in count(1):
-        path = folder / (f"{name}.json" if number == 1 else f"{name}-{number}.json")
-        if not path.exists() or all(read(path)["machine"][key] == facts[key] for key in machine.SAME):
-            break
-    return path
+    paths = (folder / (f"{name}.json" if number == 1 else f"{name}-{number}.json") for number in count(1))
+    own = machine.identity(facts)
+    return next(path for path in paths if not path.exists() or machine.identity(read(path)["machine"]) == own)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -106,3 +86,12 @@ def read(path: Path) -> dict[str, Any]:
     if content.get("format") != FORMAT:
         raise ValueError(f"{path}: expected format {FORMAT}, found {content.get('format')}")
     return content
+
+
+def flat(figures: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each figure behind the names that lead to it; the quartiles of a figure stay together."""
+    for name, value in figures.items():
+        if isinstance(value, dict) and value.keys() != {"median", "q1", "q3"}:
+            yield from flat(value, (*path, name))
+        else:
+            yield (*path, name), value

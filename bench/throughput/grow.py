@@ -1,7 +1,6 @@
 """Makes a BERT of twice the width and depth that computes what the small one does: a large subject in a second.
 
-Speed depends on shapes alone, but scores have to mean something for quality to stand beside it, and training 110
-million weights would take hours on the processors that are measured. Growing keeps what the small one learned.
+Training 110 million weights would take hours on the processors that are measured.
 
 Source: Net2Net (Chen et al., ICLR 2016, https://arxiv.org/abs/1511.05641), for BERT's shapes.
 """
@@ -12,8 +11,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 FACTOR = 2
-SPREAD = 0.5
-"""Of the noise that tells the two copies of a weight apart, in standard deviations of the weights."""
+SPREAD = 0.5  # of the noise that tells the two copies of a weight apart, in standard deviations of the weights
 WHISPER = 0.05
 """Of what an inserted layer adds to a hidden state, about, in standard deviations of that: it says little, but its
 products are no zeros, which quantizing would get right for free."""

@@ -1,8 +1,8 @@
 """The alternatives to ro32, each used as in its own documentation, on all cores.
 
-A peer is made from the checkpoint once (`prepare`), and loaded by a process of its own (`load`). It takes texts of the
-form "title[SEP]abstract" and gives probabilities. A setting is a batch size. OpenVINO's own interface takes papers one
-by one; its setting is the number format of the operators that are not int8.
+A peer is made from the checkpoint once (`prepare_...`), and loaded by a process of its own (`load_...`). It takes texts
+of the form "title[SEP]abstract" and gives probabilities. A setting is a batch size. OpenVINO's own interface takes
+papers one by one; its setting is the number format of the operators that are not int8.
 """
 
 import tempfile
@@ -18,11 +18,9 @@ from ro32.model.text import normalize
 
 Scorer = Callable[[Sequence[str], str], NDArray[np.float64]]
 """(n texts, setting) -> n probabilities of the positive label."""
-POSITIVE = 1
-"""Index of the positive label: that of every checkpoint here."""
+POSITIVE = 1  # index of the positive label: that of every checkpoint here
 SEPARATOR = "[SEP]"
-CALIBRATION_PAPERS = 300
-"""What NNCF takes by default, and sentence-transformers too."""
+CALIBRATION_PAPERS = 300  # what NNCF takes by default, and sentence-transformers too
 
 
 def texts_of(papers: Path) -> list[str]:
@@ -182,7 +180,7 @@ def load_openvino(folder: Path) -> Scorer:
     return score
 
 
-def load_compiled(folder: Path) -> Scorer:
+def load_torch_compile(folder: Path) -> Scorer:
     """Load the PyTorch model through torch.compile, in float32; batches of papers of about one length.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html

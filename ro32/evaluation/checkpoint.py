@@ -25,15 +25,11 @@ from ro32.run.inputs import find_files
 from ro32.run.plan import make_plan
 from ro32.run.walk import Progress
 
-THRESHOLD = 0.5
-"""A checkpoint names no threshold of its own."""
+_SETTINGS = ("config.json", "tokenizer.json")
+THRESHOLD = 0.5  # a checkpoint names no threshold of its own
 TOKENS_A_BATCH = 4_096
-"""Padding included; papers are sorted by length, so that it is little. MiniLM-L6 on two cores, papers/s: one paper at a
-time 10 to 16, 1,024 tokens 19 to 22, 4,096 tokens 25 to 26, 8,192 tokens 18 to 28."""
-
-
-PART_ROWS = 2_000
-"""Papers sorted by length at once: enough for batches of one length, few enough for a sign of progress a minute."""
+"""Padding included. MiniLM-L6, 2 cores, papers/s: 1 paper 10-16, 1,024 tokens 19-22, 4,096 25-26, 8,192 18-28."""
+PART_ROWS = 2_000  # sorted by length at once: enough for batches of one length, few enough for progress each minute
 
 
 class CheckpointModel:
@@ -47,7 +43,7 @@ class CheckpointModel:
     """
 
     def __init__(self, folder: Path, category: str) -> None:
-        for name in ("config.json", "tokenizer.json"):
+        for name in _SETTINGS:
             if not (folder / name).is_file():
                 raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
         self.folder = folder
@@ -63,12 +59,8 @@ class CheckpointModel:
     @property
     def digest(self) -> str:
         """SHA-256 in hex over names and digests of weights, configuration and tokenizer."""
-        files = [
-            *self.folder.glob("*.safetensors"),
-            *self.folder.glob(STATE_DICT),
-            *(self.folder / name for name in ("config.json", "tokenizer.json")),
-        ]
-        return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in sorted(files)).encode())
+        files = sorted(path for name in ("*.safetensors", STATE_DICT, *_SETTINGS) for path in self.folder.glob(name))
+        return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in files).encode())
 
     def predict_proba(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float32]:
         """Score n papers of normalized text.
@@ -79,14 +71,10 @@ class CheckpointModel:
         token_ids = self._tokenizer.encode_batch(titles, abstracts)
         scores = np.full(len(token_ids), np.nan, dtype=np.float32)
         lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
-        order = np.argsort(-lengths, kind="stable")
-        order = order[: int(np.count_nonzero(lengths))]
-        first = 0
-        while first < len(order):
-            longest = int(lengths[order[first]])
-            rows = order[first : first + max(TOKENS_A_BATCH // longest, 1)]
+        left = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+        while len(left):
+            rows, left = np.split(left, [max(TOKENS_A_BATCH // lengths[left[0]], 1)])
             scores[rows] = self._score([token_ids[row] for row in rows])
-            first += len(rows)
         return scores
 
     def _score(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:

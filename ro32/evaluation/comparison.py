@@ -11,30 +11,15 @@ from ro32.evaluation.scores import Scores
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A model against the first one, over the papers that both scored.
-
-    Attributes:
-        counts: Shape (2, 2, 2): papers by truth, call of the first and call of the second, 0 for no and 1 for yes.
-        differences: Accuracy, precision, recall and F1 of the second minus those of the first, with paired intervals.
-        flips: Rows of the papers whose labels differ, those first whose scores differ the most.
-    """
+    """A model against the first one, over the papers that both scored."""
 
     first: str
     second: str
     papers: int
-    counts: NDArray[np.int64]
-    differences: dict[str, Estimate]
-    flips: NDArray[np.intp]
-
-    @property
-    def better(self) -> int:
-        """Papers whose label the second has right and the first wrong."""
-        return int(self.counts[0, 1, 0] + self.counts[1, 0, 1])
-
-    @property
-    def worse(self) -> int:
-        """Papers whose label the first has right and the second wrong."""
-        return int(self.counts[0, 0, 1] + self.counts[1, 1, 0])
+    better: int  # papers whose label only the second has right
+    worse: int  # papers whose label only the first has right
+    differences: dict[str, Estimate]  # second minus first, by the names in `DECISIONS`, with paired intervals
+    flips: NDArray[np.intp]  # rows of the papers whose labels differ, those first whose scores differ the most
 
 
 def compare(listed: NDArray[np.bool_], first: Scores, second: Scores) -> Comparison | None:
@@ -44,14 +29,15 @@ def compare(listed: NDArray[np.bool_], first: Scores, second: Scores) -> Compari
         return None
     calls = [item.values.astype(np.float64) >= item.threshold for item in (first, second)]
     cells = (listed * 4 + calls[0] * 2 + calls[1])[both]
-    counts = np.bincount(cells, minlength=8).reshape(2, 2, 2)
+    counts = np.bincount(cells, minlength=8).reshape(2, 2, 2)  # by truth, call of the first, call of the second
     flips = np.flatnonzero(both & (calls[0] != calls[1]))
     distance = np.abs(first.values[flips] - second.values[flips])
     return Comparison(
         first=first.name,
         second=second.name,
         papers=int(both.sum()),
-        counts=counts,
+        better=int(counts[0, 1, 0] + counts[1, 0, 1]),
+        worse=int(counts[0, 0, 1] + counts[1, 1, 0]),
         differences=estimate_differences(counts),
         flips=flips[np.argsort(-distance, kind="stable")],
     )

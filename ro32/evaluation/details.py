@@ -16,21 +16,15 @@ from ro32.model.text import normalize
 from ro32.model.text_form import MAX_CHARS
 from ro32.run.inputs import find_files
 
-_ABSTRACT_CHARS = 3_000
-"""Characters of an abstract that are shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of
-megabytes."""
+_ABSTRACT_CHARS = 3_000  # shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of megabytes
 _TITLE_CHARS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """A paper as a person wants to see it.
+    """A paper as a person wants to see it, its primary category first.
 
-    Attributes:
-        id: As in the dump.
-        title: White space collapsed, no longer than what is scored; empty if there is none.
-        abstract: Likewise.
-        categories: The primary one first.
+    Title and abstract have their white space collapsed, are no longer than what is scored, and empty if missing.
     """
 
     id: str

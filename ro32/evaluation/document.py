@@ -14,9 +14,7 @@ from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Slice
 
 FORMAT = "ro32-eval"
-VERSION = 2
-"""Raised whenever a reader of the document has to change: a field is gone, or means something else. One field more is
-no new version."""
+VERSION = 2  # raised when a field is gone or means something else; one field more is no new version
 
 
 def document(results: Results) -> dict[str, Any]:
@@ -85,7 +83,7 @@ def _slice(group: Slice) -> dict[str, Any]:
 
 
 def _comparison(results: Results, item: Comparison) -> dict[str, Any]:
-    models = [results.evaluation(name) for name in (item.first, item.second)]
+    models = [model for model in results.evaluations if model.scores.name in {item.first, item.second}]
     return {
         "first": item.first,
         "second": item.second,
@@ -99,7 +97,6 @@ def _comparison(results: Results, item: Comparison) -> dict[str, Any]:
 
 
 def _papers(results: Results, rows: NDArray[np.intp], models: Iterable[Evaluation]) -> list[dict[str, Any]]:
-    """Return the papers that are shown."""
     return [
         {
             "id": paper.id,
@@ -115,16 +112,15 @@ def _papers(results: Results, rows: NDArray[np.intp], models: Iterable[Evaluatio
 
 def _explained(results: Results, row: int, models: Iterable[Evaluation]) -> dict[str, Any]:
     """Describe the words that moved a paper's scores, on request; missing figures are null."""
-    found = {item.scores.name: results.explanations.get((item.scores.name, row)) for item in models}
     explained = {
         name: {
-            "score": item.score,
+            "score": found.score,
             "words": [
                 {key: None if value != value else value for key, value in asdict(effect).items()}  # noqa: PLR0124 - NaN
-                for effect in item.words
+                for effect in found.words
             ],
         }
-        for name, item in found.items()
-        if item is not None
+        for name in (item.scores.name for item in models)
+        if (found := results.explanations.get((name, row)))
     }
     return {"explanations": explained} if explained else {}

@@ -1,15 +1,14 @@
 """Explains a score: what it would be without each of the paper's words.
 
-Occlusion, word by word: a word is taken out at every place where it stands, and the paper is scored again, exactly as
-any paper is. Nothing is approximated, so what is shown is what the model does; but words that only count together show
-little when each is taken out alone.
+A word is taken out at every place where it stands, and the paper is scored again, exactly as any paper is. Words that
+only count together show little when each is taken out alone.
 
-Source: the idea is that of Zeiler and Fergus, ECCV 2014, section 4, https://arxiv.org/abs/1311.2901, with words for
-patches.
+Source: Zeiler and Fergus, ECCV 2014, section 4, https://arxiv.org/abs/1311.2901, with words for patches.
 """
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,50 +21,31 @@ from ro32.model.classifier import Classifier
 from ro32.model.text_form import MAX_CHARS
 from ro32.run.plan import Plan
 
-WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")
-"""What counts as one word: letters and digits, hyphens and apostrophes within."""
-SHOWN_WORDS = 8
-"""As many as one reads; JSON has all of them."""
-SHOWN_LOG_ODDS = 0.05
-"""A word that moves the log-odds by less moves no score by more than 0.0125."""
+WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")  # letters and digits, hyphens and apostrophes within
+SHOWN_WORDS = 8  # as many as one reads; JSON has all of them
+SHOWN_LOG_ODDS = 0.05  # a word that moves the log-odds by less moves no score by more than 0.0125
 
 
 @dataclass(frozen=True, kw_only=True)
 class WordEffect:
-    """What a word did.
-
-    Attributes:
-        word: In small letters.
-        places: How often it stands in title and abstract.
-        score_without: The paper's score without it; NaN if nothing is left to score.
-        log_odds: By how much it raised the log-odds of the positive label; negative if it lowered them.
-    """
+    """What a word, in small letters, did at its places in title and abstract."""
 
     word: str
-    places: int
-    score_without: float
-    log_odds: float
+    places: int  # how often it stands there
+    score_without: float  # the paper's score without it; NaN if nothing is left to score
+    log_odds: float  # by how much it raised the log-odds of the positive label; negative if it lowered them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Why a paper scored as it did.
-
-    Attributes:
-        id: The paper's.
-        title: Normalized.
-        abstract: Normalized.
-        score: As `ro32-score` gives it; NaN if there is none.
-        label: Likewise; None if there is none.
-        words: By how much they moved the score, the strongest first.
-    """
+    """Why a paper of normalized text scored as it did."""
 
     id: str
     title: str
     abstract: str
-    score: float
-    label: str | None
-    words: tuple[WordEffect, ...]
+    score: float  # as `ro32-score` gives it; NaN if there is none
+    label: str | None  # likewise; None if there is none
+    words: tuple[WordEffect, ...]  # by how much they moved the score, the strongest first
 
     @property
     def strongest(self) -> tuple[WordEffect, ...]:
@@ -74,28 +54,16 @@ class Explanation:
 
 
 def explain(classifier: Classifier, title: str, abstract: str, *, threads: int | None = None) -> tuple[WordEffect, ...]:
-    """Score a paper of normalized text without each of its words.
-
-    Returns:
-        Each distinct word, the one that moves the log-odds most first; equally strong ones in their order in the text.
-    """
+    """Score a paper of normalized text without each of its words, and return these, the strongest first."""
     title, abstract = title[:MAX_CHARS], abstract[:MAX_CHARS]  # no more of it is scored
-    words = list(dict.fromkeys(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}")))
-    titles, abstracts = [title], [abstract]
-    for word in words:
-        titles.append(_without(word, title))
-        abstracts.append(_without(word, abstract))
+    places = Counter(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}"))
+    titles, abstracts = ([text, *(_without(word, text) for word in places)] for text in (title, abstract))
     probabilities = classifier.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
     scores = probabilities[:, classifier.manifest.positive_index]
     odds = _log_odds(scores)
     effects = [
-        WordEffect(
-            word=word,
-            places=sum(match[0].lower() == word for match in WORD.finditer(f"{title}\n{abstract}")),
-            score_without=float(scores[row]),
-            log_odds=float(odds[0] - odds[row]),
-        )
-        for row, word in enumerate(words, 1)
+        WordEffect(word=word, places=count, score_without=float(scores[row]), log_odds=float(odds[0] - odds[row]))
+        for row, (word, count) in enumerate(places.items(), 1)
     ]
     return tuple(sorted(effects, key=lambda effect: 0.0 if math.isnan(effect.log_odds) else -abs(effect.log_odds)))
 

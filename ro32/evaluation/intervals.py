@@ -1,12 +1,8 @@
 """95 % bootstrap intervals, exact and without scipy.
 
-The bootstrap draws as many papers as there are, with replacement, again and again, and looks how the figure varies.
-Every figure here depends on counts alone (of the four outcomes of a decision, of papers between two scores), and the
-counts of such a draw follow a multinomial distribution: so counts are drawn, not papers. That is the same bootstrap, in
-seconds where drawing 2.5 million papers takes hours.
-
-Intervals are bias-corrected percentiles (Efron 1981, https://doi.org/10.2307/3314608); those of the calibration error
-are reflected ones (docs/decisions.md has their coverage).
+Every figure depends on counts alone, and the counts of papers drawn with replacement follow a multinomial distribution:
+so counts are drawn, in seconds where drawing 2.5 million papers takes hours. Intervals are bias-corrected percentiles
+(Efron 1981, https://doi.org/10.2307/3314608); docs/decisions.md has the coverage of the reflected ones.
 """
 
 from dataclasses import dataclass
@@ -15,20 +11,15 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 2_000
-"""Draws of an interval: its ends then vary by about a twentieth of its width."""
-SEED = 20_230_227
-"""Of the draws, so that the same papers and scores give the same intervals with the same release of numpy."""
+RESAMPLES = 2_000  # draws of an interval: its ends then vary by about a twentieth of its width
+SEED = 20_230_227  # the same papers and scores give the same intervals with the same release of numpy
 LEVEL = 0.95
-DECISIONS = ("accuracy", "precision", "recall", "f1")
-"""Measures of a decision, in the order of the arrays' last axis."""
+DECISIONS = ("accuracy", "precision", "recall", "f1")  # measures of a decision, in the order of the arrays' last axis
 
-Counts = NDArray[np.int64]
-"""Counts of decisions, shape (..., 4): tp, fp, fn, tn."""
+Counts = NDArray[np.int64]  # counts of decisions, shape (..., 4): tp, fp, fn, tn
 
 _NORMAL = NormalDist()
-_DRAWN_AT_ONCE = 2_000_000
-"""Counts drawn at once: 16 MB."""
+_DRAWN_AT_ONCE = 2_000_000  # counts drawn at once: 16 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +40,7 @@ def decide(counts: Counts) -> NDArray[np.float64]:
 
 def estimate_decisions(counts: Counts) -> list[dict[str, Estimate]]:
     """Measure g decisions, counts of shape (g, 4) with a paper in each row; each by the names in `DECISIONS`."""
-    values, low, high = decision_bounds(counts)
-    return [
-        {name: Estimate(value=value, low=a, high=b) for name, value, a, b in zip(DECISIONS, *rows, strict=True)}
-        for rows in zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
-    ]
+    return [_by_name(*rows) for rows in zip(*decision_bounds(counts), strict=True)]
 
 
 def decision_bounds(counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -75,22 +62,15 @@ def estimate_differences(counts: NDArray[np.int64]) -> dict[str, Estimate]:
     total = int(counts.sum())
     drawn = _rng().multinomial(total, counts.ravel() / total, size=RESAMPLES).reshape(RESAMPLES, 2, 2, 2)
     value, replicates = _differences(counts), _differences(drawn)
-    low, high = _bias_corrected(value, replicates)
-    return {
-        name: Estimate(value=float(value[at]), low=float(low[at]), high=float(high[at]))
-        for at, name in enumerate(DECISIONS)
-    }
+    return _by_name(value, *_bias_corrected(value, replicates))
 
 
 def estimate_average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64], rest: int) -> Estimate:
     """Measure a ranking.
 
-    Only a score that a positive paper has adds to average precision; so papers are counted by the m distinct ones.
-
-    Args:
-        positives: Shape (m,): positive papers of each score, the highest first; all at least 1.
-        negatives: Shape (m,): other papers of that score, or between it and the next higher one.
-        rest: Papers below the lowest.
+    Only a score that a positive paper has adds to average precision. So papers are counted by the m distinct ones, the
+    highest first, shape (m,): positive papers of that score, at least 1; other papers of it, or between it and the next
+    higher one; and the rest, below the lowest.
     """
     value = _average_precision(positives[None], negatives[None])
     cells = np.concatenate([positives, negatives, [rest]])
@@ -124,18 +104,21 @@ def draw(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return drawn
 
 
+def _by_name(*arrays: NDArray[np.float64]) -> dict[str, Estimate]:
+    """Turn values, lower and upper ends, shape (4,) each, into estimates."""
+    columns = zip(DECISIONS, *(array.tolist() for array in arrays), strict=True)
+    return {name: Estimate(value=value, low=low, high=high) for name, value, low, high in columns}
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
 
 
 def _differences(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    first, second = counts.sum(axis=-1), counts.sum(axis=-2)
-    return decide(_by_outcome(second)) - decide(_by_outcome(first))
-
-
-def _by_outcome(counts: NDArray[np.int64]) -> Counts:
-    """Turn counts by truth and decision, shape (..., 2, 2), into tp, fp, fn, tn."""
-    return np.stack([counts[..., 1, 1], counts[..., 0, 1], counts[..., 1, 0], counts[..., 0, 0]], axis=-1)
+    """Compare decisions of counts of shape (..., 2, 2, 2)."""
+    tables = (counts.sum(axis=axis) for axis in (-1, -2))  # by truth and one decision: tn, fp, fn, tp
+    first, second = (decide(table.reshape(*table.shape[:-2], 4)[..., [3, 1, 2, 0]]) for table in tables)
+    return second - first
 
 
 def _average_precision(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -152,15 +135,11 @@ def _bias_corrected(
     """Return both ends of the intervals of figures, shape (...), from replicates, shape (r, ...)."""
     share = (replicates < values).mean(axis=0) + (replicates == values).mean(axis=0) / 2
     edge = 0.5 / len(replicates)
-    bias = 2 * _quantile_of_normal(np.clip(share, edge, 1 - edge))
+    bias = 2 * np.vectorize(_NORMAL.inv_cdf, otypes=[float])(np.clip(share, edge, 1 - edge))
     reach = _NORMAL.inv_cdf((1 + LEVEL) / 2)
     ordered = np.sort(replicates, axis=0)
     low, high = (_take(ordered, np.vectorize(_NORMAL.cdf, otypes=[float])(bias + sign * reach)) for sign in (-1, 1))
     return low, high
-
-
-def _quantile_of_normal(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.vectorize(_NORMAL.inv_cdf, otypes=[float])(shares))
 
 
 def _take(ordered: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,69 +7,43 @@ from numpy.typing import NDArray
 
 from ro32.errors import InputDataError
 from ro32.evaluation.calibration import Calibration, calibrate
-from ro32.evaluation.intervals import Estimate, estimate_decisions
-from ro32.evaluation.ranking import (
-    TARGETS,
-    OperatingPoints,
-    Ranking,
-    operating_points,
-    threshold_of_precision,
-    threshold_of_recall,
-)
+from ro32.evaluation.intervals import Estimate
+from ro32.evaluation.ranking import TARGETS, OperatingPoints, Ranking, operating_points
 from ro32.evaluation.scores import Scores
 from ro32.evaluation.slices import Dimension, Slice, group_papers, slice_by
 from ro32.evaluation.truth import Truth
 from ro32.model.metrics import Confusion, precision_recall
 
-CONFIDENT = 0.9
-"""Scores from which, or up to one minus which, a disagreement counts as confident."""
+CONFIDENT = 0.9  # scores from which, or up to one minus which, a disagreement counts as confident
 
 
 @dataclass(frozen=True, kw_only=True)
 class Disagreements:
-    """Papers whose label is not what arXiv lists, by row.
+    """Papers whose label is not what arXiv lists, by row."""
 
-    Attributes:
-        candidates: Called positive and not listed, the highest score first: each may be one that ought to be listed.
-        missed: Listed and not called so, the lowest score first.
-        confident_candidates: Candidates with a score of at least `CONFIDENT`.
-        confident_missed: Missed papers with a score of at most 1 - `CONFIDENT`.
-    """
-
-    candidates: NDArray[np.intp]
-    missed: NDArray[np.intp]
-    confident_candidates: int
-    confident_missed: int
+    candidates: NDArray[np.intp]  # called positive and not listed, the highest score first: perhaps they ought to be
+    missed: NDArray[np.intp]  # listed and not called so, the lowest score first
+    confident_candidates: int  # those with a score of at least `CONFIDENT`
+    confident_missed: int  # those with a score of at most 1 - `CONFIDENT`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How one model's scores compare with the truth.
-
-    Attributes:
-        papers, listed, unscored: Papers with a score, of which the measures speak; listed ones of these; other papers.
-        confusion: Decisions at the model's threshold.
-        measures: Accuracy, precision, recall and F1 at the threshold, average precision and expected calibration error.
-        best_f1, best_threshold: The highest F1 that any threshold gives, and which.
-        points: What other thresholds buy.
-        for_precision: By target, the threshold that finds the most papers at that precision; None if none does.
-        for_recall: By target, the highest threshold that finds that share of the listed papers.
-        histogram: Listed and other papers by score.
-    """
+    """How one model's scores compare with the truth."""
 
     scores: Scores
-    papers: int
+    papers: int  # those with a score, of which the measures speak
     listed: int
     unscored: int
-    confusion: Confusion
-    measures: dict[str, Estimate]
-    best_f1: float
+    confusion: Confusion  # decisions at the model's threshold
+    measures: dict[str, Estimate]  # `DECISIONS` at the threshold, average precision and expected calibration error
+    best_f1: float  # the highest that any threshold gives
     best_threshold: float
     points: OperatingPoints
-    for_precision: dict[float, float | None]
-    for_recall: dict[float, float]
+    for_precision: dict[float, float | None]  # by target, the threshold that finds the most papers at that precision
+    for_recall: dict[float, float]  # by target, the highest threshold that finds that share of the listed papers
     calibration: Calibration
-    histogram: tuple[list[int], list[int]]
+    histogram: tuple[list[int], list[int]]  # listed and other papers by score
     slices: dict[Dimension, list[Slice]]
     disagreements: Disagreements
 
@@ -90,23 +64,21 @@ def evaluate(truth: Truth, scores: Scores) -> Evaluation:
             "score these papers again"
         )
     ranking = Ranking.of(listed, values)
-    confusion = ranking.confusion_at(scores.threshold)
-    counts = np.array([[confusion.tp, confusion.fp, confusion.fn, confusion.tn]])
     curve = precision_recall(listed, values)
     best_threshold, best_f1 = curve.best_f1()
     average_precision = replace(ranking.average_precision(), value=curve.average_precision)
     del curve  # as large as the dump
     calibration = calibrate(listed, values)
-    for_precision = {target: threshold_of_precision(ranking, target) for target in TARGETS}
-    for_recall = {target: threshold_of_recall(ranking, target) for target in TARGETS}
+    for_precision = {target: ranking.threshold_of_precision(target) for target in TARGETS}
+    for_recall = {target: ranking.threshold_of_recall(target) for target in TARGETS}
     found = (value for value in (*for_precision.values(), *for_recall.values()) if value is not None)
     return Evaluation(
         scores=scores,
         papers=len(listed),
         listed=int(listed.sum()),
         unscored=int((~scored).sum()),
-        confusion=confusion,
-        measures=estimate_decisions(counts)[0]
+        confusion=ranking.confusion_at(scores.threshold),
+        measures=ranking.measures_at(scores.threshold)
         | {"average_precision": average_precision, "calibration_error": calibration.error},
         best_f1=best_f1,
         best_threshold=best_threshold,

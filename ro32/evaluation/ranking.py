@@ -6,27 +6,21 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimate_average_precision
+from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimate_average_precision, estimate_decisions
 from ro32.model.metrics import Confusion
 
 HISTOGRAM_BINS = 50
-TARGETS = (0.8, 0.9, 0.95, 0.99)
-"""Precisions and recalls that a threshold is looked up for."""
+TARGETS = (0.8, 0.9, 0.95, 0.99)  # precisions and recalls that a threshold is looked up for
 _RECALL_STEPS = 200
 _THRESHOLD_STEPS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Scores of n papers by what the papers are.
+    """Scores of n papers by what the papers are."""
 
-    Attributes:
-        positives: Shape (p,), float64, rising: scores of listed papers; at least one.
-        negatives: Shape (n - p,), float64, rising: those of all others.
-    """
-
-    positives: NDArray[np.float64]
-    negatives: NDArray[np.float64]
+    positives: NDArray[np.float64]  # shape (p,), rising: scores of listed papers; at least one
+    negatives: NDArray[np.float64]  # shape (n - p,), rising: those of all others
 
     @classmethod
     def of(cls, listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Self:
@@ -44,6 +38,10 @@ class Ranking:
         tp, fp, fn, tn = self.counts_at(np.array([threshold]))[0].tolist()
         return Confusion(tp=tp, fp=fp, fn=fn, tn=tn)
 
+    def measures_at(self, threshold: float) -> dict[str, Estimate]:
+        """Measure decisions at one threshold, by the names in `DECISIONS`."""
+        return estimate_decisions(self.counts_at(np.array([threshold])))[0]
+
     def average_precision(self) -> Estimate:
         """Measure the ranking, with its interval."""
         scores, counts = np.unique(self.positives, return_counts=True)
@@ -51,6 +49,24 @@ class Ranking:
         return estimate_average_precision(
             counts[::-1].astype(np.int64), np.diff(above, prepend=0), len(self.negatives) - int(above[-1])
         )
+
+    def threshold_of_precision(self, target: float) -> float | None:
+        """Return the threshold that finds the most papers at a precision of at least the target; None if none does."""
+        scores = np.unique(self.positives)
+        tp, fp, _, _ = self.counts_at(scores).T
+        fitting = np.flatnonzero(tp >= target * (tp + fp))
+        return self._below(float(scores[fitting[0]])) if len(fitting) else None
+
+    def threshold_of_recall(self, target: float) -> float:
+        """Return the highest threshold that finds at least the target's share of the listed papers."""
+        wanted = int(np.ceil(target * len(self.positives)))
+        return self._below(float(self.positives[len(self.positives) - wanted]))
+
+    def _below(self, score: float) -> float:
+        """Return the middle between a score and the next lower one: a last-bit change in a score flips no label."""
+        missed, left = np.searchsorted(self.positives, score), np.searchsorted(self.negatives, score)
+        lower = [scores[at - 1] for scores, at in ((self.positives, missed), (self.negatives, left)) if at]
+        return float((score + max(lower)) / 2) if lower else score
 
     def histogram(self) -> tuple[list[int], list[int]]:
         """Count listed and other papers in `HISTOGRAM_BINS` bins of equal width from 0 to 1."""
@@ -61,17 +77,11 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoints:
-    """What t thresholds buy, the lowest first.
+    """What t thresholds buy, the lowest first."""
 
-    Attributes:
-        thresholds: Shape (t,), float64.
-        counts: Shape (t, 4): tp, fp, fn, tn.
-        low, high: Shape (t, 4): ends of the intervals of accuracy, precision, recall and F1.
-    """
-
-    thresholds: NDArray[np.float64]
-    counts: Counts
-    low: NDArray[np.float64]
+    thresholds: NDArray[np.float64]  # shape (t,)
+    counts: Counts  # shape (t, 4)
+    low: NDArray[np.float64]  # shape (t, 4): ends of the intervals, in the order of `DECISIONS`
     high: NDArray[np.float64]
 
 
@@ -84,24 +94,3 @@ def operating_points(ranking: Ranking, *further: float) -> OperatingPoints:
     counts = ranking.counts_at(thresholds)
     _, low, high = decision_bounds(counts)
     return OperatingPoints(thresholds=thresholds, counts=counts, low=low, high=high)
-
-
-def threshold_of_precision(ranking: Ranking, target: float) -> float | None:
-    """Return the threshold that finds the most papers at a precision of at least the target; None if none does."""
-    scores = np.unique(ranking.positives)
-    tp, fp, _, _ = ranking.counts_at(scores).T
-    fitting = np.flatnonzero(tp >= target * (tp + fp))
-    return _below(ranking, float(scores[fitting[0]])) if len(fitting) else None
-
-
-def threshold_of_recall(ranking: Ranking, target: float) -> float:
-    """Return the highest threshold that finds at least the target's share of the listed papers."""
-    wanted = int(np.ceil(target * len(ranking.positives)))
-    return _below(ranking, float(ranking.positives[len(ranking.positives) - wanted]))
-
-
-def _below(ranking: Ranking, score: float) -> float:
-    """Return the middle between a score and the next lower one, so that a last-bit change in a score flips no label."""
-    missed, left = np.searchsorted(ranking.positives, score), np.searchsorted(ranking.negatives, score)
-    lower = [scores[at - 1] for scores, at in ((ranking.positives, missed), (ranking.negatives, left)) if at]
-    return float((score + max(lower)) / 2) if lower else score

@@ -17,39 +17,23 @@ from ro32.evaluation.scores import Scores, with_distinct_names
 from ro32.evaluation.truth import Truth, TruthColumns
 from ro32.model.classifier import Classifier
 
-EXAMPLES = 100
-"""Disagreements and flips of each kind that are shown by default: an evening's reading."""
+EXAMPLES = 100  # disagreements and flips of each kind that are shown by default: an evening's reading
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What was found.
-
-    Attributes:
-        inputs: The dump, as it was named.
-        truth: Of its n papers.
-        evaluations: One per model.
-        comparisons: Of each further model with the first.
-        examples: The most disagreements and flips of each kind that are shown.
-        details: The papers that are shown, by row.
-        explanations: Which words moved the scores of some of them, by the model's name and the row.
-        finished: When, in UTC.
-    """
+    """What was found."""
 
     category: str
     inputs: tuple[str, ...]
     truth: Truth
     evaluations: tuple[Evaluation, ...]
-    comparisons: tuple[Comparison, ...]
-    examples: int
-    details: Mapping[int, Paper] = field(default_factory=dict)
-    explanations: Mapping[tuple[str, int], Explanation] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...]  # of each further model with the first
+    examples: int  # at most so many disagreements and flips of each kind are shown
+    details: Mapping[int, Paper] = field(default_factory=dict)  # the papers that are shown, by row
+    explanations: Mapping[tuple[str, int], Explanation] = field(default_factory=dict)  # by the model's name and the row
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
     tool_version: str = field(default_factory=lambda: version("ro32"))
-
-    def evaluation(self, name: str) -> Evaluation:
-        """Return the evaluation of a model."""
-        return next(item for item in self.evaluations if item.scores.name == name)
 
     def shown(self, rows: Sequence[int] | NDArray[np.intp]) -> list[tuple[int, Paper]]:
         """Return papers to show, at most `examples` of them; those whose details were not read are skipped."""
@@ -76,22 +60,17 @@ def measure(
     )
 
 
-def rows_to_tell(results: Results) -> set[int]:
-    """Return the rows of all papers that are shown one by one."""
-    kinds = chain(
-        *((item.disagreements.candidates, item.disagreements.missed) for item in results.evaluations),
-        (item.flips for item in results.comparisons),
-    )
-    return {int(row) for rows in kinds for row in rows[: results.examples]}
-
-
-def read_papers_to_tell(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
+def read_shown(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
     """Read the papers that are shown one by one, by row.
 
     Raises:
         InputDataError: A file is damaged.
     """
-    return read_details(results.inputs, rows_to_tell(results), columns)
+    kinds = chain(
+        *((item.disagreements.candidates, item.disagreements.missed) for item in results.evaluations),
+        (item.flips for item in results.comparisons),
+    )
+    return read_details(results.inputs, {int(row) for rows in kinds for row in rows[: results.examples]}, columns)
 
 
 def explain_disagreements(
@@ -99,10 +78,8 @@ def explain_disagreements(
 ) -> Mapping[tuple[str, int], Explanation]:
     """Explain the surest disagreements that are shown, so many candidates and missed papers of each model at most.
 
-    The classifiers stand in the order of the evaluations; None if that of a model is not available.
-
-    Returns:
-        The explanations, by the model's name and the paper's row.
+    The classifiers stand in the order of the evaluations, None if that of a model is not available; the explanations
+    are found by the model's name and the paper's row.
     """
     most = min(papers, results.examples)
     wanted = (

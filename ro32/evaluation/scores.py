@@ -26,23 +26,14 @@ from ro32.storage.files import require_regular
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What a model says of n papers.
+    """What a model says of n papers."""
 
-    Attributes:
-        name: What it is called in reports.
-        source: Where the scores are from: a path, or "ro32" for the bundle that comes with the package.
-        digest: SHA-256 in hex of the bundle or checkpoint; None if a labels file does not tell.
-        threshold: A paper is called positive when its score is at least this.
-        values: Shape (n,), float32, in the order of the papers; NaN if a paper has no score.
-        full: Whether every paper was scored by all views of the bundle, without its cascade.
-    """
-
-    name: str
-    source: str
-    digest: str | None
-    threshold: float
-    values: NDArray[np.float32]
-    full: bool = False
+    name: str  # in reports
+    source: str  # a path, or "ro32" for the bundle that comes with the package
+    digest: str | None  # SHA-256 in hex of the bundle or checkpoint; None if a labels file does not tell
+    threshold: float  # a paper is called positive when its score is at least this
+    values: NDArray[np.float32]  # shape (n,), in the order of the papers; NaN if a paper has no score
+    full: bool = False  # whether every paper was scored by all views of the bundle, without its cascade
 
     def called(self, row: int) -> bool:
         """Return whether a paper is called positive."""
@@ -110,16 +101,8 @@ def score_with_bundle(
             Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=len(values) - 1)
         )
 
-    parts = score_parts(
-        plan,
-        plan.parts,
-        classifier,
-        OutcomeIndex(),
-        OutcomeIndex(),
-        threads=threads,
-        journal=Journal(),
-        on_rows=advance,
-    )
+    known, new = OutcomeIndex(), OutcomeIndex()
+    parts = score_parts(plan, plan.parts, classifier, known, new, threads=threads, journal=Journal(), on_rows=advance)
     with plan.changes_reported():
         for _, part in parts:
             values.append(part.table.column("score").to_numpy())

@@ -1,6 +1,6 @@
 """Groups of papers that are measured separately: by year, month, primary category, and length of the text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,8 +12,7 @@ from ro32.evaluation.intervals import Estimate, estimate_decisions
 from ro32.evaluation.truth import Truth
 from ro32.model.metrics import Confusion, average_precision
 
-LENGTH_EDGES = (300, 600, 900, 1_200, 1_500)
-"""Characters of title and abstract at which groups begin; four in five arXiv papers have 600 to 1,500 of them."""
+LENGTH_EDGES = (300, 600, 900, 1_200, 1_500)  # characters at which groups begin; four in five papers have 600 to 1,500
 UNKNOWN_NAME = "unknown"
 
 
@@ -30,20 +29,15 @@ class Dimension(StrEnum):
 class Slice:
     """Measures of one group: a year, a month, a category, or a range of characters.
 
-    Attributes:
-        papers, listed: Papers with a score, and listed ones among them.
-        confusion: Decisions at the model's threshold.
-        average_precision: None if no paper is listed.
-        decisions: Estimates of accuracy, precision, recall and F1; without those that the group does not define:
-            precision where nothing was called, recall where nothing is listed, F1 where neither is.
+    A group does not define precision where nothing was called, recall where nothing is listed, F1 where neither is.
     """
 
     group: str
-    papers: int
+    papers: int  # those with a score
     listed: int
-    confusion: Confusion
-    average_precision: float | None
-    decisions: dict[str, Estimate]
+    confusion: Confusion  # decisions at the model's threshold
+    average_precision: float | None  # None if no paper is listed
+    decisions: dict[str, Estimate]  # those of `DECISIONS` that the group defines
 
 
 def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.int16]]]:
@@ -51,7 +45,6 @@ def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.in
 
     Years, months and lengths rise; categories come by how many of their papers are listed, then by how many there are.
     """
-    years, months = np.unique(truth.year), np.unique(truth.month)
     members, listed = (np.bincount(truth.primary[at], minlength=len(truth.categories)) for at in (..., truth.listed))
     order = np.lexsort((-members, -listed))
     lengths = np.searchsorted(LENGTH_EDGES, truth.characters, side="right").astype(np.int16)
@@ -59,20 +52,19 @@ def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.in
     starts = (0, *LENGTH_EDGES)
     ranges = [f"{start:,} to {end - 1:,}" for start, end in zip(starts, LENGTH_EDGES, strict=False)]
     return {
-        Dimension.YEAR: (
-            [UNKNOWN_NAME if year == UNKNOWN else str(year) for year in years.tolist()],
-            np.searchsorted(years, truth.year).astype(np.int16),
-        ),
-        Dimension.MONTH: (
-            [UNKNOWN_NAME if month == UNKNOWN else month_name(month) for month in months.tolist()],
-            np.searchsorted(months, truth.month).astype(np.int16),
-        ),
+        Dimension.YEAR: _numbered(truth.year, str),
+        Dimension.MONTH: _numbered(truth.month, month_name),
         Dimension.CATEGORY: (
             [truth.categories[at] or UNKNOWN_NAME for at in order.tolist()],
             np.argsort(order).astype(np.int16)[truth.primary],
         ),
         Dimension.LENGTH: ([*ranges, f"{starts[-1]:,} or more", UNKNOWN_NAME], lengths),
     }
+
+
+def _numbered(values: NDArray[np.int32], name: Callable[[int], str]) -> tuple[list[str], NDArray[np.int16]]:
+    distinct, at = np.unique(values, return_inverse=True)
+    return [UNKNOWN_NAME if value == UNKNOWN else name(value) for value in distinct.tolist()], at.astype(np.int16)
 
 
 def slice_by(
@@ -87,18 +79,15 @@ def slice_by(
 
     `groups` has the shape (n,): positions in `names`. Scores are finite.
     """
-    called = scores >= threshold
-    cells = groups.astype(np.int64) * 4 + np.where(called, np.where(listed, 0, 1), np.where(listed, 2, 3))
-    counts = np.bincount(cells, minlength=4 * len(names)).reshape(-1, 4)
+    cells = groups.astype(np.int64) * 4 + np.where(scores >= threshold, 0, 2) + ~listed
+    counts = np.bincount(cells, minlength=4 * len(names)).reshape(-1, 4)  # tp, fp, fn, tn
     occurring = np.flatnonzero(counts.sum(axis=1))
     if not len(occurring):
         return []
     slices = []
     for group, decisions in zip(occurring.tolist(), estimate_decisions(counts[occurring]), strict=True):
         tp, fp, fn, tn = counts[group].tolist()
-        undefined = {
-            name for name, whole in (("precision", tp + fp), ("recall", tp + fn), ("f1", tp + fp + fn)) if not whole
-        }
+        wholes = {"accuracy": 1, "precision": tp + fp, "recall": tp + fn, "f1": tp + fp + fn}
         at = np.flatnonzero(groups == group) if tp + fn else None
         slices.append(
             Slice(
@@ -107,7 +96,7 @@ def slice_by(
                 listed=tp + fn,
                 confusion=Confusion(tp=tp, fp=fp, fn=fn, tn=tn),
                 average_precision=None if at is None else average_precision(listed[at], scores[at]),
-                decisions={name: value for name, value in decisions.items() if name not in undefined},
+                decisions={name: value for name, value in decisions.items() if wholes[name]},
             )
         )
     return slices

@@ -17,11 +17,9 @@ MEASURES = {
     "calibration_error": "calibration error",
 }
 """Measures in the order in which they are shown, and what they are called."""
-MEASURED = ("f1", "precision", "recall")
-"""Those of them that are shown of groups, and of differences."""
+MEASURED = ("f1", "precision", "recall")  # shown of groups, and of differences
 _CELL_CHARS = 100
-GROUPS = 20
-"""Categories that are shown, those with the most listed papers; arXiv has some 170."""
+GROUPS = 20  # categories that are shown, those with the most listed papers; arXiv has some 170
 
 
 def threshold_text(value: float) -> str:

@@ -1,7 +1,7 @@
 """The reference to measure by: papers listed in a category, and their groups."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,9 @@ from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, few, nearest
 from ro32.run.inputs import find_files
 from ro32.storage.files import changes_reported
+
+_FACTS = {"listed": pl.Boolean, "month": pl.Int32, "primary": pl.Int16, "characters": pl.Int32}
+"""What is known of each paper besides its id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +42,16 @@ class TruthColumns:
 class Truth:
     """The papers of a dump, n rows in input order. Holds no texts: 30 bytes a paper or so, most of them the id.
 
-    Attributes:
-        ids: n ids, as strings.
-        listed: Shape (n,): does the category stand anywhere among the paper's categories?
-        month: Shape (n,), int32: months since year 0 of the first version, by the column created, else by the id, else
-            by update_date; `UNKNOWN` where none of them tells.
-        primary: Shape (n,), int16: position of the first category in `categories`.
-        categories: All first categories that occur; "" stands for a paper without any.
-        characters: Shape (n,), int32: Unicode code points of title and abstract; `UNKNOWN` where either column is
-            missing.
+    The month is that of the first version, by the column created, else by the id, else by update_date. Arrays have the
+    shape (n,); month and characters are `UNKNOWN` where nothing tells them.
     """
 
-    ids: pa.ChunkedArray
-    listed: NDArray[np.bool_]
-    month: NDArray[np.int32]
-    primary: NDArray[np.int16]
-    categories: tuple[str, ...]
-    characters: NDArray[np.int32]
+    ids: pa.ChunkedArray  # strings
+    listed: NDArray[np.bool_]  # does the category stand anywhere among the paper's categories?
+    month: NDArray[np.int32]  # since year 0
+    primary: NDArray[np.int16]  # position of the first category in `categories`
+    categories: tuple[str, ...]  # all first categories that occur; "" stands for a paper without any
+    characters: NDArray[np.int32]  # Unicode code points of title and abstract
 
     def __len__(self) -> int:
         return len(self.listed)
@@ -67,8 +63,7 @@ class Truth:
 
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the papers of some rows, in the order of the rows."""
-        arrays = {name: getattr(self, name)[rows] for name in ("listed", "month", "primary", "characters")}
-        return replace(self, ids=self.ids.take(pa.array(rows)), **arrays)
+        return replace(self, ids=self.ids.take(pa.array(rows)), **{name: getattr(self, name)[rows] for name in _FACTS})
 
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:
@@ -79,37 +74,26 @@ def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | Non
         InputDataError: A file is damaged or lacks one of the columns.
         TryAgainError: A file changed while it was read.
     """
-    collected = _Collected()
+    ids: list[pa.Array] = []
+    frames = [pl.DataFrame(schema=_FACTS)]
+    categories: dict[str, int] = {}
     for path in find_files(inputs):
         with changes_reported(path):
-            _collect(path, category, columns or TruthColumns(), collected)
-    return collected.truth()
+            for batch_ids, frame in _read_file(path, category, columns or TruthColumns(), categories):
+                ids.append(batch_ids)
+                frames.append(frame)
+    facts = pl.concat(frames)
+    return Truth(
+        ids=pa.chunked_array(ids, type=pa.string()),
+        categories=tuple(categories),
+        **{name: facts[name].to_numpy() for name in _FACTS},
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Collected:
-    """What was read so far, batch by batch."""
-
-    ids: list[pa.Array] = field(default_factory=list)
-    listed: list[NDArray[np.bool_]] = field(default_factory=list)
-    month: list[NDArray[np.int32]] = field(default_factory=list)
-    primary: list[NDArray[np.int16]] = field(default_factory=list)
-    categories: dict[str, int] = field(default_factory=dict)
-    characters: list[NDArray[np.int32]] = field(default_factory=list)
-
-    def truth(self) -> Truth:
-        return Truth(
-            ids=pa.chunked_array(self.ids, type=pa.string()),
-            listed=np.concatenate([np.zeros(0, dtype=np.bool_), *self.listed]),
-            month=np.concatenate([np.zeros(0, dtype=np.int32), *self.month]),
-            primary=np.concatenate([np.zeros(0, dtype=np.int16), *self.primary]),
-            categories=tuple(self.categories),
-            characters=np.concatenate([np.zeros(0, dtype=np.int32), *self.characters]),
-        )
-
-
-def _collect(path: Path, category: str, columns: TruthColumns, collected: _Collected) -> None:
-    """Add the papers of one file."""
+def _read_file(
+    path: Path, category: str, columns: TruthColumns, numbers: dict[str, int]
+) -> Iterator[tuple[pa.Array, pl.DataFrame]]:
+    """Yield the ids and the facts of the papers of one file; first categories that are new get a number."""
     schema, _ = sources.read_schema(path)
     check_columns(path, schema, columns.needed)
     types = {name: schema.field(name).type for name in schema.names if schema.get_field_index(name) >= 0}
@@ -117,24 +101,23 @@ def _collect(path: Path, category: str, columns: TruthColumns, collected: _Colle
         raise InputDataError(
             f"{path}: expected strings or integers in column {columns.id!r}, found {types[columns.id]}"
         )
-    dates = date_columns(schema)
     texts = [name for name in (columns.title, columns.abstract) if name in types and is_text(types[name])]
     texts = texts if len(texts) == 2 else []  # noqa: PLR2004 - half a text has no length to group by
-    names = list(dict.fromkeys([*columns.needed, *dates, *texts]))
+    names = list(dict.fromkeys([*columns.needed, *date_columns(schema), *texts]))
     for start, batch in sources.read_batches(path, names, lists=[columns.categories]):
         check_id_sizes(path, start, batch.column(columns.id))
         frame = pl.DataFrame({name: pl.Series(batch.column(name)) for name in names})
         categories = split_categories(frame[columns.categories], f"{path}", start)
         primaries = categories.list.first().fill_null("")
-        numbers = {
-            name: collected.categories.setdefault(name, len(collected.categories))
-            for name in primaries.unique(maintain_order=True)
+        for name in primaries.unique(maintain_order=True):
+            numbers.setdefault(name, len(numbers))
+        facts = {
+            "listed": categories.list.contains(category),
+            "month": months(appeared(frame, columns.id)),
+            "primary": primaries.replace_strict(numbers, return_dtype=pl.Int16),
+            "characters": frame.select(_characters(texts)).to_series(),
         }
-        collected.ids.append(batch.column(columns.id).cast(pa.string()))
-        collected.listed.append(categories.list.contains(category).to_numpy())
-        collected.primary.append(primaries.replace_strict(numbers, return_dtype=pl.Int16).to_numpy())
-        collected.month.append(months(appeared(frame, columns.id)))
-        collected.characters.append(frame.select(_characters(texts)).to_series().to_numpy())
+        yield batch.column(columns.id).cast(pa.string()), pl.DataFrame(facts, schema=_FACTS)
 
 
 def _characters(texts: Sequence[str]) -> pl.Expr:

@@ -10,8 +10,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from ro32.errors import BundleError
 
 STATE_DICT = "model.pth"
-_NO_WEIGHTS = "position_ids"
-"""A table of 0, 1, 2, ... that older releases of transformers saved among the weights."""
+_NO_WEIGHTS = "position_ids"  # a table of 0, 1, 2, ... that older releases of transformers saved among the weights
 
 
 def check_weights(folder: Path) -> None:

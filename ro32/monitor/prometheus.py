@@ -1,7 +1,6 @@
-"""Metrics of a run for Prometheus' textfile collector.
+"""Metrics of a run for Prometheus' textfile collector: https://github.com/prometheus/node_exporter#textfile-collector.
 
-Source: https://github.com/prometheus/node_exporter#textfile-collector and
-https://prometheus.io/docs/practices/naming (names and base units).
+Source: https://prometheus.io/docs/practices/naming (names and base units).
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,15 +47,11 @@ def write_metrics(report: Mapping[str, Any], path: Path) -> None:
 
 def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     papers, speed, positives, model = report["papers"], report["speed"], report["positives"], report["model"]
-    cascade = report["cascade"]
     yield Sample("exit_code", "Exit code of the last run; 0 if it published labels.", report["exit_code"])
     yield Sample("started_timestamp_seconds", "When the last run began.", _timestamp(report["started"]))
     yield Sample("finished_timestamp_seconds", "When the last run ended.", _timestamp(report["finished"]))
-    yield Sample(
-        "labels_timestamp_seconds",
-        "When the labels that stand there now were finished.",
-        _timestamp(report["labels"]["finished"]),
-    )
+    finished = _timestamp(report["labels"]["finished"])
+    yield Sample("labels_timestamp_seconds", "When the labels that stand there now were finished.", finished)
     yield Sample("run_seconds", "How long the last run took.", report["seconds"])
     for stage, seconds in report["stages"].items():
         yield Sample("stage_seconds", "How long its stages took.", seconds, {"stage": stage})
@@ -65,11 +60,8 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     yield Sample("papers_screened", "Papers that the screen alone scored.", papers["screened"])
     yield Sample("papers_audited", "Papers below its cut that were scored in full.", papers["audited"])
     yield Sample("audit_disagreements", "Those with another label than the screen gives.", papers["disagreements"])
-    yield Sample(
-        "cascade_contradicted",
-        "1 if the audited papers contradict the bundle's certificate.",
-        0 if cascade["screens"] is False else cascade["contradicted"],
-    )
+    contradicted = 0 if report["cascade"]["screens"] is False else report["cascade"]["contradicted"]
+    yield Sample("cascade_contradicted", "1 if the audited papers contradict the bundle's certificate.", contradicted)
     yield Sample("papers_unscored", "Papers without a score.", sum(papers["unscored"].values()))
     yield Sample("papers_uncertain", "Papers with a score and no label.", papers["uncertain"])
     yield Sample("papers_positive", "Papers with the positive label.", papers["positives"])
@@ -84,11 +76,7 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     yield Sample("tokens_per_second", "Tokens that went through the model.", speed["tokens_per_s"])
     yield Sample("peak_memory_bytes", "The most memory that it took.", report["peak_rss_bytes"])
     if model["bundle_digest"] is not None:
-        info = {
-            "bundle": model["bundle"],
-            "bundle_digest": model["bundle_digest"],
-            "version": report["versions"]["ro32"],
-        }
+        info = {name: model[name] for name in ("bundle", "bundle_digest")} | {"version": report["versions"]["ro32"]}
         yield Sample("model_info", "Always 1; what scored.", 1, info)
 
 
@@ -96,21 +84,15 @@ def _quality(quality: Mapping[str, Any] | None) -> Iterator[Sample]:
     if quality is None:
         return
     for period in ("newest_day", "last_90_days"):
-        found = quality[period]
-        of_period = {"period": period}
-        yield Sample(
-            "quality_papers", "Papers whose label was compared with their categories.", found["papers"], of_period
-        )
-        yield Sample(
-            "quality_listed", "Those listed in the category of the positive label.", found["listed"], of_period
-        )
+        found, label = quality[period], {"period": period}
+        yield Sample("quality_papers", "Papers whose label was compared with their categories.", found["papers"], label)
+        yield Sample("quality_listed", "Those listed in the category of the positive label.", found["listed"], label)
         for measure in MEASURES:
             for bound, value in (found[measure] or {}).items():
-                labels = {**of_period, "measure": measure, "bound": bound}
+                labels = {**label, "measure": measure, "bound": bound}
                 yield Sample("quality", "What the labels are worth, and the ends of its 95 % interval.", value, labels)
-    yield Sample(
-        "aged", "1 if the last 90 days fell below what was measured when the bundle was made.", quality["aged"]
-    )
+    aged = quality["aged"]
+    yield Sample("aged", "1 if the last 90 days fell below what was measured when the bundle was made.", aged)
 
 
 def _timestamp(iso: str | None) -> float | None:

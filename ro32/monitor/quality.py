@@ -3,18 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, timedelta
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ro32.data.dates import MONTHS_A_YEAR, month_name
 from ro32.evaluation.calibration import calibrate
-from ro32.evaluation.intervals import LEVEL, estimate_decisions
+from ro32.evaluation.intervals import LEVEL
 from ro32.evaluation.ranking import Ranking
-from ro32.evaluation.slices import slice_by
+from ro32.evaluation.slices import Slice, slice_by
 from ro32.model.bundle_json import Manifest
 from ro32.model.operating_point import Decision
 from ro32.run.drift import SIGNIFICANCE
@@ -22,11 +19,10 @@ from ro32.run.journal import Journal
 from ro32.run.newest import NewestPapers
 
 RECENT_DAYS = 90
-FEWEST_LISTED = 50
-"""Listed papers below which no warning is due: an interval of fewer is not to be trusted."""
+FEWEST_LISTED = 50  # listed papers below which no warning is due: an interval of fewer is not to be trusted
 MEASURES = ("precision", "recall", "f1", "average_precision", "calibration_error")
-_COMPARED = ("average_precision", "f1")
-_EPOCH = date(1970, 1, 1)
+_COMPARED = {"average_precision": "average precision", "f1": "F1"}
+"""Measures that tell whether a bundle has aged, and what they are called."""
 
 
 def measure_quality(journal: Journal) -> None:
@@ -57,13 +53,10 @@ def measure_quality(journal: Journal) -> None:
         name = fallen[0]
         journal.warn(
             "aged",
-            f"{_NAMES[name]} of the last {RECENT_DAYS} days, to {last['until']}, is {last[name]['value']:.3f} "
+            f"{_COMPARED[name]} of the last {RECENT_DAYS} days, to {last['until']}, is {last[name]['value']:.3f} "
             f"({last[name]['low']:.3f} to {last[name]['high']:.3f}), significantly below the {recorded[name]:.3f} when "
             "the bundle was made; refresh the bundle: ro32-bundle refresh",
         )
-
-
-_NAMES = {"average_precision": "average precision", "f1": "F1"}
 
 
 def recorded_quality(manifest: Manifest) -> dict[str, float] | None:
@@ -96,34 +89,29 @@ def _fallen(last: Mapping[str, Any], recorded: Mapping[str, float] | None, decis
 
 def _period(papers: NewestPapers, threshold: float) -> dict[str, Any]:
     """Measure the papers of some days; a measure that they do not define is null."""
-    listed, scores = papers.listed, papers.score.astype(np.float64)
-    ranking = Ranking.of(listed, scores)
-    confusion = ranking.confusion_at(threshold)
-    counts = np.array([[confusion.tp, confusion.fp, confusion.fn, confusion.tn]])
-    found = estimate_decisions(counts)[0]
-    defined = {"precision": counts[0, :2].any(), "recall": listed.any(), "f1": counts[0, :3].any()}
+    days, listed, scores = papers.day.astype("datetime64[D]"), papers.listed, papers.score.astype(np.float64)
+    everyone = np.zeros(len(papers), dtype=np.int16)
+    (found,) = slice_by(["all"], everyone, listed=listed, scores=scores, threshold=threshold)
     calibration = calibrate(listed, scores)
-    measures = {name: asdict(found[name]) if known else None for name, known in defined.items()}
     return {
-        "since": _day(papers.day.min()),
-        "until": _day(papers.day.max()),
-        "papers": len(papers),
-        "listed": int(listed.sum()),
-        "called": confusion.tp + confusion.fp,
-        "right": confusion.tp,
-        **measures,
-        "average_precision": asdict(ranking.average_precision()) if listed.any() else None,
+        "since": str(days.min()),
+        "until": str(days.max()),
+        "papers": found.papers,
+        "listed": found.listed,
+        "called": found.confusion.tp + found.confusion.fp,
+        "right": found.confusion.tp,
+        **_decisions(found),
+        "average_precision": asdict(Ranking.of(listed, scores).average_precision()) if found.listed else None,
         "calibration_error": asdict(calibration.error),
         "mean_score": calibration.mean_score,
     }
 
 
 def _by_month(papers: NewestPapers, threshold: float) -> list[dict[str, Any]]:
-    days = papers.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + _EPOCH.year * MONTHS_A_YEAR
-    months = np.unique(days)
+    months, at = np.unique(papers.day.astype("datetime64[D]").astype("datetime64[M]"), return_inverse=True)
     slices = slice_by(
-        [month_name(month) for month in months.tolist()],
-        np.searchsorted(months, days).astype(np.int16),
+        months.astype(str).tolist(),
+        at.astype(np.int16),
         listed=papers.listed,
         scores=papers.score.astype(np.float64),
         threshold=threshold,
@@ -133,12 +121,14 @@ def _by_month(papers: NewestPapers, threshold: float) -> list[dict[str, Any]]:
             "month": item.group,
             "papers": item.papers,
             "listed": item.listed,
-            **{name: asdict(item.decisions[name]) if name in item.decisions else None for name in MEASURES[:3]},
+            **_decisions(item),
             "average_precision": item.average_precision,
         }
         for item in slices
     ]
 
 
-def _day(days: NDArray[np.int32] | np.int32) -> str:
-    return (_EPOCH + timedelta(days=int(days))).isoformat()
+def _decisions(item: Slice) -> dict[str, Any]:
+    return {
+        name: asdict(item.decisions[name]) if name in item.decisions else None for name in ("precision", "recall", "f1")
+    }

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,9 @@ from ro32.storage.object_folder import ObjectFolder
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.urls import ObjectUrl
 
-REPORT_VERSION = 1
-"""Raised when a field changes its meaning or goes; new fields leave it as it is."""
+REPORT_VERSION = 1  # raised when a field changes its meaning or goes; new fields leave it as it is
 
 _PACKAGES = ("ro32", "numpy", "onnxruntime", "polars", "pyarrow", "tokenizers")
-_FOLDER_CHANGES = tuple(field.name for field in fields(FolderChanges))
 
 
 def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, error: str | None) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, e
         "warnings": [asdict(warned) for warned in journal.warnings],
         "input": _input(journal),
         "labels": _labels(target, journal.job.settings.stores if journal.job else StoreSettings()),
-        "folder": _folder(journal),
+        "folder": {field.name: getattr(journal.folder, field.name, None) for field in fields(FolderChanges)},
         "model": _model(journal.job),
         "settings": _settings(journal.job),
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
@@ -79,29 +78,24 @@ def _speed(journal: Journal, total: float) -> dict[str, float | None]:
     }
 
 
+def _fields(source: object | None, **paths: str) -> dict[str, Any]:
+    """Return attributes of something by their names in the report; null if the run did not come so far."""
+    return {name: None if source is None else attrgetter(path)(source) for name, path in paths.items()}
+
+
 def _positives(journal: Journal) -> dict[str, Any]:
-    drift = journal.drift
-    return {
-        "share": journal.share.value if journal.share else None,
-        "share_before": drift.before.value if drift else None,
-        "change": drift.change if drift else None,
-        "p_value": drift.p_value if drift else None,
-        "drift": drift.exceeded if drift else None,
-    }
+    return _fields(journal.share, share="value") | _fields(
+        journal.drift, share_before="before.value", change="change", p_value="p_value", drift="exceeded"
+    )
 
 
 def _cascade(journal: Journal) -> dict[str, Any]:
-    cascade, audit = journal.job.classifier.manifest.cascade if journal.job else None, journal.audit
-    certificate = cascade.certificate if cascade else None
+    cascade = journal.job.classifier.manifest.cascade if journal.job else None
     return {
         "screens": None if journal.job is None else cascade is not None,
-        "cut": cascade.cut if cascade else None,
-        "certified_bound": certificate.bound if certificate else None,
-        "certified_papers": certificate.papers if certificate else None,
-        "audit_bound": audit.bound if audit else None,
-        "audit_allowed": audit.allowed if audit else None,
-        "audit_p_value": audit.p_value if audit else None,
-        "contradicted": audit.exceeded if audit else None,
+        **_fields(cascade, cut="cut", certified_bound="certificate.bound", certified_papers="certificate.papers"),
+        **_fields(journal.audit, audit_bound="bound", audit_allowed="allowed"),
+        **_fields(journal.audit, audit_p_value="p_value", contradicted="exceeded"),
     }
 
 
@@ -109,8 +103,7 @@ def _input(journal: Journal) -> dict[str, Any]:
     plan = journal.job.plan if journal.job else None
     return {
         "files": len(plan.sources) if plan else None,
-        "rows": plan.rows if plan else None,
-        "digest": plan.digest if plan else None,
+        **_fields(plan, rows="rows", digest="digest"),
         "skipped": [asdict(file) for file in journal.skipped],
         "isolated": [asdict(part) for part in journal.isolated],
     }
@@ -133,23 +126,14 @@ def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str,
     return None if found is None else read_provenance(found)
 
 
-def _folder(journal: Journal) -> dict[str, int | None]:
-    """Return the changes to the labels files of a folder; null if the output is a file."""
-    return {name: getattr(journal.folder, name, None) for name in _FOLDER_CHANGES}
-
-
 def _model(job: Job | None) -> dict[str, Any]:
-    manifest = job.classifier.manifest if job else None
-    decision = job.classifier.decision if job else None
+    classifier = job.classifier if job else None
+    abstain = classifier.decision.abstain if classifier else None
     return {
-        "bundle": manifest.name if manifest else None,
-        "bundle_digest": job.classifier.digest if job else None,
-        "scoring_digest": job.classifier.scoring_digest if job else None,
-        "positive_label": manifest.positive_label if manifest else None,
-        "view": manifest.view if manifest else None,
-        "threshold": decision.threshold if decision else None,
-        "threshold_chosen_by": decision.chosen_by if decision else None,
-        "abstain": list(decision.abstain) if decision and decision.abstain else None,
+        **_fields(classifier, bundle="manifest.name", bundle_digest="digest", scoring_digest="scoring_digest"),
+        **_fields(classifier, positive_label="manifest.positive_label", view="manifest.view"),
+        **_fields(classifier, threshold="decision.threshold", threshold_chosen_by="decision.chosen_by"),
+        "abstain": list(abstain) if abstain else None,
     }
 
 

@@ -21,8 +21,7 @@ from ro32.run.walk import Progress
 from ro32.storage.lock import holder
 from ro32.storage.urls import ObjectUrl
 
-STATUS_VERSION = 2
-"""Raised when a field changes its meaning or goes; new fields leave it as it is."""
+STATUS_VERSION = 2  # raised when a field changes its meaning or goes; new fields leave it as it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +106,13 @@ def survey_folder(
         rows_done = journal.unchanged.rows
         parts_done = sum(len(run.jobs[name].plan.parts) for name in unchanged)
         found = []
-        for name, job in run.jobs.items():
-            if name in unchanged:
-                continue
+        for job in (job for name, job in run.jobs.items() if name not in unchanged):
             found.append(_look_at(job, Journal(on_warning=journal.on_warning), lambda _: None, earlier))
             rows_done, parts_done = rows_done + job.plan.rows, parts_done + len(job.plan.parts)
             on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
     except OSError as error:
         raise TryAgainError(f"{target}: a run changed what lies in it meanwhile ({error}); ask again") from error
+    summed = ("finished_parts", "finished", "duplicates", "to_score")
     return Status(
         target=str(target),
         running=holder(run.folder.target(manifest.NAME)),
@@ -123,13 +121,10 @@ def survey_folder(
         skipped=tuple(journal.skipped),
         rows=plan.rows,
         parts=len(plan.parts),
-        finished_parts=sum(status.finished_parts for status in found),
-        finished=sum(status.finished for status in found),
         reused=journal.unchanged.reused + sum(status.reused for status in found),
-        duplicates=sum(status.duplicates for status in found),
         unreadable=journal.unchanged.unreadable + sum(status.unreadable for status in found),
-        to_score=sum(status.to_score for status in found),
         left_over=tuple(item for status in found for item in status.left_over),
+        **{name: sum(getattr(status, name) for status in found) for name in summed},
     )
 
 

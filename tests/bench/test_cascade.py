@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bench.cascade import dissect, score
+from bench.cascade import dissect
+from bench.command import score
 from bench.dump import SHARES, in_todays_mix, read_drawn
 from bench.first import measure as measure_first
 
@@ -19,7 +20,8 @@ def source(papers: pl.DataFrame, tmp_path: Path) -> Path:
 
 
 def test_time_is_divided_by_what_is_done(source: Path, cascade_bundle: Path, tmp_path: Path) -> None:
-    found = dissect({"papers": str(source), "folder": str(tmp_path), "bundle": str(cascade_bundle)})
+    case = {"papers": str(source), "target": str(tmp_path / "labels.parquet"), "bundle": str(cascade_bundle)}
+    found = dissect(case)
     threads = found["threads that score"]
     parts = {name: threads[name] for name in ("screening", "tokenizing", "encoding")}
     assert all(seconds > 0 for seconds in parts.values())
@@ -28,8 +30,9 @@ def test_time_is_divided_by_what_is_done(source: Path, cascade_bundle: Path, tmp
 
 
 def test_both_modes_label_all_papers(source: Path, cascade_bundle: Path, tmp_path: Path) -> None:
-    case = {"papers": str(source), "folder": str(tmp_path), "bundle": str(cascade_bundle), "target": "labels.parquet"}
-    found = {mode: score(case | {"cascade": mode})["papers"] for mode in ("on", "off")}
+    case = {"papers": str(source), "target": str(tmp_path / "labels.parquet")}
+    options = {"on": ["--bundle", str(cascade_bundle)], "off": ["--bundle", str(cascade_bundle), "--full"]}
+    found = {mode: score(case | {"options": words})["papers"] for mode, words in options.items()}
     assert found["on"]["rows"] == found["off"]["rows"] == found["off"]["scored"] == 300
     assert found["on"]["screened"] > 0 == found["off"]["screened"]
 
@@ -47,4 +50,4 @@ def test_a_first_run_labels_the_whole_dump() -> None:
     section = measure_first(SAMPLE, SAMPLE.with_name("modern_papers.parquet"), rows=60, say=print)
     counts = section.figures["papers"]
     assert counts["rows"] == counts["scored"] + counts["duplicates"] == 60
-    assert section.checks[0].found == section.figures["wall_s"]
+    assert section.checks[0]["found"] == section.figures["wall_s"]

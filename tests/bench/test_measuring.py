@@ -14,9 +14,9 @@ import pytest
 
 from bench import machine, results
 from bench.dump import make_dump
-from bench.measure import BenchError, Child, Spread, run_child, take_turns
-from bench.report import write_report
-from bench.results import Check, Section
+from bench.measure import BenchError, quartiles, run_child, take_turns
+from bench.report import newest, render
+from bench.results import Section, at_least, at_most
 
 
 def allocate(settings: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +24,11 @@ def allocate(settings: dict[str, Any]) -> dict[str, Any]:
     block = bytearray(settings["bytes"])
     block[::4096] = b"x" * len(block[::4096])
     return {"held": len(block)}
+
+
+def repeat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Tell which repeat it is."""
+    return {"repeat": settings["repeat"] * settings["times"]}
 
 
 def fail(_settings: dict[str, Any]) -> dict[str, Any]:
@@ -60,29 +65,24 @@ def test_process_is_measured_apart() -> None:
         run_child(f"{HERE}:fail", {})
 
 
-def test_contestants_take_turns() -> None:
+def test_cases_take_turns() -> None:
     said: list[str] = []
-
-    def measure(repeat: int) -> Child:
-        return Child(result={"repeat": repeat}, wall_s=1.0, peak_rss_bytes=1)
-
-    found = take_turns({"a": measure, "b": measure}, 2, said.append)
+    cases = {name: (f"{HERE}:repeat", {"times": times}) for name, times in (("a", 1), ("b", 10))}
+    found = take_turns(cases, 2, said.append)
     assert [line.rpartition(" ")[2] for line in said] == ["a", "b", "a", "b"]
     assert {name: [child.result["repeat"] for child in children] for name, children in found.items()} == {
         "a": [0, 1],
-        "b": [0, 1],
+        "b": [0, 10],
     }
 
 
-def test_spread_is_median_and_quartiles() -> None:
-    assert Spread.of([4, 1, 3, 2, 5]) == Spread(median=3, q1=2, q3=4)
+def test_quartiles_surround_the_median() -> None:
+    assert quartiles([4, 1, 3, 2, 5]) == {"median": 3, "q1": 2, "q3": 4}
 
 
 def test_sections_of_a_day_share_a_file(tmp_path: Path) -> None:
-    holds = Check(what="a", found=2, bound=1)
-    misses = Check(what="b", found=2, bound=1, at_least=False)
-    for name, check in (("one", holds), ("two", misses)):
-        section = Section(settings={}, figures={}, checks=(check,))
+    for name, check in (("one", at_least("a", 2, 1)), ("two", at_most("b", 2, 1))):
+        section = Section(settings={}, figures={}, checks=[check])
         path, _ = results.record(name, partial(copy, section), tmp_path)
     content = results.read(path)
     assert path.name.startswith(machine.slug())
@@ -99,7 +99,7 @@ def test_sections_of_a_day_share_a_file(tmp_path: Path) -> None:
 def test_another_machine_of_the_same_name_has_a_file_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section = Section(settings={}, figures={}, checks=())
+    section = Section(settings={}, figures={}, checks=[])
     here, other = machine.describe(), {**machine.describe(), "flags": ["another"]}
     paths = []
     for facts in (here, other, here, other):
@@ -125,15 +125,14 @@ def write_results(path: Path, flags: list[str], papers: int) -> None:
         "checks": [{"what": "speed", "found": 2.0, "at_least": 1.0, "holds": True}],
         "figures": {"ours": {"rate": {"median": 2.0, "q1": 1.0, "q3": 3.0}, "papers": papers}},
     }
-    facts = {"processor": "P", "cores": 2, "flags": flags, "python": "3.11"}
+    facts = {"processor": "P", "cores": 2, "flags": flags, "memory_bytes": 1, "python": "3.11"}
     path.write_text(json.dumps({"format": 1, "machine": facts, "sections": {"one": section}}))
 
 
 def test_report_shows_the_newest_section_of_each_benchmark(tmp_path: Path) -> None:
     write_results(tmp_path / "2026-01-02.json", ["avx2"], 22)
     write_results(tmp_path / "2026-01-01.json", ["avx2"], 11)
-    write_report(tmp_path, tmp_path / "REPORT.md")
-    text = (tmp_path / "REPORT.md").read_text()
+    text = render(newest(tmp_path))
     assert "| ours, papers | 22 |" in text
     assert "| ours, rate | 2 (1 to 3) |" in text
     assert "| speed | 2 | ≥ 1 | holds |" in text
@@ -144,8 +143,7 @@ def test_report_shows_each_machine(tmp_path: Path) -> None:
     for day, flags, papers in (("01", ["avx2"], 11), ("02", ["avx512f"], 22), ("03", ["neon"], 33)):
         write_results(tmp_path / f"2026-01-{day}.json", flags, papers)
     for first, order in ((None, [33, 22, 11]), ("2026-01-02.json", [22, 33, 11]), ("2026-01-01.json", [11, 33, 22])):
-        write_report(tmp_path, tmp_path / "REPORT.md", tmp_path / first if first else None)
-        text = (tmp_path / "REPORT.md").read_text()
+        text = render(newest(tmp_path, tmp_path / first if first else None))
         assert [int(papers) for papers in re.findall(r"ours, papers \| (\d+)", text)] == order
         assert text.count("## one\n") == 1
         assert text.count("## one, on another machine\n") == 2

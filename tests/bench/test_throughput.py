@@ -11,9 +11,8 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
-from bench.machine import Kind
 from bench.measure import BenchError
-from bench.report import headline, render, write_page, write_report
+from bench.report import headline, newest, page, render
 from bench.throughput import anatomy, roofline, section
 from bench.throughput.contest import draw
 from bench.throughput.grow import grow
@@ -32,6 +31,8 @@ from tests.bench.results_of_a_day import FIGURES, content
 DATA = Path(__file__).parents[1] / "data"
 CHECKPOINT = DATA / "tiny_checkpoint"
 SHAPE = {"layers": 2, "hidden": 48, "feed_forward": 96}
+THROUGHPUT = content()["sections"]["throughput"]
+MACHINE: dict[str, Any] = content()["machine"]
 
 
 def test_grown_model_says_what_the_small_one_says() -> None:
@@ -68,7 +69,7 @@ def test_useful_operations_are_those_of_the_products() -> None:
 
 def test_peak_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roofline, "SECONDS", 0.05)
-    found = roofline.peak({"threads": 2, "hidden": 64, "feed_forward": 64})
+    found = roofline.peak({"threads": 2, "shape": {"hidden": 64, "feed_forward": 64}})
     assert 1e8 < found["operations_per_s"] < 1e13
 
 
@@ -83,14 +84,7 @@ def test_no_text_is_twice_in_a_drawn_file(papers_path: Path, tmp_path: Path) -> 
 
 def test_process_of_a_contestant_scores_files(source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     pl.read_parquet(source).head(1).write_parquet(tmp_path / "first.parquet")
-    settings = {
-        "load": "ro32",
-        "folder": str(tiny_bundle),
-        "first": str(tmp_path / "first.parquet"),
-        "output": str(tmp_path / "scored.parquet"),
-        "setting": "1",
-    }
-    with Worker(settings) as worker:
+    with Worker("ro32", tiny_bundle, tmp_path / "first.parquet", "1") as worker:
         assert worker.cold_start_s["total"] >= worker.cold_start_s["first_paper"] > 0
         answer = worker.score(source, tmp_path / "labels.parquet", "1")
         assert answer["wall_s"] > 0
@@ -111,8 +105,8 @@ def test_pipeline_of_a_peer_gives_the_scores_of_its_checkpoint(source: Path, tmp
 
 
 def test_time_is_taken_apart(source: Path, tiny_bundle: Path) -> None:
-    settings = {"bundle": str(tiny_bundle), "papers": str(source), "threads": 2, **SHAPE}
-    found = anatomy.score(settings)
+    settings = {"bundle": str(tiny_bundle), "files": [str(source)]}
+    found = anatomy.score(settings | {"repeat": 0, "threads": 2, "shape": SHAPE})
     assert found["papers_per_s"] == pytest.approx(5 / sum(found["stages_s"].values()))
     assert set(found["stages_s"]) == {"tokenize", "linear view", "model", "other"}
     assert found["operations_per_s"] > 0
@@ -134,17 +128,17 @@ def test_measuring_changes_no_score(source: Path, tiny_bundle: Path, tmp_path: P
     assert pl.read_parquet(tmp_path / "plain").equals(pl.read_parquet(tmp_path / "timed"))
 
 
-@pytest.mark.parametrize(("processor", "bound", "holds"), [(Kind.VNNI, 15.0, False), (Kind.OTHER, 4.5, True)])
+@pytest.mark.parametrize(("vnni", "bound", "holds"), [(True, 15.0, False), (False, 4.5, True)])
 def test_bounds_are_those_of_what_took_part(
-    monkeypatch: pytest.MonkeyPatch, processor: Kind, bound: float, *, holds: bool
+    monkeypatch: pytest.MonkeyPatch, bound: float, *, vnni: bool, holds: bool
 ) -> None:
-    monkeypatch.setattr(section, "kind", lambda: processor)
-    found = {check.what: check for check in checks(FIGURES, 2)}
-    against = found["BERT-base size, papers/s, ro32 : transformers pipeline, fp32 (32)"]
-    assert (against.found, against.bound, against.holds) == (10.0, bound, holds)
+    monkeypatch.setattr(section, "has_vnni", lambda: vnni)
+    found = {check["what"]: check for check in checks(FIGURES, 2)}
+    against = "BERT-base size, papers/s, ro32 : transformers pipeline, fp32 (32)"
+    assert found[against] == {"what": against, "found": 10.0, "at_least": bound, "holds": holds}
     assert not any("OpenVINO" in what for what in found)
-    flips = found["the model that ships: labels that int8 changes, share of 1,000 papers, by its export"]
-    assert (flips.found, flips.bound, flips.holds) == (0.002, 0.001, False)
+    flips = "the model that ships: labels that int8 changes, share of 1,000 papers, by its export"
+    assert found[flips] == {"what": flips, "found": 0.002, "at_most": 0.001, "holds": False}
 
 
 class Links(HTMLParser):
@@ -162,16 +156,8 @@ class Links(HTMLParser):
         self.ids += [str(value) for name, value in attrs if name == "id"]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of one results file."""
-    (tmp_path / "m-2026-01-01.json").write_text(json.dumps(content()))
-    return tmp_path
-
-
-def test_report_has_a_table_of_each_kind(folder: Path) -> None:
-    write_report(folder, folder / "REPORT.md")
-    text = (folder / "REPORT.md").read_text()
+def test_report_has_a_table_of_each_kind() -> None:
+    text = render({"throughput": [(MACHINE, THROUGHPUT)]})
     assert "| ro32 | 1 | 40 (39-41) |" in text
     assert "| transformers pipeline, fp32 | 32 | 4 (3.9-4.1) |" in text
     for heading in ("BERT-base size", "Threads, and the processor's peak", "All but the model"):
@@ -179,9 +165,8 @@ def test_report_has_a_table_of_each_kind(folder: Path) -> None:
     assert text.index("| ro32 | 1 |") < text.index("| transformers pipeline, fp32 | 32 |"), "the fastest comes first"
 
 
-def test_page_loads_nothing_and_shows_every_chart(folder: Path) -> None:
-    assert write_page(folder, folder / "page.html")
-    text = (folder / "page.html").read_text()
+def test_page_loads_nothing_and_shows_every_chart() -> None:
+    text = page(MACHINE, THROUGHPUT)
     links = Links()
     links.feed(text)
     assert links.loaded == []
@@ -191,34 +176,26 @@ def test_page_loads_nothing_and_shows_every_chart(folder: Path) -> None:
     assert "nan" not in text
 
 
-def test_what_the_page_is_given_is_text(folder: Path) -> None:
+def test_what_the_page_is_given_is_text() -> None:
     attack = "</title><script src=x></script>"
     measured = content()
     measured["machine"]["processor"] = measured["sections"]["throughput"]["checks"][0]["what"] = attack
-    (folder / "m-2026-01-01.json").write_text(json.dumps(measured))
-    write_page(folder, folder / "page.html")
     links = Links()
-    links.feed((folder / "page.html").read_text())
+    links.feed(page(measured["machine"], measured["sections"]["throughput"]))
     assert links.loaded == []
 
 
-def test_page_without_a_throughput_section_is_not_written(tmp_path: Path) -> None:
-    assert not write_page(tmp_path, tmp_path / "page.html")
-    assert not (tmp_path / "page.html").exists()
-
-
-def test_headline_is_of_the_main_figures(folder: Path) -> None:
-    said = headline(folder)
+def test_headline_is_of_the_main_figures(tmp_path: Path) -> None:
+    (tmp_path / "m-2026-01-01.json").write_text(json.dumps(content()))
+    said = headline(newest(tmp_path))
     assert said["bert_base_papers_per_s"] == 40
     assert said["bert_base_transformers_papers_per_s"] == 5
     assert said["throughput"] == {"reached": 1, "of": 2}
 
 
 def test_sections_of_other_benchmarks_stand_beside_it() -> None:
-    machine: dict[str, Any] = content()["machine"]
-    section = content()["sections"]["throughput"]
-    other = {**section, "figures": {"wall_s": {"median": 2.0, "q1": 1.0, "q3": 3.0}}, "settings": {"rows": 7}}
-    text = render({"nightly": [(machine, other)], "throughput": [(machine, section)]})
+    other = {**THROUGHPUT, "figures": {"wall_s": {"median": 2.0, "q1": 1.0, "q3": 3.0}}, "settings": {"rows": 7}}
+    text = render({"nightly": [(MACHINE, other)], "throughput": [(MACHINE, THROUGHPUT)]})
     assert "| wall_s | 2 (1 to 3) |" in text
     assert "### BERT-base size" in text
 
@@ -230,7 +207,7 @@ def test_anatomy_of_every_model_is_put_together(
     monkeypatch.setattr(section, "FREE_PAPERS", 50)
     monkeypatch.setattr(section, "PAPERS", {"small": 20, "base": 10})
     subjects = {
-        name: Subject(name=subject, folder=tmp_path / subject, **SHAPE)
+        name: Subject(name=subject, folder=tmp_path / subject, shape=SHAPE)
         for name, subject in (("shipped", "small"), ("base", "base"))
     }
     models = {name: (tiny_bundle, subject) for name, subject in subjects.items()}

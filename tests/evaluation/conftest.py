@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.evaluation.results import Results, explain_disagreements, measure, read_papers_to_tell
+from ro32.evaluation.results import Results, explain_disagreements, measure, read_shown
 from ro32.evaluation.scores import Scores, read_scores
 from ro32.evaluation.truth import TruthColumns, read_truth
 from ro32.model.classifier import Classifier
@@ -28,7 +28,7 @@ def results_of(inputs: list[str], scores: list[Scores], examples: int = 30) -> R
     """Measure, and read the papers that are shown."""
     truth = read_truth(inputs, "cs.RO")
     results = measure(inputs, "cs.RO", truth, scores, examples=examples)
-    return replace(results, details=read_papers_to_tell(results, TruthColumns()))
+    return replace(results, details=read_shown(results, TruthColumns()))
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from sklearn import metrics as reference
 from ro32.errors import InputDataError
 from ro32.evaluation.intervals import DECISIONS
 from ro32.evaluation.one_model import Evaluation, evaluate
-from ro32.evaluation.results import Results, measure, rows_to_tell
+from ro32.evaluation.results import measure, read_shown
 from ro32.evaluation.scores import Scores, read_scores, with_distinct_names
 from ro32.evaluation.slices import Dimension
-from ro32.evaluation.truth import Truth, read_truth
+from ro32.evaluation.truth import Truth, TruthColumns, read_truth
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +172,11 @@ def test_models_without_a_common_paper_are_not_compared(truth: Truth, scores: Sc
     assert results.comparisons == ()
 
 
-def test_what_is_shown_is_bounded(truth: Truth, scores: Scores) -> None:
-    results: Results = measure(["papers"], "cs.RO", truth, [scores, replace(scores, threshold=0.9)], examples=3)
-    assert 0 < len(rows_to_tell(results)) <= 5 * 3
-    assert rows_to_tell(replace(results, examples=0)) == set()
+def test_what_is_shown_is_bounded(truth: Truth, scores: Scores, papers_path: Path) -> None:
+    models = [scores, replace(scores, threshold=0.9)]
+    results = measure([str(papers_path)], "cs.RO", truth, models, examples=3)
+    assert 0 < len(read_shown(results, TruthColumns())) <= 5 * 3
+    assert read_shown(replace(results, examples=0), TruthColumns()) == {}
 
 
 def test_names_are_distinct() -> None:

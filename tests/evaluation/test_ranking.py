@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ro32.evaluation.calibration import calibrate
-from ro32.evaluation.ranking import Ranking, operating_points, threshold_of_precision, threshold_of_recall
+from ro32.evaluation.ranking import Ranking, operating_points
 from ro32.model.metrics import Confusion
 
 papers = st.lists(
@@ -30,7 +30,7 @@ def test_the_threshold_of_a_precision_has_it_and_finds_the_most(pairs: list[tupl
     listed, scores, ranking = ranked(pairs)
     others = [Confusion.of(listed, scores >= other) for other in np.unique(scores)]
     fitting = [item.tp for item in others if item.precision >= target and item.tp]
-    threshold = threshold_of_precision(ranking, target)
+    threshold = ranking.threshold_of_precision(target)
     if threshold is None:
         assert not fitting
     else:
@@ -42,7 +42,7 @@ def test_the_threshold_of_a_precision_has_it_and_finds_the_most(pairs: list[tupl
 @given(papers, st.sampled_from([0.5, 0.8, 0.9, 0.95, 1.0]))
 def test_the_threshold_of_a_recall_has_it_and_is_the_highest(pairs: list[tuple[bool, float]], target: float) -> None:
     listed, scores, ranking = ranked(pairs)
-    threshold = threshold_of_recall(ranking, target)
+    threshold = ranking.threshold_of_recall(target)
     assert ranking.confusion_at(threshold).recall >= target
     higher = scores[scores > scores[scores >= threshold].min()]
     assert all(Confusion.of(listed, scores >= other).recall < target for other in higher)

@@ -11,33 +11,23 @@ from ro32.evaluation.one_model import Evaluation
 
 Point = tuple[float, float]
 Tick = tuple[float, str]
-SHARES: tuple[Tick, ...] = tuple((step / 5, f"{step / 5:.1f}") for step in range(6))
-"""Ticks from 0 to 1."""
+SHARES: tuple[Tick, ...] = tuple((step / 5, f"{step / 5:.1f}") for step in range(6))  # ticks from 0 to 1
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
-_MOST_STEPS = 4
-"""Between the ticks of an axis that shows no more than it needs."""
+_MOST_STEPS = 4  # between the ticks of an axis that shows no more than it needs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """The rectangle of a chart in which values are drawn, in the chart's units.
+    """The rectangle of a chart in which values are drawn, within margins, all in the chart's units."""
 
-    Attributes:
-        height: Of the whole chart.
-        width: Likewise: a phone shows about as many pixels, so letters keep their size there.
-        left: Margin, as are right, top and bottom.
-        x: Values at the left and the right edge.
-        y: Values at the bottom and the top edge.
-    """
-
-    height: int
-    width: int = 440
+    height: int  # of the whole chart
+    width: int = 440  # about as many pixels as a phone shows, so letters keep their size there
     left: int = 46
     right: int = 12
     top: int = 10
     bottom: int = 40
-    x: Point = (0.0, 1.0)
-    y: Point = (0.0, 1.0)
+    x: Point = (0.0, 1.0)  # values at the left and the right edge
+    y: Point = (0.0, 1.0)  # values at the bottom and the top edge
 
     @property
     def end(self) -> int:

@@ -12,12 +12,9 @@ from ro32.evaluation.slices import UNKNOWN_NAME, Dimension, Slice
 from ro32.evaluation.table import MEASURED, MEASURES
 from ro32.model.metrics import Confusion
 
-_DRAWN = 16
-"""Primary categories that are drawn, those with the most listed papers."""
-_OF_TIME = {Dimension.YEAR: 100, Dimension.MONTH: 36}
-"""How many of them are drawn at most, the newest ones: three years of months fit a phone's screen."""
-_FEW = 10
-"""Listed papers below which a group's points are pale."""
+_DRAWN = 16  # primary categories that are drawn, those with the most listed papers
+_OF_TIME = {Dimension.YEAR: 100, Dimension.MONTH: 36}  # at most, the newest: three years of months fit a phone's screen
+_FEW = 10  # listed papers below which a group's points are pale
 
 
 @dataclass(frozen=True, kw_only=True)

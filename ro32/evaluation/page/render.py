@@ -16,8 +16,7 @@ from ro32.evaluation.results import Results
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.table import MEASURED, MEASURES, threshold_text
 
-COLOURS = 6
-"""Models that the style sheet has colours for; a seventh gets the first one's again."""
+COLOURS = 6  # models that the style sheet has colours for; a seventh gets the first one's again
 
 
 def page(results: Results) -> str:
@@ -45,22 +44,11 @@ def environment(*loaders: BaseLoader) -> Environment:
         finalize=lambda value: f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value,
     )
     made.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    made.filters |= {
-        "number": number,
-        "threshold": threshold_text,
-        "colour": lambda model: f"m{model % COLOURS}",
-        "marked": marked,
-        "side": _side,
-    }
-    made.globals |= {
-        "drawing": drawing,
-        "figures": figures,
-        "MEASURES": MEASURES,
-        "MEASURED": MEASURED,
-        "LEVEL": LEVEL,
-        "RESAMPLES": RESAMPLES,
-        "CONFIDENT": CONFIDENT,
-    }
+    made.filters.update(
+        number=number, threshold=threshold_text, colour=lambda model: f"m{model % COLOURS}", marked=marked, side=_side
+    )
+    made.globals.update(drawing=drawing, figures=figures, MEASURES=MEASURES, MEASURED=MEASURED)
+    made.globals.update(LEVEL=LEVEL, RESAMPLES=RESAMPLES, CONFIDENT=CONFIDENT)
     return made
 
 
