@@ -4,7 +4,6 @@ import codecs
 
 from ro32.data.compressed import NOT_READ
 
-_BOM = codecs.BOM_UTF8
 _WIDE = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -41,7 +40,7 @@ def name_foreign(head: bytes) -> str | None:
             return f"is compressed by {name}, which is not read; decompress it: {command} FILE | ro32-score -"
     if head[_TAR[0] :].startswith(_TAR[1]):
         return "is a tar archive; unpack it: tar -xf FILE"
-    text = head.removeprefix(_BOM).lstrip()
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     for sign, (name, advice) in _SIGNS.items():
         if text.startswith(sign):
             return f"is {name}; {advice}"

@@ -7,7 +7,7 @@ and columns in the same order, with content hashes in hexadecimal and null as an
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import polars as pl
 import pyarrow as pa
@@ -36,24 +36,17 @@ class Form(StrEnum):
 _SUFFIXES = {".csv": Form.CSV, ".tsv": Form.TSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
 _SEPARATORS = {Form.CSV: ",", Form.TSV: "\t"}
 _OTHER_FORMS = frozenset(
-    f".{name}"
-    for names in (
-        ("json", "txt", "tab", "psv", "html", "htm", "xml", "yaml", "yml", "md", "pdf", "xls", "xlsx", "ods"),
-        ("arrow", "feather", "ipc", "orc", "avro", "h5", "hdf5", "npy", "npz", "pkl", "pickle"),
-        ("db", "sqlite", "sqlite3", "duckdb"),
-        ("gz", "gzip", "bz2", "zst", "zstd", "zip", "xz", "lz4", "br", "z", "tar", "tgz", "7z", "rar"),
-    )
-    for name in names
+    (
+        ".json .txt .tab .psv .html .htm .xml .yaml .yml .md .pdf .xls .xlsx .ods .arrow .feather .ipc .orc .avro .h5 "
+        ".hdf5 .npy .npz .pkl .pickle .db .sqlite .sqlite3 .duckdb .gz .gzip .bz2 .zst .zstd .zip .xz .lz4 .br .z .tar "
+        ".tgz .7z .rar"
+    ).split()
 )
 """Suffixes that promise what is not written."""
 
 
 def check_name(target: Path | ObjectUrl) -> None:
-    """Refuse a labels file whose name promises a form that is not written.
-
-    Raises:
-        UsageError: It ends in the suffix of one.
-    """
+    """Raise UsageError for a labels file whose name promises a form that is not written."""
     suffix = PurePath(target.name).suffix.lower()
     if suffix in _OTHER_FORMS:
         raise UsageError(
@@ -64,19 +57,6 @@ def check_name(target: Path | ObjectUrl) -> None:
 def form_of(target: Target | InputFile) -> Form:
     """Return the form of a labels file: what its suffix says, and Parquet for every suffix that says nothing."""
     return _SUFFIXES.get(target.suffix.lower(), Form.PARQUET)
-
-
-class Writer(Protocol):
-    """Writes labels into an open file."""
-
-    def write(self, table: pa.Table) -> None:
-        """Write rows."""
-
-    def finish(self, provenance: str) -> None:
-        """Write the end of the file."""
-
-    def abandon(self) -> None:
-        """Let go of the file, whatever its state."""
 
 
 class ParquetWriter:
@@ -125,23 +105,13 @@ class TextWriter:
         """Do nothing: the caller, which opened the file, closes it."""
 
 
-def open_writer(file: BinaryIO, schema: pa.Schema, form: Form) -> Writer:
+def open_writer(file: BinaryIO, schema: pa.Schema, form: Form) -> ParquetWriter | TextWriter:
     """Begin to write labels into an open file."""
     return ParquetWriter(file, schema) if form is Form.PARQUET else TextWriter(file, schema, form)
 
 
 def count_rows(path: Path, form: Form) -> int:
-    """Count the rows of a file that was written, by reading it.
-
-    Raises:
-        OSError: It cannot be read.
-        pyarrow.ArrowException: It is not Parquet.
-        InputDataError: It is not the text that it should be.
-    """
-    match form:
-        case Form.PARQUET:
-            return int(pq.read_metadata(for_arrow(path)).num_rows)
-        case Form.CSV | Form.TSV:
-            return delimited.read_schema(path, ())[1]
-        case Form.JSON_LINES:
-            return sum(batch.num_rows for _, batch in jsonlines.read_batches(path, ["id"]))
+    """Count the rows of a file that was written, by reading it; raise an error if it is not of the form."""
+    if form is Form.PARQUET:
+        return int(pq.read_metadata(for_arrow(path)).num_rows)
+    return sum(1 for _ in (jsonlines if form is Form.JSON_LINES else delimited).read_rows(path, ()))
