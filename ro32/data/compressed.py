@@ -16,7 +16,6 @@ from ro32.data.parquet import unreadable
 from ro32.errors import InputDataError, few
 from ro32.storage.files import InputFile
 
-
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "Zstandard", b"PK\x03\x04": "zip"}
 """First bytes of compressed files that are read."""
 NOT_READ = {

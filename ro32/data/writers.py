@@ -4,6 +4,7 @@ Only Parquet has a place for the provenance, so only labels in Parquet can be re
 and columns in the same order, with content hashes in hexadecimal and null as an empty field or as null.
 """
 
+import re
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path, PurePath
@@ -35,12 +36,9 @@ class Form(StrEnum):
 
 _SUFFIXES = {".csv": Form.CSV, ".tsv": Form.TSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
 _SEPARATORS = {Form.CSV: ",", Form.TSV: "\t"}
-_OTHER_FORMS = frozenset(
-    (
-        ".json .txt .tab .psv .html .htm .xml .yaml .yml .md .pdf .xls .xlsx .ods .arrow .feather .ipc .orc .avro .h5 "
-        ".hdf5 .npy .npz .pkl .pickle .db .sqlite .sqlite3 .duckdb .gz .gzip .bz2 .zst .zstd .zip .xz .lz4 .br .z .tar "
-        ".tgz .7z .rar"
-    ).split()
+_OTHER_FORMS = re.compile(
+    r"\.(json|txt|tab|psv|html?|xml|ya?ml|md|pdf|xlsx?|ods|arrow|feather|ipc|orc|avro|h5|hdf5|np[yz]|pkl|pickle"
+    r"|db|sqlite3?|duckdb|gz|gzip|bz2|zstd?|zip|xz|lz4|br|z|tar|tgz|7z|rar)"
 )
 """Suffixes that promise what is not written."""
 
@@ -48,7 +46,7 @@ _OTHER_FORMS = frozenset(
 def check_name(target: Path | ObjectUrl) -> None:
     """Raise UsageError for a labels file whose name promises a form that is not written."""
     suffix = PurePath(target.name).suffix.lower()
-    if suffix in _OTHER_FORMS:
+    if _OTHER_FORMS.fullmatch(suffix):
         raise UsageError(
             f"{target}: labels cannot be written as {suffix}; name a file that ends in .parquet, .csv, .tsv or .jsonl"
         )
@@ -114,4 +112,5 @@ def count_rows(path: Path, form: Form) -> int:
     """Count the rows of a file that was written, by reading it; raise an error if it is not of the form."""
     if form is Form.PARQUET:
         return int(pq.read_metadata(for_arrow(path)).num_rows)
-    return sum(1 for _ in (jsonlines if form is Form.JSON_LINES else delimited).read_rows(path, ()))
+    rows = jsonlines.read_rows(path, ()) if form is Form.JSON_LINES else delimited.read_rows(path, ())
+    return sum(1 for _ in rows)
