@@ -18,14 +18,9 @@ Found = TypeVar("Found")
 def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) -> None:
     """Refuse early what `publish` would have to refuse in the end.
 
-    Args:
-        target: The folder to appear.
-        overwrite: Whether it may replace a bundle.
-        read: Files that the new bundle is made of.
-
     Raises:
-        OutputError: The target is there and may not or cannot be replaced, holds one of these files, or nothing can be
-            created in its folder.
+        OutputError: The target is there and may not or cannot be replaced, holds a file that the new bundle is made of
+            (`read`), or nothing can be created in its folder.
     """
     try:
         if not target.parent.is_dir():

@@ -30,7 +30,7 @@ def normalize(column: pl.Expr) -> pl.Expr:
 
 
 def normalize_texts(texts: Sequence[str | None]) -> list[str]:
-    """Normalize n strings, as `normalize` does a column."""
+    """Normalize n strings, in a list or an Arrow array, as `normalize` does a column."""
     return pl.Series(texts, dtype=pl.String).to_frame("text").select(normalize(pl.all()))["text"].to_list()
 
 
