@@ -19,11 +19,9 @@ _BLOCK_BYTES = 8 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class RowGroup:
-    """Neighbouring rows of a file.
+    """Neighbouring rows of a file: how many, and the SHA-256 in hex of all that their values are decoded from.
 
-    Attributes:
-        rows: How many.
-        digest: SHA-256 in hex of all that their values are decoded from; None if it is not known.
+    The digest is None if it is not known.
     """
 
     rows: int

@@ -73,7 +73,7 @@ class ParquetWriter:
         self._writer.close()
 
     def abandon(self) -> None:
-        """Close the writer; what cannot be written any more is not wanted any more."""
+        """Close the writer, whatever the state of the file; what cannot be written any more is not needed."""
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
         self._writer.is_open = False  # else its destructor tries again, and complains
@@ -83,8 +83,7 @@ class TextWriter:
     """Writes CSV, TSV or JSON lines. There is no place for the provenance."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, form: Form) -> None:
-        self._file = file
-        self._form = form
+        self._file, self._form = file, form
         if form in _SEPARATORS:
             file.write(f"{_SEPARATORS[form].join(schema.names)}\n".encode())
 

@@ -51,11 +51,7 @@ def look_at(folder: Path, name: str | None = None) -> Installed:
 
 
 def list_folders(store: Path) -> list[Path]:
-    """List the folder of the bundle that comes with ro32, then those in a store that have a manifest, by name.
-
-    Raises:
-        BundleError: The store cannot be read.
-    """
+    """List the folder of the bundle that comes with ro32, then those in a store that have a manifest, by name."""
     try:
         inside = sorted(store.iterdir()) if os.path.lexists(store) else []
     except OSError as error:
@@ -78,7 +74,7 @@ def find(bundle: Path | None, store: Path) -> Path:
     """Return the folder that a bundle's folder or name means; None is the one that comes with ro32.
 
     Raises:
-        BundleError: It is a name, and no bundle has it.
+        BundleError: It is a name that no bundle has.
     """
     if bundle is None:
         return shipped_folder()

@@ -79,10 +79,9 @@ _KEY = np.dtype(("S", _RECORD.itemsize))
 
 
 def pack(hashes: Hashes, outcomes: Outcomes) -> NDArray[np.void]:
-    """Put n papers into records of 21 bytes: hash, score (float32, little-endian), error code and `_SCREENED`.
+    """Put n papers into records of 21 bytes, shape (n,): hash, score, error code and `_SCREENED`.
 
-    Returns:
-        Shape (n,). The bytes are the same on every platform; the score of an unscored paper is one and the same NaN.
+    The bytes are the same on every platform; the score of an unscored paper is one and the same NaN.
     """
     records = np.zeros(len(hashes), dtype=_RECORD)
     records["hash"], records["error"] = hashes, outcomes.errors | outcomes.screened * _SCREENED
@@ -128,11 +127,7 @@ class OutcomeIndex:
         self._runs.append(run)
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Outcomes]:
-        """Look n papers up.
-
-        Returns:
-            Which of them are in the index, shape (n,), and their outcomes: NaN, 0 and false where they are not.
-        """
+        """Return which of n papers are in the index, shape (n,), and their outcomes; NaN, 0, false if they are not."""
         found = np.zeros(len(hashes), dtype=np.bool_)
         scores = np.full(len(hashes), np.nan, dtype=np.float32)
         errors = np.zeros(len(hashes), dtype=np.uint8)
