@@ -8,10 +8,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from ro32.errors import BundleError, UsageError
+from ro32.errors import BundleError
 from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
 from ro32.model.fields import check_types
 from ro32.model.text_form import TextForm, parse_form
@@ -144,16 +144,6 @@ class Manifest:
         if self.cascade is not None:
             body["cascade"] = self.cascade.scoring
         return sha256(_canonical(body))
-
-    def choose(self, view: ViewName) -> Self:
-        """Return the manifest of this bundle when it scores by another of its views.
-
-        Raises:
-            UsageError: The bundle does not have that view.
-        """
-        if view not in self.views:
-            raise UsageError(f"bundle {self.name}: it has no view '{view}'; export it with a linear view")
-        return replace(self, view=str(view), threshold=self.views[view].threshold)
 
     def _body(self) -> dict[str, Any]:
         """Return the fields as JSON values, without those that older bundles do not have where they say nothing."""
