@@ -35,9 +35,7 @@ def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Se
         text = column.cast(pl.String).fill_null("").str.replace_all(f"{_BETWEEN}+", " ").str.strip_chars(" ")
     except pl.exceptions.PolarsError as error:
         raise InputDataError(f"{where}: categories cannot be read as strings: {error}; convert them") from error
-    strange = (~text.str.contains(_CATEGORIES)).arg_true()
-    if len(strange):
-        at = strange[0]
+    if (at := next(iter((~text.str.contains(_CATEGORIES)).arg_true()), None)) is not None:
         raise InputDataError(
             f"{where}, row {first_row + at:,}: expected categories such as 'cs.RO cs.AI', found {column[at]!r:.80}; "
             "separate them by spaces, commas or semicolons"

@@ -55,9 +55,9 @@ class Papers:
     """The papers of one part, n rows in input order.
 
     Attributes:
-        ids: n ids, in the plan's id type.
-        titles: n normalized titles, empty if null; none where earlier labels know all rows.
-        abstracts: The abstracts likewise.
+        ids: In the plan's id type.
+        titles: Normalized, empty if null; none where earlier labels know all rows.
+        abstracts: Likewise.
         errors: Shape (n,), uint8: positions in `REASONS`, not 0 where a row cannot be read and so is not scored.
         hashes: Shape (n,), dtype S16: digests of the normalized text.
     """

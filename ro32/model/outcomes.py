@@ -1,7 +1,7 @@
 """Outcomes of papers: scores and errors as arrays, and an index of them by content hash."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -58,9 +58,7 @@ class Outcomes:
         """Join outcomes in order."""
         pieces = [cls.empty(0), *pieces]
         return cls(
-            scores=np.concatenate([piece.scores for piece in pieces]),
-            errors=np.concatenate([piece.errors for piece in pieces]),
-            screened=np.concatenate([piece.screened for piece in pieces]),
+            **{item.name: np.concatenate([getattr(piece, item.name) for piece in pieces]) for item in fields(cls)}
         )
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
@@ -128,14 +126,13 @@ class OutcomeIndex:
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Outcomes]:
         """Return which of n papers are in the index, shape (n,), and their outcomes; NaN, 0, false if they are not."""
-        found = np.zeros(len(hashes), dtype=np.bool_)
-        scores = np.full(len(hashes), np.nan, dtype=np.float32)
-        errors = np.zeros(len(hashes), dtype=np.uint8)
+        found, outcomes = np.zeros(len(hashes), dtype=np.bool_), Outcomes.empty(len(hashes))
         for run in self._runs:
             position = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
             records = run[position].view(_RECORD)
             here = records["hash"] == hashes
             found |= here
-            scores[here] = records["score"][here]
-            errors[here] = records["error"][here]
-        return found, Outcomes(scores=scores, errors=errors & ~_SCREENED, screened=errors >= _SCREENED)
+            outcomes.scores[here] = records["score"][here]
+            outcomes.errors[here] = records["error"][here] & ~_SCREENED
+            outcomes.screened[here] = records["error"][here] >= _SCREENED
+        return found, outcomes

@@ -32,9 +32,7 @@ def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) ->
         if not overwrite:
             raise OutputError(f"{target}: already exists; name another folder, or replace it with --overwrite")
         if target.is_symlink() or not (target / MANIFEST).is_file():
-            raise OutputError(
-                f"{target}: is not a bundle folder, so --overwrite does not replace it; name another folder"
-            )
+            raise OutputError(f"{target}: is no bundle folder, so --overwrite does not replace it; name another folder")
         within = [path for path in read if target.resolve() in path.resolve().parents]
         if within:
             raise OutputError(f"{target}: holds {within[0]}, which would be removed with it; name another folder")
@@ -60,10 +58,8 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bun
 def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], Found]) -> Found:
     """Write a folder beside its target, check it there, and move it into place, aside what is there.
 
-    `check` reads what was written, raises what it finds wrong, and returns what this returns.
-
-    Raises:
-        OutputError: It cannot be written.
+    `check` reads what was written, raises what it finds wrong, and returns what this returns. OutputError is raised if
+    it cannot be written.
     """
     token = secrets.token_hex(4)  # in a container, each run may have the number of the one that was killed
     beside = target.with_name(f".{target.name}.{token}.partial")
