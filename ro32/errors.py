@@ -99,10 +99,7 @@ class Interrupted(BaseException):
     """The process was asked to stop.
 
     Like KeyboardInterrupt it is no Exception: it may come anywhere, within a library too, and what catches every
-    exception there must not take it for one of its own.
-
-    Args:
-        signal_number: SIGHUP, SIGINT or SIGTERM; the exit code is 128 plus this number, as shells count it.
+    exception there must not take it for one of its own. The exit code is 128 plus the signal's number, as in a shell.
     """
 
     def __init__(self, signal_number: int) -> None:

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from ro32.data.parquet import unreadable
+from ro32.data.parquet import one_line, unreadable
 from ro32.errors import InputDataError, few
 from ro32.storage.files import InputFile
 
@@ -102,7 +102,5 @@ def _only_member(path: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _damaged(path: InputFile, compression: str | None, error: Exception) -> InputDataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputDataError(
-        f"{path}: its {compression or 'text'} stream is damaged or cut off ({reason}); get the file again"
-    )
+    stream = f"{compression or 'text'} stream"
+    return InputDataError(f"{path}: its {stream} is damaged or cut off ({one_line(error)}); get the file again")

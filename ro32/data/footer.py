@@ -23,7 +23,6 @@ MARK, ENCRYPTED_MARK = b"PAR1", b"PARE"
 _TAIL_BYTES = 64 << 10
 _STORED_SCHEMA, _HIDDEN_SCHEMA = b"ARROW:schema", b"-----:schema"
 
-
 RawFile = io.BufferedReader | io.RawIOBase
 
 
@@ -129,10 +128,7 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
     """Let pyarrow look at what the footer says of each column, in a way that it survives.
 
     Asked for a column's metadata directly, pyarrow 26 ends the process if they contradict themselves ("terminate called
-    after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises instead.
-
-    Raises:
-        OSError: They do.
+    after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises OSError instead.
     """
     # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
     # ends, and then the process ends by SIGABRT ("terminate called without an active exception").
@@ -159,9 +155,6 @@ def check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> N
     """Refuse, before anything is decoded, a file that announces more uncompressed bytes than `limit` for each it has.
 
     Every column counts, read or not, and each on its own too: else a large file could hide a small bomb.
-
-    Raises:
-        InputDataError: It announces more.
     """
     if footer.num_rows > MAX_ROWS:
         raise InputDataError(f"{path}: announces {footer.num_rows:,} rows, more than {MAX_ROWS:,}; split the file")
@@ -183,9 +176,6 @@ def check_places(path: InputFile, footer: pq.FileMetaData) -> None:
 
     Pages have checksums and the footer has none: after one flipped bit it may name the pages of another column, whose
     checksums match.
-
-    Raises:
-        InputDataError: They do.
     """
     chunks = []
     for group in range(footer.num_row_groups):

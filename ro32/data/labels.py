@@ -65,8 +65,8 @@ def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
     """Read hashes and outcomes back from n rows of a labels file; older ones lack the column screened.
 
     Raises:
-        ValueError: A column is of another type, a reason is not known to this version, a row has neither score nor
-            error, or a row was screened and has no score.
+        ValueError: It is none: by a type, by a reason that this version does not know, or by a row that contradicts
+            itself.
     """
     hashes = batch.column("content_hash")
     if hashes.type != pa.binary(16) or hashes.null_count:
@@ -175,12 +175,7 @@ def read_provenance(path: InputFile) -> dict[str, Any] | None:
 
 
 def read_outcomes(path: InputFile) -> Iterator[tuple[Hashes, Outcomes]]:
-    """Yield hashes and outcomes of a labels file in small batches.
-
-    Raises:
-        InputDataError: The file is damaged.
-        ValueError: It is no labels file of ours.
-    """
+    """Yield hashes and outcomes of a labels file in small batches; raise what `outcomes_of` and `read_batches` do."""
     names = ["content_hash", "score", "error"]
     if SCREENED in pq.read_schema(for_arrow(path)).names:
         names.append(SCREENED)

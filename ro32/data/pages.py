@@ -49,8 +49,6 @@ class Chunk:
     """A column of a row group.
 
     Attributes:
-        path: Of the column in the schema.
-        values: How many it has.
         flat: Whether it holds one value a row, and no lists of them.
         text: Whether its values are of any length.
         pages: Its data pages in order.
@@ -94,11 +92,7 @@ class Chunk:
 
 
 def look_at(source: RawFile, group: pq.RowGroupMetaData, names: Sequence[str], *, trusting: bool) -> list[Chunk]:
-    """Read the headers of the pages of some columns; one alone of a column that announces few bytes, if `trusting`.
-
-    Raises:
-        Damaged: A page has no header that can be read.
-    """
+    """Read the headers of the pages of some columns; one alone of a column that announces few bytes, if `trusting`."""
     chunks = []
     for column in map(group.column, range(group.num_columns)):
         path = column.path_in_schema

@@ -36,8 +36,7 @@ _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pages.Damaged)
 def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
     """Return a file's schema, bytes counted as strings, and the number of rows that its footer announces.
 
-    `max_expansion` is the number of uncompressed bytes that it may announce for each byte it has, as a whole and in
-    each column of each row group.
+    It may announce `max_expansion` uncompressed bytes for each it has, as a whole and in each column of a row group.
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
@@ -56,7 +55,7 @@ def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from error
-        kind = f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})" if size_of(path) else "is empty"
+        kind = f"is not a Parquet file, or is damaged or cut off ({one_line(error)})" if size_of(path) else "is empty"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
 
 
@@ -68,18 +67,10 @@ def unreadable(path: InputFile, error: OSError) -> Ro32Error:
 
 
 def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield some columns of a file in small batches, every value validated.
+    """Yield some columns of a file in small batches, every value validated, each with the row at which it starts.
 
-    Strings and bytes that are not UTF-8 become null, and an additional column `ERRORS_COLUMN` marks them. They are
-    dictionary arrays if they would otherwise take too much memory.
-
-    Args:
-        path: The file.
-        columns: Names of the columns to read, in the order of the batches' columns.
-        from_row: Row groups that end before this row are skipped.
-
-    Yields:
-        The row of the file at which a batch starts, and the batch.
+    Row groups that end before `from_row` are skipped. Strings and bytes that are not UTF-8 become null, and a last
+    column, `ERRORS_COLUMN`, marks them. They are dictionary arrays if they would otherwise take too much memory.
 
     Raises:
         InputDataError: A checksum does not match, a value is damaged, or a page is too large; says where.
@@ -105,7 +96,7 @@ def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> 
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
-        raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
+        raise InputDataError(f"{where}: damaged: {one_line(error)}; get the file again") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,5 +165,6 @@ def _out_of_memory(where: str) -> ReadWriteError:
     )
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return the text of an error of a library in one line."""
     return " ".join(str(error).split()) or type(error).__name__

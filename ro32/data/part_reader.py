@@ -42,7 +42,7 @@ def read_parts(
         parts: Parts in input order; gaps are allowed.
         columns: Names of the columns to read.
         id_type: What to cast the ids to.
-        known: Of which parts the ids alone are read.
+        known: Tells of which parts the ids alone are read.
 
     Yields:
         A part, or a piece of one with the same index, and its papers. All parts of ordinary papers are in one piece.

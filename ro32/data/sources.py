@@ -58,16 +58,13 @@ def recognize(head: bytes) -> Format | None:
 
 
 def survey(
-    path: InputFile,
-    max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
-    columns: Sequence[str] | None = None,
+    path: InputFile, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION, columns: Sequence[str] | None = None
 ) -> Contents:
     """Find out what a file holds.
 
     Args:
         path: The file.
-        max_expansion: Uncompressed bytes that a Parquet file may announce, or a compressed text hold, for each byte it
-            has.
+        max_expansion: Uncompressed bytes that Parquet may announce, or a compressed text hold, for each byte it has.
         columns: Names of the columns that will be read; all where none are named.
 
     Raises:

@@ -19,12 +19,7 @@ class Cursor:
         self._data, self.at = data, 0
 
     def struct(self, depth: int = 0) -> Struct:
-        """Read a struct.
-
-        Raises:
-            IndexError: The data ends within it.
-            ValueError: It is no struct.
-        """
+        """Read a struct; raise IndexError if the data ends within it, and ValueError if it is none."""
         if depth > _MAX_DEPTH:
             raise ValueError("structs are nested too deeply")
         found: dict[int, int | Struct] = {}

@@ -14,7 +14,7 @@ from typing import Any, Self
 from ro32.errors import BundleError
 from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
 from ro32.model.fields import check_types
-from ro32.model.text_form import TextForm, parse_form
+from ro32.model.text_form import TextForm
 from ro32.model.views import View, ViewName
 from ro32.storage import strict_json
 
@@ -29,6 +29,7 @@ CARD = "README.md"
 _NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view", "cascade"})
 """Fields that change no score as they stand. Of views and cascade the numbers that make scores do, and are added."""
 _NOT_IN_OLDER = frozenset({"text_form", "inputs", "views", "view", "cascade"})
+"""Fields that are left out where they say nothing, as older bundles do not have them."""
 SHORTEST, LONGEST = 4, 8192
 """Tokens: two special ones at the ends, one between and one of text; and a length whose attention fits into memory."""
 _FILE_NAME = re.compile(r"[\w+-][\w.+ -]{0,200}")
@@ -87,11 +88,8 @@ class Manifest:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
         if self.has_encoder and not SHORTEST <= self.max_length <= LONGEST:
             raise BundleError(f"max_length {self.max_length} is not between {SHORTEST} and {LONGEST:,} tokens")
-        if self.text_form is not None:
-            try:
-                parse_form(self.text_form)
-            except ValueError as error:
-                raise BundleError(f"{error}; update ro32") from error
+        if self.text_form not in {None, *TextForm}:
+            raise BundleError(f"text_form: expected {' or '.join(TextForm)}, found {self.text_form!r}; update ro32")
         for name, digest in self.files.items():
             if not _FILE_NAME.fullmatch(name) or not _SHA256.fullmatch(digest):
                 raise BundleError(f"files: expected plain file names and SHA-256 in hex, found {name!r}: {digest!r}")
@@ -145,16 +143,11 @@ class Manifest:
             body["cascade"] = self.cascade.scoring
         return sha256(_canonical(body))
 
-    def _body(self) -> dict[str, Any]:
-        """Return the fields as JSON values, without those that older bundles do not have where they say nothing."""
-        body = {name: value for name, value in asdict(self).items() if value or name not in _NOT_IN_OLDER}
-        if self.cascade and self.cascade.audit_share == AUDIT_SHARE:
-            del body["cascade"]["audit_share"]  # of older bundles
-        return body
-
     def to_bytes(self) -> bytes:
         """Serialize in the one canonical form, own digest included."""
-        body = self._body()
+        body = {name: value for name, value in asdict(self).items() if value or name not in _NOT_IN_OLDER}
+        if self.cascade and self.cascade.audit_share == AUDIT_SHARE:
+            del body["cascade"]["audit_share"]  # as older bundles mean it
         body["digest"] = sha256(_canonical(body))
         return _canonical(body)
 

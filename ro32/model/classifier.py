@@ -106,11 +106,8 @@ class Classifier:
     ) -> Scored:
         """Score n papers of normalized text; each score is a function of that paper and the bundle alone.
 
-        Args:
-            titles: n titles.
-            abstracts: n abstracts.
-            hashes: Shape (n,): their content hashes, where they are known already.
-            stop: When set, the work ends after the current paper, and the result is of no use.
+        Content hashes, of shape (n,), need not be given. When `stop` is set, the work ends after the current paper, and
+        the result is of no use.
         """
         started = time.monotonic()
         scores = np.full(len(titles), np.nan, dtype=np.float32)
@@ -214,13 +211,10 @@ class Classifier:
         abstracts: Sequence[str | None] | None = None,
         threads: int | None = None,
     ) -> list[str | None]:
-        """Label n papers. Takes what `predict_proba` takes.
+        """Label n papers, as `ro32-score` does. Takes and raises what `predict_proba` does.
 
         Returns:
-            n labels, as `ro32-score` gives them; None if a paper has no score, or one in the band of doubt.
-
-        Raises:
-            UsageError: As of `predict_proba`.
+            n labels; None if a paper has no score, or one in the band of doubt.
         """
         probabilities = self.predict_proba(texts, titles=titles, abstracts=abstracts, threads=threads)
         scores = probabilities[:, self.manifest.positive_index]

@@ -79,16 +79,17 @@ def find(bundle: Path | None, store: Path) -> Path:
     if bundle is None:
         return shipped_folder()
     with suppress(OSError):  # a path that cannot be looked at is reported when it is read
-        if not bundle.exists() and bundle.name == str(bundle):
-            if (store / bundle).is_dir():
-                return store / bundle
-            if bundle.name == SHIPPED:
-                return shipped_folder()
-            names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
-            raise BundleError(
-                f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "
-                "ro32-bundle list shows them"
-            )
+        if bundle.exists() or bundle.name != str(bundle):
+            return bundle
+        if (store / bundle).is_dir():
+            return store / bundle
+        if bundle.name == SHIPPED:
+            return shipped_folder()
+        names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
+        raise BundleError(
+            f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "
+            "ro32-bundle list shows them"
+        )
     return bundle
 
 

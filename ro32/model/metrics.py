@@ -56,12 +56,9 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Precision and recall at every threshold that makes a difference.
+    """Precision and recall at every threshold that makes a difference, of shape (m,), float64, by rising recall.
 
-    Attributes:
-        thresholds: Shape (m,), float64, falling: the distinct scores. A paper is positive at or above the threshold.
-        precision: Shape (m,), float64.
-        recall: Shape (m,), float64, rising.
+    The thresholds are the distinct scores, falling. A paper is positive at or above the threshold.
     """
 
     thresholds: NDArray[np.float64]

@@ -59,13 +59,9 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """What is asked for: at most one of threshold and targets, and with it or alone a band of doubt.
+    """What is asked for: at most one of threshold and targets, and with it or alone a band of scores without a label.
 
-    Attributes:
-        threshold: The threshold itself.
-        target_precision: The precision to be reached, with the most recall that goes with it.
-        target_recall: The recall to be reached, with the most precision that goes with it.
-        abstain: Scores that get no label: from the first up to, and not including, the second.
+    A target is reached with the most of the other measure that goes with it.
     """
 
     threshold: float | None = None

@@ -24,7 +24,6 @@ from ro32.errors import BundleError, InputMissingError, UsageError
 from ro32.model.bundle_json import MANIFEST, Manifest
 from ro32.storage.files import require_regular
 
-HUB = "hf:"
 HUB_ARCHIVE = "bundle.tar"
 """Where a repository keeps a bundle that is not at its root: packed, since other programs take a model.onnx that they
 see for theirs."""
@@ -59,7 +58,7 @@ def read_files(origin: str, digest: str | None = None) -> dict[str, bytes]:
         UsageError: The hub is named without a commit, or the package that asks it is not installed.
         BundleError: It holds no bundle, or another one, or one of more than `MAX_BYTES`.
     """
-    if origin.startswith(HUB):
+    if origin.startswith("hf:"):
         return _from_hub(origin, digest)
     path = Path(origin)
     try:

@@ -57,9 +57,8 @@ class Outcomes:
     def concatenate(cls, pieces: Sequence[Self]) -> Self:
         """Join outcomes in order."""
         pieces = [cls.empty(0), *pieces]
-        return cls(
-            **{item.name: np.concatenate([getattr(piece, item.name) for piece in pieces]) for item in fields(cls)}
-        )
+        names = [item.name for item in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names})
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
         """Return the outcomes of the rows that are true."""

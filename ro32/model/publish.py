@@ -19,8 +19,7 @@ def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) ->
     """Refuse early what `publish` would have to refuse in the end.
 
     Raises:
-        OutputError: The target is there and may not or cannot be replaced, holds a file that the new bundle is made of
-            (`read`), or nothing can be created in its folder.
+        OutputError: The target may not or cannot be replaced or created, or holds a file that is `read` for it.
     """
     try:
         if not target.parent.is_dir():
