@@ -92,12 +92,6 @@ def survey(
     return Contents(schema=pa.schema([(name, pa.string()) for name in names]), rows=rows, faults=faults)
 
 
-def read_schema(path: InputFile, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
-    """Return a file's columns and the number of its rows, as `survey` finds them."""
-    found = survey(path, max_expansion)
-    return found.schema, found.rows
-
-
 def read_batches(
     path: InputFile, columns: Sequence[str], from_row: int = 0, lists: Collection[str] = ()
 ) -> Iterator[tuple[int, pa.RecordBatch]]:

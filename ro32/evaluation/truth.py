@@ -110,7 +110,7 @@ class _Collected:
 
 def _collect(path: Path, category: str, columns: TruthColumns, collected: _Collected) -> None:
     """Add the papers of one file."""
-    schema, _ = sources.read_schema(path)
+    schema = sources.survey(path).schema
     check_columns(path, schema, columns.needed)
     types = {name: schema.field(name).type for name in schema.names if schema.get_field_index(name) >= 0}
     if not is_id(types[columns.id]):
