@@ -7,7 +7,6 @@ Ro32Error
 ├── ClusterError         69   the cluster is missing, or a part crashed every worker that tried it
 ├── OutputError          73   the output cannot be created
 ├── ReadWriteError       74   the disk or the network failed while reading or writing
-│   └── OutOfMemoryError      there is too little memory
 ├── TryAgainError        75   locked by another run, or the input changed while it was read
 └── BundleError          78   the bundle or checkpoint is missing, tampered with or unusable
 
@@ -18,6 +17,7 @@ A message says where, what was expected, what was found and what to do.
 """
 
 import errno
+import re
 import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -25,34 +25,19 @@ from difflib import get_close_matches
 DISK_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
 """Error numbers of a failed or full disk, as opposed to a wrong path or wrong permissions."""
 
-_SHORTAGES: tuple[tuple[str, tuple[type[BaseException], ...], frozenset[int], tuple[str, ...]], ...] = (
-    (
-        "there is not enough memory; raise the limit of this job (ulimit -v, MemoryMax=)",
-        (MemoryError,),
-        frozenset({errno.ENOMEM}),
-        ("bad_alloc", "bad allocation", "Cannot allocate memory", "failed to map segment", "Failed to allocate memory"),
+_SHORTAGES = {
+    "there is not enough memory; raise the limit of this job (ulimit -v, MemoryMax=)": (
+        "bad_alloc|bad allocation|Cannot allocate memory|failed to map segment|Failed to allocate memory"
     ),
-    (
-        "no thread can be started; raise the limit of this job (ulimit -u, TasksMax=), or give --threads 1",
-        (),
-        frozenset(),
-        ("can't start new thread", "ThreadPoolBuildError", "Resource temporarily unavailable"),
+    "no thread can be started; raise the limit of this job (ulimit -u, TasksMax=), or give --threads 1": (
+        "can't start new thread|ThreadPoolBuildError|Resource temporarily unavailable"
     ),
-    (
-        "too many files are open; raise the limit of this job (ulimit -n, LimitNOFILE=)",
-        (),
-        frozenset({errno.EMFILE, errno.ENFILE}),
-        ("Too many open files",),
+    "too many files are open; raise the limit of this job (ulimit -n, LimitNOFILE=)": "Too many open files",
+    "there is no folder for temporary files; set TMPDIR to a folder that can be written to": (
+        "No usable temporary directory"
     ),
-    (
-        "there is no folder for temporary files; set TMPDIR to a folder that can be written to",
-        (),
-        frozenset(),
-        ("No usable temporary directory",),
-    ),
-)
-"""Resources that a process may run out of: the message, and the exceptions, error numbers and texts of C++, Rust and
-the loader that indicate it."""
+}
+"""What a process may run out of: the message, and a pattern of the texts of the system, C++, Rust and the loader."""
 _NAME_CHARS = 80
 
 
@@ -98,20 +83,6 @@ class ReadWriteError(Ro32Error):
     exit_code = 74
 
 
-class OutOfMemoryError(ReadWriteError):
-    """There is too little memory; the input may be fine.
-
-    Args:
-        where: What was being done.
-    """
-
-    def __init__(self, where: str) -> None:
-        super().__init__(
-            f"{where}: there is too little memory; raise the limit of the process (ulimit -v, the container's limit), "
-            "or use fewer --threads"
-        )
-
-
 class TryAgainError(Ro32Error):
     """Another run holds the lock, or the input changed while it was read; a later run may succeed."""
 
@@ -128,10 +99,7 @@ class Interrupted(BaseException):
     """The process was asked to stop.
 
     Like KeyboardInterrupt it is no Exception: it may come anywhere, within a library too, and what catches every
-    exception there must not take it for one of its own.
-
-    Args:
-        signal_number: SIGHUP, SIGINT or SIGTERM; the exit code is 128 plus this number, as shells count it.
+    exception there must not take it for one of its own. The exit code is 128 plus the signal's number, as in a shell.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -149,11 +117,7 @@ def note_interruption(stop: Interrupted | None) -> None:
 
 
 def check_interrupted() -> None:
-    """Raise the interruption that a signal asked for, should a destructor or a library have swallowed it.
-
-    Raises:
-        Interrupted: A signal came.
-    """
+    """Raise the interruption that a signal asked for, should a destructor or a library have swallowed it."""
     if _interruption is not None:
         raise _interruption
 
@@ -161,44 +125,31 @@ def check_interrupted() -> None:
 def shortage(error: BaseException) -> ReadWriteError | None:
     """Return the error to report instead where the process may have no more memory, threads, files or temporary files.
 
-    Args:
-        error: Anything that was raised, by a library too.
-
-    Returns:
-        None if an error is about something else, or was raised on purpose.
+    None if the error, of a library or of ours, is about something else, or was raised on purpose.
     """
     if isinstance(error, ReadWriteError | TryAgainError | UsageError | ClusterError):
         return None
     link: BaseException | None = error
     while link is not None:
-        text = "" if isinstance(link, Ro32Error) else str(link)  # ours quote file names and columns
-        number = link.errno if isinstance(link, OSError) else None
-        for what, kinds, numbers, marks in _SHORTAGES:
-            if isinstance(link, kinds) or number in numbers or any(mark in text for mark in marks):
-                return ReadWriteError(what)
+        text = "bad_alloc" if isinstance(link, MemoryError) else str(link)
+        for message, pattern in _SHORTAGES.items():
+            if re.search(pattern, text) and not isinstance(link, Ro32Error):  # ours quote names of files
+                return ReadWriteError(message)
         link = link.__cause__ or link.__context__
     return None
 
 
 def few(names: Iterable[str], most: int = 20) -> str:
-    """List names for a message: the first ones, each cut to a length that is read, and how many more there are.
-
-    Args:
-        names: Any number of them, of any length.
-        most: How many are named.
-    """
+    """List names for a message: the first ones, each cut to a length that is read, and how many more there are."""
     listed = list(names)
     shown = ", ".join(name if len(name) <= _NAME_CHARS else f"{name[:_NAME_CHARS]}..." for name in listed[:most])
     return f"{shown} and {len(listed) - most:,} more" if len(listed) > most else shown
 
 
 def nearest(word: str, known: Iterable[str], similarity: float = 0.6) -> str:
-    """Return a question that names the known word most like one that is not; nothing where none is like it.
+    """Return a question that names the known word most like one that is not; nothing where none is that similar.
 
-    Args:
-        word: What was said.
-        known: What there is.
-        similarity: From which likeness on, 0 to 1, a word counts as meant.
+    The similarity of two words is between 0 and 1.
     """
     by_small_letters = {item.lower(): item for item in known}
     matches = get_close_matches(word.lower(), list(by_small_letters), n=1, cutoff=similarity)

@@ -16,7 +16,7 @@ def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Se
     Args:
         column: n values.
         where: Names the file in messages.
-        first_row: Row of the file that the first value is of.
+        first_row: The first value's row of the file.
 
     Returns:
         n lists of strings; that of a paper without categories holds an empty one.
@@ -35,9 +35,7 @@ def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Se
         text = column.cast(pl.String).fill_null("").str.replace_all(f"{_BETWEEN}+", " ").str.strip_chars(" ")
     except pl.exceptions.PolarsError as error:
         raise InputDataError(f"{where}: categories cannot be read as strings: {error}; convert them") from error
-    strange = (~text.str.contains(_CATEGORIES)).arg_true()
-    if len(strange):
-        at = strange[0]
+    if (at := next(iter((~text.str.contains(_CATEGORIES)).arg_true()), None)) is not None:
         raise InputDataError(
             f"{where}, row {first_row + at:,}: expected categories such as 'cs.RO cs.AI', found {column[at]!r:.80}; "
             "separate them by spaces, commas or semicolons"
@@ -46,11 +44,7 @@ def split_categories(column: pl.Series, where: str, first_row: int = 0) -> pl.Se
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """Return n values as strings, the items of lists with a space between.
-
-    Raises:
-        polars.exceptions.PolarsError: Values are of a type that has no text.
-    """
+    """Return n values as strings, the items of lists with a space between; raise PolarsError if their type has none."""
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()
     if isinstance(column.dtype, pl.List):
@@ -61,8 +55,7 @@ def as_text(column: pl.Series) -> pl.Series:
 def is_listed(text: pl.Series, category: str) -> pl.Series:
     """Tell of n texts in the same forms whether a category is among theirs, at a fifth of the time.
 
-    Returns:
-        n truth values; null if a paper has no categories. A text that is something else names none.
+    Null if a paper has no categories. A text that is something else names none.
     """
     letters = "".join(rf"\x{{{ord(letter):x}}}" for letter in category)  # whatever it holds is no pattern
     found = text.str.contains(rf"(?:^|{_BETWEEN}){letters}(?:$|{_BETWEEN})")

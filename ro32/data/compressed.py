@@ -7,32 +7,17 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from ro32.data.parquet import unreadable
-from ro32.errors import InputDataError
+from ro32.data.parquet import one_line, unreadable
+from ro32.errors import InputDataError, few
 from ro32.storage.files import InputFile
 
-
-class Compression(StrEnum):
-    """How a file is compressed."""
-
-    GZIP = "gzip"
-    BZIP2 = "bzip2"
-    ZSTANDARD = "Zstandard"
-    ZIP = "zip"
-
-
-_MAGIC = {
-    b"\x1f\x8b": Compression.GZIP,
-    b"BZh": Compression.BZIP2,
-    b"\x28\xb5\x2f\xfd": Compression.ZSTANDARD,
-    b"PK\x03\x04": Compression.ZIP,
-}
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "Zstandard", b"PK\x03\x04": "zip"}
+"""First bytes of compressed files that are read."""
 NOT_READ = {
     b"\xfd7zXZ\x00": ("xz", "xz -dc"),
     b"\x04\x22\x4d\x18": ("lz4", "lz4 -dc"),
@@ -49,9 +34,9 @@ _NO_PAPERS = ("__MACOSX/", ".")
 """How members of a zip archive begin that its maker's system added."""
 
 
-def compression_of(head: bytes) -> Compression | None:
-    """Recognize the compression of a file by its first bytes; None if it has none that is read."""
-    return next((compression for magic, compression in _MAGIC.items() if head.startswith(magic)), None)
+def compression_of(head: bytes) -> str | None:
+    """Name the compression of a file by its first bytes; None if it has none that is read."""
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
 @contextmanager
@@ -71,9 +56,6 @@ def open_text(path: InputFile) -> Iterator[BinaryIO]:
         with path.open("rb") as raw:
             compression = compression_of(raw.read(8))
             raw.seek(0)
-            if compression is None:
-                yield raw
-                return
             with _decompressed(path, raw, compression) as text:
                 yield text
     except (EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException) as error:
@@ -85,27 +67,29 @@ def open_text(path: InputFile) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _decompressed(path: InputFile, raw: BinaryIO, compression: Compression) -> Iterator[BinaryIO]:
+def _decompressed(path: InputFile, raw: BinaryIO, compression: str | None) -> Iterator[BinaryIO]:
     match compression:
-        case Compression.GZIP:
+        case "gzip":
             with gzip.GzipFile(fileobj=raw) as text:
                 yield cast("BinaryIO", text)
-        case Compression.BZIP2:
+        case "bzip2":
             with bz2.BZ2File(raw) as text:
                 yield cast("BinaryIO", text)
-        case Compression.ZSTANDARD:  # Python 3.14 has it; Arrow's stream reads in this thread, when it is asked
+        case "Zstandard":  # Python 3.14 has it; Arrow's stream reads in this thread, when it is asked
             source = pa.OSFile(str(path)) if isinstance(path, Path) else pa.PythonFile(raw, "r")
             with source, pa.CompressedInputStream(source, "zstd") as stream:
                 yield io.BufferedReader(stream, _READ_AHEAD_BYTES)
-        case Compression.ZIP:
+        case "zip":
             with zipfile.ZipFile(raw) as archive, archive.open(_only_member(path, archive)) as text:
                 yield cast("BinaryIO", text)
+        case _:
+            yield raw
 
 
 def _only_member(path: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith(_NO_PAPERS)]
     if len(members) != 1:
-        names = ", ".join([*(repr(item.filename) for item in members[:_NAMED]), *("..." for _ in members[_NAMED:][:1])])
+        names = few([repr(item.filename) for item in members], _NAMED)
         raise InputDataError(
             f"{path}: expected a zip archive of one file, found {len(members):,}{names and ': '}{names}; unpack it, "
             "and name the files of papers"
@@ -117,8 +101,6 @@ def _only_member(path: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return member
 
 
-def _damaged(path: InputFile, compression: Compression | None, error: Exception) -> InputDataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputDataError(
-        f"{path}: its {compression or 'text'} stream is damaged or cut off ({reason}); get the file again"
-    )
+def _damaged(path: InputFile, compression: str | None, error: Exception) -> InputDataError:
+    stream = f"{compression or 'text'} stream"
+    return InputDataError(f"{path}: its {stream} is damaged or cut off ({one_line(error)}); get the file again")

@@ -20,20 +20,15 @@ ARXIV_ID = rf"{_NEW_ID}|{_OLD_ID}"
 
 def date_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that tell a date, of those that a file has."""
-    there = [name for name in (CREATED, UPDATED) if schema.get_field_index(name) >= 0]
-    types = {name: schema.field(name).type for name in there}
-    return [name for name in there if is_text(types[name]) or pa.types.is_temporal(types[name])]
+    there = [schema.field(name) for name in (CREATED, UPDATED) if schema.get_field_index(name) >= 0]
+    return [field.name for field in there if is_text(field.type) or pa.types.is_temporal(field.type)]
 
 
 def appeared(frame: pl.DataFrame, identifier: str) -> pl.Series:
     """Find the day of each paper's first version: as the column created has it, else by its id, else by update_date.
 
-    An id tells the month. The day is that of update_date if it is in this month, the month's last day if the paper was
-    updated later, and the first where nothing tells more.
-
-    Args:
-        frame: n papers.
-        identifier: Column of the ids.
+    An id, in the column `identifier`, tells the month. The day is that of update_date if it is in this month, the
+    month's last day if the paper was updated later, and the first where nothing tells more.
 
     Returns:
         n dates; null if nothing tells one.

@@ -5,21 +5,17 @@ column is read as strings, since an id such as 0704.0010 is no number. A quote t
 in a file with tabs, whose writers often quote nothing, it is text.
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-
 from ro32.data.text_rows import (
     MAX_ROW_BYTES,
-    Faults,
     Row,
-    count,
     decode,
     malformed,
     read_lines,
-    to_batches,
     too_long,
     without_surrogates,
 )
@@ -29,12 +25,11 @@ from ro32.storage.files import InputFile
 DELIMITERS = ",\t;"
 _MAX_LINES_OF_ROW = 1_000
 """Lines that the fields of one row may have: more of them are a quote that was not closed."""
-_BOM = b"\xef\xbb\xbf"
 
 
 def delimiter_of(head: bytes) -> str | None:
     """Return the delimiter of the first line of a text; None if it does not have several names."""
-    line, end, _ = head.removeprefix(_BOM).partition(b"\n")
+    line, end, _ = head.removeprefix(codecs.BOM_UTF8).partition(b"\n")
     try:
         text = line.decode()
     except UnicodeDecodeError:
@@ -45,53 +40,15 @@ def delimiter_of(head: bytes) -> str | None:
     return found if found in text else None
 
 
-def read_schema(
-    path: InputFile, columns: Sequence[str] | None = None, max_expansion: float | None = None
-) -> tuple[pa.Schema, int, Faults]:
-    """Return the columns, all of strings, the number of rows, and those of them that cannot be read.
-
-    Args:
-        path: The file.
-        columns: Names of the columns that will be read; all where none are named.
-        max_expansion: Decompressed bytes that are allowed for each byte that the file has.
-
-    Raises:
-        InputMissingError: The file may not be read.
-        InputDataError: A quoted field is not closed, or a row is longer than it may be.
-        ReadWriteError: The disk failed.
-    """
-    names = _head(path)[0]
-    rows, faults = count(_rows(path, [name for name in names if columns is None or name in columns], max_expansion))
-    return pa.schema([(name, pa.string()) for name in names]), rows, faults
-
-
-def read_batches(path: InputFile, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield some columns in small batches, as strings.
-
-    Args:
-        path: The file.
-        columns: Names of the columns, in the order of the batches' columns.
-
-    Yields:
-        The row at which a batch starts, and the batch; `ERRORS_COLUMN` marks rows of another number of fields.
-
-    Raises:
-        InputMissingError: The file may not be read.
-        InputDataError: A quoted field is not closed, or a row is longer than it may be.
-        ReadWriteError: The disk failed.
-    """
-    yield from to_batches(_rows(path, columns, None), columns)
-
-
-def _head(path: InputFile) -> tuple[list[str], str]:
-    """Return the names of the columns, and what separates them."""
+def read_head(path: InputFile) -> tuple[list[str], str]:
+    """Return the names of a file's columns, and what separates them; raise what `read_lines` does."""
     line = next(read_lines(path), b"")
     delimiter = delimiter_of(line) or DELIMITERS[0]
     return next(csv.reader(io.StringIO(decode(line)[0]), delimiter=delimiter)), delimiter
 
 
 class _Lines:
-    """Gives lines to a parser, and keeps those of the row that it is at, so that they can be given again."""
+    """Gives lines to a parser, and keeps those of the current row, so that they can be given again."""
 
     def __init__(self, path: InputFile, max_expansion: float | None) -> None:
         self._path = path
@@ -129,8 +86,13 @@ class _Lines:
         return text
 
 
-def _rows(path: InputFile, columns: Sequence[str], max_expansion: float | None) -> Iterator[Row]:
-    names, delimiter = _head(path)
+def read_rows(path: InputFile, columns: Sequence[str], max_expansion: float | None = None) -> Iterator[Row]:
+    """Yield some columns of each row; one of another number of fields is malformed.
+
+    Raises:
+        InputDataError: A quoted field is not closed. All else that `read_lines` raises.
+    """
+    names, delimiter = read_head(path)
     places = [names.index(name) for name in columns]
     lines = _Lines(path, max_expansion)
     next(lines)  # the names
@@ -167,10 +129,9 @@ def _rows(path: InputFile, columns: Sequence[str], max_expansion: float | None) 
 
 
 def _check_lines(lines: Sequence[str], delimiter: str, columns: int) -> None:
-    """Check that a row of several lines is not as many rows.
+    """Raise csv.Error for a row of several lines each of which looks like a row.
 
-    Raises:
-        csv.Error: Each line has as many fields as a row and, where commas may be prose, begins like one, with an id.
+    It has as many fields and, where commas may be prose, begins with an id.
     """
     for line in lines:
         fields = line.split(delimiter)

@@ -23,20 +23,27 @@ MARK, ENCRYPTED_MARK = b"PAR1", b"PARE"
 _TAIL_BYTES = 64 << 10
 _STORED_SCHEMA, _HIDDEN_SCHEMA = b"ARROW:schema", b"-----:schema"
 
+RawFile = io.BufferedReader | io.RawIOBase
 
-def open_raw(path: InputFile) -> io.BufferedReader | io.RawIOBase:
+
+def open_raw(path: InputFile) -> RawFile:
     """Open a file for reading here and there."""
     return path.open("rb") if isinstance(path, Path) else path.ranges()
+
+
+def start_of(chunk: pq.ColumnChunkMetaData) -> int:
+    """Return the place of the first page of a column of a row group."""
+    first: int = chunk.data_page_offset
+    dictionary = chunk.dictionary_page_offset if chunk.has_dictionary_page else 0
+    return dictionary if 0 < dictionary < first else first
 
 
 def read_metadata(path: InputFile, *, hide_schema: bool = False) -> pq.FileMetaData:
     """Read and parse a footer, and see that what it says of each column does not contradict itself.
 
-    Args:
-        path: The file.
-        hide_schema: Whether to let pyarrow decode by Parquet's own types. By the Arrow schema that most writers store
-            besides, it may decode to a dictionary what is not stored as one, and then keeps, and copies for each batch,
-            all values of a row group.
+    With `hide_schema`, pyarrow decodes by Parquet's own types. By the Arrow schema that most writers store besides, it
+    may decode to a dictionary what is not stored as one, and then keeps, and copies for each batch, all values of a row
+    group.
 
     Raises:
         InputDataError: The file is encrypted, or its footer too long.
@@ -82,7 +89,7 @@ def _footer(path: InputFile) -> bytes:
     return tail[-8 - length : -8]
 
 
-def _read(file: io.BufferedReader | io.RawIOBase, start: int, end: int) -> bytes:
+def _read(file: RawFile, start: int, end: int) -> bytes:
     file.seek(start)
     data = file.read(end - start) or b""
     if len(data) < end - start:
@@ -121,10 +128,7 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
     """Let pyarrow look at what the footer says of each column, in a way that it survives.
 
     Asked for a column's metadata directly, pyarrow 26 ends the process if they contradict themselves ("terminate called
-    after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises instead.
-
-    Raises:
-        OSError: They do.
+    after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises OSError instead.
     """
     # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
     # ends, and then the process ends by SIGABRT ("terminate called without an active exception").
@@ -141,28 +145,16 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
 
 
 def check_rows(footer: pq.FileMetaData) -> None:
-    """Refuse row groups that do not add up, of which pyarrow believes the one sum or the other.
-
-    Raises:
-        pyarrow.ArrowInvalid: They do not.
-    """
+    """Refuse row groups that do not add up, of which pyarrow believes the one sum or the other."""
     groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
     if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:
         raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")
 
 
 def check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> None:
-    """Refuse, before anything is decoded, a file that would become far larger than it is.
+    """Refuse, before anything is decoded, a file that announces more uncompressed bytes than `limit` for each it has.
 
     Every column counts, read or not, and each on its own too: else a large file could hide a small bomb.
-
-    Args:
-        path: The file.
-        footer: Its footer.
-        limit: Uncompressed bytes that it may announce for each byte it has.
-
-    Raises:
-        InputDataError: It announces more.
     """
     if footer.num_rows > MAX_ROWS:
         raise InputDataError(f"{path}: announces {footer.num_rows:,} rows, more than {MAX_ROWS:,}; split the file")
@@ -184,9 +176,6 @@ def check_places(path: InputFile, footer: pq.FileMetaData) -> None:
 
     Pages have checksums and the footer has none: after one flipped bit it may name the pages of another column, whose
     checksums match.
-
-    Raises:
-        InputDataError: They do.
     """
     chunks = []
     for group in range(footer.num_row_groups):
@@ -194,7 +183,7 @@ def check_places(path: InputFile, footer: pq.FileMetaData) -> None:
             continue
         for index in range(footer.num_columns):
             chunk = footer.row_group(group).column(index)
-            start = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
+            start = start_of(chunk)
             chunks.append((start, start + chunk.total_compressed_size, group, chunk.path_in_schema))
     chunks.sort()
     for (_, end, group, name), (start, _, other_group, other) in pairwise(chunks):

@@ -1,16 +1,17 @@
 """Recognizes unsupported file formats and recommends a conversion."""
 
 import codecs
+import re
 
 from ro32.data.compressed import NOT_READ
 
-_BOM = codecs.BOM_UTF8
 _WIDE = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
+    rb"\xff\xfe\0\0|\0\0\xfe\xff": "UTF-32",
+    rb"\xff\xfe|\xfe\xff": "UTF-16",
+    rb"[^\0]\0[^\0]\0": "UTF-16LE",
+    rb"\0[^\0]\0[^\0]": "UTF-16BE",
 }
+"""First bytes of texts in other encodings: a mark, or ASCII letters with zeros between."""
 _SIGNS = {
     b"PARE": ("Parquet with an encrypted footer", "write it without encryption"),
     b"ARROW1": ("an Arrow IPC (Feather) file", "write it as Parquet"),
@@ -27,21 +28,18 @@ _SIGNS = {
 }
 """First bytes, what has them, and what to do."""
 _TAR = (257, b"ustar")
-_FEW = 4
-"""Bytes that show which half of a UTF-16 code unit is zero."""
 
 
 def name_foreign(head: bytes) -> str | None:
     """Return a message with the format of an unsupported file and the remedy; None if the format is unknown."""
-    wide = next((name for mark, name in _WIDE.items() if head.startswith(mark)), None) or _wide_without_mark(head)
-    if wide and not head.startswith(b"\xff\xff\xff\xff"):
+    if wide := next((name for pattern, name in _WIDE.items() if re.match(pattern, head)), None):
         return f"is {wide}, not UTF-8; convert it: iconv -f {wide.lower()} -t utf-8"
     for sign, (name, command) in NOT_READ.items():
         if head.startswith(sign):
             return f"is compressed by {name}, which is not read; decompress it: {command} FILE | ro32-score -"
     if head[_TAR[0] :].startswith(_TAR[1]):
         return "is a tar archive; unpack it: tar -xf FILE"
-    text = head.removeprefix(_BOM).lstrip()
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     for sign, (name, advice) in _SIGNS.items():
         if text.startswith(sign):
             return f"is {name}; {advice}"
@@ -51,11 +49,3 @@ def name_foreign(head: bytes) -> str | None:
         if b"\x00" not in head and b"\n" in head:
             return "is text, but not UTF-8; convert it, a Latin-1 file by: iconv -f latin1 -t utf-8"
     return None
-
-
-def _wide_without_mark(head: bytes) -> str | None:
-    """Recognize UTF-16 of ASCII letters by its zeros."""
-    start = head[:_FEW]
-    if len(start) == _FEW and start[1::2] == b"\x00\x00" and all(start[::2]):
-        return "UTF-16LE"
-    return "UTF-16BE" if len(start) == _FEW and start[::2] == b"\x00\x00" and all(start[1::2]) else None

@@ -3,11 +3,10 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
-import pyarrow as pa
-
-from ro32.data.text_rows import Faults, Row, count, decode, malformed, read_lines, to_batches, without_surrogates
+from ro32.data.text_rows import Row, decode, malformed, read_lines, without_surrogates
 from ro32.errors import InputDataError
 from ro32.model.outcomes import MALFORMED
 from ro32.storage.files import InputFile
@@ -19,73 +18,34 @@ _TWICE = object()
 _KINDS = {dict: "an object", list: "a list", object: "more than one"}
 
 
-def read_schema(
-    path: InputFile, columns: Sequence[str] | None = None, max_expansion: float | None = None
-) -> tuple[pa.Schema, int, Faults]:
-    """Return the columns that the first readable object has, all of strings, the number of rows, and unreadable ones.
-
-    Args:
-        path: The file.
-        columns: Names of the fields that will be read; all where none are named.
-        max_expansion: Decompressed bytes that are allowed for each byte that the file has.
+def read_names(path: InputFile) -> list[str]:
+    """Return the names of the fields that the first readable object has.
 
     Raises:
-        InputMissingError: The file may not be read.
-        InputDataError: None of the first lines is a JSON object with a field, or one is longer than it may be.
-        ReadWriteError: The disk failed.
+        InputDataError: None of the first lines is a JSON object with a field. All else that `read_lines` raises.
     """
-    names, reason = _names(path)
-    if not names:
-        raise InputDataError(
-            f"{path}: expected one JSON object a line, found none with a field{reason}; get the file again, or convert "
-            "it: jq -c"
-        )
-    rows, faults = count(_rows(path, [name for name in names if columns is None or name in columns], (), max_expansion))
-    return pa.schema([(name, pa.string()) for name in names]), rows, faults
-
-
-def read_batches(
-    path: InputFile, columns: Sequence[str], lists: Collection[str] = ()
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield some fields of the objects, as strings: null if an object lacks one, numbers digit by digit.
-
-    Args:
-        path: The file.
-        columns: Names of the fields.
-        lists: Those of them that may be lists of strings too; their items are joined by spaces.
-
-    Yields:
-        The row at which a batch starts, and the batch; `ERRORS_COLUMN` marks lines that are no JSON object, or whose
-        fields hold something else.
-
-    Raises:
-        InputMissingError: The file may not be read.
-        InputDataError: A line is longer than it may be, or a compressed file is damaged.
-        ReadWriteError: The disk failed.
-    """
-    yield from to_batches(_rows(path, columns, lists, None), columns)
-
-
-def _names(path: InputFile) -> tuple[list[str], str]:
-    """Return the names of the fields, or none and why the first line has none."""
     reason = ""
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(islice(read_lines(path), _LINES_FOR_NAMES), start=1):
         if line.strip():
             try:
-                names = list(_object(decode(line)[0]))
+                if names := list(_object(decode(line)[0])):
+                    return names
             except ValueError as error:
                 reason = reason or f" (line {number:,}: {error})"
-            else:
-                if names:
-                    return names, ""
-        if number >= _LINES_FOR_NAMES:
-            break
-    return [], reason
+    raise InputDataError(
+        f"{path}: expected one JSON object a line, found none with a field{reason}; get the file again, or convert "
+        "it: jq -c"
+    )
 
 
-def _rows(
-    path: InputFile, columns: Sequence[str], lists: Collection[str], max_expansion: float | None
+def read_rows(
+    path: InputFile, columns: Sequence[str], lists: Collection[str] = (), max_expansion: float | None = None
 ) -> Iterator[Row]:
+    """Yield some fields of each object, as strings: null if an object lacks one, numbers digit by digit.
+
+    A line that is no JSON object, or whose fields hold something else, is malformed. Fields in `lists` may be lists of
+    strings too, which are joined by spaces. Raises what `read_lines` does.
+    """
     keys = [json.dumps(name).encode() for name in columns]
     for number, line in enumerate(read_lines(path, max_expansion), start=1):
         if not line.strip():
@@ -131,11 +91,7 @@ _parse = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse
 
 
 def _object(text: str) -> dict[str, Any]:
-    """Parse a line.
-
-    Raises:
-        ValueError: It is no JSON object, or one in which values are nested too deep.
-    """
+    """Parse a line; raise ValueError if it is no JSON object, or one in which values are nested too deeply."""
     try:
         parsed = _parse(text.rstrip())
     except json.JSONDecodeError as error:
@@ -149,10 +105,5 @@ def _object(text: str) -> dict[str, Any]:
 
 def _twice(text: str) -> list[str]:
     """Return the fields that an object has more than once: which value counts is for nobody to guess."""
-    outermost: list[str] = []
-
-    def note(pairs: list[tuple[str, Any]]) -> None:  # is called of the outermost object last
-        outermost[:] = [name for name, _ in pairs]
-
-    json.loads(text, object_pairs_hook=note)
-    return [name for name, times in Counter(outermost).items() if times > 1]
+    names = Counter(name for name, _ in json.loads(text, object_pairs_hook=list))
+    return [name for name, times in names.items() if times > 1]

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -42,17 +41,7 @@ def schema(id_type: pa.DataType) -> pa.Schema:
 
 
 def label_table(papers: Papers, outcomes: Outcomes, manifest: Manifest, decision: Decision) -> pa.Table:
-    """Assemble the labels of one part.
-
-    Args:
-        papers: n papers.
-        outcomes: Of the same papers.
-        manifest: Names the labels.
-        decision: How scores become labels.
-
-    Returns:
-        n rows in the papers' order, with `schema(papers.ids.type)`.
-    """
+    """Assemble the labels of n papers, given their outcomes: n rows in their order, with `schema(papers.ids.type)`."""
     unscored = outcomes.errors > 0
     uncertain = ~unscored & decision.uncertain(outcomes.scores)
     reasons = np.array([*REASONS, UNCERTAIN], dtype=object)[np.where(uncertain, len(REASONS), outcomes.errors)]
@@ -73,15 +62,11 @@ def label_table(papers: Papers, outcomes: Outcomes, manifest: Manifest, decision
 
 
 def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
-    """Read hashes and outcomes back from rows of a labels file, as many as there are rows.
-
-    Args:
-        batch: With the columns content_hash, score and error, and screened, which labels of older versions lack: they
-            know scoring in full alone.
+    """Read hashes and outcomes back from n rows of a labels file; older ones lack the column screened.
 
     Raises:
-        ValueError: A column is of another type, a reason is not known to this version, a row has neither score nor
-            error, or a row was screened and has no score.
+        ValueError: It is none: by a type, by a reason that this version does not know, or by a row that contradicts
+            itself.
     """
     hashes = batch.column("content_hash")
     if hashes.type != pa.binary(16) or hashes.null_count:
@@ -90,8 +75,7 @@ def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
     reasons = batch.column("error")
     errors = np.zeros(len(batch), dtype=np.uint8)
     if reasons.null_count < len(batch):
-        codes = [0 if reason == UNCERTAIN else REASONS.index(reason) for reason in reasons.to_pylist()]
-        errors = np.array(codes, dtype=np.uint8)
+        errors[:] = [0 if reason == UNCERTAIN else REASONS.index(reason) for reason in reasons.to_pylist()]
     if not np.array_equal(np.isnan(scores), errors > 0):
         raise ValueError("a row has neither score nor error, or both")
     screened = np.zeros(len(batch), dtype=np.bool_)
@@ -121,31 +105,24 @@ class RowsDigest:
 class LabelsFile:
     """A labels file in the making, under a temporary name beside its target; of one in a store, on the local disk.
 
-    Used as a context manager: what is not committed when the block ends is removed, and the target is untouched.
-
-    Args:
-        target: Where the file is to appear. Its suffix says what it is to be.
-        id_type: Type of the ids.
+    Used as a context manager: what is not committed when the block ends is removed, and the target is untouched. The
+    target's suffix says which form the file has.
 
     Raises:
         OutputError: The folder does not exist or cannot be written to.
     """
 
     def __init__(self, target: Target, id_type: pa.DataType) -> None:
-        self._target = target
-        self._rows = 0
+        self._target, self._form, self._rows = target, form_of(target), 0
         self._temporary, self._file = (
             durable.create_beside(target) if isinstance(target, Path) else create_spool(target)
         )
-        self._form = form_of(target)
         self._writer = open_writer(self._file, schema(id_type), self._form)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # nothing left to remove after a commit; what stays, a run that ends well removes
             self._temporary.unlink()
         if not self._file.closed:  # not committed: what cannot be written any more is not wanted any more
@@ -154,20 +131,12 @@ class LabelsFile:
                 self._file.close()
 
     def append(self, table: pa.Table) -> None:
-        """Write the rows of one part.
-
-        Raises:
-            OSError: The disk is full or failed.
-        """
+        """Write the rows of one part; raise OSError if the disk is full or failed."""
         self._writer.write(table)
         self._rows += table.num_rows
 
     def commit(self, rows: int, provenance: Mapping[str, Any]) -> None:
-        """Make the file appear under its target's name, complete and on the disk.
-
-        Args:
-            rows: Rows of the input; as many must have been appended.
-            provenance: What the footer tells about the run; JSON values.
+        """Make the file appear under its target's name, complete and on the disk, if it has as many rows as the input.
 
         Raises:
             OSError: The disk is full or failed; the target is as it was.
@@ -188,7 +157,7 @@ class LabelsFile:
             upload(self._temporary, self._file, self._target)
 
 
-def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
+def read_provenance(path: InputFile) -> dict[str, Any] | None:
     """Return the provenance in the footer of a labels file; None if there is none.
 
     Raises:
@@ -196,8 +165,7 @@ def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
         pyarrow.ArrowException: It is not Parquet.
         ValueError: The footer's text is damaged.
     """
-    file = Path(path) if isinstance(path, str) else path
-    raw = (pq.read_metadata(for_arrow(file)).metadata or {}).get(FOOTER_KEY.encode())
+    raw = (pq.read_metadata(for_arrow(path)).metadata or {}).get(FOOTER_KEY.encode())
     if raw is None:
         return None
     provenance = strict_json.parse(raw)
@@ -207,12 +175,7 @@ def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
 
 
 def read_outcomes(path: InputFile) -> Iterator[tuple[Hashes, Outcomes]]:
-    """Yield hashes and outcomes of a labels file in small batches.
-
-    Raises:
-        InputDataError: The file is damaged.
-        ValueError: It is no labels file of ours.
-    """
+    """Yield hashes and outcomes of a labels file in small batches; raise what `outcomes_of` and `read_batches` do."""
     names = ["content_hash", "score", "error"]
     if SCREENED in pq.read_schema(for_arrow(path)).names:
         names.append(SCREENED)

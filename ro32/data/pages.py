@@ -7,11 +7,11 @@ are decoded. So the header of each page is read first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from ro32.data.footer import RawFile, start_of
 from ro32.data.thrift import Cursor, Struct
 
 MAX_BYTES = 256 << 20
@@ -37,13 +37,7 @@ class Damaged(Exception):  # noqa: N818 - it never leaves this package
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A data page.
-
-    Attributes:
-        values: Values in it; of a column without lists, rows.
-        size: Bytes that it unpacks to.
-        encoding: By its number in Parquet's format; -1 where it is not known.
-    """
+    """A data page: the values in it, the bytes that it unpacks to, and its encoding's number, -1 where not known."""
 
     values: int
     size: int
@@ -55,8 +49,6 @@ class Chunk:
     """A column of a row group.
 
     Attributes:
-        path: Of the column.
-        values: Values in it.
         flat: Whether it holds one value a row, and no lists of them.
         text: Whether its values are of any length.
         pages: Its data pages in order.
@@ -76,7 +68,7 @@ class Chunk:
 
     @property
     def all_by_dictionary(self) -> bool:
-        """Return whether every value is one of the dictionary."""
+        """Whether every value is one of the dictionary."""
         return self.flat and self.text and all(page.encoding in _BY_DICTIONARY for page in self.pages)
 
     def bytes_of(self, rows: int) -> int:
@@ -99,42 +91,20 @@ class Chunk:
         return int(np.max(sizes[1:] - sizes[first], initial=0))
 
 
-class Source(Protocol):
-    """A file to read here and there."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place."""
-
-    def read(self, size: int = -1, /) -> bytes | None:
-        """Read from there."""
-
-
-def look_at(source: Source, group: pq.RowGroupMetaData, names: Sequence[str], *, trusting: bool) -> list[Chunk]:
-    """Read the headers of the pages of some columns.
-
-    Args:
-        source: The file.
-        group: What the footer says of the row group.
-        names: The columns.
-        trusting: Whether to read one header alone of a column that announces few bytes.
-
-    Raises:
-        Damaged: A page has no header that can be read.
-    """
-    columns = (group.column(index) for index in range(group.num_columns))
-    return [_chunk(source, column, name, trusting=trusting) for column in columns if (name := _of(column, names))]
+def look_at(source: RawFile, group: pq.RowGroupMetaData, names: Sequence[str], *, trusting: bool) -> list[Chunk]:
+    """Read the headers of the pages of some columns; one alone of a column that announces few bytes, if `trusting`."""
+    chunks = []
+    for column in map(group.column, range(group.num_columns)):
+        path = column.path_in_schema
+        for name in names:
+            if path == name or path.startswith(f"{name}."):
+                chunks.append(_chunk(source, column, flat=path == name, trusting=trusting))
+                break
+    return chunks
 
 
-def _of(column: pq.ColumnChunkMetaData, names: Sequence[str]) -> str | None:
-    """Return which of some columns this is, or is part of."""
-    path = column.path_in_schema
-    return next((name for name in names if path == name or path.startswith(f"{name}.")), None)
-
-
-def _chunk(source: Source, column: pq.ColumnChunkMetaData, name: str, *, trusting: bool) -> Chunk:
-    at = column.data_page_offset
-    if column.has_dictionary_page and 0 < column.dictionary_page_offset < at:
-        at = column.dictionary_page_offset
+def _chunk(source: RawFile, column: pq.ColumnChunkMetaData, *, flat: bool, trusting: bool) -> Chunk:
+    at = start_of(column)
     end, left = at + column.total_compressed_size, column.num_values
     trusting = trusting and column.total_uncompressed_size <= _TRUSTED_BYTES
     pages: list[Page] = []
@@ -158,7 +128,7 @@ def _chunk(source: Source, column: pq.ColumnChunkMetaData, name: str, *, trustin
     return Chunk(
         path=column.path_in_schema,
         values=column.num_values,
-        flat=column.path_in_schema == name,
+        flat=flat,
         text=column.physical_type == "BYTE_ARRAY",
         pages=pages,
         dictionary=dictionary,
@@ -166,7 +136,7 @@ def _chunk(source: Source, column: pq.ColumnChunkMetaData, name: str, *, trustin
     )
 
 
-def _header(source: Source, at: int) -> tuple[Struct, int]:
+def _header(source: RawFile, at: int) -> tuple[Struct, int]:
     """Read the header at a place of a file; return it and where it ends."""
     for size in (HEADER_BYTES, *_LONGER_HEADER_BYTES):
         source.seek(at)
@@ -194,7 +164,7 @@ def _struct(struct: Struct, field: int) -> Struct:
     return value
 
 
-def rows_at_once(chunks: Sequence[Chunk]) -> int:
+def _rows_at_once(chunks: Sequence[Chunk]) -> int:
     """Return the number of rows that fit at once; 0 if not even one does."""
 
     def taken(rows: int) -> int:
@@ -209,24 +179,20 @@ def rows_at_once(chunks: Sequence[Chunk]) -> int:
 
 
 def choose(chunks: Sequence[Chunk], longest: Callable[[Chunk], int]) -> tuple[int, list[str]]:
-    """Choose how a row group is read.
-
-    Args:
-        chunks: The columns that are read.
-        longest: Tells how long the longest value of a column's dictionary is, which costs a little.
+    """Choose how a row group is read, given a function that finds the longest value of a dictionary, at some cost.
 
     Returns:
         Rows to read at once, 0 where not even one fits; and names of columns to read as dictionaries.
     """
-    rows = rows_at_once(chunks)
+    rows = _rows_at_once(chunks)
     if rows == MAX_ROWS:
         return rows, []
     if _COPIES * sum(chunk.dictionary for chunk in chunks) < MAX_BYTES:
         known = [
             replace(chunk, longest=longest(chunk)) if chunk.text and chunk.dictionary else chunk for chunk in chunks
         ]
-        rows = rows_at_once(known)
+        rows = _rows_at_once(known)
         if rows < MAX_ROWS:
             encoded = [replace(chunk, encoded=chunk.dictionary > 0 and chunk.all_by_dictionary) for chunk in known]
-            return rows_at_once(encoded), [chunk.path for chunk in encoded if chunk.encoded]
+            return _rows_at_once(encoded), [chunk.path for chunk in encoded if chunk.encoded]
     return rows, []

@@ -41,11 +41,7 @@ class Columns:
 class Part:
     """A contiguous range of rows of one input file: the unit of work.
 
-    Attributes:
-        index: Position among all parts of the input.
-        path: The file.
-        start: First row of the range within the file.
-        rows: Length of the range, at least 1.
+    `index` counts the parts of the input; `start` is a row of the file; there is at least one row.
     """
 
     index: int
@@ -59,9 +55,9 @@ class Papers:
     """The papers of one part, n rows in input order.
 
     Attributes:
-        ids: n ids, in the plan's id type.
-        titles: n normalized titles, empty if null; none where earlier labels know all rows.
-        abstracts: The abstracts likewise.
+        ids: In the plan's id type.
+        titles: Normalized, empty if null; none where earlier labels know all rows.
+        abstracts: Likewise.
         errors: Shape (n,), uint8: positions in `REASONS`, not 0 where a row cannot be read and so is not scored.
         hashes: Shape (n,), dtype S16: digests of the normalized text.
     """
@@ -76,14 +72,7 @@ class Papers:
     def of_texts(
         cls, ids: pa.ChunkedArray, titles: Sequence[str], abstracts: Sequence[str], errors: NDArray[np.uint8]
     ) -> Self:
-        """Digest n papers.
-
-        Args:
-            ids: n ids.
-            titles: n normalized titles.
-            abstracts: n normalized abstracts.
-            errors: Shape (n,), uint8: positions in `REASONS`.
-        """
+        """Digest n papers of normalized texts."""
         digests = list(map(content_hash, titles, abstracts))
         for row in np.flatnonzero(errors).tolist():  # never that of a paper which can be read
             digests[row] = content_hash(f"\n{REASONS[errors[row]]}\n{titles[row]}", abstracts[row])
@@ -95,41 +84,28 @@ class Papers:
 
 
 def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
-    """Check a file's columns against the input contract.
-
-    Raises:
-        InputDataError: A column is missing, there twice, or of the wrong type.
-    """
+    """Raise InputDataError for a file that lacks a column, or has it twice or of the wrong type."""
     missing = [name for name in columns.names if schema.names.count(name) != 1]
     if missing:
         meant = nearest(missing[0], set(schema.names) - {missing[0]})  # one that is there twice is missing too
         raise InputDataError(
-            f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {few(schema.names)}"
-            f"{meant}; name your columns with --id-column, --title-column, "
-            "--abstract-column"
+            f"{path}: expected one column {' and one '.join(map(repr, missing))}, found {few(schema.names)}{meant}; "
+            "name your columns with --id-column, --title-column, --abstract-column"
         )
-    for name, allowed, expected in (
-        (columns.id, is_id, "strings or integers"),
-        (columns.title, _is_text_or_null, "strings"),
-        (columns.abstract, _is_text_or_null, "strings"),
-    ):
-        if not allowed(schema.field(name).type):
+    for name in columns.names:
+        found = schema.field(name).type
+        if not (is_id(found) if name == columns.id else _is_text_or_null(found)):
+            expected = "strings or integers" if name == columns.id else "strings"
             raise InputDataError(
-                f"{path}: expected {expected} in column {name!r}, found {schema.field(name).type}; "
-                "name another column or convert it"
+                f"{path}: expected {expected} in column {name!r}, found {found}; name another column or convert it"
             )
 
 
 def check_id_sizes(path: InputFile, start: int, ids: pa.Array) -> None:
-    """Refuse an id of more than `MAX_ID_BYTES`, before ids are held or taken out of a dictionary.
-
-    Args:
-        path: The file.
-        start: Its row at which these ids start.
-        ids: Ids of any type.
+    """Refuse ids of more than `MAX_ID_BYTES`, before they are held or taken out of a dictionary.
 
     Raises:
-        InputDataError: One is longer; says in which row.
+        InputDataError: One is longer; says in which row, counted from `start`.
     """
     values = ids.dictionary if pa.types.is_dictionary(ids.type) else ids
     if not is_text(values.type) or (pc.max(pc.binary_length(values)).as_py() or 0) <= MAX_ID_BYTES:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ro32.data import pages, utf8
-from ro32.data.footer import check_expansion, check_places, check_rows, open_raw, read_metadata
-from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, OutOfMemoryError, ReadWriteError, Ro32Error
+from ro32.data.footer import RawFile, check_expansion, check_places, check_rows, open_raw, read_metadata
+from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error
 from ro32.model.outcomes import INVALID_UTF8
 from ro32.storage.files import InputFile, size_of
 
@@ -36,10 +36,7 @@ _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pages.Damaged)
 def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
     """Return a file's schema, bytes counted as strings, and the number of rows that its footer announces.
 
-    Args:
-        path: The file.
-        max_expansion: Uncompressed bytes that it may announce for each byte it has, as a whole and in each column of
-            each row group.
+    It may announce `max_expansion` uncompressed bytes for each it has, as a whole and in each column of a row group.
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
@@ -54,11 +51,11 @@ def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -
         schema = footer.schema.to_arrow_schema()
         return pa.schema([field.with_type(utf8.as_text(field.type)) for field in schema]), footer.num_rows
     except MemoryError as error:
-        raise OutOfMemoryError(f"{path}") from error
+        raise _out_of_memory(f"{path}") from error
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from error
-        kind = f"is not a Parquet file, or is damaged or cut off ({_one_line(error)})" if size_of(path) else "is empty"
+        kind = f"is not a Parquet file, or is damaged or cut off ({one_line(error)})" if size_of(path) else "is empty"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
 
 
@@ -70,28 +67,19 @@ def unreadable(path: InputFile, error: OSError) -> Ro32Error:
 
 
 def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield some columns of a file in small batches, every value validated.
+    """Yield some columns of a file in small batches, every value validated, each with the row at which it starts.
 
-    Strings and bytes that are not UTF-8 become null, and an additional column `ERRORS_COLUMN` marks them. They are
-    dictionary arrays if they would otherwise take too much memory.
-
-    Args:
-        path: The file.
-        columns: Names of the columns to read, in the order of the batches' columns.
-        from_row: Row groups that end before this row are skipped.
-
-    Yields:
-        The row of the file at which a batch starts, and the batch.
+    Row groups that end before `from_row` are skipped. Strings and bytes that are not UTF-8 become null, and a last
+    column, `ERRORS_COLUMN`, marks them. They are dictionary arrays if they would otherwise take too much memory.
 
     Raises:
         InputDataError: A checksum does not match, a value is damaged, or a page is too large; says where.
-        ReadWriteError: The file vanished or the disk failed half-way.
-        OutOfMemoryError: There is too little memory.
+        ReadWriteError: The file vanished, the disk failed half-way, or there is too little memory.
     """
     where, row = f"{path}", 0
     try:
         footer = read_metadata(path, hide_schema=True)
-        with open_raw(path) as raw, _source(path) as source:
+        with open_raw(path) as raw, pa.OSFile(bytes(path), "r") if isinstance(path, Path) else path.ranges() as source:
             groups = _Groups(path=path, raw=raw, source=source, footer=footer, columns=columns)
             for group in range(footer.num_row_groups):
                 rows = footer.row_group(group).num_rows
@@ -104,42 +92,25 @@ def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> 
                     row += batch.num_rows
                     where = f"{path}, row group {group}, rows from {row:,}"
     except MemoryError as error:
-        raise OutOfMemoryError(where) from error
+        raise _out_of_memory(where) from error
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
-        raise InputDataError(f"{where}: damaged: {_one_line(error)}; get the file again") from error
-
-
-def _source(path: InputFile) -> pa.NativeFile | io.RawIOBase:
-    """Open a file for pyarrow, under a name of any bytes."""
-    return pa.OSFile(bytes(path), "r") if isinstance(path, Path) else path.ranges()
+        raise InputDataError(f"{where}: damaged: {one_line(error)}; get the file again") from error
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Groups:
-    """The row groups of an open file.
-
-    Attributes:
-        path: The file.
-        raw: The same, open for Python.
-        source: The same, open for pyarrow.
-        footer: Its footer.
-        columns: Names of the columns to read.
-    """
+    """The row groups of a file that is open for Python (`raw`) and for pyarrow (`source`)."""
 
     path: InputFile
-    raw: pages.Source
+    raw: RawFile
     source: pa.NativeFile | io.RawIOBase
     footer: pq.FileMetaData
     columns: Sequence[str]
 
     def batches(self, group: int) -> Iterator[pa.RecordBatch]:
-        """Decode a row group, as many rows at once as fit.
-
-        Raises:
-            InputDataError: Not even one fits.
-        """
+        """Decode a row group, as many rows at once as fit; raise InputDataError if not even one does."""
         local = isinstance(self.path, Path)
         chunks = pages.look_at(self.raw, self.footer.row_group(group), self.columns, trusting=not local)
         rows, encoded = pages.choose(chunks, lambda chunk: self._longest(group, chunk))
@@ -172,17 +143,13 @@ class _Groups:
             buffer_size=buffer_size,
         )
         # One thread: another that waits for a store takes no signal, and one that runs Python may outlive it.
-        batches: Iterator[pa.RecordBatch] = file.iter_batches(
-            batch_size=rows, row_groups=[group], columns=list(columns), use_threads=False
-        )
-        return batches
+        yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=list(columns), use_threads=False)
 
 
 def _checked(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     """Return a batch with all its values validated, and columns in the order of some names."""
-    missing = [name for name in names if name not in batch.schema.names]
-    if missing:  # a file holds its schema twice
-        raise pa.ArrowInvalid(f"it has no column {missing[0]}")
+    if missing := set(names) - set(batch.schema.names):  # a file holds its schema twice
+        raise pa.ArrowInvalid(f"it has no column {min(missing)}")
     checked = [utf8.check(batch.column(name)) for name in names]
     columns, bad = [column for column, _ in checked], np.logical_or.reduce([bad for _, bad in checked])
     if not bad.any():
@@ -191,5 +158,13 @@ def _checked(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     return pa.record_batch([*columns, errors], names=[*names, ERRORS_COLUMN])
 
 
-def _one_line(error: BaseException) -> str:
+def _out_of_memory(where: str) -> ReadWriteError:
+    return ReadWriteError(
+        f"{where}: there is too little memory; raise the limit of the process (ulimit -v, the container's limit), "
+        "or use fewer --threads"
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """Return the text of an error of a library in one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -8,7 +8,6 @@ from operator import attrgetter
 from sys import getsizeof
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from ro32.data.parquet import ERRORS_COLUMN
 from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError
 from ro32.model.outcomes import REASONS, Hashes
-from ro32.model.text import normalize
+from ro32.model.text import normalize_texts
 from ro32.storage.files import InputFile
 
 _PIECE_BYTES = 64 << 20
@@ -29,7 +28,6 @@ _SLICE_BYTES = 16 << 20
 """Of raw text that is normalized at once. A string of Python's may take four times as many bytes as in UTF-8."""
 _LONG_BYTES = 8 << 10
 """Of raw text a row, many times what an abstract has, from which on equal texts are looked for first."""
-
 
 Known = Callable[[Part], tuple[Hashes, NDArray[np.uint8]] | None]
 """Returns hashes and reading errors of a part whose texts need not be decoded, else None."""
@@ -44,15 +42,14 @@ def read_parts(
         parts: Parts in input order; gaps are allowed.
         columns: Names of the columns to read.
         id_type: What to cast the ids to.
-        known: Of which parts the ids alone are read.
+        known: Tells of which parts the ids alone are read.
 
     Yields:
         A part, or a piece of one with the same index, and its papers. All parts of ordinary papers are in one piece.
 
     Raises:
         InputDataError: A checksum does not match, a value is invalid, or rows are missing.
-        ReadWriteError: The file vanished or the disk failed half-way.
-        OutOfMemoryError: There is too little memory.
+        ReadWriteError: The file vanished, the disk failed half-way, or there is too little memory.
     """
     for skip, group in groupby(parts, key=lambda part: known(part) is not None):
         if not skip:
@@ -85,12 +82,7 @@ def read_ids(
 ) -> Iterator[tuple[Part, pa.ChunkedArray]]:
     """Read the ids of parts alone, as `read_parts` reads whole papers; each part in one piece.
 
-    Args:
-        parts: Parts in input order; gaps are allowed.
-        columns: Names of the columns.
-        id_type: What to cast the ids to.
-        beside: Columns of each file to read beside them.
-        look: Called with each batch of these, before the part that it is of is yielded.
+    `look` is called with each batch of the columns that are read `beside` them, before its part is yielded.
     """
     held: list[pa.Array] = []
     for part, start, batch in _cut(parts, [columns.id], beside):
@@ -191,24 +183,16 @@ def _texts(column: pa.Array) -> list[str]:
         return [""] * len(column)
     if not pa.types.is_dictionary(column.type):
         if column.nbytes <= _LONG_BYTES * len(column):
-            return _normalized(column)
+            return normalize_texts(column)
         column = column.dictionary_encode()  # the same long text again and again takes seconds to normalize
     used, row = np.unique(column.indices.fill_null(0).to_numpy(zero_copy_only=False), return_inverse=True)
     known = column.is_valid().to_numpy(zero_copy_only=False)
-    values = _normalized(column.dictionary.take(pa.array(used))) if known.any() else []
+    values = normalize_texts(column.dictionary.take(pa.array(used))) if known.any() else []
     return [values[at] if valid else "" for at, valid in zip(row.tolist(), known.tolist(), strict=True)]
 
 
-def _normalized(column: pa.Array) -> list[str]:
-    return pl.Series(column).to_frame("text").select(normalize(pl.all()))["text"].to_list()
-
-
 def _ids(part: Part, start: int, batch: pa.RecordBatch, columns: Columns, id_type: pa.DataType) -> pa.Array:
-    """Cast the ids of a batch.
-
-    Raises:
-        InputDataError: One is too long, or does not fit; says in which row.
-    """
+    """Cast the ids of a batch; raise InputDataError that names the row if one is too long or does not fit."""
     ids = batch.column(columns.id)
     check_id_sizes(part.path, start, ids)
     try:

@@ -8,8 +8,7 @@ from importlib.metadata import version
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32.data.footer import open_raw, read_metadata
-from ro32.data.pages import Source
+from ro32.data.footer import RawFile, open_raw, read_metadata, start_of
 from ro32.errors import InputDataError, check_interrupted
 from ro32.storage.files import InputFile
 
@@ -20,11 +19,9 @@ _BLOCK_BYTES = 8 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class RowGroup:
-    """Neighbouring rows of a file.
+    """Neighbouring rows of a file: how many, and the SHA-256 in hex of all that their values are decoded from.
 
-    Attributes:
-        rows: How many.
-        digest: SHA-256 in hex of all that their values are decoded from; None if it is not known.
+    The digest is None if it is not known.
     """
 
     rows: int
@@ -36,10 +33,6 @@ def row_groups(path: InputFile, columns: Sequence[str]) -> list[RowGroup] | None
 
     Equal digests mean equal values: a digest covers the compressed pages with their headers, how the footer says to
     decode them, and the version of ro32.
-
-    Args:
-        path: The file.
-        columns: Names of the columns.
 
     Returns:
         The row groups in order; None if the file is no Parquet, is damaged, or has very small row groups.
@@ -54,7 +47,7 @@ def row_groups(path: InputFile, columns: Sequence[str]) -> list[RowGroup] | None
         return None  # decoding says what is wrong
 
 
-def _digest(file: Source, footer: pq.FileMetaData, group: int, columns: Sequence[str]) -> RowGroup:
+def _digest(file: RawFile, footer: pq.FileMetaData, group: int, columns: Sequence[str]) -> RowGroup:
     found, rows = footer.row_group(group), footer.row_group(group).num_rows
     chunks = {chunk.path_in_schema: (at, chunk) for at in range(found.num_columns) for chunk in [found.column(at)]}
     digest = hashlib.sha256(f"{version('ro32')} {rows}".encode())
@@ -62,13 +55,11 @@ def _digest(file: Source, footer: pq.FileMetaData, group: int, columns: Sequence
         if name not in chunks:
             return RowGroup(rows=rows, digest=None)
         at, chunk = chunks[name]
-        column, start = footer.schema.column(at), chunk.data_page_offset
-        if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
-            start = chunk.dictionary_page_offset
+        column = footer.schema.column(at)
         levels = column.max_definition_level, column.max_repetition_level
         types = column.physical_type, str(column.logical_type), column.converted_type, column.length
         digest.update(repr((types, levels, chunk.compression, chunk.num_values, chunk.total_compressed_size)).encode())
-        file.seek(start)
+        file.seek(start_of(chunk))
         left = chunk.total_compressed_size
         while left and (block := file.read(min(left, _BLOCK_BYTES))):
             digest.update(block)

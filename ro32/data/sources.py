@@ -5,6 +5,7 @@ run is planned: its rows are counted, and its last line was read, before the fir
 compressed.
 """
 
+import codecs
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,14 +14,13 @@ import pyarrow as pa
 
 from ro32.data import delimited, jsonlines, parquet
 from ro32.data.compressed import compression_of, open_text
-from ro32.data.delimited import delimiter_of
 from ro32.data.foreign import name_foreign
+from ro32.data.text_rows import Row, count, to_batches
 from ro32.errors import InputDataError
 from ro32.storage.files import InputFile
 
 _HEAD_BYTES = 64 << 10
 """Enough for the names of columns; no more of a file is looked at to recognize it."""
-_BOM = b"\xef\xbb\xbf"
 
 
 class Format(StrEnum):
@@ -51,23 +51,20 @@ def recognize(head: bytes) -> Format | None:
     """Tell a file's form by its first bytes; None if it has none of them."""
     if head.startswith(b"PAR1"):
         return Format.PARQUET
-    text = head.removeprefix(_BOM).lstrip()
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith(b"{") and not text.startswith(b"{\x00"):  # which is UTF-16 without a mark
         return Format.JSON_LINES
-    return Format.DELIMITED if name_foreign(head) is None and delimiter_of(head) else None
+    return Format.DELIMITED if name_foreign(head) is None and delimited.delimiter_of(head) else None
 
 
 def survey(
-    path: InputFile,
-    max_expansion: float = parquet.DEFAULT_MAX_EXPANSION,
-    columns: Sequence[str] | None = None,
+    path: InputFile, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION, columns: Sequence[str] | None = None
 ) -> Contents:
     """Find out what a file holds.
 
     Args:
         path: The file.
-        max_expansion: Uncompressed bytes that a Parquet file may announce, or a compressed text hold, for each byte it
-            has.
+        max_expansion: Uncompressed bytes that Parquet may announce, or a compressed text hold, for each byte it has.
         columns: Names of the columns that will be read; all where none are named.
 
     Raises:
@@ -82,23 +79,17 @@ def survey(
         case Format.PARQUET:
             schema, rows = parquet.read_footer(path, max_expansion)
             return Contents(schema=schema, rows=rows, faults="")
-        case Format.JSON_LINES:
-            schema, rows, faults = jsonlines.read_schema(path, columns, max_expansion if compression else None)
-        case Format.DELIMITED:
-            schema, rows, faults = delimited.read_schema(path, columns, max_expansion if compression else None)
+        case Format.JSON_LINES as form:
+            names = jsonlines.read_names(path)
+        case Format.DELIMITED as form:
+            names, _ = delimited.read_head(path)
         case None:
-            known = name_foreign(head)
-            if known:
-                raise InputDataError(f"{path}: {known}")
-            kind = "is not Parquet, JSON lines or CSV, or is damaged" if head else "is empty"
-            raise InputDataError(f"{path}: {kind}; get the file again, or convert it")
-    return Contents(schema=schema, rows=rows, faults=faults.sentence(path))
-
-
-def read_schema(path: InputFile, max_expansion: float = parquet.DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
-    """Return a file's columns and the number of its rows, as `survey` finds them."""
-    found = survey(path, max_expansion)
-    return found.schema, found.rows
+            unknown = "is not Parquet, JSON lines or CSV, or is damaged" if head else "is empty"
+            fault = name_foreign(head) or f"{unknown}; get the file again, or convert it"
+            raise InputDataError(f"{path}: {fault}")
+    wanted = [name for name in names if columns is None or name in columns]
+    rows, faults = count(path, _text_rows(form, path, wanted, (), max_expansion if compression else None))
+    return Contents(schema=pa.schema([(name, pa.string()) for name in names]), rows=rows, faults=faults)
 
 
 def read_batches(
@@ -122,23 +113,23 @@ def read_batches(
         ReadWriteError: The disk failed half-way.
     """
     match format_of(path):
-        case Format.JSON_LINES:
-            yield from jsonlines.read_batches(path, columns, lists)
-        case Format.DELIMITED:
-            yield from delimited.read_batches(path, columns)
+        case Format.JSON_LINES | Format.DELIMITED as form:
+            yield from to_batches(_text_rows(form, path, columns, lists), columns)
         case _:
             yield from parquet.read_batches(path, columns, from_row)
 
 
 def format_of(path: InputFile) -> Format | None:
-    """Tell a file's form by its content; None if it has none that is known.
-
-    Raises:
-        InputMissingError: The file does not exist or may not be read.
-        InputDataError: It is compressed, and damaged or not one text.
-        ReadWriteError: The disk failed.
-    """
+    """Tell a file's form by its content; None if it has none that is known. Raise what `survey` does of its head."""
     return recognize(_head(path)[0])
+
+
+def _text_rows(
+    form: Format, path: InputFile, columns: Sequence[str], lists: Collection[str], max_expansion: float | None = None
+) -> Iterator[Row]:
+    if form is Format.JSON_LINES:
+        return jsonlines.read_rows(path, columns, lists, max_expansion)
+    return delimited.read_rows(path, columns, max_expansion)
 
 
 def _head(path: InputFile) -> tuple[bytes, str | None]:

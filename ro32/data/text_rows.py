@@ -1,7 +1,8 @@
 """Rows of a text file: lines with their numbers; unreadable rows keep their positions."""
 
+import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -18,11 +19,10 @@ MAX_ROW_BYTES = 4 << 20
 _ROWS_PER_BATCH = 2_048
 """As of Parquet: what a part is cut from."""
 _BYTES_PER_BATCH = 16 << 20
-_BOM = b"\xef\xbb\xbf"
 _NAMED = 3
 """Rows that a message names of those that cannot be read."""
-_LONE_SURROGATES = "surrogateescape"
-"""How bytes that are not UTF-8 are decoded: as code points that no valid text has, and that cannot be encoded again."""
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Code points that no valid text has. Bytes that are not UTF-8 are decoded as such."""
 
 
 class Row(NamedTuple):
@@ -43,35 +43,6 @@ class Row(NamedTuple):
     reason: str = ""
 
 
-@dataclass
-class Faults:
-    """Rows of a file that cannot be read.
-
-    Attributes:
-        counts: How many, by error.
-        first: The first of them, in words.
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    first: list[str] = field(default_factory=list)
-
-    def add(self, row: Row) -> None:
-        """Count a row."""
-        if row.error is not None:
-            self.counts[row.error] = self.counts.get(row.error, 0) + 1
-            if len(self.first) < _NAMED:
-                self.first.append(f"line {row.line:,}: {row.reason}")
-
-    def sentence(self, path: InputFile) -> str:
-        """Tell of them; empty if there are none."""
-        if not self.counts:
-            return ""
-        total = sum(self.counts.values())
-        named = "; ".join(self.first) + ("; ..." if total > len(self.first) else "")
-        advice = "; a Latin-1 file becomes UTF-8 by: iconv -f latin1 -t utf-8" if INVALID_UTF8 in self.counts else ""
-        return f"{path}: {total:,} {'row' if total == 1 else 'rows'} cannot be read ({named}){advice}"
-
-
 def read_lines(path: InputFile, max_expansion: float | None = None) -> Iterator[bytes]:
     """Yield the lines of a file, decompressed, each with its end, without a byte order mark.
 
@@ -84,10 +55,9 @@ def read_lines(path: InputFile, max_expansion: float | None = None) -> Iterator[
         InputDataError: A line is longer than a row may be, or the file expands to too much, or is damaged.
         ReadWriteError: The disk failed.
     """
-    total = 0
+    total = number = 0
     with open_text(path) as file:
         allowed = None if max_expansion is None else max(max_expansion * size_of(path), ALWAYS_ALLOWED_BYTES)
-        number = 0
         while line := file.readline(MAX_ROW_BYTES + 1):
             number += 1
             total += len(line)
@@ -98,7 +68,7 @@ def read_lines(path: InputFile, max_expansion: float | None = None) -> Iterator[
                     f"{path}, line {number:,}: {size_of(path):,} bytes expand to more than {max_expansion:g} times as "
                     "many; if you trust the file, raise --max-expansion"
                 )
-            yield line.removeprefix(_BOM) if number == 1 else line
+            yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
 
 
 def too_long(path: InputFile, line: int) -> InputDataError:
@@ -111,12 +81,12 @@ def decode(line: bytes) -> tuple[str, bool]:
     try:
         return line.decode(), True
     except UnicodeDecodeError:
-        return line.decode(errors=_LONE_SURROGATES), False
+        return line.decode(errors="surrogateescape"), False
 
 
 def without_surrogates(row: Row) -> Row:
     """Return a row whose texts can be encoded: those that cannot are null, and the row has an error."""
-    kept = [value if value is None or _is_unicode(value) else None for value in row.values]
+    kept = [None if value is None or _SURROGATE.search(value) else value for value in row.values]
     if kept == list(row.values):
         return row
     return row._replace(values=kept, error=row.error or INVALID_UTF8, reason=row.reason or "not UTF-8")
@@ -145,13 +115,22 @@ def to_batches(rows: Iterable[Row], columns: Sequence[str]) -> Iterator[tuple[in
         yield start, _batch(held, columns)
 
 
-def count(rows: Iterable[Row]) -> tuple[int, Faults]:
-    """Count rows, and those of them that cannot be read."""
-    number, faults = 0, Faults()
+def count(path: InputFile, rows: Iterable[Row]) -> tuple[int, str]:
+    """Count a file's rows; return their number, and which cannot be read, in a sentence that is empty if all can."""
+    number = unreadable = 0
+    examples, advice = list[str](), ""
     for row in rows:
         number += 1
-        faults.add(row)
-    return number, faults
+        if row.error is not None:
+            unreadable += 1
+            if len(examples) < _NAMED:
+                examples.append(f"line {row.line:,}: {row.reason}")
+            if row.error == INVALID_UTF8:
+                advice = "; a Latin-1 file becomes UTF-8 by: iconv -f latin1 -t utf-8"
+    if not unreadable:
+        return number, ""
+    named = "; ".join(examples) + ("; ..." if unreadable > _NAMED else "")
+    return number, f"{path}: {unreadable:,} {'row' if unreadable == 1 else 'rows'} cannot be read ({named}){advice}"
 
 
 def _batch(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
@@ -161,11 +140,3 @@ def _batch(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
         arrays.append(pa.array([row.error for row in rows], pa.string()))
         names.append(ERRORS_COLUMN)
     return pa.RecordBatch.from_arrays(arrays, names=names)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

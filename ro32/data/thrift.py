@@ -13,23 +13,13 @@ Struct = Mapping[int, "int | Struct"]
 
 
 class Cursor:
-    """Reads one struct after the other.
+    """Reads structs, and stands behind what it has read: `at`."""
 
-    Args:
-        data: What to read.
-        at: Where to begin.
-
-    Raises:
-        IndexError: The data ends within a struct.
-        ValueError: It is no struct.
-    """
-
-    def __init__(self, data: bytes, at: int = 0) -> None:
-        self._data = data
-        self.at = at
+    def __init__(self, data: bytes) -> None:
+        self._data, self.at = data, 0
 
     def struct(self, depth: int = 0) -> Struct:
-        """Read a struct."""
+        """Read a struct; raise IndexError if the data ends within it, and ValueError if it is none."""
         if depth > _MAX_DEPTH:
             raise ValueError("structs are nested too deeply")
         found: dict[int, int | Struct] = {}

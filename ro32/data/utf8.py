@@ -10,18 +10,15 @@ def is_text(data_type: pa.DataType) -> bool:
     """Return whether a column type holds strings, plain or dictionary-encoded."""
     if pa.types.is_dictionary(data_type):
         return is_text(data_type.value_type)
-    return bool(
-        pa.types.is_string(data_type) or pa.types.is_large_string(data_type) or pa.types.is_string_view(data_type)
-    )
+    return data_type in {pa.string(), pa.large_string(), pa.string_view()}
 
 
 def as_text(data_type: pa.DataType) -> pa.DataType:
     """Return the type of strings in the place of bytes, and any other type as it is."""
     if pa.types.is_dictionary(data_type):
         return pa.dictionary(data_type.index_type, as_text(data_type.value_type), data_type.ordered)
-    if pa.types.is_binary_view(data_type):
-        return pa.string_view()
-    return {pa.binary(): pa.string(), pa.large_binary(): pa.large_string()}.get(data_type, data_type)
+    texts = {pa.binary(): pa.string(), pa.large_binary(): pa.large_string(), pa.binary_view(): pa.string_view()}
+    return texts.get(data_type, data_type)
 
 
 def check(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:

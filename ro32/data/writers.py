@@ -4,10 +4,11 @@ Only Parquet has a place for the provenance, so only labels in Parquet can be re
 and columns in the same order, with content hashes in hexadecimal and null as an empty field or as null.
 """
 
+import re
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import polars as pl
 import pyarrow as pa
@@ -35,27 +36,17 @@ class Form(StrEnum):
 
 _SUFFIXES = {".csv": Form.CSV, ".tsv": Form.TSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
 _SEPARATORS = {Form.CSV: ",", Form.TSV: "\t"}
-_OTHER_FORMS = frozenset(
-    f".{name}"
-    for names in (
-        ("json", "txt", "tab", "psv", "html", "htm", "xml", "yaml", "yml", "md", "pdf", "xls", "xlsx", "ods"),
-        ("arrow", "feather", "ipc", "orc", "avro", "h5", "hdf5", "npy", "npz", "pkl", "pickle"),
-        ("db", "sqlite", "sqlite3", "duckdb"),
-        ("gz", "gzip", "bz2", "zst", "zstd", "zip", "xz", "lz4", "br", "z", "tar", "tgz", "7z", "rar"),
-    )
-    for name in names
+_OTHER_FORMS = re.compile(
+    r"\.(json|txt|tab|psv|html?|xml|ya?ml|md|pdf|xlsx?|ods|arrow|feather|ipc|orc|avro|h5|hdf5|np[yz]|pkl|pickle"
+    r"|db|sqlite3?|duckdb|gz|gzip|bz2|zstd?|zip|xz|lz4|br|z|tar|tgz|7z|rar)"
 )
 """Suffixes that promise what is not written."""
 
 
 def check_name(target: Path | ObjectUrl) -> None:
-    """Refuse a labels file whose name promises a form that is not written.
-
-    Raises:
-        UsageError: It ends in the suffix of one.
-    """
+    """Raise UsageError for a labels file whose name promises a form that is not written."""
     suffix = PurePath(target.name).suffix.lower()
-    if suffix in _OTHER_FORMS:
+    if _OTHER_FORMS.fullmatch(suffix):
         raise UsageError(
             f"{target}: labels cannot be written as {suffix}; name a file that ends in .parquet, .csv, .tsv or .jsonl"
         )
@@ -64,19 +55,6 @@ def check_name(target: Path | ObjectUrl) -> None:
 def form_of(target: Target | InputFile) -> Form:
     """Return the form of a labels file: what its suffix says, and Parquet for every suffix that says nothing."""
     return _SUFFIXES.get(target.suffix.lower(), Form.PARQUET)
-
-
-class Writer(Protocol):
-    """Writes labels into an open file."""
-
-    def write(self, table: pa.Table) -> None:
-        """Write rows."""
-
-    def finish(self, provenance: str) -> None:
-        """Write the end of the file."""
-
-    def abandon(self) -> None:
-        """Let go of the file, whatever its state."""
 
 
 class ParquetWriter:
@@ -95,7 +73,7 @@ class ParquetWriter:
         self._writer.close()
 
     def abandon(self) -> None:
-        """Close the writer; what cannot be written any more is not wanted any more."""
+        """Close the writer, whatever the state of the file; what cannot be written any more is not needed."""
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
         self._writer.is_open = False  # else its destructor tries again, and complains
@@ -105,8 +83,7 @@ class TextWriter:
     """Writes CSV, TSV or JSON lines. There is no place for the provenance."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, form: Form) -> None:
-        self._file = file
-        self._form = form
+        self._file, self._form = file, form
         if form in _SEPARATORS:
             file.write(f"{_SEPARATORS[form].join(schema.names)}\n".encode())
 
@@ -125,23 +102,14 @@ class TextWriter:
         """Do nothing: the caller, which opened the file, closes it."""
 
 
-def open_writer(file: BinaryIO, schema: pa.Schema, form: Form) -> Writer:
+def open_writer(file: BinaryIO, schema: pa.Schema, form: Form) -> ParquetWriter | TextWriter:
     """Begin to write labels into an open file."""
     return ParquetWriter(file, schema) if form is Form.PARQUET else TextWriter(file, schema, form)
 
 
 def count_rows(path: Path, form: Form) -> int:
-    """Count the rows of a file that was written, by reading it.
-
-    Raises:
-        OSError: It cannot be read.
-        pyarrow.ArrowException: It is not Parquet.
-        InputDataError: It is not the text that it should be.
-    """
-    match form:
-        case Form.PARQUET:
-            return int(pq.read_metadata(for_arrow(path)).num_rows)
-        case Form.CSV | Form.TSV:
-            return delimited.read_schema(path, ())[1]
-        case Form.JSON_LINES:
-            return sum(batch.num_rows for _, batch in jsonlines.read_batches(path, ["id"]))
+    """Count the rows of a file that was written, by reading it; raise an error if it is not of the form."""
+    if form is Form.PARQUET:
+        return int(pq.read_metadata(for_arrow(path)).num_rows)
+    rows = jsonlines.read_rows(path, ()) if form is Form.JSON_LINES else delimited.read_rows(path, ())
+    return sum(1 for _ in rows)

@@ -58,9 +58,9 @@ def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColum
     papers: dict[int, Paper] = {}
     first_of_file = 0
     for path in find_files(inputs):
-        schema, file_rows = sources.read_schema(path)
-        texts = [name for name in (columns.title, columns.abstract) if schema.names.count(name) == 1]
-        ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + file_rows)] - first_of_file
+        found = sources.survey(path)
+        texts = [name for name in (columns.title, columns.abstract) if found.schema.names.count(name) == 1]
+        ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + found.rows)] - first_of_file
         if len(ours):
             names, lists = [*columns.needed, *texts], [columns.categories]
             for start, batch in sources.read_batches(path, names, from_row=int(ours[0]), lists=lists):
@@ -69,7 +69,7 @@ def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColum
                     papers |= zip((at + first_of_file).tolist(), _papers(batch.take(at - start), columns), strict=True)
                 if start + batch.num_rows > ours[-1]:
                     break
-        first_of_file += file_rows
+        first_of_file += found.rows
     return papers
 
 

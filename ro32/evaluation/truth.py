@@ -94,7 +94,7 @@ def _read_file(
     path: Path, category: str, columns: TruthColumns, numbers: dict[str, int]
 ) -> Iterator[tuple[pa.Array, pl.DataFrame]]:
     """Yield the ids and the facts of the papers of one file; first categories that are new get a number."""
-    schema, _ = sources.read_schema(path)
+    schema = sources.survey(path).schema
     check_columns(path, schema, columns.needed)
     types = {name: schema.field(name).type for name in schema.names if schema.get_field_index(name) >= 0}
     if not is_id(types[columns.id]):

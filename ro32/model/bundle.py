@@ -26,15 +26,9 @@ SHIPPED = "cs.RO"
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A loaded and verified bundle.
+    """A loaded bundle: its manifest, and the very bytes of its files that were verified, empty if it has no encoder.
 
-    Attributes:
-        manifest: What bundle.json says.
-        digest: SHA-256 in hex of bundle.json, which covers every file: the identity of the model.
-        model: The ONNX graph, the very bytes that were verified; empty if the bundle has no encoder.
-        tokenizer: The tokenizer's JSON, likewise.
-        linear: The linear view, serialized, likewise; none where the bundle has none.
-        curves: What each threshold is worth, as CSV, likewise.
+    The digest is the SHA-256 in hex of bundle.json, which covers every file: the identity of the model.
     """
 
     manifest: Manifest
@@ -51,11 +45,7 @@ class Bundle:
         Raises:
             BundleError: The folder is no bundle, or a file is missing or altered.
         """
-        raw = _read(folder, MANIFEST)
-        try:
-            manifest = Manifest.from_bytes(raw)
-        except BundleError as error:
-            raise BundleError(f"bundle {folder}: {error}") from error
+        manifest, identity = read_manifest(folder)
         contents = {}
         for name, digest in manifest.files.items():
             contents[name] = _read(folder, name)
@@ -65,13 +55,12 @@ class Bundle:
                     f"found {sha256(contents[name])[:12]}…; install the bundle again"
                 )
         for name in (MODEL, TOKENIZER):
-            if manifest.has_encoder and name not in contents:
-                raise BundleError(f"bundle {folder}: {MANIFEST} lists no {name}; export the bundle again")
-            if not manifest.has_encoder and name in contents:
-                raise BundleError(f"bundle {folder}: it has a {name}, but its max_length is 0; export the bundle again")
+            if manifest.has_encoder != (name in contents):
+                fault = f"lists no {name}" if manifest.has_encoder else f"lists a {name}, but its max_length is 0"
+                raise BundleError(f"bundle {folder}: {MANIFEST} {fault}; export the bundle again")
         return cls(
             manifest=manifest,
-            digest=sha256(raw),
+            digest=identity,
             model=contents.get(MODEL, b""),
             tokenizer=contents.get(TOKENIZER, b""),
             linear=contents.get(LINEAR),
@@ -80,17 +69,26 @@ class Bundle:
 
     @classmethod
     def shipped(cls) -> Self:
-        """Load the bundle that comes with the package.
-
-        Raises:
-            BundleError: The installation is incomplete or was altered.
-        """
+        """Load the bundle that comes with the package."""
         return cls.load(shipped_folder())
 
 
 def shipped_folder() -> Path:
     """Return the folder of the bundle that comes with the package."""
     return Path(__file__).parents[1] / "shipped"
+
+
+def read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """Return the manifest of a bundle folder, and its SHA-256 in hex.
+
+    Raises:
+        BundleError: There is none, or it was altered.
+    """
+    raw = _read(folder, MANIFEST)
+    try:
+        return Manifest.from_bytes(raw), sha256(raw)
+    except BundleError as error:
+        raise BundleError(f"bundle {folder}: {error}") from error
 
 
 def _read(folder: Path, name: str) -> bytes:

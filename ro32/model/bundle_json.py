@@ -8,13 +8,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from ro32.errors import BundleError, UsageError
+from ro32.errors import BundleError
 from ro32.model.cascade import AUDIT_SHARE, Cascade, Certificate
 from ro32.model.fields import check_types
-from ro32.model.text_form import TextForm, parse_form
+from ro32.model.text_form import TextForm
 from ro32.model.views import View, ViewName
 from ro32.storage import strict_json
 
@@ -28,6 +28,8 @@ CASCADE = "cascade.csv"
 CARD = "README.md"
 _NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "tools", "views", "view", "cascade"})
 """Fields that change no score as they stand. Of views and cascade the numbers that make scores do, and are added."""
+_NOT_IN_OLDER = frozenset({"text_form", "inputs", "views", "view", "cascade"})
+"""Fields that are left out where they say nothing, as older bundles do not have them."""
 SHORTEST, LONGEST = 4, 8192
 """Tokens: two special ones at the ends, one between and one of text; and a length whose attention fits into memory."""
 _FILE_NAME = re.compile(r"[\w+-][\w.+ -]{0,200}")
@@ -86,11 +88,8 @@ class Manifest:
             raise BundleError(f"threshold {self.threshold} is not between 0 and 1")
         if self.has_encoder and not SHORTEST <= self.max_length <= LONGEST:
             raise BundleError(f"max_length {self.max_length} is not between {SHORTEST} and {LONGEST:,} tokens")
-        if self.text_form is not None:
-            try:
-                parse_form(self.text_form)
-            except ValueError as error:
-                raise BundleError(f"{error}; update ro32") from error
+        if self.text_form not in {None, *TextForm}:
+            raise BundleError(f"text_form: expected {' or '.join(TextForm)}, found {self.text_form!r}; update ro32")
         for name, digest in self.files.items():
             if not _FILE_NAME.fullmatch(name) or not _SHA256.fullmatch(digest):
                 raise BundleError(f"files: expected plain file names and SHA-256 in hex, found {name!r}: {digest!r}")
@@ -101,14 +100,13 @@ class Manifest:
             raise BundleError(f"views: expected {', '.join(ViewName)}, found {min(unknown)!r}")
         if not self.has_encoder and (self.view is None or any(view.encoder for view in self.views.values())):
             raise BundleError("max_length 0 says that there is no encoder, but papers are scored by one")
-        if not self.views and self.view is None:
-            if self.cascade is not None:
-                raise BundleError("a cascade screens by the linear view, but the bundle has no views")
-            return
-        if self.view is None or self.view not in self.views:
-            raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
-        if self.threshold != self.views[self.view].threshold:
-            raise BundleError(f"threshold {self.threshold} is not that of the view {self.view!r}")
+        if self.views or self.view is not None:
+            if self.view is None or self.view not in self.views:
+                raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
+            if self.threshold != self.views[self.view].threshold:
+                raise BundleError(f"threshold {self.threshold} is not that of the view {self.view!r}")
+        elif self.cascade is not None:
+            raise BundleError("a cascade screens by the linear view, but the bundle has no views")
         if LINEAR not in self.files and any(view.linear for view in self.views.values()):
             raise BundleError(f"a view asks for the linear view, but the bundle has no {LINEAR}")
 
@@ -145,30 +143,11 @@ class Manifest:
             body["cascade"] = self.cascade.scoring
         return sha256(_canonical(body))
 
-    def choose(self, view: ViewName) -> Self:
-        """Return the manifest of this bundle when it scores by another of its views.
-
-        Raises:
-            UsageError: The bundle does not have that view.
-        """
-        if view not in self.views:
-            raise UsageError(f"bundle {self.name}: it has no view '{view}'; export it with a linear view")
-        return replace(self, view=str(view), threshold=self.views[view].threshold)
-
-    def _body(self) -> dict[str, Any]:
-        """Return the fields as JSON values, without those that older bundles do not have where they say nothing."""
-        unsaid = set() if self.views else {"views", "view"}
-        unsaid |= set() if self.inputs else {"inputs"}
-        unsaid |= set() if self.text_form is not None else {"text_form"}
-        unsaid |= set() if self.cascade else {"cascade"}
-        body = {name: value for name, value in asdict(self).items() if name not in unsaid}
-        if self.cascade and self.cascade.audit_share == AUDIT_SHARE:
-            del body["cascade"]["audit_share"]  # of older bundles
-        return body
-
     def to_bytes(self) -> bytes:
         """Serialize in the one canonical form, own digest included."""
-        body = self._body()
+        body = {name: value for name, value in asdict(self).items() if value or name not in _NOT_IN_OLDER}
+        if self.cascade and self.cascade.audit_share == AUDIT_SHARE:
+            del body["cascade"]["audit_share"]  # as older bundles mean it
         body["digest"] = sha256(_canonical(body))
         return _canonical(body)
 
@@ -182,9 +161,11 @@ class Manifest:
         try:
             body = strict_json.parse(data)
             body.pop("digest")
-            views = {name: View(**view) for name, view in body.pop("views", {}).items()}
-            lists = {name: tuple(body.get(name, ())) for name in ("labels", "inputs")}
-            manifest = cls(**body | lists | {"views": views, "cascade": _cascade(body.get("cascade"))})
+            body |= {name: tuple(body.get(name, ())) for name in ("labels", "inputs")}
+            body["views"] = {name: View(**view) for name, view in body.get("views", {}).items()}
+            if (cascade := body.get("cascade")) is not None:
+                body["cascade"] = Cascade(**cascade | {"certificate": Certificate(**cascade["certificate"])})
+            manifest = cls(**body)
         except BundleError as error:
             raise BundleError(f"{MANIFEST}: {error}; or it was altered: install the bundle again") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -192,10 +173,6 @@ class Manifest:
         if manifest.to_bytes() != data:
             raise BundleError(f"{MANIFEST} was altered: its digest does not match; install the bundle again")
         return manifest
-
-
-def _cascade(body: Mapping[str, Any] | None) -> Cascade | None:
-    return None if body is None else Cascade(**{**body, "certificate": Certificate(**body["certificate"])})
 
 
 def sha256(data: bytes) -> str:

@@ -9,7 +9,6 @@ every run can compare both. All of it is a function of the paper and the bundle:
 threshold play no part. docs/cascade.md explains the certificate, and what it rests on.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -100,11 +99,8 @@ class Cascade:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if not all(math.isfinite(number) for number in (self.cut, self.intercept, self.linear)) or self.linear < 0:
-            raise BundleError(
-                f"a cascade's numbers must be finite and its weight not negative, found cut {self.cut}, "
-                f"intercept {self.intercept}, weight {self.linear}"
-            )
+        if self.linear < 0:
+            raise BundleError(f"a cascade's weight must not be negative, found {self.linear}")
         if not 0 <= self.audit_share <= 1:
             raise BundleError(f"a cascade's share of audited papers {self.audit_share} is not between 0 and 1")
         if self.probability(self.cut) >= self.certificate.threshold:

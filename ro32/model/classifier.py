@@ -39,14 +39,10 @@ _CHUNK_PAPERS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What scoring n papers found out.
+    """What scoring n papers found out: their outcomes, and how many tokens the encoder saw, special ones included.
 
-    Attributes:
-        outcomes: Of the n papers, in their order.
-        tokens: Tokens that the encoder saw, special tokens included.
-        audited: Papers below the cascade's cut that were also scored in full.
-        disagreements: Papers among them that full scoring calls positive by the threshold of the certificate.
-        seconds: How long it took.
+    `audited` counts papers below the cascade's cut that were also scored in full, `disagreements` those of them that
+    full scoring calls positive by the threshold of the certificate.
     """
 
     outcomes: Outcomes
@@ -110,11 +106,8 @@ class Classifier:
     ) -> Scored:
         """Score n papers of normalized text; each score is a function of that paper and the bundle alone.
 
-        Args:
-            titles: n titles.
-            abstracts: n abstracts.
-            hashes: Shape (n,): the papers' content hashes, where they are known already.
-            stop: When set, the work ends after the current paper, and the result is of no use.
+        Content hashes, of shape (n,), need not be given. When `stop` is set, the work ends after the current paper, and
+        the result is of no use.
         """
         started = time.monotonic()
         scores = np.full(len(titles), np.nan, dtype=np.float32)
@@ -135,8 +128,11 @@ class Classifier:
             tokens += len(input_ids)
             has_text = bool(input_ids if has_encoder else titles[row] or abstracts[row])
             if has_text:
-                logits = self.logits(input_ids) if self._view.encoder else np.zeros(2, dtype=np.float32)
-                scores[row] = self._probability(logits, float(linear[row]))
+                margin = 0.0
+                if self._view.encoder:
+                    logits, positive = self.logits(input_ids), self.manifest.positive_index
+                    margin = float(logits[positive]) - float(logits[1 - positive])
+                scores[row] = self._view.probability(margin, float(linear[row]))
             if not np.isfinite(scores[row]):
                 errors[row] = REASONS.index(NON_FINITE if has_text else EMPTY_TEXT)
         certified = 1.0 if cascade is None else cascade.certificate.threshold
@@ -149,18 +145,11 @@ class Classifier:
         )
 
     def encode(self, title: str, abstract: str) -> list[int]:
-        """Return the token ids of one paper of normalized text; none where there is nothing to score.
-
-        Raises:
-            BundleError: The bundle has no encoder.
-        """
+        """Return the token ids of one paper of normalized text; none where there is nothing to score."""
         return self._started().tokenizer.encode(title, abstract)
 
     def logits(self, input_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Run the encoder on one paper of t >= 1 token ids, special tokens included.
-
-        Returns:
-            Shape (2,), float32: one logit per label of the bundle.
+        """Run the encoder on one paper of t >= 1 token ids; return one logit per label, shape (2,), float32.
 
         Raises:
             BundleError: The bundle has no encoder.
@@ -179,12 +168,6 @@ class Classifier:
         if self._linear is None or not self._view.linear:
             return np.zeros(len(titles))
         return self._linear.scores(titles, abstracts)
-
-    def _probability(self, logits: NDArray[np.float32], linear: float) -> float:
-        """Combine the logits of one paper with its log-odds by the linear view; not finite where they are not."""
-        positive = self.manifest.positive_index
-        margin = float(logits[positive]) - float(logits[1 - positive])
-        return self._view.probability(margin, linear)
 
     def predict_proba(
         self,
@@ -228,13 +211,10 @@ class Classifier:
         abstracts: Sequence[str | None] | None = None,
         threads: int | None = None,
     ) -> list[str | None]:
-        """Label n papers. Takes what `predict_proba` takes.
+        """Label n papers, as `ro32-score` does. Takes and raises what `predict_proba` does.
 
         Returns:
-            n labels, as `ro32-score` gives them; None if a paper has no score, or one in the band of doubt.
-
-        Raises:
-            UsageError: As of `predict_proba`.
+            n labels; None if a paper has no score, or one in the band of doubt.
         """
         probabilities = self.predict_proba(texts, titles=titles, abstracts=abstracts, threads=threads)
         scores = probabilities[:, self.manifest.positive_index]

@@ -8,6 +8,8 @@ import polars as pl
 from ro32.model.classifier import Classifier
 from ro32.model.text import normalize
 
+_shipped = cache(Classifier.load)
+
 
 def score(
     title: str | pl.Expr = "title",
@@ -36,8 +38,3 @@ def score(
 
     columns = [normalize(pl.col(column) if isinstance(column, str) else column) for column in (title, abstract)]
     return pl.map_batches(columns, score_batch, return_dtype=pl.Float32, is_elementwise=True).alias("score")
-
-
-@cache
-def _shipped() -> Classifier:
-    return Classifier.load()

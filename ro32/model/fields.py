@@ -4,6 +4,7 @@ A manifest is text of others: each field may hold anything that JSON can say.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from types import UnionType
@@ -15,6 +16,8 @@ _EXACT = 2**53
 """Up to here every integer is a float64 too."""
 _DEEPEST = 16
 _MAX_CHARS = 10_000
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Half of a character, which has no UTF-8."""
 
 
 def check_types(record: Any) -> None:  # noqa: ANN401 - any dataclass
@@ -48,18 +51,9 @@ def _check(value: Any, expected: Any, where: str) -> None:  # noqa: ANN401 - JSO
         for name, item in value.items():
             _check(name, str, where)
             _check(item, get_args(expected)[1], f"{where}.{name}")
-    else:
-        _check_single(value, kind, where)
-
-
-def _check_single(value: object, kind: Any, where: str) -> None:  # noqa: ANN401 - a type
-    if kind is str:
-        _require(isinstance(value, str) and len(value) <= _MAX_CHARS and _is_utf8(value), value, "a string", where)
-    elif kind is int:
-        _require(_is_integer(value), value, "an integer", where)
-    elif kind is float:
-        is_number = _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
-        _require(is_number, value, "a finite number", where)
+    elif kind in _SINGLE:
+        holds, description = _SINGLE[kind]
+        _require(holds(value), value, description, where)
     else:
         _require(isinstance(value, kind), value, f"a {kind.__name__}", where)
 
@@ -77,16 +71,19 @@ def _check_json(value: object, where: str, depth: int) -> None:
         _check(value, str if isinstance(value, str) else float, where)
 
 
+def _is_string(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_CHARS and not _SURROGATE.search(value)
+
+
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -_EXACT <= value <= _EXACT
 
 
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
+def _is_number(value: object) -> bool:
+    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_SINGLE = {str: (_is_string, "a string"), int: (_is_integer, "an integer"), float: (_is_number, "a finite number")}
 
 
 def _require(holds: bool, value: object, expected: str, where: str) -> None:  # noqa: FBT001 - the condition itself

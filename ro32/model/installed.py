@@ -10,10 +10,9 @@ from pathlib import Path
 import platformdirs
 
 from ro32.errors import BundleError, OutputError, UsageError, nearest
-from ro32.model.bundle import SHIPPED, Bundle, shipped_folder
-from ro32.model.bundle_json import MANIFEST, Manifest, sha256
+from ro32.model.bundle import SHIPPED, Bundle, read_manifest, shipped_folder
+from ro32.model.bundle_json import MANIFEST, Manifest
 from ro32.model.publish import publish
-from ro32.storage.files import require_regular
 
 _NAME = re.compile(r"\w[\w.-]*")
 
@@ -22,12 +21,7 @@ _NAME = re.compile(r"\w[\w.-]*")
 class Installed:
     """An installed bundle, as its manifest describes it: its other files were not read.
 
-    Attributes:
-        name: What `ro32-score --bundle` calls it; of the one that comes with ro32, the category.
-        folder: Where it is.
-        digest: SHA-256 in hex of its manifest; the identity of the model.
-        manifest: What that says.
-        size_bytes: Of all its files.
+    Its name is what `ro32-score --bundle` calls it, its digest the SHA-256 in hex of the manifest.
     """
 
     name: str
@@ -47,47 +41,26 @@ def default_store() -> Path:
 
 
 def look_at(folder: Path, name: str | None = None) -> Installed:
-    """Read the manifest of a bundle folder.
-
-    Raises:
-        BundleError: It has none.
-    """
-    require_regular(folder / MANIFEST, BundleError, "name a bundle folder")
+    """Read the manifest of a bundle folder; raise BundleError if it has none."""
+    manifest, digest = read_manifest(folder)
     try:
-        raw = (folder / MANIFEST).read_bytes()
-        sizes = [file.stat().st_size for file in folder.iterdir() if file.is_file()]
-        manifest = Manifest.from_bytes(raw)
+        size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
     except OSError as error:
         raise BundleError(f"bundle {folder}: cannot be read ({error.strerror}); name a bundle folder") from error
-    except BundleError as error:
-        raise BundleError(f"bundle {folder}: {error}") from error
-    return Installed(
-        name=name or folder.name, folder=folder, digest=sha256(raw), manifest=manifest, size_bytes=sum(sizes)
-    )
+    return Installed(name=name or folder.name, folder=folder, digest=digest, manifest=manifest, size_bytes=size)
 
 
 def list_folders(store: Path) -> list[Path]:
-    """List the folder of the bundle that comes with ro32, then those in a store that have a manifest, by name.
-
-    Raises:
-        BundleError: The store cannot be read.
-    """
+    """List the folder of the bundle that comes with ro32, then those in a store that have a manifest, by name."""
     try:
         inside = sorted(store.iterdir()) if os.path.lexists(store) else []
     except OSError as error:
         raise BundleError(f"{store}: cannot be read: {error.strerror}; name another folder with --store") from error
-    return [
-        shipped_folder(),
-        *(path for path in inside if (path / MANIFEST).is_file() and not path.name.startswith(".")),
-    ]
+    return [shipped_folder(), *(path for path in inside if (path / MANIFEST).is_file() and path.name[0] != ".")]
 
 
 def list_bundles(store: Path) -> tuple[list[Installed], list[BundleError]]:
-    """Read the manifests of the bundles that `list_folders` lists; return them, and why others could not be read.
-
-    Raises:
-        BundleError: The store cannot be read.
-    """
+    """Read the manifests of the bundles that `list_folders` lists; return them, and why others could not be read."""
     found, unusable = [], []
     for folder in list_folders(store):
         try:
@@ -101,21 +74,22 @@ def find(bundle: Path | None, store: Path) -> Path:
     """Return the folder that a bundle's folder or name means; None is the one that comes with ro32.
 
     Raises:
-        BundleError: It is a name, and no bundle has it.
+        BundleError: It is a name that no bundle has.
     """
     if bundle is None:
         return shipped_folder()
     with suppress(OSError):  # a path that cannot be looked at is reported when it is read
-        if not bundle.exists() and bundle.name == str(bundle):
-            if (store / bundle).is_dir():
-                return store / bundle
-            if bundle.name == SHIPPED:
-                return shipped_folder()
-            names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
-            raise BundleError(
-                f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "
-                "ro32-bundle list shows them"
-            )
+        if bundle.exists() or bundle.name != str(bundle):
+            return bundle
+        if (store / bundle).is_dir():
+            return store / bundle
+        if bundle.name == SHIPPED:
+            return shipped_folder()
+        names = [SHIPPED, *(path.name for path in store.iterdir())] if store.is_dir() else [SHIPPED]
+        raise BundleError(
+            f"bundle {bundle}: no folder of that name, and no installed bundle{nearest(bundle.name, names)}; "
+            "ro32-bundle list shows them"
+        )
     return bundle
 
 
@@ -130,8 +104,7 @@ def install(files: Mapping[str, bytes], store: Path, *, name: str | None, overwr
         BundleError: Its files are not those that its manifest lists.
         OutputError: A bundle of that name is there, or the store cannot be written to.
     """
-    raw = files[MANIFEST]
-    name = name or Manifest.from_bytes(raw).name
+    name = name or Manifest.from_bytes(files[MANIFEST]).name
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be the name of a folder; choose one of letters, digits, '.', '-' and '_'")
     try:

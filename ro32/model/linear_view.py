@@ -29,7 +29,7 @@ class LinearModel:
 
     Attributes:
         weights: Shape (2**HASH_BITS,), int16: one weight a bucket; most are 0.
-        scale: What a weight of 1 is worth, in log-odds.
+        scale: Of a weight of 1, in log-odds.
         bias: Score of a paper without features, in log-odds.
     """
 
@@ -68,18 +68,12 @@ class LinearModel:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read the bytes of `to_bytes`.
-
-        Raises:
-            BundleError: `data` is something else.
-        """
+        """Read the bytes of `to_bytes`; raise BundleError for others."""
         try:
             tensors = load(data)
-            buckets, weights, (scale, bias) = (
-                tensors[f"{FORMAT}.{name}"] for name in ("buckets", "weights", "scale_bias")
-            )
             table = np.zeros(2**HASH_BITS, dtype=np.int16)
-            table[buckets] = weights
+            table[tensors[f"{FORMAT}.buckets"]] = tensors[f"{FORMAT}.weights"]
+            scale, bias = tensors[f"{FORMAT}.scale_bias"]
         except (SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(
                 f"linear view: not of the form {FORMAT} ({error}); update ro32, or export again"

@@ -22,20 +22,16 @@ class Confusion:
     def of(
         cls, truth: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: NDArray[np.int64] | None = None
     ) -> "Confusion":
-        """Count decisions.
+        """Count decisions, all of shape (n,): is a paper positive, was it called so, and for how many papers it counts.
 
-        Args:
-            truth: Shape (n,): is the paper positive?
-            predicted: Shape (n,): was it called positive?
-            weights: Shape (n,): for how many papers each counts; 1 by default.
+        Each counts once by default.
         """
         each = np.ones(len(truth), dtype=np.int64) if weights is None else weights
-        return cls(
-            tp=int(np.sum(each[truth & predicted])),
-            fp=int(np.sum(each[~truth & predicted])),
-            fn=int(np.sum(each[truth & ~predicted])),
-            tn=int(np.sum(each[~truth & ~predicted])),
+        tp, fp, fn, tn = (
+            int(np.sum(each[group]))
+            for group in (truth & predicted, ~truth & predicted, truth & ~predicted, ~truth & ~predicted)
         )
+        return cls(tp=tp, fp=fp, fn=fn, tn=tn)
 
     @property
     def accuracy(self) -> float:
@@ -60,12 +56,9 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Precision and recall at every threshold that makes a difference.
+    """Precision and recall at every threshold that makes a difference, of shape (m,), float64, by rising recall.
 
-    Attributes:
-        thresholds: Shape (m,), float64, falling: the distinct scores. A paper is positive at or above the threshold.
-        precision: Shape (m,), float64.
-        recall: Shape (m,), float64, rising.
+    The thresholds are the distinct scores, falling. A paper is positive at or above the threshold.
     """
 
     thresholds: NDArray[np.float64]
@@ -96,12 +89,9 @@ class Curve:
 def precision_recall(
     truth: NDArray[np.bool_], scores: NDArray[np.floating], weights: NDArray[np.int64] | None = None
 ) -> Curve:
-    """Compute the precision-recall curve.
+    """Compute the precision-recall curve of n papers: truth, finite scores and counts are of shape (n,).
 
-    Args:
-        truth: Shape (n,); at least one paper is positive.
-        scores: Shape (n,), finite; higher means more likely positive.
-        weights: Shape (n,): for how many papers each counts; 1 by default.
+    Each counts once by default.
 
     Raises:
         ValueError: No positive paper, so recall is undefined.
@@ -115,11 +105,7 @@ def precision_recall(
     last_of_tie = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     found = np.cumsum((truth * each)[order])[last_of_tie]
     called = np.cumsum(each[order])[last_of_tie]
-    return Curve(
-        thresholds=ranked[last_of_tie],
-        precision=found / called,
-        recall=found / positives,
-    )
+    return Curve(thresholds=ranked[last_of_tie], precision=found / called, recall=found / positives)
 
 
 def average_precision(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:

@@ -57,11 +57,9 @@ _POWERS, _INVERSE_POWERS = _powers(_BASE), _powers(pow(_BASE, -1, 2**64))
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """The features of n papers, in compressed rows.
+    """The features of n papers: paper i has the distinct `buckets[starts[i]:starts[i + 1]]`, rising.
 
-    Attributes:
-        buckets: Shape (m,), uint32: each paper's distinct buckets, rising.
-        starts: Shape (n + 1,), int64: paper i has `buckets[starts[i]:starts[i + 1]]`.
+    The buckets are uint32, and the starts int64 of shape (n + 1,).
     """
 
     buckets: NDArray[np.uint32]

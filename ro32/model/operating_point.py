@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,10 +27,9 @@ class Decision:
 
     Attributes:
         threshold: A paper gets the positive label when its score is at least this.
-        abstain: Scores from the first of these up to, and not including, the second get no label; None if every
-            score gets one.
+        abstain: Scores from the first of these up to, and not including, the second get no label.
         chosen_by: "bundle", "threshold", "target_precision" or "target_recall".
-        target: The precision or recall that was asked for.
+        target: The number that was asked for.
         validated: What the bundle's curve says of the threshold, where that was looked up in it.
     """
 
@@ -61,13 +59,9 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """What is asked for: at most one of threshold and targets, and with it or alone a band of doubt.
+    """What is asked for: at most one of threshold and targets, and with it or alone a band of scores without a label.
 
-    Attributes:
-        threshold: The threshold itself.
-        target_precision: The precision to be reached, with the most recall that goes with it.
-        target_recall: The recall to be reached, with the most precision that goes with it.
-        abstain: Scores that get no label: from the first up to, and not including, the second.
+    A target is reached with the most of the other measure that goes with it.
     """
 
     threshold: float | None = None
@@ -76,12 +70,11 @@ class OperatingPoint:
     abstain: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        asked = {name: value for name, value in self._choices() if value is not None}
-        for name, value in asked.items():
+        for name, value in self._asked().items():
             if not 0 < value <= 1:
                 raise UsageError(f"expected a {name.replace('_', ' ')} above 0 and at most 1, found {value}")
-        if len(asked) > 1:
-            names = " and ".join(f"--{name.replace('_', '-')}" for name in asked)
+        if len(self._asked()) > 1:
+            names = " and ".join(f"--{name.replace('_', '-')}" for name in self._asked())
             raise UsageError(f"expected one way to choose the threshold, found {names}; give one of them")
         if self.abstain is not None and not 0 <= self.abstain[0] < self.abstain[1] <= 1:
             low, high = self.abstain
@@ -96,29 +89,22 @@ class OperatingPoint:
         except ValueError as error:
             raise UsageError(f"expected a band of scores as in 0.2:0.7, found {text!r}") from error
 
-    def _choices(self) -> Iterator[tuple[str, float | None]]:
-        yield "threshold", self.threshold
-        yield "target_precision", self.target_precision
-        yield "target_recall", self.target_recall
+    def _asked(self) -> dict[str, float]:
+        names = ("threshold", "target_precision", "target_recall")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def resolve(self, bundle: Bundle, manifest: Manifest) -> Decision:
-        """Find the threshold.
-
-        Args:
-            bundle: Has the curves of its views.
-            manifest: Its manifest, with the view that scores.
+        """Find the threshold, given a bundle with curves, and its manifest with the view that scores.
 
         Raises:
             UsageError: The curve is not there or never reaches the target, or the threshold is not in the band.
             BundleError: The curves are not what they should be.
         """
-        chosen_by, target = next(
-            ((name, value) for name, value in self._choices() if value is not None), ("bundle", None)
-        )
+        chosen_by, target = next(iter(self._asked().items()), ("bundle", None))
         validated = None
         threshold = manifest.threshold if target is None else target
         if target is not None and chosen_by != "threshold":
-            validated = _look_up(_curve(bundle, manifest), chosen_by, target, manifest.name)
+            validated = _look_up(_curve(bundle, manifest), chosen_by.removeprefix("target_"), target, manifest.name)
             threshold = validated.threshold
         if self.abstain is not None and not self.abstain[0] <= threshold <= self.abstain[1]:
             low, high = self.abstain
@@ -135,14 +121,11 @@ def _curve(bundle: Bundle, manifest: Manifest) -> list[CurvePoint]:
     """Return the curve of the view that scores, by rising recall."""
     if bundle.curves is None:
         raise UsageError(f"bundle {manifest.name}: it has no {CURVES} to find a target in; name a --threshold")
+    names = ("threshold", "precision", "recall")
     try:
-        rows = list(csv.DictReader(io.StringIO(bundle.curves.decode())))
+        rows = csv.DictReader(io.StringIO(bundle.curves.decode()))
         points = [
-            CurvePoint(
-                threshold=float(row["threshold"]), precision=float(row["precision"]), recall=float(row["recall"])
-            )
-            for row in rows
-            if row["view"] == manifest.view
+            CurvePoint(**{name: float(row[name]) for name in names}) for row in rows if row["view"] == manifest.view
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"bundle {manifest.name}: {CURVES} cannot be read ({error}); export it again") from error
@@ -153,9 +136,8 @@ def _curve(bundle: Bundle, manifest: Manifest) -> list[CurvePoint]:
     return points
 
 
-def _look_up(curve: list[CurvePoint], target_name: str, target: float, name: str) -> CurvePoint:
+def _look_up(curve: list[CurvePoint], measure: str, target: float, name: str) -> CurvePoint:
     """Return the point that reaches a target at the least cost of the other measure."""
-    measure = target_name.removeprefix("target_")
     other = "recall" if measure == "precision" else "precision"
     reaching = [point for point in curve if getattr(point, measure) >= target]
     if not reaching:

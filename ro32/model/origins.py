@@ -14,17 +14,16 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from ro32.errors import BundleError, InputMissingError, UsageError
 from ro32.model.bundle_json import MANIFEST, Manifest
 from ro32.storage.files import require_regular
 
-HUB = "hf:"
 HUB_ARCHIVE = "bundle.tar"
 """Where a repository keeps a bundle that is not at its root: packed, since other programs take a model.onnx that they
 see for theirs."""
@@ -36,15 +35,11 @@ _MAX_MEMBERS = 10_000
 _MAX_HEADER_BYTES = 16 << 20
 """Of all headers of a tar archive: those of as many members, and some long names."""
 _PIECE_BYTES = 1 << 20
-_OPENERS: Mapping[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
+_OPENERS: Mapping[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_NO_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
+class _Found(NamedTuple):
     """A file of a bundle: its bytes, unpacked, and how to open it."""
 
     size: int
@@ -63,7 +58,7 @@ def read_files(origin: str, digest: str | None = None) -> dict[str, bytes]:
         UsageError: The hub is named without a commit, or the package that asks it is not installed.
         BundleError: It holds no bundle, or another one, or one of more than `MAX_BYTES`.
     """
-    if origin.startswith(HUB):
+    if origin.startswith("hf:"):
         return _from_hub(origin, digest)
     path = Path(origin)
     try:
@@ -78,7 +73,7 @@ def read_files(origin: str, digest: str | None = None) -> dict[str, bytes]:
 
 def _plain(path: Path) -> _Found:
     require_regular(path, BundleError, "name a folder that holds a bundle")
-    return _Found(size=path.stat().st_size, open=lambda: path.open("rb"))
+    return _Found(path.stat().st_size, lambda: path.open("rb"))
 
 
 def _collect(origin: str, find: Callable[[str], _Found], expected: str | None) -> dict[str, bytes]:
@@ -90,9 +85,6 @@ def _collect(origin: str, find: Callable[[str], _Found], expected: str | None) -
         manifest = Manifest.from_bytes(raw)
     except BundleError as error:
         raise BundleError(f"{origin}: {error}") from error
-    strange = [name for name in manifest.files if PurePosixPath(name).name != name or name in {"", ".", ".."}]
-    if strange:
-        raise BundleError(f"{origin}: {MANIFEST} names {strange[0]!r}, which is not a plain file name")
     files, left = {MANIFEST: raw}, MAX_BYTES - len(raw)
     for name, wanted in manifest.files.items():
         files[name], digest = _read(origin, name, find(name), left)
@@ -152,23 +144,17 @@ def _from_archive(path: Path, digest: str | None) -> dict[str, bytes]:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return _from_members(path, _of_zip(path, archive), digest)
+                return _from_members(path, _index(path, _of_zip(archive)), digest)
         with path.open("rb") as file:
             head = file.read(6)
         opener = next((opener for mark, opener in _OPENERS.items() if head.startswith(mark)), None)
         with opener(path) if opener else path.open("rb") as unpacked:
             metered = _Metered(unpacked, path)
             with tarfile.open(fileobj=metered, mode="r:") as tar:
-                return _from_members(path, _of_tar(path, tar, metered), digest)
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        EOFError,
-        RuntimeError,
-        NotImplementedError,
-    ) as error:
+                members = _index(path, _of_tar(path, tar))
+                metered.left = 2 * MAX_BYTES
+                return _from_members(path, members, digest)
+    except _NO_ARCHIVE as error:
         found = " ".join(str(error).split())
         raise BundleError(
             f"{path}: expected a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip archive, found none that can be read "
@@ -176,50 +162,40 @@ def _from_archive(path: Path, digest: str | None) -> dict[str, bytes]:
         ) from error
 
 
-def _of_zip(path: Path, archive: zipfile.ZipFile) -> dict[str, _Found | None]:
-    """Return the members of an archive by name; None stands for what is no plain file."""
-    members = archive.infolist()
-    _check_names(path, [member.filename for member in members])
-
-    def found(member: zipfile.ZipInfo) -> _Found | None:
-        linked = stat.S_ISLNK(member.external_attr >> 16)
-        return None if linked or member.is_dir() else _Found(size=member.file_size, open=lambda: archive.open(member))
-
-    return {member.filename: found(member) for member in members}
+def _of_zip(archive: zipfile.ZipFile) -> Iterator[tuple[str, _Found | None]]:
+    """Yield the members of an archive with their names; None stands for what is no plain file."""
+    for member in archive.infolist():
+        plain = not (stat.S_ISLNK(member.external_attr >> 16) or member.is_dir())
+        yield member.filename, _Found(member.file_size, partial(archive.open, member)) if plain else None
 
 
-def _of_tar(path: Path, tar: tarfile.TarFile, metered: _Metered) -> dict[str, _Found | None]:
-    """Return the members of an archive by name; None stands for what is no plain file."""
-    members: list[tarfile.TarInfo] = []
+def _of_tar(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, _Found | None]]:
+    """Yield the members of an archive with their names; None stands for what is no plain file."""
+    size = 0
     for member in tar:
-        members.append(member)
-        # Before it is skipped, which unpacks it.
-        if sum(item.size for item in members) > MAX_BYTES:
+        size += member.size
+        if size > MAX_BYTES:  # before it is skipped, which unpacks it
             raise BundleError(f"{path}: has more than {MAX_BYTES:,} bytes, unpacked; pack the bundle alone")
-        if len(members) > _MAX_MEMBERS:
-            break
-    _check_names(path, [member.name for member in members])
-    metered.left = 2 * MAX_BYTES
-
-    def found(member: tarfile.TarInfo) -> _Found | None:
-        return _Found(size=member.size, open=lambda: _there(tar.extractfile(member))) if member.isreg() else None
-
-    return {member.name: found(member) for member in members}
+        yield member.name, _Found(member.size, partial(_extract, tar, member)) if member.isreg() else None
 
 
-def _there(file: IO[bytes] | None) -> IO[bytes]:
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    file = tar.extractfile(member)
     if file is None:
         raise tarfile.ReadError("a member is no plain file")
     return file
 
 
-def _check_names(path: Path, names: list[str]) -> None:
-    """Refuse an archive of which two readers might see different files."""
-    if len(names) > _MAX_MEMBERS:
-        raise BundleError(f"{path}: has more than {_MAX_MEMBERS:,} members, and a bundle a few; pack the bundle alone")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BundleError(f"{path}: holds {twice} twice; pack the bundle again")
+def _index(path: Path, members: Iterator[tuple[str, _Found | None]]) -> dict[str, _Found | None]:
+    """Return the members of an archive by name; refuse one of which two readers might see different files."""
+    found: dict[str, _Found | None] = {}
+    for name, member in members:
+        if len(found) == _MAX_MEMBERS:
+            raise BundleError(f"{path}: has more than {_MAX_MEMBERS:,} members; pack the bundle alone")
+        if name in found:
+            raise BundleError(f"{path}: holds {name} twice; pack the bundle again")
+        found[name] = member
+    return found
 
 
 def _from_members(path: Path, members: Mapping[str, _Found | None], digest: str | None) -> dict[str, bytes]:
@@ -247,8 +223,7 @@ def _from_hub(origin: str, digest: str | None) -> dict[str, bytes]:
         )
     if find_spec("huggingface_hub") is None:
         raise UsageError(f"{origin}: the hub needs the package huggingface-hub; run: pip install 'ro32[hub]'")
-    # Imported here: only this origin needs it, and a scoring host does without.
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - a scoring host does without
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError  # noqa: PLC0415
 
     def fetch(name: str) -> Path:
@@ -269,4 +244,4 @@ def _from_hub(origin: str, digest: str | None) -> dict[str, bytes]:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

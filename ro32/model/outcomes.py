@@ -1,7 +1,7 @@
 """Outcomes of papers: scores and errors as arrays, and an index of them by content hash."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -57,11 +57,8 @@ class Outcomes:
     def concatenate(cls, pieces: Sequence[Self]) -> Self:
         """Join outcomes in order."""
         pieces = [cls.empty(0), *pieces]
-        return cls(
-            scores=np.concatenate([piece.scores for piece in pieces]),
-            errors=np.concatenate([piece.errors for piece in pieces]),
-            screened=np.concatenate([piece.screened for piece in pieces]),
-        )
+        names = [item.name for item in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names})
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
         """Return the outcomes of the rows that are true."""
@@ -79,10 +76,9 @@ _KEY = np.dtype(("S", _RECORD.itemsize))
 
 
 def pack(hashes: Hashes, outcomes: Outcomes) -> NDArray[np.void]:
-    """Put n papers into records of 21 bytes: hash, score (float32, little-endian), error code and `_SCREENED`.
+    """Put n papers into records of 21 bytes, shape (n,): hash, score, error code and `_SCREENED`.
 
-    Returns:
-        Shape (n,). The bytes are the same on every platform; the score of an unscored paper is one and the same NaN.
+    The bytes are the same on every platform; the score of an unscored paper is one and the same NaN.
     """
     records = np.zeros(len(hashes), dtype=_RECORD)
     records["hash"], records["error"] = hashes, outcomes.errors | outcomes.screened * _SCREENED
@@ -128,19 +124,14 @@ class OutcomeIndex:
         self._runs.append(run)
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Outcomes]:
-        """Look n papers up.
-
-        Returns:
-            Which of them are in the index, shape (n,), and their outcomes: NaN, 0 and false where they are not.
-        """
-        found = np.zeros(len(hashes), dtype=np.bool_)
-        scores = np.full(len(hashes), np.nan, dtype=np.float32)
-        errors = np.zeros(len(hashes), dtype=np.uint8)
+        """Return which of n papers are in the index, shape (n,), and their outcomes; NaN, 0, false if they are not."""
+        found, outcomes = np.zeros(len(hashes), dtype=np.bool_), Outcomes.empty(len(hashes))
         for run in self._runs:
             position = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
             records = run[position].view(_RECORD)
             here = records["hash"] == hashes
             found |= here
-            scores[here] = records["score"][here]
-            errors[here] = records["error"][here]
-        return found, Outcomes(scores=scores, errors=errors & ~_SCREENED, screened=errors >= _SCREENED)
+            outcomes.scores[here] = records["score"][here]
+            outcomes.errors[here] = records["error"][here] & ~_SCREENED
+            outcomes.screened[here] = records["error"][here] >= _SCREENED
+        return found, outcomes

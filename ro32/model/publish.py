@@ -18,14 +18,8 @@ Found = TypeVar("Found")
 def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) -> None:
     """Refuse early what `publish` would have to refuse in the end.
 
-    Args:
-        target: The folder to appear.
-        overwrite: Whether it may replace a bundle.
-        read: Files that the new bundle is made of.
-
     Raises:
-        OutputError: The target is there and may not or cannot be replaced, holds one of these files, or nothing can be
-            created in its folder.
+        OutputError: The target may not or cannot be replaced or created, or holds a file that is `read` for it.
     """
     try:
         if not target.parent.is_dir():
@@ -37,9 +31,7 @@ def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) ->
         if not overwrite:
             raise OutputError(f"{target}: already exists; name another folder, or replace it with --overwrite")
         if target.is_symlink() or not (target / MANIFEST).is_file():
-            raise OutputError(
-                f"{target}: is not a bundle folder, so --overwrite does not replace it; name another folder"
-            )
+            raise OutputError(f"{target}: is no bundle folder, so --overwrite does not replace it; name another folder")
         within = [path for path in read if target.resolve() in path.resolve().parents]
         if within:
             raise OutputError(f"{target}: holds {within[0]}, which would be removed with it; name another folder")
@@ -65,10 +57,8 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bun
 def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], Found]) -> Found:
     """Write a folder beside its target, check it there, and move it into place, aside what is there.
 
-    `check` reads what was written, raises what it finds wrong, and returns what this returns.
-
-    Raises:
-        OutputError: It cannot be written.
+    `check` reads what was written, raises what it finds wrong, and returns what this returns. OutputError is raised if
+    it cannot be written.
     """
     token = secrets.token_hex(4)  # in a container, each run may have the number of the one that was killed
     beside = target.with_name(f".{target.name}.{token}.partial")

@@ -30,7 +30,7 @@ def normalize(column: pl.Expr) -> pl.Expr:
 
 
 def normalize_texts(texts: Sequence[str | None]) -> list[str]:
-    """Normalize n strings, as `normalize` does a column."""
+    """Normalize n strings, in a list or an Arrow array, as `normalize` does a column."""
     return pl.Series(texts, dtype=pl.String).to_frame("text").select(normalize(pl.all()))["text"].to_list()
 
 
@@ -71,8 +71,8 @@ class PaperTokenizer:
     """Turns normalized titles and abstracts into token ids. Safe to share between threads.
 
     Args:
-        tokenizer_json: A Hugging Face fast tokenizer of the BERT family, serialized. Not changed: the padding,
-            truncation and special-token settings it carries are overruled.
+        tokenizer_json: A Hugging Face fast tokenizer of the BERT family, serialized. The padding, truncation and
+            special-token settings that it carries are overruled.
         max_length: Longest sequence to return, special tokens included.
         separator: The token between two fields and at the end.
         classifier_token: The token at the start, whose last hidden state the classification head reads.

@@ -89,14 +89,9 @@ def form_of(config: Mapping[str, object]) -> TextForm:
     named = config.get(CONFIG_KEY)
     if named is None:
         return TextForm.ORIGINAL if _ORIGINAL_KEY in config else TextForm.RO32
-    return parse_form(named)
-
-
-def parse_form(name: object) -> TextForm:
-    """Return the form of a name; raise ValueError if there is none."""
-    if name not in list(TextForm):
-        raise ValueError(f"{CONFIG_KEY}: expected {' or '.join(TextForm)}, found {name!r}")
-    return TextForm(str(name))
+    if named not in list(TextForm):
+        raise ValueError(f"{CONFIG_KEY}: expected {' or '.join(TextForm)}, found {named!r}")
+    return TextForm(str(named))
 
 
 def _clean(texts: Sequence[str]) -> list[str]:

@@ -25,13 +25,9 @@ class ViewName(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One way to score a paper.
+    """One way to score a paper: the numbers of the formula, and the least probability that gets the positive label.
 
-    Attributes:
-        intercept: Log-odds of a paper whose e and l are both 0.
-        encoder: Weight of e; 0 if the encoder is not asked.
-        linear: Weight of l; 0 if the linear view is not asked.
-        threshold: A paper gets the positive label when its probability is at least this.
+    What has the weight 0 is not asked.
     """
 
     intercept: float
@@ -41,8 +37,6 @@ class View:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if not all(isinstance(number, float) and math.isfinite(number) for number in self.weights):
-            raise BundleError(f"a view's weights must be finite numbers, found {self.weights}")
         if not 0 < self.threshold < 1:
             raise BundleError(f"a view's threshold {self.threshold} is not between 0 and 1")
 

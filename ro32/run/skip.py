@@ -50,10 +50,10 @@ def leave_out_damaged(
 
 
 def _verify(path: InputFile, columns: Columns, max_expansion: float) -> None:
-    schema, announced = sources.read_schema(path, max_expansion)
-    check_schema(path, schema, columns)
+    found = sources.survey(path, max_expansion)
+    check_schema(path, found.schema, columns)
     rows = sum(batch.num_rows for _, batch in sources.read_batches(path, columns.names))
-    if rows != announced:
+    if rows != found.rows:
         raise InputDataError(
-            f"{path}: damaged: its footer announces {announced} rows, found {rows}; get the file again"
+            f"{path}: damaged: its footer announces {found.rows} rows, found {rows}; get the file again"
         )

@@ -45,13 +45,13 @@ class Dump:
                 digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         except OSError as error:
             raise unreadable(path, error) from error
-        schema, rows = sources.read_schema(path)
-        needed = COLUMNS if labelled else COLUMNS[:-1]
-        missing = [name for name in needed if name not in schema.names]
+        found = sources.survey(path)
+        names, needed = found.schema.names, COLUMNS if labelled else COLUMNS[:-1]
+        missing = [name for name in needed if name not in names]
         if missing:
-            raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(schema.names)}")
-        more = (name for name in (UPDATED, CREATED, TEACHER_COLUMN) if name in schema.names)
-        return cls(path=path, columns=(*needed, *more), rows=rows, digest=digest)
+            raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
+        more = (name for name in (UPDATED, CREATED, TEACHER_COLUMN) if name in names)
+        return cls(path=path, columns=(*needed, *more), rows=found.rows, digest=digest)
 
     def frames(self, *, texts: bool = True) -> Iterator[pl.DataFrame]:
         """Yield the dump in row order, in frames: id, title, abstract, categories, update_date, created, teacher.

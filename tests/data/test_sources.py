@@ -159,10 +159,10 @@ def test_any_text_survives_csv_and_json_lines(rows: list[tuple[str, str, str]], 
     frame.write_csv(tmp_path / "csv", quote_style="always")
     frame.write_ndjson(tmp_path / "jsonl")
     for name in ("csv", "jsonl"):
-        schema, count = sources.read_schema(tmp_path / name)
-        batches = [batch for _, batch in sources.read_batches(tmp_path / name, schema.names)]
-        assert count == len(frame)
-        assert pl.DataFrame(pa.Table.from_batches(batches, schema)).equals(frame)
+        found = sources.survey(tmp_path / name)
+        batches = [batch for _, batch in sources.read_batches(tmp_path / name, found.schema.names)]
+        assert found.rows == len(frame)
+        assert pl.DataFrame(pa.Table.from_batches(batches, found.schema)).equals(frame)
 
 
 def test_memory_does_not_hold_a_whole_text(papers: pl.DataFrame, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_memory_does_not_hold_a_whole_text(papers: pl.DataFrame, tmp_path: Path)
 def test_a_row_longer_than_a_block_is_refused(tmp_path: Path) -> None:
     (tmp_path / "papers.csv").write_bytes(b'id,title,abstract\n1,"' + b"x" * (9 << 20) + b'",b\n')
     with pytest.raises(InputDataError, match="row"):
-        sources.read_schema(tmp_path / "papers.csv")
+        sources.survey(tmp_path / "papers.csv")
 
 
 @pytest.mark.parametrize("before", [0, 2], ids=["first", "third"])
@@ -195,7 +195,7 @@ def test_a_line_longer_than_a_row_of_csv_is_refused_unread(before: int, score: S
         file.truncate(64 << 20)
     tracemalloc.start()
     with pytest.raises(InputDataError, match="longer than 4 MiB"):
-        sources.read_schema(path)
+        sources.survey(path)
     assert tracemalloc.get_traced_memory()[1] < 12 << 20
     tracemalloc.stop()
 
@@ -203,4 +203,4 @@ def test_a_line_longer_than_a_row_of_csv_is_refused_unread(before: int, score: S
 def test_a_line_as_long_as_may_be_is_read(tmp_path: Path) -> None:
     head, tail = b'{"id": "1", "title": "', b'", "abstract": "b"}\n'
     (tmp_path / "papers.jsonl").write_bytes(head + b"x" * ((4 << 20) - len(head) - len(tail)) + tail)
-    assert sources.read_schema(tmp_path / "papers.jsonl")[1] == 1
+    assert sources.survey(tmp_path / "papers.jsonl").rows == 1

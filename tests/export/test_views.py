@@ -16,7 +16,6 @@ from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS
-from ro32.model.views import ViewName
 from ro32.refresh.combine import Scores, log_odds
 from tests.command_line import Outcome
 
@@ -162,8 +161,6 @@ def test_a_damaged_linear_view_is_refused(with_views: Path, linear: LinearModel)
     )
     with pytest.raises(BundleError, match="linear view"):
         Classifier(broken)
-    chosen = Classifier(replace(bundle, manifest=bundle.manifest.choose(ViewName.LINEAR)))
-    assert chosen.decision.threshold == bundle.manifest.views["linear"].threshold
 
 
 def test_scores_of_other_papers_are_refused(labelled: LabelledPapers, tmp_path: Path) -> None:

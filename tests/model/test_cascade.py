@@ -337,7 +337,7 @@ def test_cascades_that_make_no_sense_are_refused(cascade_bundle: Path) -> None:
         replace(cascade, intercept=9.0)
     with pytest.raises(BundleError, match="finite"):
         replace(cascade, cut=math.nan)
-    with pytest.raises(BundleError, match="weight not negative"):
+    with pytest.raises(BundleError, match="weight must not be negative"):
         replace(cascade, linear=-0.1)
     with pytest.raises(BundleError, match="share of audited papers"):
         replace(cascade, audit_share=1.5)

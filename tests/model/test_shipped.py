@@ -53,7 +53,8 @@ def test_probabilities_are_calibrated_by_its_own_account(shipped: Bundle) -> Non
 
 @pytest.mark.parametrize(("view", "at_least"), [(ViewName.COMBINED, 0.96), (ViewName.LINEAR, 0.95)])
 def test_it_ranks_the_sample(shipped: Bundle, sample: pl.DataFrame, view: ViewName, at_least: float) -> None:
-    classifier = Classifier(replace(shipped, manifest=shipped.manifest.choose(view)), full=True)
+    manifest = replace(shipped.manifest, view=view, threshold=shipped.manifest.views[view].threshold)
+    classifier = Classifier(replace(shipped, manifest=manifest), full=True)
     scores = classifier.predict_proba(titles=sample["title"].to_list(), abstracts=sample["abstract"].to_list())
     positive = scores[:, classifier.manifest.positive_index]
     assert average_precision(sample["truth"].to_numpy(), positive) >= at_least  # 16 % are positive, not 1.4 %
