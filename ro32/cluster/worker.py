@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ro32.data.papers import Part
 from ro32.errors import BundleError, TryAgainError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CURVES, LINEAR, MODEL, TOKENIZER, sha256
@@ -36,29 +35,8 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A part to score.
-
-    Attributes:
-        part: Its rows.
-        plan: Its file alone, with columns and type of the ids.
-        folder: Where the finished part is to be.
-    """
-
-    part: Part
-    plan: Plan
-    folder: PartFolder
-
-
-@dataclass(frozen=True, kw_only=True)
 class SavedPart:
-    """What an actor returns for a part that it scored and saved.
-
-    Attributes:
-        name: Its name in its folder.
-        counts: What became of its rows.
-        thread_seconds: Time that all threads together spent on scoring it.
-    """
+    """A part that an actor scored and saved: its name in its folder, its counts, and the time that all threads took."""
 
     name: str
     counts: Counts
@@ -68,25 +46,23 @@ class SavedPart:
 class Worker:
     """Scores parts, one after the other.
 
-    Args:
-        model: What to score with.
-
     Raises:
         BundleError: The bundle is not what it was when it was sent, or gives other scores here.
     """
 
     def __init__(self, model: Model) -> None:
         verify(model.bundle)
-        self._model = model
+        self._threads = model.threads
         self._classifier = Classifier(model.bundle, full=model.full).deciding(model.decision)
         if self._classifier.scoring_digest != model.scoring_digest:
             raise BundleError("this node has another version of ro32 than the driver; install the same on all nodes")
 
-    def score(self, task: Task, previous: OutcomeIndex) -> SavedPart:
+    def score(self, plan: Plan, folder: PartFolder, previous: OutcomeIndex) -> SavedPart:
         """Score a part and save it.
 
         Args:
-            task: The part.
+            plan: The part and its file alone, with columns and type of the ids.
+            folder: Where the finished part is to be.
             previous: Outcomes that need no model.
 
         Raises:
@@ -98,20 +74,19 @@ class Worker:
             ReadWriteError: A store failed.
         """
         journal = Journal()
-        check_same(task.plan)
-        scored = score_parts(
-            task.plan,
-            [task.part],
+        check_same(plan)
+        ((part, finished),) = score_parts(
+            plan,
+            plan.parts,
             self._classifier,
             previous,
             OutcomeIndex(),
-            threads=self._model.threads,
+            threads=self._threads,
             journal=journal,
             on_rows=lambda _: None,
         )
-        ((part, finished),) = scored
-        check_same(task.plan)
-        name = write_part(task.folder, part, finished)
+        check_same(plan)
+        name = write_part(folder, part, finished)
         return SavedPart(name=name, counts=finished.counts, thread_seconds=journal.thread_seconds)
 
 
