@@ -9,14 +9,14 @@
 Every file is on its own in what it reuses and resumes, so memory does not grow with their number.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ro32.errors import ReadWriteError, TryAgainError
+from ro32.errors import ReadWriteError, TryAgainError, few
 from ro32.folder import manifest
 from ro32.folder.jobs import FolderRun
 from ro32.folder.manifest import Entry
@@ -28,12 +28,10 @@ from ro32.run.journal import Journal, Stage
 from ro32.run.judge import Before, judge
 from ro32.run.parts import PartStore
 from ro32.run.reuse import outcomes_before
-from ro32.run.walk import Progress, ProgressCount, Summary, refuse_isolated, summarize
+from ro32.run.walk import Progress, ProgressCount, Summary, as_texts, refuse_isolated, summarize
+from ro32.storage.files import file_at
 from ro32.storage.lock import only_run
 from ro32.storage.urls import ObjectUrl, place
-
-_SHOWN_NAMES = 3
-"""As many as fit into a line of a log."""
 
 
 def score_folder(
@@ -72,7 +70,7 @@ def score_folder(
     """
     journal, engine = journal or Journal(), engine or score_locally
     run = FolderRun.prepare(
-        [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
+        as_texts(inputs),
         place(folder),
         classifier=classifier or Classifier.load(),
         settings=settings or Settings(),
@@ -107,7 +105,8 @@ def _write(
         rows_done=journal.unchanged.rows,
         parts_done=len(whole.plan.parts) - sum(len(job.plan.parts) for job in changed.values()),
     )
-    for _, counts in engine(progress.begin(_begin_all(run, changed, journal)), journal, progress.advance):
+    work = progress.begin(_begin_all(run, changed.values(), journal))
+    for counts in engine(work, journal, progress.advance):
         journal.done += counts
         progress.finish_part()
     journal.enter(Stage.COMMIT)
@@ -120,9 +119,9 @@ def _write(
         store = PartStore(job.target, job.fingerprint)
         commit(job, store, journal, check=lambda _: None)
         changes.replaced += 1
-        store.clear()
+        store.folder.clear()
         folder.notice(name)
-        labels = folder.there(name)
+        labels = file_at(folder.target(name))
         if labels is None:
             raise TryAgainError(f"{job.target}: somebody else removed it meanwhile; run again")
         entries[name] = Entry.of(name, labels, job.plan.rows)
@@ -134,9 +133,8 @@ def _write(
         changes.removed = len(gone)
     elif gone:
         changes.gone = len(gone)
-        journal.warn(
-            "gone", f"{whole.target}: {_counted(len(gone))} no input file: {_some(gone)}; --prune removes them"
-        )
+        files = "1 labels file has" if len(gone) == 1 else f"{len(gone):,} labels files have"
+        journal.warn("gone", f"{whole.target}: {files} no input file: {few(gone, 3)}; --prune removes them")
 
 
 def _clear_parts(run: FolderRun, standing: Mapping[str, Entry]) -> None:
@@ -144,17 +142,16 @@ def _clear_parts(run: FolderRun, standing: Mapping[str, Entry]) -> None:
     listed = manifest.read_entries(run.folder)
     for name, entry in standing.items():
         if entry != listed.get(name):
-            PartStore(run.jobs[name].target, run.jobs[name].fingerprint).clear()
+            PartStore(run.jobs[name].target, run.jobs[name].fingerprint).folder.clear()
 
 
-def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Remaining]:
+def _begin_all(run: FolderRun, changed: Iterable[Job], journal: Journal) -> Iterator[Remaining]:
     """Begin one labels file after the other, when its turn comes."""
     earlier = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
-    for name, job in changed.items():
-        run.folder.make_room(name)
+    for job in changed:
         journal.enter(Stage.REUSE)
         remaining = Remaining.resume(job, outcomes_before(job, journal) if earlier is None else earlier, journal)
-        remaining.store.prepare()
+        remaining.store.folder.create()
         yield remaining
 
 
@@ -174,12 +171,3 @@ def _facts(whole: Job, journal: Journal) -> dict[str, Any]:
         "input_digest": whole.plan.digest,
         "skipped_files": [asdict(file) for file in journal.skipped],
     }
-
-
-def _counted(files: int) -> str:
-    return "1 labels file has" if files == 1 else f"{files:,} labels files have"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(names[:_SHOWN_NAMES]) + more

@@ -57,6 +57,23 @@ def is_plain(path: Path) -> bool:
     return False
 
 
+def create_folder(folder: Path) -> None:
+    """Create a folder and those that it is in, unless it is there.
+
+    Raises:
+        OutputError: It cannot be created.
+        OSError: The disk is full or failed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
+        raise OutputError(
+            f"{folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
+        ) from error
+
+
 def check_creatable(target: Path) -> None:
     """Check that a file can be created beside its place and take that place, without leaving anything.
 
@@ -105,7 +122,10 @@ def _is_mount(path: Path) -> bool:
 
 
 def _mount_id(path: Path) -> int:
-    """Source: https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html."""
+    """Return the number of the mount that a path is in.
+
+    Source: https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html
+    """
     descriptor = os.open(path, os.O_PATH)
     try:
         info = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")

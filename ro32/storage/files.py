@@ -55,8 +55,13 @@ _SPECIAL = {
 }
 
 
+def file_at(target: Target) -> InputFile | None:
+    """Return the file that stands at a target now; a path also where nothing does: what reads it finds out."""
+    return target if isinstance(target, Path) else target.labels_before
+
+
 def kind_of(path: Path) -> Kind | None:
-    """Return the status of a path, links followed; None if nothing exists there. Nothing is opened.
+    """Return what stands at a path, links followed; None if nothing exists there. Nothing is opened.
 
     Raises:
         OSError: The path cannot be looked at: no permission, a name that is too long, a link to itself.
