@@ -12,7 +12,8 @@ from ro32.model.outcomes import OutcomeIndex
 from ro32.run.engine import score_parts
 from ro32.run.journal import Journal
 from ro32.run.parts import Counts, PartFolder, write_part
-from ro32.run.plan import Plan, Source
+from ro32.run.plan import Plan
+from ro32.storage.files import identity_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +70,6 @@ class Worker:
             TryAgainError: The input is not what was planned, or changed meanwhile.
             InputDataError: It is damaged.
             InputMissingError: It is not there, or not on this node, or this node may not read it.
-            OutputError: This node may not write the part.
-            OSError: The disk is full or failed.
-            ReadWriteError: A store failed.
         """
         journal = Journal()
         check_same(plan)
@@ -112,7 +110,10 @@ def check_same(plan: Plan) -> None:
     """
     for source in plan.sources:
         try:
-            same = _is_same(source)
+            if isinstance(source.path, Path):  # by size and time: devices and inodes are a node's own
+                same = identity_of(source.path)[2:] == source.identity[2:]
+            else:
+                same = source.path.is_unchanged()
         except OSError:
             same = False
         if not same:
@@ -120,11 +121,3 @@ def check_same(plan: Plan) -> None:
                 f"{source.path} changed while it was read, or is not the same file on all nodes; run again when it is "
                 "complete, on a file system that all nodes share"
             )
-
-
-def _is_same(source: Source) -> bool:
-    """Compare an object as the driver would; of a file size and time, as devices and inodes are a node's own."""
-    if not isinstance(source.path, Path):
-        return source.path.is_unchanged()
-    status = source.path.stat()
-    return (status.st_size, status.st_mtime_ns) == source.identity[2:]

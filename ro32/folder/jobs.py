@@ -54,11 +54,7 @@ class FolderRun:
         settings: Settings,
         journal: Journal,
     ) -> "FolderRun":
-        """Plan a run. Nothing is written.
-
-        Raises:
-            Ro32Error: As `score_folder` does.
-        """
+        """Plan a run; raises as `score_folder` does. Nothing is written."""
         journal.enter(Stage.PLAN)
         files = find_inputs(inputs, settings.stores, journal.warn)
         target: Folder
@@ -141,11 +137,7 @@ def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFil
 
 
 def check_apart(folder: ObjectFolder, inputs: Sequence[str], files: Sequence[InputFile]) -> None:
-    """Refuse a folder in a store whose labels would be papers the next time.
-
-    Raises:
-        OutputError: Input and output lie in each other.
-    """
+    """Raise OutputError for a folder in a store whose labels would be papers the next time."""
     output = folder.store.url(folder.prefix)
     within = [str(url) for url in _urls(inputs) if url.holds(output)]
     within += [str(file) for file in files if isinstance(file, StoredObject) and output.holds(file.store.url(file.key))]
@@ -165,13 +157,6 @@ def labels_names(inputs: Sequence[str], files: Sequence[InputFile]) -> dict[Inpu
 
     Below an input folder, local or in a store, it is the path within that folder; else the file's name. Labels are
     Parquet, as only that has a footer, so other names get a suffix.
-
-    Args:
-        inputs: What was named as input.
-        files: The files that it stands for.
-
-    Returns:
-        Names by input file.
 
     Raises:
         UsageError: Two files would have the same name.

@@ -41,13 +41,7 @@ class Entry:
 
     @classmethod
     def of(cls, name: str, labels: InputFile, rows: int) -> "Entry":
-        """Describe a file by reading it.
-
-        Raises:
-            OSError: It cannot be read.
-            TryAgainError: In a store, it is another one by now.
-            UnreachableError: The store failed.
-        """
+        """Describe a file by reading it; raise TryAgainError if, in a store, it is another one by now."""
         digest = hashlib.sha256()
         with labels.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
@@ -66,12 +60,7 @@ class Entry:
 
 
 def read_manifest(folder: Folder) -> dict[str, Any]:
-    """Return the content of the manifest of a folder; empty if there is no readable manifest.
-
-    Raises:
-        InputMissingError: A store does not let it be read.
-        UnreachableError: The store failed.
-    """
+    """Return the content of the manifest of a folder; empty if there is no readable manifest."""
     with suppress(ValueError):
         content = strict_json.parse(folder.read(NAME) or b"{}")
         if isinstance(content, dict) and content.get("manifest_version") == MANIFEST_VERSION:
@@ -91,8 +80,6 @@ def write_manifest(folder: Folder, entries: Sequence[Entry], facts: Mapping[str,
     """Make the manifest of these labels files appear, whole; `facts` are JSON values that hold for all of them.
 
     Raises:
-        OutputError: The folder cannot be written to.
-        OSError: The disk is full or failed.
         ReadWriteError: The manifest is new and whole, but not for sure on the disk; or a store failed.
         TryAgainError: In a store, another process wrote one meanwhile; it stays.
     """

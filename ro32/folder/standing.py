@@ -20,13 +20,7 @@ _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError,
 
 
 def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
-    """Return the footer of a labels file; None if there is none that can be read.
-
-    Raises:
-        InputMissingError: A store does not let it be read.
-        TryAgainError: In a store, it is another one by now.
-        UnreachableError: The store failed, which says nothing of the labels.
-    """
+    """Return the footer of a labels file; None if there is none that can be read, but for errors of a store."""
     with suppress(OSError, ValueError, pa.ArrowException):
         return None if labels is None else read_provenance(labels)
     return None

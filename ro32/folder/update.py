@@ -10,18 +10,14 @@ Every file is on its own in what it reuses and resumes, so memory does not grow 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ro32.errors import ReadWriteError, TryAgainError, few
 from ro32.folder import manifest
 from ro32.folder.jobs import FolderRun
 from ro32.folder.manifest import Entry
 from ro32.model.classifier import Classifier
-from ro32.run.commit import commit
+from ro32.run.commit import commit, origin_of
 from ro32.run.engine import Engine, Remaining, score_locally
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage
@@ -126,7 +122,8 @@ def _write(
             raise TryAgainError(f"{job.target}: somebody else removed it meanwhile; run again")
         entries[name] = Entry.of(name, labels, job.plan.rows)
     refuse_isolated(whole.target, journal)
-    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _facts(whole, journal))
+    facts = origin_of(whole, journal) | {"rows": whole.plan.rows}
+    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], facts)
     journal.published = True
     if prune:
         folder.remove(gone)
@@ -153,21 +150,3 @@ def _begin_all(run: FolderRun, changed: Iterable[Job], journal: Journal) -> Iter
         remaining = Remaining.resume(job, outcomes_before(job, journal) if earlier is None else earlier, journal)
         remaining.store.folder.create()
         yield remaining
-
-
-def _facts(whole: Job, journal: Journal) -> dict[str, Any]:
-    """Return the provenance of the labels of a folder: JSON values for its manifest."""
-    classifier = whole.classifier
-    return {
-        "run_id": journal.run_id,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tool_version": version("ro32"),
-        "bundle": classifier.manifest.name,
-        "bundle_digest": classifier.digest,
-        "scoring_digest": classifier.scoring_digest,
-        "positive_label": classifier.manifest.positive_label,
-        "threshold": classifier.decision.threshold,
-        "rows": whole.plan.rows,
-        "input_digest": whole.plan.digest,
-        "skipped_files": [asdict(file) for file in journal.skipped],
-    }

@@ -50,12 +50,7 @@ class Remaining:
 
     @classmethod
     def resume(cls, job: Job, earlier: Earlier, journal: Journal) -> "Remaining":
-        """Take over the parts that a killed run finished, and count their rows in the journal. Nothing is written.
-
-        Raises:
-            OSError: The disk failed.
-            UnreachableError: A store failed.
-        """
+        """Take over the parts that a killed run finished, and count their rows in the journal. Nothing is written."""
         journal.enter(Stage.RESUME)
         store, current, todo = PartStore(job.target, job.fingerprint), OutcomeIndex(), list[Part]()
         for part in job.plan.parts:
@@ -84,7 +79,6 @@ input changed, is damaged or missing, and an OSError where the disk is full or f
 
 def score_locally(work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]) -> Iterator[Counts]:
     """Score parts in order by threads of this process. An `Engine`."""
-    journal.engine = "local"
     for remaining in work:
         job = remaining.job
         for part, finished in score_parts(

@@ -34,11 +34,7 @@ def _ignore(_kind: str, _sentence: str) -> None:
 
 
 def find_inputs(inputs: Sequence[str], stores: StoreSettings, warn: Warn = _ignore) -> list[InputFile]:
-    """Resolve inputs as `find_files` does, and URLs to objects in stores, which come behind all local files.
-
-    Raises:
-        Ro32Error: As `find_files` and `find_objects` do.
-    """
+    """Resolve inputs as `find_files` does, and URLs as `find_objects` does, which come behind all local files."""
     local = find_files([text for text in inputs if not is_url(text)], warn)
     return [*local, *find_objects([text for text in inputs if is_url(text)], stores)]
 

@@ -110,12 +110,7 @@ class PartStore:
         self._names = {int(part["index"]): part.string for part in found}
 
     def save(self, part: Part, finished: FinishedPart) -> None:
-        """Keep a finished part.
-
-        Raises:
-            OSError: The disk is full or failed.
-            ReadWriteError: The store failed.
-        """
+        """Keep a finished part."""
         self._names[part.index] = write_part(self.folder, part, finished)
 
     def folder_for(self, part: Part) -> PartFolder:
@@ -123,14 +118,7 @@ class PartStore:
         return self.folder.for_part(self._names.get(part.index))
 
     def adopt(self, part: Part, name: str) -> bool:
-        """Take a part that another process put into the folder by `write_part`, under the name that this returned.
-
-        Returns:
-            Whether it is there and undamaged.
-
-        Raises:
-            UnreachableError: A store failed.
-        """
+        """Take a part that another process wrote under this name; return whether it is there and undamaged."""
         self.folder.notice(name)
         self._names[part.index] = name
         return self.load(part) is not None
@@ -140,9 +128,6 @@ class PartStore:
 
         One that cannot be read counts as damaged, and so does one that another version of ro32 wrote: it is done again
         and replaced, where another try might fail forever.
-
-        Raises:
-            UnreachableError: A store failed, which says nothing of the part.
         """
         name = self._names.get(part.index)
         if name is None:
@@ -170,13 +155,7 @@ def _name_of(part: Part, data: bytes) -> str:
 
 
 def write_part(folder: PartFolder, part: Part, finished: FinishedPart) -> str:
-    """Put a finished part into a folder of parts, and return its name there. Equal parts are equal files.
-
-    Raises:
-        OutputError: The folder does not exist or cannot be written to.
-        OSError: The disk is full or failed.
-        ReadWriteError: The store failed.
-    """
+    """Put a finished part into a folder of parts, and return its name there. Equal parts are equal files."""
     buffer = io.BytesIO()
     counts = {FOOTER_KEY: json.dumps(asdict(finished.counts))}
     pq.write_table(finished.table.replace_schema_metadata(counts), buffer, **WRITER_OPTIONS)

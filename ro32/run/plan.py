@@ -78,7 +78,6 @@ class Plan:
 
         Raises:
             TryAgainError: A file was written to, replaced or removed.
-            UnreachableError: A store failed.
         """
         for source in self.sources if after is None else (self.by_path[after.path],):
             if not is_unchanged(source.path, source.identity):

@@ -51,11 +51,7 @@ def prepare(
 
 
 def plan_files(files: Sequence[InputFile], settings: Settings, journal: Journal) -> Plan:
-    """Plan files as settings say: damaged ones are skipped or refused, and rows that cannot be read are warned of.
-
-    Raises:
-        Ro32Error: As `sound_files` and `make_plan` do.
-    """
+    """Plan files as settings say: damaged ones are skipped or refused, and rows that cannot be read are warned of."""
     sound = sound_files(files, settings, journal)
     plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion, settings.categories_column)
     for sentence in plan.faults:

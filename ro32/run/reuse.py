@@ -23,14 +23,10 @@ from ro32.storage.urls import ObjectUrl
 
 
 def footer_before(job: Job) -> dict[str, Any] | None:
-    """Return the footer of the labels before: those at the target, else those that were named for reuse.
-
-    Returns:
-        None if there are none, or none that can be read.
+    """Return the footer of the labels before, at the target or else those named for reuse; None if none can be read.
 
     Raises:
         InputDataError: Labels were named for reuse that are not there.
-        UnreachableError: A store failed.
     """
     for labels in (file_at(job.target), _find(job.settings.reuse, job.settings.stores)):
         with suppress(OSError, ValueError, pa.ArrowException):
@@ -53,7 +49,6 @@ def outcomes_before(job: Job, journal: Journal) -> Earlier:
 
     Raises:
         InputDataError: Labels were named for reuse and cannot be.
-        UnreachableError: A store failed.
     """
     named = _find(job.settings.reuse, job.settings.stores)
     source = named or file_at(job.target)

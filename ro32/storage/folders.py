@@ -17,11 +17,7 @@ _SUFFIX = ".parquet"
 
 
 class LocalFolder:
-    """A folder on a disk.
-
-    Args:
-        path: The folder, links resolved.
-    """
+    """A folder on a disk, by its path with links resolved."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,12 +32,7 @@ class LocalFolder:
         return [str(path) for path in found if not any(part.startswith(HIDDEN) for part in path.parts)]
 
     def create(self) -> None:
-        """Create the folder, so that it survives a power cut.
-
-        Raises:
-            OutputError: It cannot be created.
-            OSError: The disk is full or failed.
-        """
+        """Create the folder, so that it survives a power cut."""
         durable.create_folder(self.path)
         durable.sync_folder(self.path.parent)
 
@@ -61,11 +52,7 @@ class LocalFolder:
         durable.write(self.path / name, data)
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove files, so that they stay away after a power cut. Missing ones are ignored.
-
-        Raises:
-            OSError: The disk failed, or one may not be removed.
-        """
+        """Remove files, so that they stay away after a power cut. Missing ones are ignored."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
         for parent in {(self.path / name).parent for name in names}:
@@ -89,12 +76,7 @@ class ObjectFolder:
 
     @classmethod
     def of(cls, url: ObjectUrl, settings: StoreSettings) -> Self:
-        """List what a URL names.
-
-        Raises:
-            UsageError: Nothing can be written there, or the package that asks stores is missing.
-            OutputError: There is no such bucket, or it may not be listed.
-        """
+        """List what a URL names; raise UsageError if nothing can be written there, or as `Store.of` does."""
         check_writable(url)
         try:
             return cls(Store.of(url, settings), url.prefix)
@@ -133,11 +115,7 @@ class ObjectFolder:
             return None
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a small object in the place of the one that was listed.
-
-        Raises:
-            TryAgainError: Another one stands there by now; it stays.
-        """
+        """Write a small object in the place of the one that was listed; raise TryAgainError if there is another."""
         target = self.target(name)
         try:
             self.versions[name] = self.store.write(target.key, data, over=target.before)

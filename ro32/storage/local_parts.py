@@ -27,7 +27,7 @@ class LocalParts(LocalFolder):
         super().__init__(parts_folder(target) / fingerprint)
 
     def create(self) -> None:
-        """Create the folder; raises as `LocalFolder.create` does."""
+        """Create the folder, so that it survives a power cut."""
         super().create()
         durable.sync_folder(self._target.parent)  # else a power cut takes the folder, parts and all
 

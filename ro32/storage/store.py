@@ -116,19 +116,11 @@ class Store:
             return None
 
     def read(self, key: str, version: Version, start: int, end: int) -> bytes:
-        """Return the bytes of one version of an object from `start` up to, and not including, `end`.
-
-        Raises:
-            TryAgainError: The object is another one by now, or gone.
-        """
+        """Return some bytes of one version of an object; raise TryAgainError if it is another one by now, or gone."""
         return (_read_small if end - start <= _SMALL_BYTES else _read)(self, key, version, start, end)
 
     def list(self, prefix: str) -> "Sequence[tuple[str, Version]]":
-        """Return all objects whose key begins with a prefix, by key.
-
-        Raises:
-            UsageError: It is a web host, which cannot be asked that.
-        """
+        """Return all objects whose key begins with a prefix, by key; raise UsageError for a web host."""
         if self.root.scheme in WEB:
             raise UsageError(f"{self.show(prefix)}: web servers do not list files; name each file")
         # The library takes whole folders only, so what follows the last slash is compared here.
@@ -172,23 +164,23 @@ class Store:
         except FileNotFoundError as error:
             raise OutputError(f"{what}: cannot be created: there is no such bucket; create it") from error
         except (ConflictError, UnreachableError):
-            found = self.look(key) if self._holds(key, mark) else None
+            found = self._written(key, mark)
             if found is None:
                 raise
             return found  # it was the answer that was lost
         return Version(e_tag=meta["e_tag"], generation=meta["version"], size=len(data), modified_ns=0)
 
-    def _holds(self, key: str, mark: str) -> bool:
-        """Return whether an object is what was written with a mark."""
+    def _written(self, key: str, mark: str) -> Version | None:
+        """Return the present version of an object if it is what was written with a mark."""
 
-        async def request() -> bool:
+        async def request() -> Version | None:
             found = await self.client.get_async(key, options={"head": True})
-            return found.attributes.get(MARK) == mark
+            return Version.of(found.meta) if found.attributes.get(MARK) == mark else None
 
         try:
             return ask(self.show(key), request, refused=OutputError)
         except FileNotFoundError:
-            return False
+            return None
 
     def remove(self, keys: "Sequence[str]") -> None:
         """Remove objects; missing ones are ignored."""
