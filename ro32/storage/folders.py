@@ -1,5 +1,6 @@
 """Folders of files that ro32 writes, on a disk or in a store. Names are paths within the folder, with slashes."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Self
@@ -27,9 +28,12 @@ class LocalFolder:
         return self.path / name
 
     def names(self) -> list[str]:
-        """List the *.parquet files at any depth, hidden ones aside."""
-        found = (path.relative_to(self.path) for path in self.path.rglob(f"*{_SUFFIX}"))
-        return [str(path) for path in found if not any(part.startswith(HIDDEN) for part in path.parts)]
+        """List the *.parquet files at any depth, hidden ones aside; raise OSError if a folder cannot be read."""
+        found: list[Path] = []
+        for folder, below, files in os.walk(self.path, onerror=_raise_unless_missing):
+            below[:] = [name for name in below if not name.startswith(HIDDEN)]
+            found += (Path(folder, name) for name in files if name.endswith(_SUFFIX) and not name.startswith(HIDDEN))
+        return [str(path.relative_to(self.path)) for path in found]
 
     def create(self) -> None:
         """Create the folder, so that it survives a power cut."""
@@ -57,6 +61,11 @@ class LocalFolder:
             (self.path / name).unlink(missing_ok=True)
         for parent in {(self.path / name).parent for name in names}:
             durable.sync_folder(parent)
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 class ObjectFolder:
