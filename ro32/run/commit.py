@@ -112,10 +112,15 @@ def origin_of(job: Job, journal: Journal) -> dict[str, Any]:
     }
 
 
+def _row_groups(job: Job) -> list[tuple[int, str | None]]:
+    """Return rows and digest of each row group, in the order of the labels; only Parquet has a footer to keep them."""
+    groups = chain.from_iterable(job.row_groups.values()) if form_of(job.target) is Form.PARQUET else ()
+    return [(group.rows, group.digest) for group in groups]
+
+
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
     """Return the provenance of this labels file: JSON values for its footer."""
     manifest, settings = job.classifier.manifest, job.settings
-    groups = chain.from_iterable(job.row_groups.values()) if form_of(job.target) is Form.PARQUET else ()
     return origin_of(job, journal) | {
         "labels": list(manifest.labels),
         "view": manifest.view,
@@ -125,7 +130,7 @@ def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, jou
         "screened_rows": screened,
         "input_files": [{"name": source.path.name, "rows": source.rows} for source in job.plan.sources],
         "rows_digest": digest.hexdigest(),
-        "row_groups": [(group.rows, group.digest) for group in groups],
+        "row_groups": _row_groups(job),
         "rows": asdict(counts),
         "engine": journal.engine,
         "started": journal.started.isoformat(timespec="seconds"),
