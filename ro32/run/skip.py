@@ -36,9 +36,9 @@ def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal
     if damaged and len(damaged) == len(files):
         first = damaged[files[0]]
         raise first if len(files) == 1 else InputDataError(f"none of {len(files)} files is sound; the first: {first}")
-    for path, error in damaged.items():
-        journal.skipped.append(SkippedFile(path=str(path), reason=str(error)))
-        journal.warn("skipped_file", f"{path} is skipped: {error}")
+    for path, reason in damaged.items():
+        journal.skipped.append(SkippedFile(path=str(path), reason=str(reason)))
+        journal.warn("skipped_file", f"{path} is skipped: {reason}")
     journal.enter(Stage.PLAN)
     return [path for path in files if path not in damaged]
 

@@ -30,7 +30,7 @@ class LocalFolder:
     def names(self) -> list[str]:
         """List the *.parquet files at any depth, hidden ones aside; raise OSError if a folder cannot be read."""
         found: list[Path] = []
-        for folder, below, files in os.walk(self.path, onerror=_raise_unless_missing):
+        for folder, below, files in os.walk(self.path, onerror=_raise_if_there):
             below[:] = [name for name in below if not name.startswith(HIDDEN)]
             found += (Path(folder, name) for name in files if name.endswith(_SUFFIX) and not name.startswith(HIDDEN))
         return [str(path.relative_to(self.path)) for path in found]
@@ -63,8 +63,8 @@ class LocalFolder:
             durable.sync_folder(parent)
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
+def _raise_if_there(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
 
 
