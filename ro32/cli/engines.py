@@ -1,6 +1,7 @@
 """Selects the engine by the options of a command."""
 
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 from ro32.errors import UsageError
@@ -26,7 +27,9 @@ def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_
         if ray_address is not None or ray_actors is not None:
             raise UsageError("--ray-address and --ray-actors need --engine ray")
         return score_locally
-    from ro32.cluster.ray_engine import RayEngine  # noqa: PLC0415 - the others need none of it
+    if find_spec("ray") is None:
+        raise UsageError("the engine ray needs the package ray; run: pip install 'ro32[ray]'")
+    from ro32.cluster.ray_engine import RayEngine  # noqa: PLC0415 - it imports Ray
 
     least, most = (1, None) if ray_actors is None else parse_actors(ray_actors)
     return RayEngine(Bundle.load(bundle), address=ray_address, least=least, most=most)

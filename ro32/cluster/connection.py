@@ -15,36 +15,29 @@ from ro32.errors import ClusterError
 
 
 class _OwnStdout:
-    """The stream that is stdout, but not for threads of Ray, which tell there of every death in the cluster.
+    """The stream that is stdout, but not for threads of Ray, which report every death in the cluster there.
 
     Ray has no switch for that (`listen_error_messages` in ray/_private/worker.py, Ray 2.60). What matters of it is in
     warnings of ours, all of it in Ray's own log files; stdout holds nothing that was not asked for.
-
-    Args:
-        stream: What is stdout now.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, or do nothing."""
         if threading.current_thread().name.startswith("ray_"):
             return len(text)
         return self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
-        """Be the stream in all else."""
         return getattr(self._stream, name)
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Connect to a cluster, unless this process is connected already.
+    """Connect to a cluster by its head's address, unless this process is connected already.
 
-    Args:
-        address: Of its head; by default what Ray finds: the variable RAY_ADDRESS, a cluster on this machine, or else a
-            new one on this machine.
+    By default it is the one that Ray finds: by RAY_ADDRESS, on this machine, or else a new one on this machine.
 
     Raises:
         ClusterError: It cannot be reached.

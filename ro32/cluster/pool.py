@@ -1,17 +1,17 @@
 """The actors of a run: their number, their states (starting, free, busy), and lost actors.
 
 Actors are not restarted by Ray, nor are their calls: a new actor may start on any node, and who is to blame for a
-death is decided by `ro32.cluster.ray_engine`, which knows the part.
+death is decided by `ro32.cluster.ray_engine`.
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import ray
 
-Work = TypeVar("Work")
+from ro32.data.papers import Part
+from ro32.run.engine import Remaining
 
 
 class Actor:
@@ -29,13 +29,23 @@ class Actor:
         self._worker = worker(model)
         return str(ray.get_runtime_context().get_node_id())
 
-    def score(self, task: Any, previous: Any) -> Any:  # noqa: ANN401 - as above
+    def score(self, *args: Any) -> Any:  # noqa: ANN401 - as above
         """Score a part."""
-        return self._worker.score(task, previous)
+        return self._worker.score(*args)
 
 
 @dataclass(kw_only=True)
-class Place(Generic[Work]):
+class Assignment:
+    """A part on its way: its labels file, the reference to the outcomes that need no model, the workers it killed."""
+
+    remaining: Remaining
+    part: Part
+    previous: Any
+    strikes: int = 0
+
+
+@dataclass(kw_only=True)
+class Place:
     """An actor and what it does now.
 
     Attributes:
@@ -47,11 +57,11 @@ class Place(Generic[Work]):
 
     handle: Any
     ref: Any
-    work: Work | None = None
+    work: Assignment | None = None
     node: str | None = None
 
 
-class ActorPool(Generic[Work]):
+class ActorPool:
     """Actors that come and go with the work there is.
 
     Args:
@@ -66,7 +76,7 @@ class ActorPool(Generic[Work]):
         self._model, self._worker = model, worker
         self._threads, self._least, self.most = threads, least, most
         self._remote = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(Actor)
-        self._places: list[Place[Work]] = []
+        self._places: list[Place] = []
 
     @property
     def busy(self) -> int:
@@ -74,9 +84,9 @@ class ActorPool(Generic[Work]):
         return sum(place.work is not None for place in self._places)
 
     @property
-    def usable(self) -> int:
-        """Actors that have started."""
-        return sum(place.node is not None for place in self._places)
+    def started(self) -> bool:
+        """Whether there is an actor that has started."""
+        return any(place.node is not None for place in self._places)
 
     def resize(self, wanted: int) -> None:
         """Start actors until as many are there as there is work for, or end free ones."""
@@ -87,15 +97,11 @@ class ActorPool(Generic[Work]):
         for place in [place for place in self._places if place.work is None][: len(self._places) - size]:
             self.end(place)
 
-    def free(self) -> Iterator[Place[Work]]:
-        """Yield the actors that have started and have nothing to do."""
-        return (place for place in list(self._places) if place.ref is None)
+    def free(self) -> list[Place]:
+        """Return the actors that have started and have nothing to do."""
+        return [place for place in self._places if place.ref is None]
 
-    def give(self, place: Place[Work], work: Work, *args: Any) -> None:  # noqa: ANN401 - what a task holds is not ours
-        """Let a free actor score."""
-        place.work, place.ref = work, place.handle.score.remote(*args)
-
-    def wait(self, timeout_s: float) -> list[Place[Work]]:
+    def wait(self, timeout_s: float) -> list[Place]:
         """Return the actors that have a result, at the latest when the time is up."""
         waiting = {place.ref: place for place in self._places if place.ref is not None}
         if not waiting:
@@ -103,7 +109,7 @@ class ActorPool(Generic[Work]):
         ready, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout_s, fetch_local=False)
         return [waiting[ref] for ref in ready]
 
-    def end(self, place: Place[Work]) -> None:
+    def end(self, place: Place) -> None:
         """Let an actor go, whatever it does; also one that is dead."""
         self._places.remove(place)
         ray.kill(place.handle)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ro32.data.papers import Part
 from ro32.errors import BundleError, TryAgainError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CURVES, LINEAR, MODEL, TOKENIZER, sha256
@@ -13,7 +12,8 @@ from ro32.model.outcomes import OutcomeIndex
 from ro32.run.engine import score_parts
 from ro32.run.journal import Journal
 from ro32.run.parts import Counts, PartFolder, write_part
-from ro32.run.plan import Plan, Source
+from ro32.run.plan import Plan
+from ro32.storage.files import identity_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,29 +36,8 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A part to score.
-
-    Attributes:
-        part: Its rows.
-        plan: Its file alone, with columns and type of the ids.
-        folder: Where the finished part is to be.
-    """
-
-    part: Part
-    plan: Plan
-    folder: PartFolder
-
-
-@dataclass(frozen=True, kw_only=True)
 class SavedPart:
-    """What an actor returns for a part that it scored and saved.
-
-    Attributes:
-        name: Its name in its folder.
-        counts: What became of its rows.
-        thread_seconds: Time that all threads together spent on scoring it.
-    """
+    """A part that an actor scored and saved: its name in its folder, its counts, and the time that all threads took."""
 
     name: str
     counts: Counts
@@ -68,50 +47,44 @@ class SavedPart:
 class Worker:
     """Scores parts, one after the other.
 
-    Args:
-        model: What to score with.
-
     Raises:
         BundleError: The bundle is not what it was when it was sent, or gives other scores here.
     """
 
     def __init__(self, model: Model) -> None:
         verify(model.bundle)
-        self._model = model
+        self._threads = model.threads
         self._classifier = Classifier(model.bundle, full=model.full).deciding(model.decision)
         if self._classifier.scoring_digest != model.scoring_digest:
             raise BundleError("this node has another version of ro32 than the driver; install the same on all nodes")
 
-    def score(self, task: Task, previous: OutcomeIndex) -> SavedPart:
+    def score(self, plan: Plan, folder: PartFolder, previous: OutcomeIndex) -> SavedPart:
         """Score a part and save it.
 
         Args:
-            task: The part.
+            plan: The part and its file alone, with columns and type of the ids.
+            folder: Where the finished part is to be.
             previous: Outcomes that need no model.
 
         Raises:
             TryAgainError: The input is not what was planned, or changed meanwhile.
             InputDataError: It is damaged.
             InputMissingError: It is not there, or not on this node, or this node may not read it.
-            OutputError: This node may not write the part.
-            OSError: The disk is full or failed.
-            ReadWriteError: A store failed.
         """
         journal = Journal()
-        check_same(task.plan)
-        scored = score_parts(
-            task.plan,
-            [task.part],
+        check_same(plan)
+        ((part, finished),) = score_parts(
+            plan,
+            plan.parts,
             self._classifier,
             previous,
             OutcomeIndex(),
-            threads=self._model.threads,
+            threads=self._threads,
             journal=journal,
             on_rows=lambda _: None,
         )
-        ((part, finished),) = scored
-        check_same(task.plan)
-        name = write_part(task.folder, part, finished)
+        check_same(plan)
+        name = write_part(folder, part, finished)
         return SavedPart(name=name, counts=finished.counts, thread_seconds=journal.thread_seconds)
 
 
@@ -137,7 +110,10 @@ def check_same(plan: Plan) -> None:
     """
     for source in plan.sources:
         try:
-            same = _is_same(source)
+            if isinstance(source.path, Path):  # by size and time: devices and inodes are a node's own
+                same = identity_of(source.path)[2:] == source.identity[2:]
+            else:
+                same = source.path.is_unchanged()
         except OSError:
             same = False
         if not same:
@@ -145,11 +121,3 @@ def check_same(plan: Plan) -> None:
                 f"{source.path} changed while it was read, or is not the same file on all nodes; run again when it is "
                 "complete, on a file system that all nodes share"
             )
-
-
-def _is_same(source: Source) -> bool:
-    """Compare an object as the driver would; of a file size and time, as devices and inodes are a node's own."""
-    if not isinstance(source.path, Path):
-        return source.path.is_unchanged()
-    status = source.path.stat()
-    return (status.st_size, status.st_mtime_ns) == source.identity[2:]

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ro32.folder.places import LabelsFolder
 from ro32.storage import strict_json
 from ro32.storage.files import InputFile, size_of
+from ro32.storage.folders import Folder
 from ro32.storage.objects import StoredObject
 
 NAME = "_manifest.json"
@@ -29,9 +29,7 @@ class Entry:
 
     Attributes:
         name: Its path within the folder.
-        rows: Its rows.
-        size_bytes: Its size.
-        sha256: Digest of its bytes, in hex.
+        sha256: Of its bytes, in hex.
         e_tag: In a store, what that calls this content; None on a disk.
     """
 
@@ -43,13 +41,7 @@ class Entry:
 
     @classmethod
     def of(cls, name: str, labels: InputFile, rows: int) -> "Entry":
-        """Describe a file by reading it.
-
-        Raises:
-            OSError: It cannot be read.
-            TryAgainError: In a store, it is another one by now.
-            UnreachableError: The store failed.
-        """
+        """Describe a file by reading it; raise TryAgainError if, in a store, it is another one by now."""
         digest = hashlib.sha256()
         with labels.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
@@ -67,13 +59,8 @@ class Entry:
         )
 
 
-def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
-    """Return the content of the manifest of a folder; empty if there is no readable manifest.
-
-    Raises:
-        InputMissingError: A store does not let it be read.
-        UnreachableError: The store failed.
-    """
+def read_manifest(folder: Folder) -> dict[str, Any]:
+    """Return the content of the manifest of a folder; empty if there is no readable manifest."""
     with suppress(ValueError):
         content = strict_json.parse(folder.read(NAME) or b"{}")
         if isinstance(content, dict) and content.get("manifest_version") == MANIFEST_VERSION:
@@ -81,7 +68,7 @@ def read_manifest(folder: LabelsFolder) -> dict[str, Any]:
     return {}
 
 
-def read_entries(folder: LabelsFolder) -> dict[str, Entry]:
+def read_entries(folder: Folder) -> dict[str, Entry]:
     """Return the files that the manifest of a folder lists, by name; none where it cannot be read."""
     with suppress(TypeError):
         entries = [Entry(**entry) for entry in read_manifest(folder).get("files", [])]
@@ -89,17 +76,10 @@ def read_entries(folder: LabelsFolder) -> dict[str, Entry]:
     return {}
 
 
-def write_manifest(folder: LabelsFolder, entries: Sequence[Entry], facts: Mapping[str, Any]) -> None:
-    """Make the manifest appear, whole.
-
-    Args:
-        folder: The folder.
-        entries: Its labels files.
-        facts: What holds for all of them, as JSON values.
+def write_manifest(folder: Folder, entries: Sequence[Entry], facts: Mapping[str, Any]) -> None:
+    """Make the manifest of these labels files appear, whole; `facts` are JSON values that hold for all of them.
 
     Raises:
-        OutputError: The folder cannot be written to.
-        OSError: The disk is full or failed.
         ReadWriteError: The manifest is new and whole, but not for sure on the disk; or a store failed.
         TryAgainError: In a store, another process wrote one meanwhile; it stays.
     """

@@ -12,6 +12,7 @@ from ro32.data.parquet import read_batches
 from ro32.errors import InputDataError, InputMissingError, ReadWriteError
 from ro32.folder.manifest import Entry
 from ro32.run.job import Job
+from ro32.run.judge import decides_alike
 from ro32.storage.client import UnreachableError
 from ro32.storage.files import InputFile, for_arrow
 
@@ -19,35 +20,20 @@ _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError,
 
 
 def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
-    """Return the footer of a labels file; None if there is none that can be read.
-
-    Raises:
-        InputMissingError: A store does not let it be read.
-        TryAgainError: In a store, it is another one by now.
-        UnreachableError: The store failed, which says nothing of the labels.
-    """
+    """Return the footer of a labels file; None if there is none that can be read, but for errors of a store."""
     with suppress(OSError, ValueError, pa.ArrowException):
         return None if labels is None else read_provenance(labels)
     return None
 
 
-def still_valid(job: Job, footer: dict[str, Any] | None) -> bool:
-    """Whether labels were made from the input of a job as it is now, with its model and settings.
-
-    Args:
-        job: What would be written.
-        footer: The footer of the labels.
-    """
-    if footer is None or job.settings.no_reuse:
-        return False
-    decision = job.classifier.decision
+def still_valid(job: Job, footer: dict[str, Any]) -> bool:
+    """Return whether labels with this footer were made from the input of a job as it is now, its model and settings."""
     return (
-        footer.get("input_digest") == job.plan.digest
+        not job.settings.no_reuse
+        and footer.get("input_digest") == job.plan.digest
         and footer.get("bundle_digest") == job.classifier.digest
         and footer.get("scoring_digest") == job.classifier.scoring_digest
-        and footer.get("threshold") == decision.threshold
-        and (footer.get("operating_point") or {}).get("abstain")
-        == (list(decision.abstain) if decision.abstain else None)
+        and decides_alike(job.classifier.decision, footer)
         and (footer.get("settings") or {}).get("columns") == asdict(job.settings.columns)
     )
 
@@ -60,8 +46,8 @@ def undamaged(job: Job, footer: dict[str, Any], name: str, labels: InputFile, li
         footer: Their footer.
         name: Their name in the folder.
         labels: The file.
-        listed: What the folder's manifest says of it. Where that says nothing, since a run was killed before it wrote
-            one, every row is decoded, and compared with the footer.
+        listed: Its description in the folder's manifest. Without one, since a run was killed before it wrote it, every
+            row is decoded, and compared with the footer.
 
     Raises:
         UnreachableError: A store failed, which says nothing of the labels.

@@ -9,31 +9,25 @@
 Every file is on its own in what it reuses and resumes, so memory does not grow with their number.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ro32.errors import ReadWriteError, TryAgainError
+from ro32.errors import ReadWriteError, TryAgainError, few
 from ro32.folder import manifest
 from ro32.folder.jobs import FolderRun
 from ro32.folder.manifest import Entry
 from ro32.model.classifier import Classifier
-from ro32.run.commit import commit
+from ro32.run.commit import commit, origin_of
 from ro32.run.engine import Engine, Remaining, score_locally
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.judge import Before, judge
 from ro32.run.parts import PartStore
 from ro32.run.reuse import outcomes_before
-from ro32.run.walk import Progress, ProgressCount, Summary, refuse_isolated, summarize
+from ro32.run.walk import Progress, ProgressCount, Summary, as_texts, refuse_isolated, summarize
+from ro32.storage.files import file_at
 from ro32.storage.lock import only_run
 from ro32.storage.urls import ObjectUrl, place
-
-_SHOWN_NAMES = 3
-"""As many as fit into a line of a log."""
 
 
 def score_folder(
@@ -72,7 +66,7 @@ def score_folder(
     """
     journal, engine = journal or Journal(), engine or score_locally
     run = FolderRun.prepare(
-        [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
+        as_texts(inputs),
         place(folder),
         classifier=classifier or Classifier.load(),
         settings=settings or Settings(),
@@ -107,7 +101,8 @@ def _write(
         rows_done=journal.unchanged.rows,
         parts_done=len(whole.plan.parts) - sum(len(job.plan.parts) for job in changed.values()),
     )
-    for _, counts in engine(progress.begin(_begin_all(run, changed, journal)), journal, progress.advance):
+    work = progress.begin(_begin_all(run, changed.values(), journal))
+    for counts in engine(work, journal, progress.advance):
         journal.done += counts
         progress.finish_part()
     journal.enter(Stage.COMMIT)
@@ -120,23 +115,23 @@ def _write(
         store = PartStore(job.target, job.fingerprint)
         commit(job, store, journal, check=lambda _: None)
         changes.replaced += 1
-        store.clear()
+        store.folder.clear()
         folder.notice(name)
-        labels = folder.there(name)
+        labels = file_at(folder.target(name))
         if labels is None:
             raise TryAgainError(f"{job.target}: somebody else removed it meanwhile; run again")
         entries[name] = Entry.of(name, labels, job.plan.rows)
     refuse_isolated(whole.target, journal)
-    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], _facts(whole, journal))
+    facts = origin_of(whole, journal) | {"rows": whole.plan.rows}
+    manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], facts)
     journal.published = True
     if prune:
         folder.remove(gone)
         changes.removed = len(gone)
     elif gone:
         changes.gone = len(gone)
-        journal.warn(
-            "gone", f"{whole.target}: {_counted(len(gone))} no input file: {_some(gone)}; --prune removes them"
-        )
+        files = "1 labels file has" if len(gone) == 1 else f"{len(gone):,} labels files have"
+        journal.warn("gone", f"{whole.target}: {files} no input file: {few(gone, 3)}; --prune removes them")
 
 
 def _clear_parts(run: FolderRun, standing: Mapping[str, Entry]) -> None:
@@ -144,42 +139,14 @@ def _clear_parts(run: FolderRun, standing: Mapping[str, Entry]) -> None:
     listed = manifest.read_entries(run.folder)
     for name, entry in standing.items():
         if entry != listed.get(name):
-            PartStore(run.jobs[name].target, run.jobs[name].fingerprint).clear()
+            PartStore(run.jobs[name].target, run.jobs[name].fingerprint).folder.clear()
 
 
-def _begin_all(run: FolderRun, changed: Mapping[str, Job], journal: Journal) -> Iterator[Remaining]:
+def _begin_all(run: FolderRun, changed: Iterable[Job], journal: Journal) -> Iterator[Remaining]:
     """Begin one labels file after the other, when its turn comes."""
     earlier = None if run.whole.settings.reuse is None else outcomes_before(run.whole, journal)
-    for name, job in changed.items():
-        run.folder.make_room(name)
+    for job in changed:
         journal.enter(Stage.REUSE)
         remaining = Remaining.resume(job, outcomes_before(job, journal) if earlier is None else earlier, journal)
-        remaining.store.prepare()
+        remaining.store.folder.create()
         yield remaining
-
-
-def _facts(whole: Job, journal: Journal) -> dict[str, Any]:
-    """Return the provenance of the labels of a folder: JSON values for its manifest."""
-    classifier = whole.classifier
-    return {
-        "run_id": journal.run_id,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tool_version": version("ro32"),
-        "bundle": classifier.manifest.name,
-        "bundle_digest": classifier.digest,
-        "scoring_digest": classifier.scoring_digest,
-        "positive_label": classifier.manifest.positive_label,
-        "threshold": classifier.decision.threshold,
-        "rows": whole.plan.rows,
-        "input_digest": whole.plan.digest,
-        "skipped_files": [asdict(file) for file in journal.skipped],
-    }
-
-
-def _counted(files: int) -> str:
-    return "1 labels file has" if files == 1 else f"{files:,} labels files have"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(names[:_SHOWN_NAMES]) + more

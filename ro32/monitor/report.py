@@ -16,12 +16,11 @@ import pyarrow as pa
 from ro32.data.labels import read_provenance
 from ro32.errors import Ro32Error
 from ro32.folder.manifest import read_manifest
-from ro32.folder.places import LocalFolder
 from ro32.model.processor import available_cores, peak_rss_bytes, processor_name
 from ro32.run.job import Job
 from ro32.run.journal import FolderChanges, Journal
 from ro32.storage.client import StoreSettings
-from ro32.storage.object_folder import ObjectFolder
+from ro32.storage.folders import LocalFolder, ObjectFolder
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.urls import ObjectUrl
 

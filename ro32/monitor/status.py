@@ -135,11 +135,11 @@ def _look_at(
     journal.enter(Stage.REUSE)
     earlier = outcomes_before(job, journal) if earlier is None else earlier
     remaining = Remaining.resume(job, earlier, journal)
-    todo, previous, current = remaining.parts, remaining.previous, remaining.current
+    todo, previous, current = remaining.parts, remaining.earlier.outcomes, remaining.current
     plan, finished = job.plan, journal.resumed.rows
     rows, reused, unreadable, to_score = finished, 0, 0, 0
     seen = set[int]()  # a part of long texts comes in pieces
-    for part, papers in read_parts(todo, plan.columns, plan.id_type, remaining.unchanged.find):
+    for part, papers in read_parts(todo, plan.columns, plan.id_type, remaining.earlier.rows.find):
         seen.add(part.index)
         parts_done = len(plan.parts) - len(todo) + len(seen)
         before = previous.find(papers.hashes)[0]

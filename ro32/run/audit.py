@@ -12,13 +12,9 @@ from ro32.run.drift import SIGNIFICANCE
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """Papers below the cut that were also scored in full.
+    """Papers below the cut that were also scored in full, and how many of them got another label than by the screen.
 
-    Attributes:
-        papers: How many.
-        disagreements: Those of them with another label than the screen gives.
-        confidence: Of the bound, 0 to 1.
-        allowed: The share of disagreements that the certificate leaves possible, 0 to 1.
+    `confidence` is that of the bound; `allowed` is the share of disagreements that the certificate leaves possible.
     """
 
     papers: int

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from ro32.data.papers import Part
 from ro32.data.part_reader import read_ids
 from ro32.data.writers import Form, form_of
 from ro32.errors import InputDataError, ReadWriteError, check_interrupted
-from ro32.model.operating_point import Decision
 from ro32.model.processor import processor_name
 from ro32.run.job import Job
 from ro32.run.journal import Journal
@@ -26,13 +26,13 @@ _NOT_MEASURED = "not_measured"
 
 
 def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
-    """Publish a labels file.
+    """Publish a labels file from its finished parts, and record the scores in the journal.
 
     Args:
         job: What it is made from.
-        store: Its parts, all of them finished.
-        journal: Records how the scores are distributed.
-        check: Given what became of the rows before anything is published; raises what speaks against that.
+        store: Its parts.
+        journal: The journal.
+        check: Called with what became of the rows before anything is published; raises what speaks against that.
 
     Raises:
         ReadWriteError: The parts do not add up to the input.
@@ -95,49 +95,45 @@ def _same(found: pa.ChunkedArray, expected: pa.ChunkedArray) -> bool:
     return bool(found.equals(expected))
 
 
-def _operating_point(decision: Decision) -> dict[str, Any]:
-    """Return the choice of the threshold as JSON values."""
+def origin_of(job: Job, journal: Journal) -> dict[str, Any]:
+    """Return run, model and input of labels: JSON values for the footer of a file, and for a folder's manifest."""
+    classifier = job.classifier
     return {
-        "chosen_by": decision.chosen_by,
-        "target": decision.target,
-        "validated": asdict(decision.validated) if decision.validated else None,
-        "abstain": list(decision.abstain) if decision.abstain else None,
+        "run_id": journal.run_id,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tool_version": version("ro32"),
+        "bundle": classifier.manifest.name,
+        "bundle_digest": classifier.digest,
+        "scoring_digest": classifier.scoring_digest,
+        "positive_label": classifier.manifest.positive_label,
+        "threshold": classifier.decision.threshold,
+        "input_digest": job.plan.digest,
+        "skipped_files": [asdict(file) for file in journal.skipped],
     }
 
 
 def _row_groups(job: Job) -> list[tuple[int, str | None]]:
     """Return rows and digest of each row group, in the order of the labels; only Parquet has a footer to keep them."""
-    if form_of(job.target) is not Form.PARQUET:
-        return []
-    return [(group.rows, group.digest) for groups in job.row_groups.values() for group in groups]
+    groups = chain.from_iterable(job.row_groups.values()) if form_of(job.target) is Form.PARQUET else ()
+    return [(group.rows, group.digest) for group in groups]
 
 
 def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
     """Return the provenance of this labels file: JSON values for its footer."""
-    manifest, decision, settings = job.classifier.manifest, job.classifier.decision, job.settings
-    return {
-        "run_id": journal.run_id,
-        "tool_version": version("ro32"),
-        "bundle": manifest.name,
-        "bundle_digest": job.classifier.digest,
-        "scoring_digest": job.classifier.scoring_digest,
+    manifest, settings = job.classifier.manifest, job.settings
+    return origin_of(job, journal) | {
         "labels": list(manifest.labels),
-        "positive_label": manifest.positive_label,
         "view": manifest.view,
-        "threshold": decision.threshold,
-        "operating_point": _operating_point(decision),
+        "operating_point": {key: value for key, value in asdict(job.classifier.decision).items() if key != "threshold"},
         "max_length": manifest.max_length,
         "full": job.classifier.full,
         "screened_rows": screened,
-        "input_digest": job.plan.digest,
         "input_files": [{"name": source.path.name, "rows": source.rows} for source in job.plan.sources],
-        "skipped_files": [asdict(file) for file in journal.skipped],
         "rows_digest": digest.hexdigest(),
         "row_groups": _row_groups(job),
         "rows": asdict(counts),
         "engine": journal.engine,
         "started": journal.started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": {"threads": settings.threads, "part_rows": settings.part_rows, "columns": asdict(settings.columns)},
         "onnxruntime_version": version("onnxruntime"),
         "python_version": platform.python_version(),

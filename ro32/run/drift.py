@@ -43,13 +43,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """The share of positives now and before.
-
-    Attributes:
-        now: Of this run.
-        before: Of the labels before it.
-        bound: Largest change, either way, that is no drift.
-    """
+    """The share of positives of this run and of the labels before it. A change up to the bound is no drift."""
 
     now: Share
     before: Share
@@ -83,18 +77,14 @@ def fisher_exact(one: Share, other: Share) -> float:
     papers, positives = one.papers + other.papers, one.positives + other.positives
     lowest, highest = max(0, positives - other.papers), min(positives, one.papers)
 
-    def log_probability(found: int) -> float:
+    below = one.positives * papers < one.papers * positives
+    tail = 0.0
+    for found in range(one.positives, lowest - 1, -1) if below else range(one.positives, highest + 1):
         ways = _log_choose(one.papers, found) + _log_choose(other.papers, positives - found)
-        return ways - _log_choose(papers, positives)
-
-    step = -1 if one.positives * papers < one.papers * positives else 1  # away from what is expected
-    tail, found = 0.0, one.positives
-    while lowest <= found <= highest:
-        probability = math.exp(log_probability(found))
+        probability = math.exp(ways - _log_choose(papers, positives))
         tail += probability
         if probability <= tail * _NEGLIGIBLE:
             break
-        found += step
     return min(1.0, 2 * tail)
 
 

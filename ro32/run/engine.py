@@ -22,7 +22,6 @@ from ro32.run.journal import Journal, Stage
 from ro32.run.parts import Counts, FinishedPart, PartStore
 from ro32.run.plan import Plan
 from ro32.run.reuse import Earlier
-from ro32.run.unchanged import UnchangedRows
 
 _CHUNK_PAPERS = (1, 16)
 """Papers a thread takes at once, at least and at most: so many that handing them over costs nothing."""
@@ -39,31 +38,19 @@ class Remaining:
         job: What it is made from.
         store: Its finished parts; the others go there.
         parts: The parts that are not finished, in their order.
-        previous: Outcomes of earlier labels.
-        unchanged: Rows that need not be decoded, by the same labels.
+        earlier: What earlier labels say.
         current: Outcomes of the finished parts; grows while the run goes on.
     """
 
     job: Job
     store: PartStore
     parts: Sequence[Part]
-    previous: OutcomeIndex
-    unchanged: UnchangedRows
+    earlier: Earlier
     current: OutcomeIndex
 
     @classmethod
     def resume(cls, job: Job, earlier: Earlier, journal: Journal) -> "Remaining":
-        """Take over the parts that a killed run finished. Nothing is written.
-
-        Args:
-            job: What the labels are made from.
-            earlier: What earlier labels say.
-            journal: Records what became of the rows of finished parts.
-
-        Raises:
-            OSError: The disk failed.
-            UnreachableError: A store failed.
-        """
+        """Take over the parts that a killed run finished, and count their rows in the journal. Nothing is written."""
         journal.enter(Stage.RESUME)
         store, current, todo = PartStore(job.target, job.fingerprint), OutcomeIndex(), list[Part]()
         for part in job.plan.parts:
@@ -74,44 +61,41 @@ class Remaining:
             for batch in finished.table.to_batches():
                 current.add(*outcomes_of(batch))
             journal.resumed += finished.counts
-        return cls(job=job, store=store, parts=todo, previous=earlier.outcomes, unchanged=earlier.rows, current=current)
+        return cls(job=job, store=store, parts=todo, earlier=earlier, current=current)
 
 
 _Found = tuple[NDArray[np.bool_], Outcomes]
 """Which papers earlier labels know, and their outcomes there."""
 
-Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[tuple[Remaining, Counts]]]
+Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[Counts]]
 """Scores parts and saves them. A part's labels depend on its rows and the model alone, so engines agree.
 
 Called with the work, asked for one labels file after the other as it is needed, so that memory holds few of them; with
 the journal, which records where the time goes; and with a function that it calls, in the caller's thread, with the
-number of rows done since the last call. Yields, for each part that is saved, its labels file and the counts of its
-rows. Raises a Ro32Error where an input changed, is damaged or missing, and an OSError where the disk is full or failed.
+number of rows done since the last call. Yields the counts of each part that is saved. Raises a Ro32Error where an
+input changed, is damaged or missing, and an OSError where the disk is full or failed.
 """
 
 
-def score_locally(
-    work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]
-) -> Iterator[tuple[Remaining, Counts]]:
+def score_locally(work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]) -> Iterator[Counts]:
     """Score parts in order by threads of this process. An `Engine`."""
-    journal.engine = "local"
     for remaining in work:
         job = remaining.job
         for part, finished in score_parts(
             job.plan,
             remaining.parts,
             job.classifier,
-            remaining.previous,
+            remaining.earlier.outcomes,
             remaining.current,
             threads=job.settings.threads,
             journal=journal,
             on_rows=on_rows,
-            known=remaining.unchanged.find,
+            known=remaining.earlier.rows.find,
         ):
             journal.enter(Stage.SAVE_PART)
             job.plan.check_unchanged(after=part)
             remaining.store.save(part, finished)
-            yield remaining, finished.counts
+            yield finished.counts
 
 
 def score_parts(
@@ -126,7 +110,7 @@ def score_parts(
     on_rows: Callable[[int], None],
     known: Known = lambda _: None,
 ) -> Iterator[tuple[Part, FinishedPart]]:
-    """Label parts of a plan, in order.
+    """Label parts of a plan, in order, and yield each when it is finished.
 
     Args:
         plan: The plan.
@@ -138,9 +122,6 @@ def score_parts(
         journal: Records where the time goes.
         on_rows: Called in this thread with the number of rows done since the last call.
         known: Of which parts the texts need not be decoded, since their outcomes are in `previous`.
-
-    Yields:
-        Each part, finished.
     """
     stop = threading.Event()
     all_encoded = classifier.full and classifier.manifest.has_encoder
@@ -189,15 +170,12 @@ def score_parts(
 
 
 def rows_to_score(papers: Papers, known: NDArray[np.bool_], ahead: set[bytes]) -> NDArray[np.intp]:
-    """Find the rows of a part that need the model: the first of each text that nobody knows yet.
+    """Find the rows of a part that need the model, shape (m,), rising: the first of each text that nobody knows yet.
 
     Args:
         papers: The part, n rows.
         known: Which of them have an outcome, shape (n,).
         ahead: Hashes that an earlier part is about to score.
-
-    Returns:
-        Shape (m,), rising.
     """
     rows = np.flatnonzero((papers.errors == 0) & ~known)
     _, first = np.unique(papers.hashes[rows], return_index=True)
@@ -210,19 +188,11 @@ def cut_into_chunks(rows: NDArray[np.intp], *, least: int, most: int, threads: i
 
     Source: guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers 36, 1987), halved: papers
     differ in length.
-
-    Args:
-        rows: Shape (m,).
-        least: Rows of a chunk, but for the last.
-        most: Rows of a chunk.
-        threads: How many take them.
     """
-    at = 0
-    while at < len(rows):
-        share = -(-(len(rows) - at) // (2 * threads))
-        size = min(max(share, least), most)
-        yield rows[at : at + size]
-        at += size
+    while len(rows):
+        share = -(-len(rows) // (2 * threads))
+        chunk, rows = np.split(rows, [min(max(share, least), most)])
+        yield chunk
 
 
 def _finished(  # noqa: PLR0917

@@ -29,39 +29,20 @@ Warn = Callable[[str, str], None]
 """Takes the kind of a warning and a sentence."""
 
 
-def silent(kind: str, sentence: str) -> None:
-    """Take a warning that another process gives."""
+def _ignore(_kind: str, _sentence: str) -> None:
+    """Take a warning that was given before, or is of no use."""
 
 
-def find_inputs(inputs: Sequence[str], stores: StoreSettings, warn: Warn = silent) -> list[InputFile]:
-    """Resolve inputs as `find_files` does, and URLs to objects in stores, which come behind all local files.
-
-    Args:
-        inputs: Files, folders, patterns and URLs of any of these.
-        stores: How stores are asked.
-        warn: Called where something is not read that may be data.
-
-    Raises:
-        UsageError: An input is an empty name, the package for stores is missing, or a URL is none or not allowed.
-        InputMissingError: An input names nothing, or may not be looked at.
-        InputDataError: A pipe, socket or device, or a table of another system, is among the files.
-        ReadWriteError: The disk or the store failed.
-    """
+def find_inputs(inputs: Sequence[str], stores: StoreSettings, warn: Warn = _ignore) -> list[InputFile]:
+    """Resolve inputs as `find_files` does, and URLs as `find_objects` does, which come behind all local files."""
     local = find_files([text for text in inputs if not is_url(text)], warn)
     return [*local, *find_objects([text for text in inputs if is_url(text)], stores)]
 
 
-def find_files(inputs: Sequence[str], warn: Warn = silent) -> list[Path]:
-    """Resolve inputs to files: each is a file, a folder (its files of papers, at any depth) or a pattern of these.
+def find_files(inputs: Sequence[str], warn: Warn = _ignore) -> list[Path]:
+    """Resolve inputs to files, sorted: each is a file, a folder (its files of papers, at any depth) or a pattern.
 
-    A file is read once, however many names it has.
-
-    Args:
-        inputs: Names.
-        warn: Called where something is not read that may be data.
-
-    Returns:
-        Distinct files, sorted by name.
+    A file is read once, however many names it has. `warn` is called where something is not read that may be data.
 
     Raises:
         UsageError: An input is an empty name.
@@ -101,7 +82,7 @@ def _files_of(text: str, warn: Warn) -> list[Path]:
     for path in _named(text):
         match kind_of(path):
             case Kind.FOLDER:
-                below = list(visible_files(path, follow_links=True))
+                below = list(_visible_files(path))
                 files += (file for file in below if is_data(file.name))
                 passed_over += (file for file in below if not is_data(file.name) and _may_be_data(file))
             case Kind.FILE:
@@ -128,19 +109,11 @@ def _files_of(text: str, warn: Warn) -> list[Path]:
     return files
 
 
-def visible_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
+def _visible_files(folder: Path) -> Iterator[Path]:
     """Yield all files of a folder at any depth, hidden ones and hidden folders aside, and each folder once.
 
-    Unlike `Path.rglob` this skips no folder that cannot be read: its papers would be missing without a word.
-
-    Args:
-        folder: Where to look.
-        follow_links: Whether to look into folders that links lead to, and refuse what is no regular file.
-
-    Raises:
-        InputMissingError: A link leads nowhere.
-        InputDataError: A pipe, socket or device has the name of data, or a folder is a table of another system.
-        OSError: A folder cannot be read.
+    Unlike `Path.rglob` this follows links to folders, and skips no folder that cannot be read: its papers would be
+    missing without a word.
     """
     seen: set[tuple[int, int]] = set()
     folders = [folder]
@@ -150,17 +123,16 @@ def visible_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        if follow_links:
-            _refuse_tables(here)
+        _refuse_tables(here)
         with os.scandir(here) as entries:
             visible = [entry for entry in entries if not entry.name.startswith(HIDDEN)]
         for entry in visible:
             path = here / entry.name
-            if entry.is_dir(follow_symlinks=follow_links):
+            if entry.is_dir():
                 folders.append(path)
             elif entry.is_file():
                 yield path
-            elif follow_links:
+            else:
                 kind = kind_of(path)
                 if kind is Kind.DANGLING and is_data(path.name):
                     raise InputMissingError(f"{path} is a link to nothing; correct or remove it")

@@ -78,14 +78,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run.
-
-    Attributes:
-        plan: What to read.
-        target: Where the labels are to appear, links resolved.
-        classifier: The model.
-        settings: How to score.
-    """
+    """One run: what to read, where the labels are to appear (links resolved), the model, and how to score."""
 
     plan: Plan
     target: Target

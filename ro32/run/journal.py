@@ -64,12 +64,7 @@ class Warned:
 
 @dataclass(frozen=True, kw_only=True)
 class SkippedFile:
-    """An input file that was left out.
-
-    Attributes:
-        path: The file.
-        reason: What is wrong with it.
-    """
+    """An input file that was left out, and what is wrong with it."""
 
     path: str
     reason: str
@@ -77,13 +72,9 @@ class SkippedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class IsolatedPart:
-    """A part that killed every worker that it was given to.
+    """A part that killed every worker that it was given to, by file, first row there and number of rows.
 
-    Attributes:
-        path: Its input file.
-        start: Its first row in that file.
-        rows: How many rows it has.
-        reason: What is known of the last death.
+    `reason` is what is known of the last death.
     """
 
     path: str
@@ -94,14 +85,9 @@ class IsolatedPart:
 
 @dataclass(kw_only=True)
 class FolderChanges:
-    """What a run did to a folder of labels files.
+    """How many labels files of a folder a run left, wrote and removed.
 
-    Attributes:
-        files: Input files, and so labels files when the run has ended well.
-        unchanged: Labels files that are just what would be written again, and stay as they are.
-        replaced: Labels files that are new.
-        removed: Labels files that had no input any more.
-        gone: The same, where nobody asked for their removal.
+    `files` are those of the input, and `gone` those without input whose removal nobody asked for.
     """
 
     files: int
@@ -127,9 +113,9 @@ class Journal:
         stage: Where it is now.
         job: What it was asked for, as soon as that is planned.
         engine: What scores the parts.
-        unchanged: What is known of the rows of input files that did not change, and whose labels stay as they are.
-        resumed: What became of the rows of parts that an earlier run had finished.
-        done: What became of the rows that this run finished.
+        unchanged: Of the rows of input files that did not change, and whose labels stay as they are.
+        resumed: Of the rows of parts that an earlier run had finished.
+        done: Of the rows that this run finished.
         thread_seconds: Time that all threads together spent on scoring.
         histogram: Shape (HISTOGRAM_BINS,): papers by score, filled by the commit.
         share: The share of positives, measured by the commit.
@@ -137,10 +123,7 @@ class Journal:
         audit: What the sample of papers below the screen's cut said, where there is a screen.
         newest: The newest papers and what they are listed in, collected by the commit, where the input has categories.
         quality: How their labels compare with that, JSON values, where `ro32.monitor.quality` measured it.
-        skipped: Input files that were skipped.
-        isolated: Parts that are not done, since they killed their workers.
         folder: What became of the labels files, where the output is a folder.
-        warnings: All warnings in their order.
         published: Whether the labels are in place.
     """
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from ro32.errors import InputDataError
 from ro32.model.classifier import Classifier
+from ro32.model.operating_point import Decision
 from ro32.run.audit import Audit
 from ro32.run.drift import Drift, Share
 from ro32.run.job import Job
@@ -19,8 +20,8 @@ class Before:
 
     Attributes:
         share: The share of positives; None if no file has one.
-        comparable: Whether a change of the share is drift. It is not where another operating point was chosen for the
-            same model: then the share is meant to move.
+        comparable: Whether a change of the share is drift, and not meant, as with another operating point of the same
+            model.
     """
 
     share: Share | None
@@ -28,29 +29,19 @@ class Before:
 
     @classmethod
     def from_footers(cls, provenances: Iterable[Mapping[str, Any]], classifier: Classifier) -> Self:
-        """Read it from the footers of labels files.
-
-        Args:
-            provenances: The footers.
-            classifier: The model of the labels to come.
-        """
+        """Read it from the footers of labels files, for labels to come of this classifier."""
         positives, papers, known, comparable = 0, 0, False, True
         for provenance in provenances:
             share = Share.from_footer(provenance)
             if share is not None:
                 positives, papers, known = positives + share.positives, papers + share.papers, True
-            comparable = comparable and not _same_model_decides_otherwise(classifier, provenance)
+            if provenance.get("scoring_digest") == classifier.scoring_digest:
+                comparable = comparable and decides_alike(classifier.decision, provenance)
         return cls(share=Share(positives=positives, papers=papers) if known else None, comparable=comparable)
 
 
 def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
-    """Look at labels that are about to be published.
-
-    Args:
-        job: The run.
-        counts: What became of all rows.
-        journal: Records how the share of positives has changed, and what the cascade's audit found.
-        before: The labels that they replace.
+    """Check labels that are about to be published, and record drift and audit in the journal.
 
     Raises:
         InputDataError: More rows than allowed have no score, or a sample contradicts the cascade's certificate and
@@ -58,8 +49,9 @@ def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
     """
     unscored = sum(counts.unscored.values())
     if unscored > job.settings.max_unscored * counts.rows:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))
         raise InputDataError(
-            f"{job.target}: {unscored:,} of {counts.rows:,} papers have no score ({_listed(counts)}), more than "
+            f"{job.target}: {unscored:,} of {counts.rows:,} papers have no score ({reasons}), more than "
             f"{job.settings.max_unscored:.2%}; nothing was published; correct the input or raise --max-unscored"
             + "".join(f"; {sentence}" for sentence in job.plan.faults[:1])
         )
@@ -83,13 +75,11 @@ def _measure_drift(job: Job, counts: Counts, journal: Journal, before: Before) -
         )
 
 
-def _same_model_decides_otherwise(classifier: Classifier, previous: Mapping[str, Any]) -> bool:
-    decision = classifier.decision
+def decides_alike(decision: Decision, footer: Mapping[str, Any]) -> bool:
+    """Return whether the labels of a footer got threshold and band of doubt from the same operating point."""
     band = list(decision.abstain) if decision.abstain else None
-    return previous.get("scoring_digest") == classifier.scoring_digest and (
-        previous.get("threshold"),
-        (previous.get("operating_point") or {}).get("abstain"),
-    ) != (decision.threshold, band)
+    point = footer.get("operating_point") or {}
+    return (footer.get("threshold"), point.get("abstain")) == (decision.threshold, band)
 
 
 def _audit(job: Job, counts: Counts, journal: Journal) -> None:
@@ -97,8 +87,7 @@ def _audit(job: Job, counts: Counts, journal: Journal) -> None:
     cascade = job.classifier.manifest.cascade
     if cascade is None:
         return
-    certificate = cascade.certificate
-    lowest = job.classifier.decision.lowest
+    certificate, lowest = cascade.certificate, job.classifier.decision.lowest
     if not certificate.covers(lowest):
         journal.warn(
             "not_certified",
@@ -124,7 +113,3 @@ def _audit(job: Job, counts: Counts, journal: Journal) -> None:
             "score with --full, or certify a cascade on papers like these"
         )
     journal.warn("cascade", f"{found}; score with --full until you know why")
-
-
-def _listed(counts: Counts) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))

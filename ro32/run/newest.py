@@ -24,10 +24,9 @@ KEPT_DAYS = 730
 """Days before the newest paper from which on papers are kept: two years of them have some 5 MB."""
 DEFAULT_COLUMN = "categories"
 _EPOCH = date(1970, 1, 1).toordinal()
-_UNKNOWN = -1
-"""Stands for the day of a paper that has no date or no categories, or a date in the future."""
-_CATEGORIES = "its categories"
-"""Column that this module adds to a frame; its name cannot be one of a dump's own."""
+_KEPT = {"day": pl.Int32, "listed": pl.Boolean, "score": pl.Float32}
+_CATEGORIES, _ROW = "its categories", "its row"
+"""Columns that this module adds to a frame; their names cannot be those of a dump's own."""
 _PRUNED_AFTER_DAYS = 90
 _UPDATED_WITHIN_DAYS = 31
 _NEW_IDS = "2007-04"
@@ -35,15 +34,7 @@ _NEW_IDS = "2007-04"
 
 
 def truth_columns(path: InputFile, schema: pa.Schema, named: str | None) -> tuple[str, ...]:
-    """Return the columns that say what papers are listed in, and when they appeared.
-
-    Args:
-        path: The file.
-        schema: Its columns.
-        named: The column of the categories, where one was named; else `DEFAULT_COLUMN` if that is there.
-
-    Returns:
-        The column of the categories and those of dates; none where the file has no categories.
+    """Return the column of a file's categories (as named, else `DEFAULT_COLUMN`) and those of dates; none without.
 
     Raises:
         InputDataError: The column that was named is not there.
@@ -97,16 +88,11 @@ class Collector:
         self._newest = self._pruned = 0
         self._expected = min(max((_last_date(path, names) for path, names in columns.items()), default=0), self._today)
         self._seen = 0
-        self._rows: list[NDArray[np.int64]] = []
         self._frames: list[pl.DataFrame] = []
-        self._kept: list[NewestPapers] = []
+        self._kept: list[pl.DataFrame] = [pl.DataFrame(schema=_KEPT)]
 
     def look(self, path: InputFile, batch: pa.RecordBatch) -> None:
-        """Take the columns of a batch of papers; their scores come by `add`.
-
-        Args:
-            path: The file.
-            batch: With the ids and the file's columns.
+        """Take a batch of papers, ids and the file's columns; their scores come by `add`.
 
         Raises:
             InputDataError: The categories or the dates cannot be read.
@@ -119,8 +105,8 @@ class Collector:
                 return
             some = batch if len(rows) == len(batch) else batch.take(pa.array(rows))
             frame = {name: as_text(pl.Series(some.column(name))) for name in (self._id, *names[1:])}
-            self._frames.append(pl.DataFrame(frame | {_CATEGORIES: as_text(pl.Series(some.column(names[0])))}))
-            self._rows.append(rows + first)
+            frame |= {_CATEGORIES: as_text(pl.Series(some.column(names[0]))), _ROW: pl.Series(rows + first)}
+            self._frames.append(pl.DataFrame(frame))
         except (pl.exceptions.PolarsError, pa.ArrowException) as error:
             raise InputDataError(f"{path}: categories or dates cannot be read: {error}") from error
 
@@ -142,32 +128,25 @@ class Collector:
     def add(self, scores: NDArray[np.float32]) -> None:
         """Take the scores, shape (n,), of the papers looked at since the last call; NaN if there is none."""
         if self._frames:
-            frame, rows = pl.concat(self._frames), np.concatenate(self._rows)
+            frame = pl.concat(self._frames)
+            days = appeared(frame, self._id).to_physical()
             listed = is_listed(frame[_CATEGORIES], self._category)
-            day = appeared(frame, self._id).to_physical().fill_null(_UNKNOWN).to_numpy(writable=True)
-            day[(day > self._today) | listed.is_null().to_numpy()] = _UNKNOWN
-            self._newest = max(self._newest, int(day.max()))
-            papers = NewestPapers(day=day, listed=listed.fill_null(value=False).to_numpy(), score=scores[rows])
-            self._kept.append(papers.take(self._recent(papers) & np.isfinite(papers.score)))
+            papers = pl.DataFrame([days, listed, pl.Series(scores[frame[_ROW].to_numpy()])], schema=_KEPT)
+            papers = papers.filter(pl.col("day") <= self._today, pl.col("listed").is_not_null())
+            self._newest = max([self._newest, *papers["day"].top_k(1)])
+            self._kept.append(papers.filter(self._is_recent(), pl.col("score").is_finite()))
         self._seen = 0
         self._frames.clear()
-        self._rows.clear()
         if self._newest > self._pruned + _PRUNED_AFTER_DAYS:  # in a dump by date, each paper is new at first
-            self._kept, self._pruned = [self.papers()], self._newest
+            self._kept, self._pruned = [pl.concat(self._kept).filter(self._is_recent())], self._newest
 
     def papers(self) -> NewestPapers:
         """Return the collected papers."""
-        nothing = NewestPapers(day=np.zeros(0, np.int32), listed=np.zeros(0, np.bool_), score=np.zeros(0, np.float32))
-        kept = [nothing, *self._kept]
-        papers = NewestPapers(
-            day=np.concatenate([item.day for item in kept]),
-            listed=np.concatenate([item.listed for item in kept]),
-            score=np.concatenate([item.score for item in kept]),
-        )
-        return papers.take(self._recent(papers))
+        found = pl.concat(self._kept).filter(self._is_recent())
+        return NewestPapers(**{name: found[name].to_numpy() for name in _KEPT})
 
-    def _recent(self, papers: NewestPapers) -> NDArray[np.bool_]:
-        return np.asarray((papers.day > self._newest - KEPT_DAYS) & (papers.day != _UNKNOWN))
+    def _is_recent(self) -> pl.Expr:
+        return pl.col("day") > self._newest - KEPT_DAYS
 
 
 def _last_date(path: InputFile, names: Sequence[str]) -> int:

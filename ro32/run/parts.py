@@ -4,10 +4,10 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,11 +55,7 @@ class Counts:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Read counts back.
-
-        Raises:
-            ValueError: They are damaged, or of a version of ro32 that counts other things.
-        """
+        """Read counts back; raise ValueError if they are damaged, or of a version of ro32 that counts other things."""
         counts = strict_json.parse(text)
         if not isinstance(counts, dict) or counts.keys() != {item.name for item in fields(cls)}:
             raise ValueError("expected the counts of this version of ro32")
@@ -80,12 +76,7 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedPart:
-    """A part whose rows are all done.
-
-    Attributes:
-        table: Its labels.
-        counts: What became of its rows.
-    """
+    """A part whose rows are all done: its labels, and what became of its rows."""
 
     table: pa.Table
     counts: Counts
@@ -97,32 +88,8 @@ class FinishedPart:
         return cls(table=pa.concat_tables([piece.table for piece in pieces]), counts=counts)
 
 
-class PartFolder(Protocol):
-    """Where the finished parts of one run are, on a disk or in a store."""
-
-    def names(self) -> Iterable[str]:
-        """Return the names of the parts that are there."""
-
-    def create(self) -> None:
-        """Make sure that parts can be written."""
-
-    def read(self, name: str) -> bytes:
-        """Return the content of a part, or raise an OSError where it cannot be read."""
-
-    def write(self, name: str, data: bytes) -> None:
-        """Make a part appear, whole."""
-
-    def for_part(self, name: str | None) -> Self:
-        """Return the folder as another process needs it to write one part, perhaps over one that has that name."""
-
-    def notice(self, name: str) -> None:
-        """Take note of a part that another process wrote."""
-
-    def left_over(self) -> Iterator[tuple[str, int]]:
-        """Yield name and size in bytes of what other runs for the same target left."""
-
-    def clear(self) -> None:
-        """Remove the parts of this run and what other runs left, as far as it can be removed."""
+PartFolder = LocalParts | ObjectParts
+"""Where the finished parts of one run are. `for_part` returns it as another process needs it to write one part."""
 
 
 class PartStore:
@@ -142,22 +109,8 @@ class PartStore:
         found = filter(None, map(PART_NAME.fullmatch, self.folder.names()))
         self._names = {int(part["index"]): part.string for part in found}
 
-    def prepare(self) -> None:
-        """Make sure that parts can be saved.
-
-        Raises:
-            OutputError: They cannot.
-            OSError: The disk is full or failed.
-        """
-        self.folder.create()
-
     def save(self, part: Part, finished: FinishedPart) -> None:
-        """Keep a finished part.
-
-        Raises:
-            OSError: The disk is full or failed.
-            ReadWriteError: The store failed.
-        """
+        """Keep a finished part."""
         self._names[part.index] = write_part(self.folder, part, finished)
 
     def folder_for(self, part: Part) -> PartFolder:
@@ -165,15 +118,7 @@ class PartStore:
         return self.folder.for_part(self._names.get(part.index))
 
     def adopt(self, part: Part, name: str) -> bool:
-        """Take a part that another process put into the folder by `write_part`; tell whether it is there and undamaged.
-
-        Args:
-            part: The part.
-            name: The name that it has there.
-
-        Raises:
-            UnreachableError: A store failed.
-        """
+        """Take a part that another process wrote under this name; return whether it is there and undamaged."""
         self.folder.notice(name)
         self._names[part.index] = name
         return self.load(part) is not None
@@ -183,18 +128,12 @@ class PartStore:
 
         One that cannot be read counts as damaged, and so does one that another version of ro32 wrote: it is done again
         and replaced, where another try might fail forever.
-
-        Raises:
-            UnreachableError: A store failed, which says nothing of the part.
         """
         name = self._names.get(part.index)
         if name is None:
             return None
-        try:
-            data = self.folder.read(name)
-        except OSError:
-            return None
-        if hashlib.sha256(data).hexdigest() != name.removesuffix(".parquet").partition("-")[2]:
+        data = self.folder.read(name)
+        if data is None or name != _name_of(part, data):
             return None
         try:
             table = pq.read_table(pa.BufferReader(data))
@@ -209,29 +148,18 @@ class PartStore:
             return None
         return FinishedPart(table=table, counts=counts)
 
-    def clear(self) -> None:
-        """Remove the parts of this run, and what earlier runs for the same target left.
 
-        What cannot be removed stays: labels that are published are not put in doubt by a left-over.
-        """
-        self.folder.clear()
+def _name_of(part: Part, data: bytes) -> str:
+    """Return the name of a finished part: its number and the SHA-256 of its bytes."""
+    return f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
 
 
 def write_part(folder: PartFolder, part: Part, finished: FinishedPart) -> str:
-    """Put a finished part into a folder of parts. Equal parts are equal files: written twice, nothing changes.
-
-    Returns:
-        Its name there, which holds the part's number and the SHA-256 of its bytes.
-
-    Raises:
-        OutputError: The folder does not exist or cannot be written to.
-        OSError: The disk is full or failed.
-        ReadWriteError: The store failed.
-    """
+    """Put a finished part into a folder of parts, and return its name there. Equal parts are equal files."""
     buffer = io.BytesIO()
     counts = {FOOTER_KEY: json.dumps(asdict(finished.counts))}
     pq.write_table(finished.table.replace_schema_metadata(counts), buffer, **WRITER_OPTIONS)
     data = buffer.getvalue()
-    name = f"{part.index:08d}-{hashlib.sha256(data).hexdigest()}.parquet"
+    name = _name_of(part, data)
     folder.write(name, data)
     return name

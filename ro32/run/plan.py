@@ -11,7 +11,7 @@ import pyarrow as pa
 from ro32.data import parquet, sources
 from ro32.data.papers import Columns, Part, check_schema
 from ro32.data.utf8 import is_text
-from ro32.errors import InputDataError, InputMissingError, TryAgainError, UsageError
+from ro32.errors import InputDataError, InputMissingError, TryAgainError
 from ro32.run.newest import truth_columns
 from ro32.storage.files import Identity, InputFile, changes_reported, identity_of, is_unchanged
 
@@ -41,14 +41,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run will read: a pure function of the input and of `part_rows`.
-
-    Attributes:
-        sources: The input files in order.
-        columns: Names of the columns to read.
-        id_type: Type of the ids in the output; the files' common type.
-        parts: The parts in input order.
-    """
+    """What a run will read: a pure function of the input and of `part_rows`. The type of ids is common to all files."""
 
     sources: tuple[Source, ...]
     columns: Columns
@@ -62,7 +55,7 @@ class Plan:
 
     @property
     def faults(self) -> list[str]:
-        """What is known of rows that cannot be read, a sentence for each file that has them."""
+        """The faults of the files that have some."""
         return [source.faults for source in self.sources if source.faults]
 
     @property
@@ -80,12 +73,11 @@ class Plan:
         """Check that the input is still the one that was planned.
 
         Args:
-            after: The part that was just read. Only its own file is looked at then, as else a run over thousands of
-                files would look at each of them thousands of times; all are before anything is published.
+            after: The part that was just read. Only its own file is checked then, since a run over thousands of files
+                would check each of them thousands of times; all are checked before anything is published.
 
         Raises:
             TryAgainError: A file was written to, replaced or removed.
-            UnreachableError: A store failed.
         """
         for source in self.sources if after is None else (self.by_path[after.path],):
             if not is_unchanged(source.path, source.identity):
@@ -93,11 +85,7 @@ class Plan:
 
     @contextmanager
     def changes_reported(self) -> Iterator[None]:
-        """Report an input as changed, and not as damaged or missing, where it changed since it was planned.
-
-        Raises:
-            TryAgainError: It changed.
-        """
+        """Raise TryAgainError, and not that an input is damaged or missing, where it changed since it was planned."""
         try:
             yield
         except (InputDataError, InputMissingError):
@@ -127,19 +115,13 @@ def make_plan(
             type, or it announces too many bytes.
         ReadWriteError: The disk failed.
     """
-    if part_rows < 1:
-        raise UsageError(f"a part has at least 1 row, found {part_rows}")
     sources = tuple(_describe(path, columns, max_expansion, categories) for path in files)
     starts = [(source, start) for source in sources for start in range(0, source.rows, part_rows)]
-    return Plan(
-        sources=sources,
-        columns=columns,
-        id_type=_common_type(sources),
-        parts=tuple(
-            Part(index=index, path=source.path, start=start, rows=min(part_rows, source.rows - start))
-            for index, (source, start) in enumerate(starts)
-        ),
+    parts = tuple(
+        Part(index=index, path=source.path, start=start, rows=min(part_rows, source.rows - start))
+        for index, (source, start) in enumerate(starts)
     )
+    return Plan(sources=sources, columns=columns, id_type=_common_type(sources), parts=parts)
 
 
 def _describe(path: InputFile, columns: Columns, max_expansion: float, categories: str | None) -> Source:

@@ -1,18 +1,18 @@
 """Prepares a job: finds the files, makes the plan, checks the output."""
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ro32.data.writers import check_name
 from ro32.errors import DISK_ERRNOS, InputDataError, OutputError, ReadWriteError
 from ro32.model.classifier import Classifier
 from ro32.run.inputs import find_inputs, input_folders
-from ro32.run.job import Job, OnError, Settings
+from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage
-from ro32.run.plan import make_plan
-from ro32.run.skip import leave_out_damaged
+from ro32.run.plan import Plan, make_plan
+from ro32.run.skip import sound_files
 from ro32.storage.client import StoreSettings
 from ro32.storage.durable import check_replaceable
 from ro32.storage.files import InputFile, Target, require_regular
@@ -25,14 +25,7 @@ from ro32.storage.urls import ObjectUrl, is_url
 def prepare(
     inputs: Sequence[str], target: Path | ObjectUrl, *, classifier: Classifier, settings: Settings, journal: Journal
 ) -> Job:
-    """Plan a run. Nothing is written.
-
-    Args:
-        inputs: Files, folders, glob patterns, or URLs of these.
-        target: The labels file.
-        classifier: The model.
-        settings: How to score.
-        journal: Records the job, and files that are skipped.
+    """Plan a run for a labels file, and record it in the journal. Nothing is written.
 
     Raises:
         UsageError: A URL is none, or the target's name promises a form that is not written.
@@ -52,12 +45,18 @@ def prepare(
         found = _look_at(target, inputs, files, settings.stores)
     if isinstance(settings.reuse, Path):
         require_regular(settings.reuse, InputDataError, "name labels that ro32-score wrote, or none")
+    plan = plan_files(files, settings, journal)
+    journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings)
+    return journal.job
+
+
+def plan_files(files: Sequence[InputFile], settings: Settings, journal: Journal) -> Plan:
+    """Plan files as settings say: damaged ones are skipped or refused, and rows that cannot be read are warned of."""
     sound = sound_files(files, settings, journal)
     plan = make_plan(sound, settings.columns, settings.part_rows, settings.max_expansion, settings.categories_column)
     for sentence in plan.faults:
         journal.warn("unreadable_rows", sentence)
-    journal.job = Job(plan=plan, target=found, classifier=classifier, settings=settings)
-    return journal.job
+    return plan
 
 
 def _look_at(url: ObjectUrl, inputs: Sequence[str], files: Sequence[InputFile], stores: StoreSettings) -> ObjectTarget:
@@ -66,39 +65,13 @@ def _look_at(url: ObjectUrl, inputs: Sequence[str], files: Sequence[InputFile], 
     if any(isinstance(file, StoredObject) and (file.store, file.key) == (target.store, target.key) for file in files):
         raise OutputError(f"{target} is an input itself; name another object")
     for given in (ObjectUrl.parse(text) for text in inputs if is_url(text)):
-        if (given.scheme, given.host) != (url.scheme, url.host):
-            continue
-        folder = f"{given.key.removesuffix('/')}/" if given.key else ""
-        if url.key.startswith(folder) or matches(url.key.split("/"), given.key.split("/")):
+        same_place = (given.scheme, given.host) == (url.scheme, url.host)
+        if given.holds(url) or (same_place and matches(url.key.split("/"), given.key.split("/"))):
             raise OutputError(
                 f"{target} is within the input {given}, so the next run would read its labels as papers; "
                 "name an object elsewhere"
             )
     return target
-
-
-def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal) -> Sequence[InputFile]:
-    """Return the input files without those that are damaged, where settings say that these are to be skipped.
-
-    Args:
-        files: The files in order.
-        settings: How to score.
-        journal: Records files that are skipped.
-
-    Raises:
-        InputMissingError: A file is not there.
-        InputDataError: No file is sound.
-        ReadWriteError: The disk or the store failed.
-    """
-    if settings.on_error is not OnError.SKIP_FILE:
-        return files
-    journal.enter(Stage.VERIFY)
-    sound, skipped = leave_out_damaged(files, settings.columns, settings.max_expansion)
-    journal.skipped += skipped
-    for file in skipped:
-        journal.warn("skipped_file", f"{file.path} is skipped: {file.reason}")
-    journal.enter(Stage.PLAN)
-    return sound
 
 
 def resolve_output(path: Path, files: Sequence[InputFile], instead: str = "") -> Path:
@@ -116,7 +89,7 @@ def resolve_output(path: Path, files: Sequence[InputFile], instead: str = "") ->
         OutputError: It is one of these, or cannot be looked at.
         ReadWriteError: The disk failed.
     """
-    try:
+    with looked_at(path):
         resolved = path.resolve()
         if not resolved.parent.is_dir():
             raise OutputError(
@@ -134,13 +107,18 @@ def resolve_output(path: Path, files: Sequence[InputFile], instead: str = "") ->
                 if _is_open_as(descriptor, resolved):
                     raise OutputError(f"{path} is the file that {stream} is, which would be lost; name another file")
         check_replaceable(resolved)
+    return resolved
+
+
+@contextmanager
+def looked_at(output: Path) -> Iterator[None]:
+    """Report an output that cannot be looked at, as OutputError, or as ReadWriteError if the disk failed."""
+    try:
+        yield
     except (OSError, RuntimeError) as error:  # until Python 3.13 a link to itself is a RuntimeError
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
-            raise ReadWriteError(f"{path}: checking it failed: {error.strerror}; run again") from error
-        raise OutputError(
-            f"{path}: cannot be created: {error}; name a file in a folder that can be looked at"
-        ) from error
-    return resolved
+            raise ReadWriteError(f"{output}: checking it failed: {error.strerror}; run again") from error
+        raise OutputError(f"{output}: cannot be created: {error}; name a place that can be looked at") from error
 
 
 def _is_open_as(descriptor: int, path: Path) -> bool:

@@ -17,22 +17,18 @@ from ro32.run.job import Job
 from ro32.run.journal import Journal
 from ro32.run.unchanged import UnchangedRows
 from ro32.storage.client import StoreSettings, UnreachableError
-from ro32.storage.files import InputFile, for_arrow
+from ro32.storage.files import InputFile, file_at, for_arrow
 from ro32.storage.objects import find_objects
 from ro32.storage.urls import ObjectUrl
 
 
 def footer_before(job: Job) -> dict[str, Any] | None:
-    """Return the footer of the labels before: those at the target, else those that were named for reuse.
-
-    Returns:
-        None if there are none, or none that can be read.
+    """Return the footer of the labels before, at the target or else those named for reuse; None if none can be read.
 
     Raises:
         InputDataError: Labels were named for reuse that are not there.
-        UnreachableError: A store failed.
     """
-    for labels in (_labels_at(job), _find(job.settings.reuse, job.settings.stores)):
+    for labels in (file_at(job.target), _find(job.settings.reuse, job.settings.stores)):
         with suppress(OSError, ValueError, pa.ArrowException):
             footer = None if labels is None else read_provenance(labels)
             if footer:
@@ -42,12 +38,7 @@ def footer_before(job: Job) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """What earlier labels say.
-
-    Attributes:
-        outcomes: By content hash.
-        rows: Hashes of rows whose bytes in the input are what they were.
-    """
+    """What earlier labels say: outcomes by content hash, and hashes of rows whose bytes in the input did not change."""
 
     outcomes: OutcomeIndex = field(default_factory=OutcomeIndex)
     rows: UnchangedRows = field(default_factory=lambda: UnchangedRows((), {}))
@@ -58,10 +49,9 @@ def outcomes_before(job: Job, journal: Journal) -> Earlier:
 
     Raises:
         InputDataError: Labels were named for reuse and cannot be.
-        UnreachableError: A store failed.
     """
     named = _find(job.settings.reuse, job.settings.stores)
-    source = named or _labels_at(job)
+    source = named or file_at(job.target)
     if job.settings.no_reuse or source is None:
         return Earlier()
     # The other forms have no footer.
@@ -69,16 +59,12 @@ def outcomes_before(job: Job, journal: Journal) -> Earlier:
     if named is None and nothing_there:
         return Earlier()
     try:
-        return load_outcomes(source, job)
-    except NotReusableError as error:
+        return _load_outcomes(source, job)
+    except _NotReusableError as error:
         if named is not None:
             raise InputDataError(f"{source} cannot be reused: {error}; name other labels, or none") from error
         journal.warn("not_reused", f"{source} is not reused: {error}; every paper is scored")
         return Earlier()
-
-
-def _labels_at(job: Job) -> InputFile | None:
-    return job.target if isinstance(job.target, Path) else job.target.labels_before
 
 
 def _find(named: Path | ObjectUrl | None, stores: StoreSettings) -> InputFile | None:
@@ -92,27 +78,17 @@ def _find(named: Path | ObjectUrl | None, stores: StoreSettings) -> InputFile | 
     return found
 
 
-class NotReusableError(Exception):
+class _NotReusableError(Exception):
     """An earlier labels file says nothing about this run's papers; the message says why."""
 
 
-def load_outcomes(path: InputFile, job: Job) -> Earlier:
-    """Read the outcomes of an earlier run.
-
-    Args:
-        path: Its labels file.
-        job: What they are for; the file must name the same scoring digest.
-
-    Raises:
-        NotReusableError: The file is missing, damaged, not ours, or was scored in another way.
-        UnreachableError: A store failed.
-    """
+def _load_outcomes(path: InputFile, job: Job) -> Earlier:
     try:
         provenance = read_provenance(path)
         if provenance is None:
-            raise NotReusableError("it is not a labels file of ro32")
+            raise _NotReusableError("it is not a labels file of ro32")
         if provenance.get("scoring_digest") != job.classifier.scoring_digest:
-            raise NotReusableError("it was scored with another model or another version of the scoring")
+            raise _NotReusableError("it was scored with another model or another version of the scoring")
         digest, index, count = RowsDigest(), OutcomeIndex(), pq.read_metadata(for_arrow(path)).num_rows
         rows = UnchangedRows.from_footer(provenance, count, lambda: job.row_groups)
 
@@ -126,7 +102,7 @@ def load_outcomes(path: InputFile, job: Job) -> Earlier:
     except UnreachableError:  # says nothing of the labels; to score all papers for it would cost a night
         raise
     except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
-        raise NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
+        raise _NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
     if digest.hexdigest() != provenance.get("rows_digest"):
-        raise NotReusableError("it is damaged: its rows do not match the digest in its footer")
+        raise _NotReusableError("it is damaged: its rows do not match the digest in its footer")
     return Earlier(outcomes=index, rows=rows)

@@ -7,52 +7,46 @@ same files from the first paper to the last, and no file is in the labels in par
 from collections.abc import Sequence
 
 from ro32.data import sources
-from ro32.data.papers import Columns, check_schema
+from ro32.data.papers import check_schema
 from ro32.errors import InputDataError
-from ro32.run.journal import SkippedFile
+from ro32.run.job import OnError, Settings
+from ro32.run.journal import Journal, SkippedFile, Stage
 from ro32.storage.files import InputFile, changes_reported
 
 
-def leave_out_damaged(
-    files: Sequence[InputFile], columns: Columns, max_expansion: float
-) -> tuple[list[InputFile], list[SkippedFile]]:
-    """Decode every file, and tell the sound ones from those that are not what an input should be.
-
-    Args:
-        files: Input files in order.
-        columns: Names of the columns to read.
-        max_expansion: Uncompressed bytes that a file may announce for each byte it has.
-
-    Returns:
-        The sound files in order, and the others with what is wrong with them.
+def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal) -> Sequence[InputFile]:
+    """Return the input files in order, without the damaged ones where settings say that these are to be skipped.
 
     Raises:
         InputDataError: No file is sound.
         InputMissingError: A file does not exist or may not be read.
-        ReadWriteError: The disk failed.
+        ReadWriteError: The disk or the store failed.
         TryAgainError: A file changed while it was read.
     """
-    sound: list[InputFile] = []
-    skipped: list[SkippedFile] = []
-    first: InputDataError | None = None
+    if settings.on_error is not OnError.SKIP_FILE:
+        return files
+    journal.enter(Stage.VERIFY)
+    damaged: dict[InputFile, InputDataError] = {}
     for path in files:
         try:
             with changes_reported(path):
-                _verify(path, columns, max_expansion)
+                _verify(path, settings)
         except InputDataError as error:
-            first = first or error
-            skipped.append(SkippedFile(path=str(path), reason=str(error)))
-        else:
-            sound.append(path)
-    if first is not None and not sound:
+            damaged[path] = error
+    if damaged and len(damaged) == len(files):
+        first = damaged[files[0]]
         raise first if len(files) == 1 else InputDataError(f"none of {len(files)} files is sound; the first: {first}")
-    return sound, skipped
+    for path, reason in damaged.items():
+        journal.skipped.append(SkippedFile(path=str(path), reason=str(reason)))
+        journal.warn("skipped_file", f"{path} is skipped: {reason}")
+    journal.enter(Stage.PLAN)
+    return [path for path in files if path not in damaged]
 
 
-def _verify(path: InputFile, columns: Columns, max_expansion: float) -> None:
-    found = sources.survey(path, max_expansion)
-    check_schema(path, found.schema, columns)
-    rows = sum(batch.num_rows for _, batch in sources.read_batches(path, columns.names))
+def _verify(path: InputFile, settings: Settings) -> None:
+    found = sources.survey(path, settings.max_expansion)
+    check_schema(path, found.schema, settings.columns)
+    rows = sum(batch.num_rows for _, batch in sources.read_batches(path, settings.columns.names))
     if rows != found.rows:
         raise InputDataError(
             f"{path}: damaged: its footer announces {found.rows} rows, found {rows}; get the file again"

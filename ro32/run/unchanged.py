@@ -1,7 +1,6 @@
 """Rows whose stored bytes have not changed since earlier labels, so that their hashes are known."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,14 +11,8 @@ from ro32.data.row_groups import RowGroup
 from ro32.model.outcomes import FIRST_READING_ERROR, Hashes
 from ro32.storage.files import InputFile
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Span:
-    """Rows from `start` to before `end` of an input file, which are those from `at` on of the earlier labels."""
-
-    start: int
-    end: int
-    at: int
+_Span = tuple[int, int, int]
+"""Start and end of rows of an input file, and where they start in the earlier labels."""
 
 
 class UnchangedRows:
@@ -35,10 +28,10 @@ class UnchangedRows:
         known = {group.digest: at for group, at in zip(before, starts, strict=False) if group.digest}
         self._spans: dict[InputFile, list[_Span]] = {}
         for path, groups in now.items():
-            start, spans = 0, []
+            start, spans = 0, list[_Span]()
             for group in groups:
                 if group.digest in known:
-                    spans.append(_Span(start=start, end=start + group.rows, at=known[group.digest]))
+                    spans.append((start, start + group.rows, known[group.digest]))
                 start += group.rows
             if spans:
                 self._spans[path] = spans
@@ -50,12 +43,12 @@ class UnchangedRows:
     def from_footer(
         cls, footer: Mapping[str, Any], rows: int, now: Callable[[], Mapping[InputFile, Sequence[RowGroup]]]
     ) -> Self:
-        """Read the row groups that labels were made from.
+        """Read the row groups that labels were made from; no row is known where the groups do not have these rows.
 
         Args:
-            footer: Of the labels; where it names no row groups, or others than so many rows have, no row is known.
+            footer: Of the labels.
             rows: Rows of the labels.
-            now: Returns the row groups of each input file.
+            now: Returns the row groups of each input file; called only if it matters.
         """
         try:
             before = [RowGroup(rows=int(count), digest=digest) for count, digest in footer.get("row_groups") or ()]
@@ -74,12 +67,11 @@ class UnchangedRows:
 
     def find(self, part: Part) -> tuple[Hashes, NDArray[np.uint8]] | None:
         """Return hashes and reading errors of all rows of a part; None if one of them may have changed."""
-        end, pieces = part.start + part.rows, list[slice]()
-        at = part.start
-        for span in self._spans.get(part.path, ()):
-            if span.start <= at < span.end:
-                upto = min(span.end, end)
-                pieces.append(slice(span.at + at - span.start, span.at + upto - span.start))
+        at, end, pieces = part.start, part.start + part.rows, list[slice]()
+        for span_start, span_end, before in self._spans.get(part.path, ()):
+            if span_start <= at < span_end:
+                upto = min(span_end, end)
+                pieces.append(slice(before + at - span_start, before + upto - span_start))
                 at = upto
         if at < end:
             return None

@@ -85,7 +85,7 @@ def score_file(
     """
     journal, target, engine = journal or Journal(), place(target), engine or score_locally
     job = prepare(
-        [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)],
+        as_texts(inputs),
         target,
         classifier=classifier or Classifier.load(),
         settings=settings or Settings(),
@@ -96,16 +96,16 @@ def score_file(
             journal.enter(Stage.REUSE)
             before = Before.from_footers(filter(None, [footer_before(job)]), job.classifier)
             remaining = Remaining.resume(job, outcomes_before(job, journal), journal)
-            remaining.store.prepare()
+            remaining.store.folder.create()
             progress = ProgressCount(job.plan, on_progress)
-            for _, counts in engine(progress.begin([remaining]), journal, progress.advance):
+            for counts in engine(progress.begin([remaining]), journal, progress.advance):
                 journal.done += counts
                 progress.finish_part()
             refuse_isolated(target, journal)
             journal.enter(Stage.COMMIT)
             commit(job, remaining.store, journal, check=lambda counts: judge(job, counts, journal, before))
             journal.published = True
-            remaining.store.clear()
+            remaining.store.folder.clear()
     except OSError as error:  # before the commit; after it, nothing raises one
         raise ReadWriteError(
             f"{target}: writing failed: {error.strerror or error}; nothing was published, finished parts are kept"
@@ -113,12 +113,13 @@ def score_file(
     return summarize(journal)
 
 
-def refuse_isolated(target: Target | ObjectUrl, journal: Journal) -> None:
-    """Publish nothing that lacks a part.
+def as_texts(inputs: str | Path | Sequence[str | Path]) -> list[str]:
+    """Return one input or several as a user would type them."""
+    return [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
 
-    Raises:
-        ClusterError: Parts killed their workers.
-    """
+
+def refuse_isolated(target: Target | ObjectUrl, journal: Journal) -> None:
+    """Raise ClusterError if parts killed their workers: nothing is published that lacks a part."""
     if journal.isolated:
         first = journal.isolated[0]
         raise ClusterError(
@@ -142,14 +143,7 @@ def summarize(journal: Journal) -> Summary:
 
 
 class ProgressCount:
-    """Counts rows and parts that are done, and reports them.
-
-    Args:
-        plan: The whole run.
-        on_progress: Called whenever rows are done.
-        rows_done: Rows that were done before the run began.
-        parts_done: Parts likewise.
-    """
+    """Counts rows and parts of a whole run that are done, and reports them; some may be done before it begins."""
 
     def __init__(
         self, plan: Plan, on_progress: Callable[[Progress], None], *, rows_done: int = 0, parts_done: int = 0

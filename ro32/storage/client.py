@@ -32,7 +32,6 @@ TRIES = 6
 """Of one request."""
 FIRST_PAUSE_S = 0.2
 """Before the second try; each further pause is about twice as long."""
-LONGEST_PAUSE_S = 10.0
 TIMEOUT_S = 30.0
 """Of one try, besides the time that an upload takes."""
 _NEVER_S = 86_400.0
@@ -152,7 +151,6 @@ def ask(
     async def bounded() -> T:
         return await asyncio.wait_for(request(), TIMEOUT_S if timeout_s is None else timeout_s)
 
-    pause = FIRST_PAUSE_S
     for tried in range(1, TRIES + 1):
         running = asyncio.run_coroutine_threadsafe(bounded(), _loop())
         try:
@@ -168,38 +166,33 @@ def ask(
                     f"{what}: cannot be listed: {reason}; {_BAD_NAMES}; rename or remove that object, or name the "
                     "others, or folders that do not hold it, one by one"
                 ) from error
-            if _is_not_implemented(error):
+            found = _STATUS.search(str(error))
+            status = int(found[1]) if found else None
+            if status == HTTPStatus.NOT_IMPLEMENTED:
                 raise refused(
                     f"{what}: the store does not implement this request: {reason}; writing needs the conditions "
                     "If-None-Match and If-Match, without which two runs may destroy each other's labels; use a store "
                     "or a version of it that has them"
                 ) from error
-            if not _is_transient(error):
+            if not _is_transient(error, status):
                 raise refused(f"{what}: the store refuses it: {reason}; check name and credentials") from error
             if tried == TRIES:
                 raise UnreachableError(f"{what}: the store failed {tried} times, the last time: {reason}") from error
-            seconds = min(pause, LONGEST_PAUSE_S) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries, no secret
-            _log.info("%s: %s; try %d of %d in %.1f s", what, reason, tried + 1, TRIES, seconds)
-            time.sleep(seconds)
-            pause *= 2
+            pause = FIRST_PAUSE_S * 2 ** (tried - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries
+            _log.info("%s: %s; try %d of %d in %.1f s", what, reason, tried + 1, TRIES, pause)
+            time.sleep(pause)
         finally:
             running.cancel()  # where a signal ended the waiting
     raise AssertionError  # the last try returns or raises
 
 
-def _is_not_implemented(error: Exception) -> bool:
-    """Return whether a store answered that it will never do what was asked: no later try helps."""
-    status = _STATUS.search(str(error))
-    return status is not None and int(status[1]) == HTTPStatus.NOT_IMPLEMENTED
-
-
-def _is_transient(error: Exception) -> bool:
+def _is_transient(error: Exception, status: int | None) -> bool:
+    """Return whether another try may help: no answer, a part of one, or one of a server in trouble."""
     from obstore.exceptions import GenericError  # noqa: PLC0415
 
     if not isinstance(error, GenericError):
         return isinstance(error, TimeoutError | ShortAnswerError)
-    status = _STATUS.search(str(error))
-    return status is None or int(status[1]) >= 500 or int(status[1]) in _TRANSIENT_4XX  # noqa: PLR2004 - a class of codes
+    return status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_4XX
 
 
 def _first_line(error: Exception) -> str:
@@ -213,17 +206,11 @@ def _first_line(error: Exception) -> str:
     return redact(printable) or type(error).__name__
 
 
-_starting = threading.Lock()
-_running: "asyncio.AbstractEventLoop | None" = None
-
-
+@cache  # two threads that ask for the first time at once get two, which does no harm
 def _loop() -> "asyncio.AbstractEventLoop":
     """Return the event loop, whose thread starts when it is first needed."""
     import asyncio  # noqa: PLC0415 - as above
 
-    global _running  # noqa: PLW0603 - one for the process, as its threads are
-    with _starting:
-        if _running is None:
-            _running = asyncio.new_event_loop()
-            threading.Thread(target=_running.run_forever, name="ro32-remote", daemon=True).start()
-        return _running
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="ro32-remote", daemon=True).start()
+    return loop

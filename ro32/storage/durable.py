@@ -24,13 +24,6 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
     """Open a new file with a hidden, unique name in the target's folder.
 
     It has the mode of the file that it is to replace, and its owner and group where this process may give them away.
-
-    Returns:
-        Its path and the file, open for writing.
-
-    Raises:
-        OutputError: The folder does not exist or cannot be written to.
-        OSError: The disk is full or failed.
     """
     path = target.with_name(f".{target.name}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
     try:
@@ -57,13 +50,20 @@ def is_plain(path: Path) -> bool:
     return False
 
 
-def check_creatable(target: Path) -> None:
-    """Check that a file can be created beside its place and take that place, without leaving anything.
+def create_folder(folder: Path) -> None:
+    """Create a folder and those that it is in, unless it is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
+        raise OutputError(
+            f"{folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
+        ) from error
 
-    Raises:
-        OutputError: The folder does not exist or cannot be written to, or what stands there cannot be replaced.
-        OSError: The disk is full or failed.
-    """
+
+def check_creatable(target: Path) -> None:
+    """Check that a file can be created beside its place and take that place, without leaving anything."""
     check_replaceable(target)
     temporary, file = create_beside(target)
     file.close()
@@ -105,7 +105,10 @@ def _is_mount(path: Path) -> bool:
 
 
 def _mount_id(path: Path) -> int:
-    """Source: https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html."""
+    """Return the number of the mount that a path is in.
+
+    Source: https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html
+    """
     descriptor = os.open(path, os.O_PATH)
     try:
         info = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
@@ -153,13 +156,7 @@ def publish(temporary: Path, file: BinaryIO, target: Path) -> None:
 
 
 def write(target: Path, data: bytes) -> None:
-    """Write a whole file.
-
-    Raises:
-        OutputError: The folder does not exist or cannot be written to.
-        OSError: The disk is full or failed; the target is as it was.
-        ReadWriteError: As `publish` raises it.
-    """
+    """Write a whole file; raises as `publish` does."""
     temporary, file = create_beside(target)
     try:
         with file:
@@ -172,11 +169,7 @@ def write(target: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that files created, renamed or removed in it survive a power cut.
-
-    Raises:
-        OSError: The disk failed.
-    """
+    """Sync a folder, so that files created, renamed or removed in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

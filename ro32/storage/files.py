@@ -55,8 +55,13 @@ _SPECIAL = {
 }
 
 
+def file_at(target: Target) -> InputFile | None:
+    """Return the file that stands at a target now; a path also where nothing does: what reads it finds out."""
+    return target if isinstance(target, Path) else target.labels_before
+
+
 def kind_of(path: Path) -> Kind | None:
-    """Return the status of a path, links followed; None if nothing exists there. Nothing is opened.
+    """Return what stands at a path, links followed; None if nothing exists there. Nothing is opened.
 
     Raises:
         OSError: The path cannot be looked at: no permission, a name that is too long, a link to itself.
@@ -88,9 +93,6 @@ def identity_of(file: InputFile) -> Identity:
 
     Device, inode, size and time of a file as it is now; the store's two marks, size and time of an object as it was
     when it was found, since nothing else of it is ever read.
-
-    Raises:
-        OSError: The file is not there, or cannot be looked at.
     """
     if isinstance(file, Path):
         status = file.stat()
@@ -111,11 +113,7 @@ def is_unchanged(file: InputFile, identity: Identity) -> bool:
 
 @contextmanager
 def changes_reported(file: InputFile) -> Iterator[None]:
-    """Report a file as changed, and not as damaged or missing, where it changed while the block read it.
-
-    Raises:
-        TryAgainError: It changed.
-    """
+    """Raise TryAgainError, and not that a file is damaged or missing, where it changed while the block read it."""
     identity = None
     with suppress(OSError):  # what reads it says what is wrong
         identity = identity_of(file)
@@ -132,9 +130,6 @@ def content_mark_of(file: InputFile) -> str:
 
     SHA-256 in hex of a Parquet file's footer, which says where each column's bytes are and what they hold, and of the
     first and last bytes of any other file; the store's two marks of an object.
-
-    Raises:
-        OSError: The file is not there, or cannot be read.
     """
     if not isinstance(file, Path):
         return f"{file.version.e_tag} {file.version.generation}"
@@ -154,11 +149,7 @@ def content_mark_of(file: InputFile) -> str:
 
 
 def size_of(file: InputFile) -> int:
-    """Return a file's bytes.
-
-    Raises:
-        OSError: The file is not there, or cannot be looked at.
-    """
+    """Return a file's bytes; raise OSError if it is not there."""
     return file.stat().st_size if isinstance(file, Path) else file.version.size
 
 

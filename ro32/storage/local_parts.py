@@ -1,15 +1,14 @@
 """Finished parts on a disk, beside their labels, so that a killed run can be resumed."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Self
 
-from ro32.errors import DISK_ERRNOS, OutputError
 from ro32.storage import durable
-from ro32.storage.files import Kind, kind_of
+from ro32.storage.folders import LocalFolder
 
 RUN_NAME = re.compile(r"[0-9a-f]{32}")
 """What the parts of one run are under: the beginning of its fingerprint."""
@@ -20,61 +19,26 @@ _PART_FILE = re.compile(rf"{PART_NAME.pattern}|\.[0-9]{{8,}}-[0-9a-f]{{64}}\.par
 """The same, and what a run leaves that is killed while it writes one."""
 
 
-class LocalParts:
+class LocalParts(LocalFolder):
     """The folder of one run's finished parts, named after its fingerprint, beside the labels that they are for."""
 
     def __init__(self, target: Path, fingerprint: str) -> None:
         self._target = target
-        self._folder = parts_folder(target) / fingerprint
-
-    @property
-    def path(self) -> Path:
-        """Where the parts are."""
-        return self._folder
-
-    def names(self) -> Iterable[str]:
-        """Return the names of the parts that are there."""
-        return [path.name for path in _files(self._folder) if PART_NAME.fullmatch(path.name)]
+        super().__init__(parts_folder(target) / fingerprint)
 
     def create(self) -> None:
-        """Create the folder.
-
-        Raises:
-            OutputError: It cannot be created.
-            OSError: The disk is full or failed.
-        """
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if error.errno in DISK_ERRNOS:
-                raise
-            raise OutputError(
-                f"{self._folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
-            ) from error
-        for folder in (self._folder.parent, self._target.parent):  # else a power cut takes the folder, parts and all
-            durable.sync_folder(folder)
-
-    def read(self, name: str) -> bytes:
-        """Return the content of a part, or raise OSError."""
-        if kind_of(self._folder / name) is not Kind.FILE:
-            raise FileNotFoundError(name)
-        return (self._folder / name).read_bytes()
-
-    def write(self, name: str, data: bytes) -> None:
-        """Make a part appear, whole."""
-        durable.write(self._folder / name, data)
+        """Create the folder, so that it survives a power cut."""
+        super().create()
+        durable.sync_folder(self._target.parent)  # else a power cut takes the folder, parts and all
 
     def for_part(self, name: str | None) -> Self:  # noqa: ARG002 - of use in stores
         """Return the folder itself."""
         return self
 
-    def notice(self, name: str) -> None:
-        """Do nothing: what is on a disk is found when it is read."""
-
     def left_over(self) -> Iterator[tuple[str, int]]:
         """Yield path and size in bytes of what other runs for the same target left."""
         for run in _runs(self._target):
-            if run != self._folder:
+            if run != self.path:
                 yield str(run), sum(path.stat().st_size for path in _files(run))
         for path in _temporary(self._target):
             yield str(path), path.stat().st_size
@@ -107,12 +71,10 @@ def _temporary(target: Path) -> list[Path]:
 def _runs(target: Path) -> list[Path]:
     """List the folders in which runs for a target keep their parts."""
     folder = parts_folder(target)
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if RUN_NAME.fullmatch(path.name) and path.is_dir())
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if RUN_NAME.fullmatch(path.name) and path.is_dir())
 
 
 def _files(run: Path) -> list[Path]:
     """List the parts in such a folder, and the temporary files of parts."""
-    found = run.iterdir() if run.is_dir() else ()
-    return sorted(path for path in found if _PART_FILE.fullmatch(path.name) and durable.is_plain(path))
+    return sorted(path for path in run.iterdir() if _PART_FILE.fullmatch(path.name) and durable.is_plain(path))

@@ -7,12 +7,10 @@ it locked. The holder removes the file at the end, so a new holder checks that i
 import fcntl
 import json
 import os
-import socket
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ro32.errors import DISK_ERRNOS, OutputError, TryAgainError
@@ -121,19 +119,13 @@ def holder(target: Target) -> str | None:
 
 
 def _sign(descriptor: int) -> None:
-    """Tell in the lock file who holds it. Only a hint for people, so it is neither synced nor renamed."""
-    holder = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    """Name the holder in the lock file. Only a hint for people, so it is neither synced nor renamed."""
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+    os.pwrite(descriptor, json.dumps(object_lock.signature()).encode(), 0)
 
 
 def _holder(path: Path) -> str:
-    try:
-        holder = strict_json.parse(path.read_text())
-        return f"process {holder['pid']} on {holder['host']}, started {holder['since']},"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another run"
+    record = None
+    with suppress(OSError, ValueError):
+        record = strict_json.parse(path.read_text())
+    return object_lock.describe(record)

@@ -53,7 +53,21 @@ def only_run(target: ObjectTarget) -> Iterator[None]:
 def holder(target: ObjectTarget) -> str | None:
     """Describe the run that is writing a target; None if there is none."""
     _, record = _Lock(target).look()
-    return _words(record) if record is not None and _is_alive(record) else None
+    return describe(record) if record is not None and _is_alive(record) else None
+
+
+def signature() -> dict[str, Any]:
+    """Return what a lock says of its holder: host, process id and the time in UTC."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+
+
+def describe(record: Any) -> str:  # noqa: ANN401 - what a file or object that may be no lock holds
+    """Name the holder of a lock, by its signature."""
+    try:
+        return f"process {record['pid']} on {record['host']}, started {record['since']},"
+    except (KeyError, TypeError):
+        return "another run"
 
 
 class _Lock:
@@ -65,26 +79,21 @@ class _Lock:
         self._version: Version | None = None
         self._over = threading.Event()
         self._renewing = threading.Lock()
-        self._record = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            "kernel": _kernel(),
-            "process_start": _process_start(os.getpid()),
-            "token": secrets.token_hex(8),
-        }
+        self._token = secrets.token_hex(8)
+        process = {"kernel": _kernel(), "process_start": _process_start(os.getpid()), "token": self._token}
+        self._record = signature() | process
 
     def acquire(self) -> None:
         """Take the lock, or that of a run that is dead."""
         found, record = self.look()
         if record is not None and _is_alive(record):
-            raise TryAgainError(f"{self._target}: {_words(record)} is writing it; wait until it ends")
+            raise TryAgainError(f"{self._target}: {describe(record)} is writing it; wait until it ends")
         try:
             self._version = self._store.write(self._key, self._content(), over=found)
-            _held.add(str(self._record["token"]))
+            _held.add(self._token)
         except ConflictError as error:
             _, record = self.look()
-            raise TryAgainError(f"{self._target}: {_words(record or {})} is writing it; wait until it ends") from error
+            raise TryAgainError(f"{self._target}: {describe(record)} is writing it; wait until it ends") from error
 
     def look(self) -> tuple[Version | None, dict[str, Any] | None]:
         """Return the lock's present version and what it says; None and None if there is none."""
@@ -115,7 +124,7 @@ class _Lock:
     def release(self) -> None:
         """Remove the lock, if that can be done at once; else it runs out."""
         self._over.set()
-        _held.discard(str(self._record["token"]))
+        _held.discard(self._token)
         removing = threading.Thread(target=self._remove, name="ro32-unlock", daemon=True)
         removing.start()
         removing.join(_HASTE_S)
@@ -123,7 +132,7 @@ class _Lock:
     def _remove(self) -> None:
         with self._renewing, suppress(Ro32Error):
             _, record = self.look()
-            if record is not None and record.get("token") == self._record["token"]:
+            if record is not None and record.get("token") == self._token:
                 self._store.remove([self._key])
 
     def _content(self) -> bytes:
@@ -141,13 +150,6 @@ def _is_alive(record: dict[str, Any]) -> bool:
         return same and (record["pid"] != os.getpid() or record["token"] in _held)
     except (KeyError, TypeError, ValueError):  # no lock of ours
         return False
-
-
-def _words(record: dict[str, Any]) -> str:
-    try:
-        return f"process {record['pid']} on {record['host']}, started {record['since']},"
-    except KeyError:
-        return "another run"
 
 
 def _kernel() -> str | None:

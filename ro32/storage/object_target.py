@@ -22,13 +22,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectTarget:
-    """A labels file, or another one that a run writes, in a store.
-
-    Attributes:
-        store: Where it is to be.
-        key: Its name there.
-        before: What stands there now, and is to be replaced; None if nothing does.
-    """
+    """A labels file, or another one that a run writes, in a store; `before` is what stands there and is replaced."""
 
     store: Store
     key: str
@@ -36,12 +30,7 @@ class ObjectTarget:
 
     @classmethod
     def of(cls, url: ObjectUrl, settings: StoreSettings) -> "ObjectTarget":
-        """Look at what a URL names.
-
-        Raises:
-            UsageError: Nothing can be written there, or the package that asks stores is missing.
-            OutputError: It is no name of an object.
-        """
+        """Look at what a URL names; raise OutputError if that is a folder, or as `ObjectFolder.of` does."""
         check_writable(url)
         if url.is_folder:
             raise OutputError(f"{url} is a folder; name an object in it")
@@ -68,11 +57,7 @@ class ObjectTarget:
         return str(PurePosixPath(self.key).with_name(name))
 
     def check_unchanged(self) -> None:
-        """Check that what stands there is still what was seen.
-
-        Raises:
-            TryAgainError: It is not.
-        """
+        """Raise TryAgainError if what stands there is not what was seen any more."""
         now = self.store.look(self.key)
         if (now is None) != (self.before is None) or (now and self.before and not now.same_content(self.before)):
             raise self.taken()
@@ -101,7 +86,6 @@ def upload(temporary: Path, file: BinaryIO, target: ObjectTarget) -> None:
     """Make a complete local file appear in the store, in the place of what was seen there and of nothing else.
 
     Raises:
-        OSError: The disk failed.
         TryAgainError: Something else stands there by now; it stays.
         OutputError: The file is too large.
         ReadWriteError: The store failed; it has what it had, as far as it can be asked.

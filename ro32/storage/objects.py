@@ -59,7 +59,7 @@ class _Reader(io.RawIOBase):
     """Reads an object by ranges."""
 
     def __init__(self, source: StoredObject, *, read_ahead: bool) -> None:
-        self._source = source
+        self._source, self._size = source, source.version.size
         self._at = 0
         self._window = _HEAD_BYTES if read_ahead else 0
         self._ahead, self._ahead_at = b"", 0
@@ -71,8 +71,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.version.size}[whence]
-        self._at = start + offset
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         return self._at
 
     def tell(self) -> int:
@@ -86,13 +85,13 @@ class _Reader(io.RawIOBase):
 
     def _take(self, size: int) -> bytes:
         """Return at most so many bytes from where the reader is, and none only at the end."""
-        end = min(self._at + size, self._source.version.size)
+        end = min(self._at + size, self._size)
         if end <= self._at:
             return b""
         if not self._window:
             return self._fetch(self._at, end)
         if not self._ahead_at <= self._at < self._ahead_at + len(self._ahead):
-            until = min(self._at + max(size, self._window), self._source.version.size)
+            until = min(self._at + max(size, self._window), self._size)
             self._ahead, self._ahead_at = self._fetch(self._at, until), self._at
             self._window = min(2 * self._window, _READ_AHEAD_BYTES)
         start = self._at - self._ahead_at
@@ -104,10 +103,7 @@ class _Reader(io.RawIOBase):
 
 
 def find_objects(urls: Iterable[str | ObjectUrl], settings: StoreSettings) -> list[StoredObject]:
-    """Resolve URLs to objects: each is one, a folder (its objects of papers, at any depth) or a pattern.
-
-    Returns:
-        Distinct objects, sorted by name as paths are.
+    """Resolve URLs to distinct objects, sorted as paths are: each is one, a folder (all papers in it) or a pattern.
 
     Raises:
         UsageError: A URL is none, the package for stores is missing, or web addresses are not allowed.
@@ -117,15 +113,16 @@ def find_objects(urls: Iterable[str | ObjectUrl], settings: StoreSettings) -> li
     for given in urls:
         url = ObjectUrl.parse(given) if isinstance(given, str) else given
         store = Store.of(url, settings)
-        objects = _objects_of(store, url.key)
+        objects = _objects_of(store, url)
         if not objects:
             raise InputMissingError(f"{url}: no such object, and none below it or of that pattern; check the name")
         found.update({f"{store.root.query}{item}": item for item in objects})
     return sorted(found.values(), key=lambda item: str(item).split("/"))
 
 
-def _objects_of(store: Store, key: str) -> list[StoredObject]:
-    if key and not key.endswith("/"):
+def _objects_of(store: Store, url: ObjectUrl) -> list[StoredObject]:
+    key = url.key
+    if not url.is_folder:
         version = store.look(key)
         if version is not None:  # also an object whose name looks like a pattern
             return [StoredObject(store=store, key=key, version=version)]
@@ -136,23 +133,21 @@ def _objects_of(store: Store, key: str) -> list[StoredObject]:
         pattern = key.split("/")
         listed = [item for item in store.list(fixed) if _is_meant(item[0].split("/"), pattern)]
     else:
-        folder = f"{key.removesuffix('/')}/" if key else ""
-        listed = [
-            (found, version)
-            for found, version in store.list(folder)
-            if is_data(found) and not any(part.startswith(HIDDEN) for part in found.removeprefix(folder).split("/"))
-        ]
+        depth = url.prefix.count("/")
+        listed = [item for item in store.list(url.prefix) if _is_data_below(depth, item[0].split("/"))]
     return [StoredObject(store=store, key=found, version=version) for found, version in listed]
 
 
 def _is_meant(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     """Return whether a key, cut at its slashes, matches a pattern, or holds papers within a folder that matches."""
     return matches(parts, pattern) or any(
-        matches(parts[:end], pattern)
-        and is_data(parts[-1])
-        and not any(part.startswith(HIDDEN) for part in parts[end:])
-        for end in range(1, len(parts))
+        matches(parts[:end], pattern) and _is_data_below(end, parts) for end in range(1, len(parts))
     )
+
+
+def _is_data_below(depth: int, parts: Sequence[str]) -> bool:
+    """Return whether a key, cut at its slashes, is one of papers, and not hidden below a folder of this depth."""
+    return is_data(parts[-1]) and not any(part.startswith(HIDDEN) for part in parts[depth:])
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ class Version:
 
     @classmethod
     def of(cls, meta: "ObjectMeta") -> "Version":
-        """Take over what the library tells."""
+        """Convert the library's description."""
         modified_ns = int(meta["last_modified"].timestamp()) * 1_000_000_000
         return cls(e_tag=meta["e_tag"], generation=meta["version"], size=meta["size"], modified_ns=modified_ns)
 
@@ -84,7 +84,7 @@ class Store:
         Raises:
             UsageError: The package that asks it is not installed, or web addresses are not allowed.
         """
-        root = ObjectUrl(scheme=url.scheme, host=url.host, key="", query=url.query)
+        root = replace(url, key="")
         open_client(root, settings)
         return cls(root=root, settings=settings)
 
@@ -93,19 +93,22 @@ class Store:
         """The library's client."""
         return open_client(self.root, self.settings)
 
+    def url(self, key: str) -> ObjectUrl:
+        """Return the URL of an object."""
+        return replace(self.root, key=key)
+
     def show(self, key: str) -> str:
         """Return the URL of an object for messages, redacted."""
         return f"{self.root}{key}"
 
     def look(self, key: str) -> Version | None:
         """Return the present version of an object; None if there is none."""
-        import obstore  # noqa: PLC0415 - as in `open_client`
 
         async def request() -> "ObjectMeta":
             if self.root.scheme not in WEB:
-                return await obstore.head_async(self.client, key)
+                return await self.client.head_async(key)
             # A presigned address is good for GET alone.
-            return (await obstore.get_async(self.client, key, options={"range": (0, 1)})).meta
+            return (await self.client.get_async(key, options={"range": (0, 1)})).meta
 
         try:
             return Version.of(ask(self.show(key), request, refused=InputMissingError))
@@ -113,28 +116,18 @@ class Store:
             return None
 
     def read(self, key: str, version: Version, start: int, end: int) -> bytes:
-        """Return the bytes of one version of an object from `start` to before `end`.
-
-        Raises:
-            TryAgainError: The object is another one by now, or gone.
-        """
+        """Return some bytes of one version of an object; raise TryAgainError if it is another one by now, or gone."""
         return (_read_small if end - start <= _SMALL_BYTES else _read)(self, key, version, start, end)
 
     def list(self, prefix: str) -> "Sequence[tuple[str, Version]]":
-        """Return all objects whose key begins with a prefix, by key.
-
-        Raises:
-            UsageError: It is a web host, which cannot be asked that.
-        """
-        import obstore  # noqa: PLC0415 - as in `open_client`
-
+        """Return all objects whose key begins with a prefix, by key; raise UsageError for a web host."""
         if self.root.scheme in WEB:
             raise UsageError(f"{self.show(prefix)}: web servers do not list files; name each file")
         # The library takes whole folders only, so what follows the last slash is compared here.
         folder = prefix.rpartition("/")[0]
 
         async def request() -> "Sequence[ObjectMeta]":
-            return await obstore.list(self.client, folder or None).collect_async()
+            return await self.client.list(folder or None).collect_async()
 
         try:
             found = ask(self.show(prefix), request, refused=InputMissingError)
@@ -152,8 +145,6 @@ class Store:
             ConflictError: The object is not `over`, which it was to replace (None: nothing was); it is as it was.
             UnreachableError: The store failed, and does not hold what was to be written, as far as one can ask.
         """
-        import obstore  # noqa: PLC0415 - as in `open_client`
-
         mark, what = secrets.token_hex(8), self.show(key)
         if over is not None and over.generation is None and self.root.scheme == "gs":
             # Google's condition is the generation, which a list of objects need not tell.
@@ -166,53 +157,47 @@ class Store:
             mode = {name: meta for name, meta in (("e_tag", over.e_tag), ("version", over.generation)) if meta}
 
         async def request() -> "PutResult":
-            return await obstore.put_async(
-                self.client, key, data, mode=mode, attributes={MARK: mark}, use_multipart=False
-            )
+            return await self.client.put_async(key, data, mode=mode, attributes={MARK: mark}, use_multipart=False)
 
         try:
             meta = ask(what, request, refused=OutputError, timeout_s=TIMEOUT_S + len(data) / UPLOAD_BYTES_PER_S)
         except FileNotFoundError as error:
             raise OutputError(f"{what}: cannot be created: there is no such bucket; create it") from error
         except (ConflictError, UnreachableError):
-            found = self.look(key) if self._holds(key, mark) else None
+            found = self._written(key, mark)
             if found is None:
                 raise
             return found  # it was the answer that was lost
         return Version(e_tag=meta["e_tag"], generation=meta["version"], size=len(data), modified_ns=0)
 
-    def _holds(self, key: str, mark: str) -> bool:
-        """Return whether an object is what was written with a mark."""
-        import obstore  # noqa: PLC0415 - as in `open_client`
+    def _written(self, key: str, mark: str) -> Version | None:
+        """Return the present version of an object if it is what was written with a mark."""
 
-        async def request() -> bool:
-            found = await obstore.get_async(self.client, key, options={"head": True})
-            return found.attributes.get(MARK) == mark
+        async def request() -> Version | None:
+            found = await self.client.get_async(key, options={"head": True})
+            return Version.of(found.meta) if found.attributes.get(MARK) == mark else None
 
         try:
             return ask(self.show(key), request, refused=OutputError)
         except FileNotFoundError:
-            return False
+            return None
 
     def remove(self, keys: "Sequence[str]") -> None:
         """Remove objects; missing ones are ignored."""
-        import obstore  # noqa: PLC0415 - as in `open_client`
 
         async def request() -> None:
             for key in keys:
                 with suppress(FileNotFoundError):
-                    await obstore.delete_async(self.client, key)
+                    await self.client.delete_async(key)
 
         if keys:
             ask(self.show(keys[0]), request, refused=OutputError, timeout_s=TIMEOUT_S + len(keys))
 
 
 def _read(store: Store, key: str, version: Version, start: int, end: int) -> bytes:
-    import obstore  # noqa: PLC0415 - as in `open_client`
-
     async def request() -> bytes:
         options: GetOptions = {"range": (start, end), **version.condition}
-        answer = await obstore.get_async(store.client, key, options=options)
+        answer = await store.client.get_async(key, options=options)
         if not Version.of(answer.meta).same_content(version):  # a server that knows no conditions
             raise ConflictError
         data = bytes(await answer.bytes_async())

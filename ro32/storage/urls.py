@@ -69,21 +69,26 @@ class ObjectUrl:
         """Whether it names a folder, or a whole bucket, and no object."""
         return not self.key or self.key.endswith("/")
 
+    @property
+    def prefix(self) -> str:
+        """How keys begin that are in it, taken as a folder: empty, or with a slash at its end."""
+        return f"{self.key.removesuffix('/')}/" if self.key else ""
+
+    def holds(self, other: "ObjectUrl") -> bool:
+        """Return whether another name is in this one, taken as a folder."""
+        return (self.scheme, self.host) == (other.scheme, other.host) and other.key.startswith(self.prefix)
+
     def __str__(self) -> str:
         return redact(f"{self.scheme}://{self.host}/{self.key}")
 
 
 def is_url(text: object) -> bool:
-    """Return whether a text names an object, or something in a store."""
+    """Return whether something is a text that names an object, or several in a store."""
     return isinstance(text, str) and _URL.match(text) is not None
 
 
 def place(given: str | Path | ObjectUrl) -> Path | ObjectUrl:
-    """Parse a user's text as a local path or as a name in a store.
-
-    Raises:
-        UsageError: It looks like a URL, and is none.
-    """
+    """Parse a user's text as a local path or as a name in a store; raises as `ObjectUrl.parse` does."""
     if isinstance(given, ObjectUrl):
         return given
     return ObjectUrl.parse(given) if isinstance(given, str) and is_url(given) else Path(given)

@@ -7,16 +7,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ro32.cli import engines
 from ro32.cli.engines import parse_actors
-from ro32.cluster import ray_engine
-from ro32.cluster.ray_engine import RayEngine
-from ro32.cluster.worker import Model, Task, Worker
+from ro32.cluster.worker import Model, Worker
 from ro32.data.papers import Columns
 from ro32.errors import BundleError, TryAgainError, UsageError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import OutcomeIndex
-from ro32.run.plan import make_plan
+from ro32.run.plan import Plan, make_plan
 from ro32.storage.local_parts import LocalParts
 from tests.command_line import Score
 
@@ -40,28 +39,31 @@ def model(tiny_bundle: Path, classifier: Classifier) -> Model:
     )
 
 
-def task_of(source: Path, folder: LocalParts) -> Task:
+@pytest.fixture
+def part(source: Path) -> Plan:
+    """The second part of a plan alone."""
     plan = make_plan([source], Columns(), part_rows=2)
-    return Task(part=plan.parts[1], plan=replace(plan, parts=()), folder=folder)
+    return replace(plan, parts=plan.parts[1:2])
 
 
-def test_a_worker_keeps_what_the_local_engine_would(model: Model, source: Path, folder: LocalParts) -> None:
-    kept = Worker(model).score(task_of(source, folder), OutcomeIndex())
+def test_a_worker_keeps_what_the_local_engine_would(model: Model, source: Path, part: Plan, folder: LocalParts) -> None:
+    kept = Worker(model).score(part, folder, OutcomeIndex())
     assert (kept.counts.rows, kept.counts.scored) == (2, 2)
     assert kept.thread_seconds > 0
     assert pl.read_parquet(folder.path / kept.name)["id"].to_list() == pl.read_parquet(source)["id"].to_list()[2:4]
-    assert Worker(model).score(task_of(source, folder), OutcomeIndex()).name == kept.name
+    assert Worker(model).score(part, folder, OutcomeIndex()).name == kept.name
     assert folder.names() == [kept.name]
 
 
-def test_a_worker_refuses_another_file_than_was_planned(model: Model, source: Path, folder: LocalParts) -> None:
-    task = task_of(source, folder)
+def test_a_worker_refuses_another_file_than_was_planned(
+    model: Model, source: Path, part: Plan, folder: LocalParts
+) -> None:
     os.utime(source, ns=(0, 0))
     with pytest.raises(TryAgainError, match="not the same file on all nodes"):
-        Worker(model).score(task, OutcomeIndex())
+        Worker(model).score(part, folder, OutcomeIndex())
     source.unlink()
     with pytest.raises(TryAgainError, match="changed while it was read"):
-        Worker(model).score(task, OutcomeIndex())
+        Worker(model).score(part, folder, OutcomeIndex())
 
 
 @pytest.mark.parametrize("name", ["model", "tokenizer"])
@@ -86,17 +88,13 @@ def test_numbers_of_actors() -> None:
             parse_actors(text)
 
 
-def test_what_cannot_be_is_refused(
-    score: Score, source: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_is_refused(score: Score, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "labels.parquet"
     assert "--engine ray" in score(source, "-o", target, "--ray-actors", "3").stderr
     refused = score(source, "-o", target, "--engine", "ray", "--ray-actors", "3:2")
     assert (refused.code, "found 3 and 2" in refused.stderr) == (2, True)
     assert score(source, "-o", target, "--engine", "ray", "--ray-actors", "0").code == 2
-    monkeypatch.setattr(ray_engine, "find_spec", lambda _: None)
+    monkeypatch.setattr(engines, "find_spec", lambda _: None)
     missing = score(source, "-o", target, "--engine", "ray")
     assert (missing.code, "pip install 'ro32[ray]'" in missing.stderr) == (2, True)
-    with pytest.raises(UsageError, match="needs the package ray"):
-        RayEngine(Bundle.load(tiny_bundle))
     assert not target.exists()

@@ -14,14 +14,14 @@ from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted, OutputError, TryAgainError, UsageError
 from ro32.folder import manifest
 from ro32.folder.jobs import labels_names
-from ro32.folder.places import LocalFolder
 from ro32.folder.update import score_folder
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.run.commit import commit
 from ro32.run.job import OnError, Settings
-from ro32.run.parts import PartStore
 from ro32.run.walk import Progress, Summary, score_file
+from ro32.storage.folders import LocalFolder
+from ro32.storage.local_parts import LocalParts
 from ro32.storage.lock import only_run
 from tests.command_line import Score, leftovers
 from tests.docs.tables import check_documented
@@ -164,11 +164,11 @@ def test_labels_that_no_manifest_vouches_for_are_read(run: Run, labels: Path, da
 def test_parts_of_labels_that_stand_are_removed(run: Run, labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a run that was killed between new labels and the removal of their parts."""
 
-    def killed(_: PartStore) -> None:
+    def killed(_: LocalParts) -> None:
         raise Interrupted(15)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PartStore, "clear", killed)
+        patch.setattr(LocalParts, "clear", killed)
         with pytest.raises(Interrupted):
             run()
     assert leftovers(labels / NAMES[0])

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import ro32
 from ro32.cli.process import exit_code_of
 from ro32.cli.score import command
-from ro32.cluster.worker import Model, Task, Worker
+from ro32.cluster.worker import Model, Worker
 from ro32.data.papers import Columns
 from ro32.errors import Interrupted
 from ro32.evaluation.explain import explain_papers
@@ -187,10 +187,7 @@ def by_workers(scene: Scene, step: Step, classifier: Classifier, _frame: pl.Data
     with tempfile.TemporaryDirectory() as name:
         folder = LocalParts(Path(name) / "labels.parquet", "run")
         folder.create()
-        saved = [
-            worker.score(Task(part=part, plan=replace(plan, parts=()), folder=folder), OutcomeIndex())
-            for part in plan.parts
-        ]
+        saved = [worker.score(replace(plan, parts=(part,)), folder, OutcomeIndex()) for part in plan.parts]
         return np.concatenate([read(folder.path / part.name) for part in saved])
 
 
