@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -236,10 +236,7 @@ def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, ca
     return lambda on_progress: score_with_checkpoint(inputs, model, columns=columns, on_progress=on_progress)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
+main = partial(run, command)
 
 if __name__ == "__main__":
     main()

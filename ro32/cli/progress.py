@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple
-from types import TracebackType
 from typing import Self, TextIO
 
 from tqdm import tqdm
@@ -33,9 +32,7 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -65,8 +62,7 @@ class ProgressDisplay:
             rate = papers_done / (self._logged - self._started)
             left = f"{(papers - papers_done) / rate / 60:.0f} min left" if rate else "no paper done yet"
             line = f"{papers_done:,} of {papers:,} papers, {parts_done} of {parts} parts, {rate:.1f} papers/s, {left}"
-            if self._on_line is not None:
+            if self._on_line is None:
+                print(line, file=self._stream, flush=True)
+            else:
                 self._on_line(line, **asdict(progress))
-                return
-            self._stream.write(f"{line}\n")
-            self._stream.flush()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -179,10 +178,7 @@ def _refuse_misuse(output: str, asked: Sequence[str], *, prune: bool, as_json: b
         raise UsageError("--status needs a labels file; name one with -o")
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
+main = partial(run, command)
 
 if __name__ == "__main__":
     main()

@@ -2,8 +2,9 @@
 
 import dataclasses
 import shlex
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -164,10 +165,7 @@ def _given(context: click.Context) -> list[str]:
     return words
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
+main = partial(run, command)
 
 if __name__ == "__main__":
     main()
