@@ -12,8 +12,7 @@ import click
 from ro32.cli.bundles import bundle_files, bundle_folder
 from ro32.cli.config_file import CONFIG, mistyped_variables
 from ro32.cli.engines import EngineName, make_engine
-from ro32.cli.log import Log, LogFormat
-from ro32.cli.misuse import LoggedCommand
+from ro32.cli.log import Log, LogFormat, LoggedCommand
 from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
 from ro32.cli.parameters import HELP
 from ro32.cli.pipes import DASH, spooled
