@@ -8,33 +8,31 @@ from typing import Any
 
 import click
 
+from ro32.cli.pipes import open_pipe
 from ro32.errors import UsageError, nearest
 from ro32.storage.files import require_regular
 
 CONFIG = f"{__name__}.path"
 """Where a Click context's `meta` has the file that was read."""
-_MAX_BYTES = 1 << 20
-"""No file of options is longer; a dump that is named by mistake is not read as one."""
-_LIKELY_TYPO = 0.8
-"""Similarity, 0 to 1, above which a variable that names no option was surely meant to name one."""
+_MAX_BYTES = 1 << 20  # a dump that is named by mistake is not read as options
+_LIKELY_TYPO = 0.8  # similarity, 0 to 1, above which a variable that names no option was meant to name one
 
 
 def read_config(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
     """Make the options of a file the defaults of a command. A Click callback.
 
     Keys are the names of options without dashes in front, and `papers` for the arguments. Relative paths are relative
-    to the working folder, as on the command line.
-
-    Raises:
-        UsageError: It is a device, pipe, socket or folder, or too long.
-        click.UsageError: The file cannot be read, is no TOML, names no option, or a value is not of the option's type.
+    to the working folder, as on the command line. A wrong command line is read twice, but its file once, which may be a
+    pipe of the shell.
     """
-    if path is None:
+    if path is None or CONFIG in context.meta:
         return
-    require_regular(path, UsageError, "name a TOML file with --config")
+    pipe = open_pipe(str(path))
+    if pipe is None:
+        require_regular(path, UsageError, "name a TOML file with --config")
     context.meta[CONFIG] = path
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if pipe is None else os.fdopen(pipe, "rb", closefd=False) as file:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise UsageError(f"--config {path}: longer than {_MAX_BYTES:,} bytes; name a TOML file")
