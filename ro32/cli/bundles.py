@@ -36,7 +36,7 @@ def bundle_files(bundle: Path | None) -> list[Path]:
 
 
 @click.group(name="ro32-bundle", context_settings=HELP)
-@version_option()
+@version_option
 def command() -> None:
     """List, show, verify, install and refresh bundles: the models that ro32-score scores with.
 

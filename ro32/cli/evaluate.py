@@ -43,11 +43,7 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
 @click.command(name="ro32-eval", context_settings=HELP)
 @click.argument("inputs", nargs=-1, required=True, metavar="PAPERS...")
 @click.option(
-    "--labels",
-    multiple=True,
-    metavar="FILE",
-    type=PATH,
-    help="Labels of these papers by ro32-score. Repeatable.",
+    "--labels", multiple=True, metavar="FILE", type=PATH, help="Labels of these papers by ro32-score. Repeatable."
 )
 @click.option(
     "--bundle",
@@ -92,7 +88,6 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     metavar="N",
     type=Count(min=0),
     default=EXAMPLES,
-    show_default=True,
     help="Number of disagreements of each kind to list in the page and the JSON.",
 )
 @click.option(
@@ -103,21 +98,18 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     help="Also show which words moved the scores of the N most confident disagreements of each kind; needs the bundle "
     "that scored.",
 )
-@click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")
+@click.option("--id-column", metavar="NAME", default="id", help="Column of the papers' ids.")
 @click.option(
     "--categories-column",
     metavar="NAME",
     default="categories",
-    show_default=True,
     help="Column of the categories: lists, or text separated by spaces, commas or semicolons.",
 )
-@click.option("--title-column", metavar="NAME", default="title", show_default=True, help="Column of the titles.")
-@click.option(
-    "--abstract-column", metavar="NAME", default="abstract", show_default=True, help="Column of the abstracts."
-)
+@click.option("--title-column", metavar="NAME", default="title", help="Column of the titles.")
+@click.option("--abstract-column", metavar="NAME", default="abstract", help="Column of the abstracts.")
 @threads_option
 @quiet_option
-@version_option()
+@version_option
 def command(
     *,
     inputs: tuple[str, ...],

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 """Settings of a command's context."""
 PATH = click.Path(path_type=Path)
 

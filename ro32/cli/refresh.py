@@ -46,7 +46,6 @@ store_option = click.option(
     metavar="SHARE",
     type=Number(0, 0.5, min_open=True),
     default=0.2,
-    show_default=True,
     help="Share of the papers, by a hash of their ids, to hold out from fitting the linear view.",
 )
 @click.option(
@@ -54,7 +53,6 @@ store_option = click.option(
     metavar="N",
     type=Count(min=1000),
     default=500_000,
-    show_default=True,
     help="Maximum number of papers to fit the linear view on; each needs 2 kB of memory.",
 )
 @threads_option
