@@ -64,21 +64,13 @@ def list_command(*, store: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_facts(bundle) for bundle in found], indent=2))
         return
-    rows = [("name", "label", "threshold", "size", "digest", "folder")]
-    rows += [
-        (
-            item.name,
-            item.manifest.positive_label,
-            f"{item.manifest.threshold:.4f}",
-            f"{item.size_bytes / 1e6:.1f} MB",
-            item.digest[:12],
-            str(item.folder),
-        )
-        for item in found
-    ]
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
+    rows = [["name", "label", "threshold", "size", "digest", "folder"]]
+    for item in found:
+        threshold, size = f"{item.manifest.threshold:.4f}", f"{item.size_bytes / 1e6:.1f} MB"
+        cells = (item.name, item.manifest.positive_label, threshold, size, item.digest[:12], str(item.folder))
+        rows.append([printable(cell) for cell in cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
@@ -119,11 +111,10 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
     for folder in [find(bundle, store) for bundle in bundles] or list_folders(store):
         try:
             classifier = try_out(Bundle.load(folder))
+            found = f"{classifier.manifest.name}, {classifier.digest}: whole and usable"
         except Ro32Error as error:
-            click.echo(message(f"{folder}: not usable: {error}"))
-            failed = error
-        else:
-            click.echo(message(f"{folder}: {classifier.manifest.name}, {classifier.digest}: whole and usable"))
+            found, failed = f"not usable: {error}", error
+        click.echo(message(f"{folder}: {found}"))
     if failed is not None:
         raise failed
 
