@@ -19,12 +19,7 @@ class Number(click.FloatRange):
 
     name = "number"
 
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as Click's own
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - as Click's own
         """Read a number; NaN, which every comparison with a bound lets pass, is none."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
