@@ -18,9 +18,9 @@ from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENI
 from ro32.model.publish import publish
 from ro32.model.views import ViewName
 from ro32.refresh.combine import (
-    CrossFitted,
     Reliability,
     Scores,
+    Verdicts,
     ViewQuality,
     cross_fit,
     curves_csv,
@@ -96,7 +96,7 @@ def add_views(
         where=where,
         made_by=made_by,
     )
-    together = crossed[ViewName.COMBINED].probability
+    together = crossed[ViewName.COMBINED].score
     files = {
         **(pictures or {}),
         RELIABILITY: plot_reliability(reliability(scores.positive, together, scores.each), manifest.positive_label),
@@ -141,7 +141,7 @@ class Span:
     reliability: Reliability
 
 
-def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, Span]:
+def judge_spans(papers: Truth, scores: Scores, found: Verdicts) -> dict[str, Span]:
     """Measure the papers before `RECENT_YEAR` and from it on; nothing if the papers are all of one kind."""
     recent = papers.year >= RECENT_YEAR
     spans = {f"to {RECENT_YEAR - 1}": ~recent, f"from {RECENT_YEAR} on": recent}
@@ -152,11 +152,9 @@ def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, 
             papers=int(scores.papers[rows].sum()),
             positives=int(scores.papers[rows & scores.positive].sum()),
             quality=judge_view(
-                scores.positive[rows],
-                CrossFitted(probability=found.probability[rows], called=found.called[rows]),
-                scores.papers[rows],
+                scores.positive[rows], Verdicts(score=found.score[rows], called=found.called[rows]), scores.papers[rows]
             ),
-            reliability=reliability(scores.positive[rows], found.probability[rows], scores.papers[rows]),
+            reliability=reliability(scores.positive[rows], found.score[rows], scores.papers[rows]),
         )
         for name, rows in spans.items()
     }

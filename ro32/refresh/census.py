@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ro32.data.dates import CREATED, MONTHS_A_YEAR, UNKNOWN, appeared, months
@@ -85,17 +86,12 @@ def take_census(
     if not any((found != UNKNOWN).any() for found in month):
         raise InputDataError(f"{where}: no paper has a date; give the dump a column {CREATED} as in 2024-11-30")
     each = np.concatenate(hashes)
-    latest = np.zeros(len(each), dtype=np.bool_)
-    latest[len(each) - 1 - np.unique(each[::-1], return_index=True)[1]] = True
+    latest = pl.Series(each).is_last_distinct().to_numpy()
     return Census(latest=latest, positive=truth, month=np.concatenate(month), draw=each / 2.0**64)
 
 
 def parse_month(text: str) -> int:
-    """Read a date, of which year and month count: "2024-11", "2024-11-30".
-
-    Raises:
-        UsageError: It is none.
-    """
+    """Read a date, of which year and month count: "2024-11", "2024-11-30"; raise UsageError if it is none."""
     try:
         date = datetime.strptime(text[:7], "%Y-%m").replace(tzinfo=UTC)
     except ValueError as error:
@@ -104,11 +100,7 @@ def parse_month(text: str) -> int:
 
 
 def check_positives(positive: NDArray[np.bool_], what: str, category: str) -> None:
-    """Check that there is enough to learn from.
-
-    Raises:
-        InputDataError: There are fewer than `FEWEST_POSITIVES` positive papers, or no others.
-    """
+    """Refuse fewer than `FEWEST_POSITIVES` positive papers, or no others, which is an InputDataError."""
     found = int(positive.sum())
     if found < FEWEST_POSITIVES or found == len(positive):
         raise InputDataError(

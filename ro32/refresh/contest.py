@@ -6,25 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.evaluation.intervals import LEVEL, SEED, Estimate
-from ro32.model.metrics import Confusion, precision_recall
+from ro32.refresh.combine import Verdicts, measure
 
 RESAMPLES = 1_000
 MEASURES = ("average precision", "F1", "precision", "recall")
+"""What `measure` returns."""
 DECIDING = MEASURES[:2]
 """Measures that decide whether a bundle is better."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdicts:
-    """What a bundle says of n papers.
-
-    Attributes:
-        score: Shape (n,), float64.
-        called: Shape (n,), bool: does it call the paper positive?
-    """
-
-    score: NDArray[np.float64]
-    called: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,37 +69,16 @@ def compare(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdict
         times = np.zeros(len(positive), dtype=np.int64)
         for rows in strata:
             times[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
-        there = times > 0
-        each = (times * counts)[there]
-        draws[draw] = [
-            after - before
-            for before, after in zip(
-                *(_measure(positive[there], each, item.score[there], item.called[there]) for item in (old, new)),
-                strict=True,
-            )
-        ]
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    before, after = (_measure(positive, counts, item.score, item.called) for item in (old, new))
+        before, after = (measure(positive, verdicts, times * counts) for verdicts in (old, new))
+        draws[draw] = np.subtract(after, before)
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).tolist()
+    before, after = (measure(positive, verdicts, counts) for verdicts in (old, new))
     return Contest(
         papers=int(counts.sum()),
         positives=int(counts[positive].sum()),
         old=dict(zip(MEASURES, before, strict=True)),
         new=dict(zip(MEASURES, after, strict=True)),
         difference={
-            name: Estimate(value=after[at] - before[at], low=float(low[at]), high=float(high[at]))
-            for at, name in enumerate(MEASURES)
+            name: Estimate(value=after[at] - before[at], low=low[at], high=high[at]) for at, name in enumerate(MEASURES)
         },
-    )
-
-
-def _measure(
-    positive: NDArray[np.bool_], each: NDArray[np.int64], score: NDArray[np.float64], called: NDArray[np.bool_]
-) -> tuple[float, float, float, float]:
-    """Return the measures in the order of `MEASURES`."""
-    decided = Confusion.of(positive, called, each)
-    return (
-        precision_recall(positive, score, each).average_precision,
-        decided.f1,
-        decided.precision,
-        decided.recall,
     )

@@ -56,12 +56,7 @@ def divide(
 
 
 def choose_scored(
-    positive: NDArray[np.bool_],
-    hardness: NDArray[np.float64],
-    draw: NDArray[np.float64],
-    *,
-    hard: int,
-    random: int,
+    positive: NDArray[np.bool_], hardness: NDArray[np.float64], draw: NDArray[np.float64], *, hard: int, random: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose the held-out papers that the encoder scores, and for how many each speaks.
 
