@@ -47,7 +47,6 @@ def command() -> None:
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-_bundle = click.argument("bundle", type=PATH, metavar="BUNDLE", default=None, required=False)
 
 
 @command.command(name="list", context_settings=HELP)
@@ -75,7 +74,7 @@ def list_command(*, store: Path, as_json: bool) -> None:
 
 
 @command.command(name="show", context_settings=HELP)
-@_bundle
+@click.argument("bundle", type=PATH, metavar="BUNDLE", default=None, required=False)
 @store_option
 @_as_json
 def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:

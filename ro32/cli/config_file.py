@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,11 @@ def read_config(context: click.Context, _option: click.Parameter, path: Path | N
 
 def _checked(context: click.Context, path: Path, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield names of Click's parameters and their values, as text or truth value."""
-    options = dict(_settable(context.command.params))
+    options = {  # the arguments, and every option with a variable except --config
+        max(parameter.opts, key=len).removeprefix("--"): parameter
+        for parameter in context.command.params
+        if parameter.expose_value and (not isinstance(parameter, click.Option) or parameter.show_envvar)
+    }
     for key, value in given.items():
         if key not in options:
             raise click.UsageError(f"--config {path}: there is no option {key!r}{nearest(key, options)}")
@@ -74,15 +78,6 @@ def _as_given(parameter: click.Parameter, value: object) -> object:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     raise click.BadParameter(f"expected one string or number, found {value!r}")
-
-
-def _settable(parameters: Iterable[click.Parameter]) -> Iterator[tuple[str, click.Parameter]]:
-    """Yield the settings allowed in a file: the arguments, and every option with a variable except --config."""
-    for parameter in parameters:
-        if isinstance(parameter, click.Argument):
-            yield str(parameter.name), parameter
-        elif isinstance(parameter, click.Option) and parameter.show_envvar and parameter.expose_value:
-            yield max(parameter.opts, key=len).removeprefix("--"), parameter
 
 
 def mistyped_variables(context: click.Context, environment: Mapping[str, str] = os.environ) -> Iterator[str]:

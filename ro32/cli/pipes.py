@@ -58,13 +58,10 @@ def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str],
     with TemporaryDirectory(prefix="ro32-", ignore_cleanup_errors=True) as name:
         files = {text: Path(name, f"pipe-{number}" if number else "stdin") for text, number in pipes.items()}
         arrow = [_receive(pipes[text], file) for text, file in files.items()]
-        papers = [str(files.get(text, text)) for text in papers]
-        if not to_stdout:
-            yield papers, place(output)
-            return
-        yield papers, Path(name, "labels.parquet")
-        if Path(name, "labels.parquet").exists():
-            _send(Path(name, "labels.parquet"), arrow=any(arrow))
+        labels = Path(name, "labels.parquet")
+        yield [str(files.get(text, text)) for text in papers], labels if to_stdout else place(output)
+        if labels.exists():
+            _send(labels, arrow=any(arrow))
 
 
 def _number(text: str) -> int | None:

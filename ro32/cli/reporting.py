@@ -43,7 +43,10 @@ class Reports:
                 )
             if find_spec("prometheus_client") is None:
                 raise UsageError("--metrics-file needs the package prometheus-client; run: pip install 'ro32[metrics]'")
-        read = [*_files(papers), *(path for path in others if isinstance(path, Path))]
+        read = [path for path in others if isinstance(path, Path)]
+        for text in papers:
+            with suppress(UsageError, InputMissingError, InputDataError):  # the plan of the run refuses what is wrong
+                read += find_files([text])
         reports = [check_target(path, read, papers) for path in (self.report, self.metrics_file) if path is not None]
         if isinstance(self.target, Path) and os.path.isfile(self.target):  # noqa: PTH113 - never an error
             resolve_output(self.target, read)
@@ -82,10 +85,3 @@ class Reports:
                 write_metrics(report, self.metrics_file.resolve())
         except (OSError, Ro32Error) as problem:
             journal.warn("no_report", f"the report was not written: {problem}")
-
-
-def _files(papers: Sequence[str]) -> Iterator[Path]:
-    """Yield the input files that are there; the plan of the run refuses what is wrong."""
-    for text in papers:
-        with suppress(UsageError, InputMissingError, InputDataError):
-            yield from find_files([text])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -61,19 +62,16 @@ def take_census(
         InputDataError: A dump is damaged, its categories cannot be read, papers are of one kind, or undated.
         TryAgainError: A dump changed since it was opened.
     """
-    hashes: list[NDArray[np.uint64]] = []
-    positive: list[NDArray[np.bool_]] = []
-    month: list[NDArray[np.int32]] = []
+    counted = [pl.DataFrame(schema={"hash": pl.UInt64, "positive": pl.Boolean, "month": pl.Int32})]
     others: set[str] = set()
-    for dump in dumps:
-        for frame in dump.frames(texts=False):
-            ids = frame["id"]
-            hashes.append(np.fromiter((hash_id(i, seed=_ID_SEED) for i in ids), dtype=np.uint64, count=len(ids)))
-            positive.append(is_listed(frame["categories"], category))
-            month.append(months(appeared(frame, "id")))
-            others.update(frame["categories"].str.split(" ").explode().unique())
-            on_rows(len(frame))
-    truth = np.concatenate([np.zeros(0, dtype=np.bool_), *positive])
+    for frame in chain.from_iterable(dump.frames(texts=False) for dump in dumps):
+        hashes = pl.Series([hash_id(name, seed=_ID_SEED) for name in frame["id"]], dtype=pl.UInt64)
+        positive, month = is_listed(frame["categories"], category), months(appeared(frame, "id"))
+        counted.append(pl.DataFrame({"hash": hashes, "positive": positive, "month": month}))
+        others.update(frame["categories"].str.split(" ").explode().unique())
+        on_rows(len(frame))
+    papers = pl.concat(counted)
+    truth, month = papers["positive"].to_numpy(), papers["month"].to_numpy()
     where = ", ".join(str(dump.path) for dump in dumps)
     if len(truth) != sum(dump.rows for dump in dumps):
         raise TryAgainError(f"{where}: changed while it was read; run again when it is complete")
@@ -83,11 +81,10 @@ def take_census(
             "or another category with --category"
         )
     check_both_kinds(truth, where, category)
-    if not any((found != UNKNOWN).any() for found in month):
+    if not (month != UNKNOWN).any():
         raise InputDataError(f"{where}: no paper has a date; give the dump a column {CREATED} as in 2024-11-30")
-    each = np.concatenate(hashes)
-    latest = pl.Series(each).is_last_distinct().to_numpy()
-    return Census(latest=latest, positive=truth, month=np.concatenate(month), draw=each / 2.0**64)
+    latest = papers["hash"].is_last_distinct().to_numpy()
+    return Census(latest=latest, positive=truth, month=month, draw=papers["hash"].to_numpy() / 2.0**64)
 
 
 def parse_month(text: str) -> int:

@@ -68,7 +68,7 @@ class Verdicts:
     called: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ViewQuality:
     """What a view is worth, cross-fitted: no paper is judged by a fit or a threshold that it had a part in.
 
@@ -137,14 +137,7 @@ def measure(
 
 def judge_view(positive: NDArray[np.bool_], found: Verdicts, weights: NDArray[np.int64]) -> ViewQuality:
     """Measure what a view says of papers whose truth, shape (n,), is known, and which have weights, shape (n,)."""
-    average_precision, f1, precision, recall = measure(positive, found, weights)
-    return ViewQuality(
-        average_precision=average_precision,
-        f1=f1,
-        precision=precision,
-        recall=recall,
-        calibration_error=calibration_error(positive, found.score, weights),
-    )
+    return ViewQuality(*measure(positive, found, weights), calibration_error(positive, found.score, weights))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Compares the old bundle with the new one on the same papers, and tests the difference."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,16 +39,16 @@ class Contest:
         found = [self.difference[name] for name in DECIDING]
         return any(item.low > 0 for item in found) and not any(item.high < 0 for item in found)
 
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield each measure's name, old and new value, and difference with its interval."""
+        for name, found in self.difference.items():
+            difference = f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+            yield name, f"{self.old[name]:.4f}", f"{self.new[name]:.4f}", difference
+
     def table(self) -> str:
         """Lay out both for the terminal."""
-        lines = [f"{f'{self.papers:,} held-out papers, {self.positives:,} positive':<44}{'old':>8}{'new':>8}  95 %"]
-        for name in MEASURES:
-            found = self.difference[name]
-            lines.append(
-                f"{name:<44}{self.old[name]:>8.4f}{self.new[name]:>8.4f}"
-                f"  {found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
-            )
-        return "\n".join(lines)
+        head = f"{f'{self.papers:,} held-out papers, {self.positives:,} positive':<44}{'old':>8}{'new':>8}  95 %"
+        return "\n".join([head, *(f"{name:<44}{old:>8}{new:>8}  {change}" for name, old, new, change in self.rows())])
 
 
 def compare(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdicts, new: Verdicts) -> Contest:

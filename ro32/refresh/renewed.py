@@ -17,7 +17,7 @@ from ro32.model.views import View, ViewName
 from ro32.refresh.certificate import Row
 from ro32.refresh.certified import with_cascade
 from ro32.refresh.combine import Scores, Verdicts, ViewQuality, cross_fit, curves_csv, fit_view, judge_view
-from ro32.refresh.contest import MEASURES, Contest
+from ro32.refresh.contest import Contest
 
 LINEAGE = "refresh"
 """Where the manifest's `source` says what a bundle was refreshed from."""
@@ -155,7 +155,7 @@ def renew(
         lineage = {"parent": parent.digest, "ancestors": ancestors, **origin}
     if parent is not None and fitted.contest is not None:
         contest = fitted.contest
-        differences = "\n".join(_difference(contest, name) for name in MEASURES)
+        differences = "\n".join(f"| {' | '.join(row)} |" for row in contest.rows())
         head += AGAINST_PARENT.format(parent=parent.digest[:12], differences=differences)
         quality |= {"parent": _rounded(contest.old), "cascade" if fitted.cascade else "full": _rounded(contest.new)}
     files |= {LINEAR: fitted.linear, CURVES: curves_csv(fitted.curves), CARD: head.encode()}
@@ -197,12 +197,6 @@ def _first(category: str) -> Manifest:
         views={ViewName.LINEAR: nothing},
         view=ViewName.LINEAR,
     )
-
-
-def _difference(contest: Contest, name: str) -> str:
-    found = contest.difference[name]
-    interval = f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
-    return f"| {name} | {contest.old[name]:.4f} | {contest.new[name]:.4f} | {interval} |"
 
 
 def _rounded(measures: Mapping[str, float]) -> dict[str, float]:

@@ -92,7 +92,7 @@ def test_options_come_from_a_pipe_of_the_shell_and_from_no_other(
     line: str, code: int, folder: Path, tiny_bundle: Path, python: Path, tmp_path: Path
 ) -> None:
     shutil.copy(folder / "papers.parquet", tmp_path)
-    done = shell(line, tmp_path, python, RO32_BUNDLE=str(tiny_bundle))
+    done = shell(line, tmp_path, sys.executable if "<(" in line else python, RO32_BUNDLE=str(tiny_bundle))
     assert done.returncode == code, done.stderr
     assert (tmp_path / "o.parquet").exists() == (code == 0)
     assert ("log-format" in line) == done.stderr.startswith(b"{")
