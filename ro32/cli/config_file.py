@@ -66,10 +66,9 @@ def _checked(context: click.Context, path: Path, given: Mapping[str, Any]) -> It
 def _as_given(parameter: click.Parameter, value: object) -> object:
     """Return a value of TOML as the command line would give it, so that both mean the same."""
     if isinstance(parameter, click.Argument):
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return tuple(value)
+        values = [value] if isinstance(value, str) else value
+        if isinstance(values, list) and values and all(isinstance(item, str) for item in values):
+            return tuple(values)
         raise click.BadParameter(f"expected a string or a list of strings, found {value!r}")
     if isinstance(parameter, click.Option) and parameter.is_flag:
         if isinstance(value, bool):

@@ -23,7 +23,6 @@ from ro32.errors import InputDataError, InputMissingError, ReadWriteError, Usage
 from ro32.storage.urls import ObjectUrl, place
 
 DASH = "-"
-Place = Path | ObjectUrl
 _READ_BYTES = 1 << 20
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 """How Arrow's IPC streams begin: the mark of a message.
@@ -33,7 +32,7 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-
 
 
 @contextmanager
-def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Place]]:
+def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Path | ObjectUrl]]:
     """Put files in the places of stdin, stdout and the pipes of a shell; yield what to read, and where to write.
 
     `-` and /dev/stdin are stdin, `-` and /dev/stdout are stdout. Stdin and pipes such as <(zcat a.gz) may hold an Arrow

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple
-from typing import Self, TextIO
+from typing import Self
 
 from tqdm import tqdm
 
@@ -15,15 +15,13 @@ LOG_EVERY_S = 30.0
 
 
 class ProgressDisplay:
-    """Shows how far a run has come, on stderr by default. Used as a context manager.
+    """Shows how far a run has come, on stderr. Used as a context manager.
 
-    `on_line` gets each line, its text and its numbers by name, instead of the stream; there is no bar then.
+    `on_line` gets each line, its text and its numbers by name, instead of stderr; there is no bar then.
     """
 
-    def __init__(
-        self, *, quiet: bool = False, stream: TextIO | None = None, on_line: Callable[..., None] | None = None
-    ) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, *, quiet: bool = False, on_line: Callable[..., None] | None = None) -> None:
+        self._stream = sys.stderr
         self._quiet = quiet
         self._on_line = on_line
         self._bar: tqdm | None = None

@@ -21,7 +21,6 @@ store_option = click.option(
     show_default="~/.local/share/ro32/bundles",
     help="Folder of installed bundles.",
 )
-"""Of every command that takes a bundle by its name."""
 
 
 @click.command(name="refresh", context_settings=HELP)

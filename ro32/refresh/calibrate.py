@@ -58,16 +58,7 @@ def calibrate(
     threads: int,
     announce: Announce,
 ) -> Fitted:
-    """Score held-out papers by both bundles, and fit, certify and compare on them.
-
-    Args:
-        parent: The old bundle.
-        classifier: The same, scoring in full.
-        linear: The new linear view.
-        held_out: Papers that it was not fitted on, as `gather` returns them.
-        threads: Calling threads of the encoder.
-        announce: Called at the start of each step.
-    """
+    """Score held-out papers by both bundles, and fit, certify and compare on them; the classifier scores in full."""
     new_scores = linear.scores(*texts(held_out))
     old_scores = new_scores
     if parent.linear is not None:

@@ -51,12 +51,7 @@ class Census:
 def take_census(
     dumps: Sequence[Dump], category: str, *, on_rows: Callable[[int], object] = lambda _rows: None
 ) -> Census:
-    """Read ids, categories and dates of dumps, and no texts.
-
-    Args:
-        dumps: Dumps whose papers have categories.
-        category: What makes a paper positive.
-        on_rows: Called with the number of rows done since the last call.
+    """Read ids, categories and dates of dumps, and no texts; `on_rows` gets the number of rows since its last call.
 
     Raises:
         InputDataError: A dump is damaged, its categories cannot be read, papers are of one kind, or undated.

@@ -82,9 +82,7 @@ def choose_scored(
     if len(rest):
         counts[rest] = left // len(rest)
         counts[rest[: left % len(rest)]] += 1
-    chosen = sure.copy()
-    chosen[rest] = True
-    rows = np.flatnonzero(chosen)
+    rows = np.union1d(np.flatnonzero(sure), rest)
     return rows, counts[rows]
 
 
