@@ -53,6 +53,7 @@ def reserve() -> None:
 
 def replace() -> None:
     """Let stdout and stderr of this process be streams that end nothing by a failure."""
+    reserve()  # what was closed since
     sys.stdout = _text(sys.stdout, STDOUT)
     sys.stderr = _text(sys.stderr, STDERR)
 
