@@ -17,7 +17,7 @@ from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENI
 from ro32.model.publish import publish
 from ro32.model.views import ViewName
 from ro32.refresh import combine
-from ro32.refresh.combine import CrossFitted, Reliability, Scores, ViewQuality
+from ro32.refresh.combine import Reliability, Scores, Verdicts, ViewQuality
 
 MAX_LOSS = 0.005
 """Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a
@@ -82,7 +82,7 @@ def add_views(
         where=report(papers, combine.probabilities(scores, combined), threshold=combined.threshold, label=label),
         made_by=made_by,
     )
-    bins = {RELIABILITY: combine.reliability(scores.positive, found.probability, scores.each)}
+    bins = {RELIABILITY: combine.reliability(scores.positive, found.score, scores.each)}
     bins |= {RELIABILITY_BY_SPAN.format(at): span.reliability for at, span in enumerate(spans.values())}
     files = {
         **(pictures or {}),
@@ -124,7 +124,7 @@ class Span:
     reliability: Reliability
 
 
-def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, Span]:
+def judge_spans(papers: Truth, scores: Scores, found: Verdicts) -> dict[str, Span]:
     """Measure the papers before `RECENT_YEAR` and from it on; nothing if the papers are all of one kind."""
     recent = papers.year >= RECENT_YEAR
     spans = {}
@@ -132,12 +132,12 @@ def judge_spans(papers: Truth, scores: Scores, found: CrossFitted) -> dict[str, 
         positive, counts = scores.positive[rows], scores.papers[rows]
         if not positive.any():
             return {}
-        of_span = CrossFitted(probability=found.probability[rows], called=found.called[rows])
+        of_span = Verdicts(score=found.score[rows], called=found.called[rows])
         spans[name] = Span(
             papers=int(counts.sum()),
             positives=int(counts[positive].sum()),
             quality=combine.judge_view(positive, of_span, counts),
-            reliability=combine.reliability(positive, of_span.probability, counts),
+            reliability=combine.reliability(positive, of_span.score, counts),
         )
     return spans
 

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -35,7 +36,7 @@ def bundle_files(bundle: Path | None) -> list[Path]:
 
 
 @click.group(name="ro32-bundle", context_settings=HELP)
-@version_option()
+@version_option
 def command() -> None:
     """List, show, verify, install and refresh bundles: the models that ro32-score scores with.
 
@@ -46,7 +47,6 @@ def command() -> None:
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-_bundle = click.argument("bundle", type=PATH, metavar="BUNDLE", default=None, required=False)
 
 
 @command.command(name="list", context_settings=HELP)
@@ -63,26 +63,18 @@ def list_command(*, store: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_facts(bundle) for bundle in found], indent=2))
         return
-    rows = [("name", "label", "threshold", "size", "digest", "folder")]
-    rows += [
-        (
-            item.name,
-            item.manifest.positive_label,
-            f"{item.manifest.threshold:.4f}",
-            f"{item.size_bytes / 1e6:.1f} MB",
-            item.digest[:12],
-            str(item.folder),
-        )
-        for item in found
-    ]
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
+    rows = [["name", "label", "threshold", "size", "digest", "folder"]]
+    for item in found:
+        threshold, size = f"{item.manifest.threshold:.4f}", f"{item.size_bytes / 1e6:.1f} MB"
+        cells = (item.name, item.manifest.positive_label, threshold, size, item.digest[:12], str(item.folder))
+        rows.append([printable(cell) for cell in cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @command.command(name="show", context_settings=HELP)
-@_bundle
+@click.argument("bundle", type=PATH, metavar="BUNDLE", default=None, required=False)
 @store_option
 @_as_json
 def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
@@ -118,11 +110,10 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
     for folder in [find(bundle, store) for bundle in bundles] or list_folders(store):
         try:
             classifier = try_out(Bundle.load(folder))
+            found = f"{classifier.manifest.name}, {classifier.digest}: whole and usable"
         except Ro32Error as error:
-            click.echo(message(f"{folder}: not usable: {error}"))
-            failed = error
-        else:
-            click.echo(message(f"{folder}: {classifier.manifest.name}, {classifier.digest}: whole and usable"))
+            found, failed = f"not usable: {error}", error
+        click.echo(message(f"{folder}: {found}"))
     if failed is not None:
         raise failed
 
@@ -172,10 +163,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
+main = partial(run, command)
 
 if __name__ == "__main__":
     main()

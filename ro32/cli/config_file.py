@@ -2,39 +2,37 @@
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ro32.cli.pipes import open_pipe
 from ro32.errors import UsageError, nearest
 from ro32.storage.files import require_regular
 
 CONFIG = f"{__name__}.path"
 """Where a Click context's `meta` has the file that was read."""
-_MAX_BYTES = 1 << 20
-"""No file of options is longer; a dump that is named by mistake is not read as one."""
-_LIKELY_TYPO = 0.8
-"""Similarity, 0 to 1, above which a variable that names no option was surely meant to name one."""
+_MAX_BYTES = 1 << 20  # a dump that is named by mistake is not read as options
+_LIKELY_TYPO = 0.8  # similarity, 0 to 1, above which a variable that names no option was meant to name one
 
 
 def read_config(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
     """Make the options of a file the defaults of a command. A Click callback.
 
     Keys are the names of options without dashes in front, and `papers` for the arguments. Relative paths are relative
-    to the working folder, as on the command line.
-
-    Raises:
-        UsageError: It is a device, pipe, socket or folder, or too long.
-        click.UsageError: The file cannot be read, is no TOML, names no option, or a value is not of the option's type.
+    to the working folder, as on the command line. A wrong command line is read twice, but its file once, which may be a
+    pipe of the shell.
     """
-    if path is None:
+    if path is None or CONFIG in context.meta:
         return
-    require_regular(path, UsageError, "name a TOML file with --config")
+    pipe = open_pipe(str(path))
+    if pipe is None:
+        require_regular(path, UsageError, "name a TOML file with --config")
     context.meta[CONFIG] = path
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if pipe is None else os.fdopen(pipe, "rb", closefd=False) as file:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise UsageError(f"--config {path}: longer than {_MAX_BYTES:,} bytes; name a TOML file")
@@ -48,7 +46,11 @@ def read_config(context: click.Context, _option: click.Parameter, path: Path | N
 
 def _checked(context: click.Context, path: Path, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield names of Click's parameters and their values, as text or truth value."""
-    options = dict(_settable(context.command.params))
+    options = {  # the arguments, and every option with a variable except --config
+        max(parameter.opts, key=len).removeprefix("--"): parameter
+        for parameter in context.command.params
+        if parameter.expose_value and (not isinstance(parameter, click.Option) or parameter.show_envvar)
+    }
     for key, value in given.items():
         if key not in options:
             raise click.UsageError(f"--config {path}: there is no option {key!r}{nearest(key, options)}")
@@ -64,10 +66,9 @@ def _checked(context: click.Context, path: Path, given: Mapping[str, Any]) -> It
 def _as_given(parameter: click.Parameter, value: object) -> object:
     """Return a value of TOML as the command line would give it, so that both mean the same."""
     if isinstance(parameter, click.Argument):
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return tuple(value)
+        values = [value] if isinstance(value, str) else value
+        if isinstance(values, list) and values and all(isinstance(item, str) for item in values):
+            return tuple(values)
         raise click.BadParameter(f"expected a string or a list of strings, found {value!r}")
     if isinstance(parameter, click.Option) and parameter.is_flag:
         if isinstance(value, bool):
@@ -76,15 +77,6 @@ def _as_given(parameter: click.Parameter, value: object) -> object:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     raise click.BadParameter(f"expected one string or number, found {value!r}")
-
-
-def _settable(parameters: Iterable[click.Parameter]) -> Iterator[tuple[str, click.Parameter]]:
-    """Yield the settings allowed in a file: the arguments, and every option with a variable except --config."""
-    for parameter in parameters:
-        if isinstance(parameter, click.Argument):
-            yield str(parameter.name), parameter
-        elif isinstance(parameter, click.Option) and parameter.show_envvar and parameter.expose_value:
-            yield max(parameter.opts, key=len).removeprefix("--"), parameter
 
 
 def mistyped_variables(context: click.Context, environment: Mapping[str, str] = os.environ) -> Iterator[str]:

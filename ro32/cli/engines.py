@@ -17,12 +17,7 @@ class EngineName(StrEnum):
 
 
 def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_actors: str | None) -> Engine:
-    """Return the engine that options ask for.
-
-    Raises:
-        UsageError: The options do not go together, or Ray is not installed.
-        BundleError: The bundle is missing or altered.
-    """
+    """Return the engine that options ask for."""
     if name is EngineName.LOCAL:
         if ray_address is not None or ray_actors is not None:
             raise UsageError("--ray-address and --ray-actors need --engine ray")

@@ -1,11 +1,11 @@
 """`ro32-eval`: measure labels or models against the categories that the dump carries."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -28,26 +28,17 @@ from ro32.model.classifier import Classifier
 from ro32.model.installed import default_store, list_bundles
 from ro32.model.processor import available_cores
 from ro32.run.inputs import find_files
-from ro32.run.walk import Progress
 
 _SHIPPED = "ro32"
 """Source of the bundle that comes with the package."""
-
 _CATEGORY = "cs.RO"
 """What a checkpoint is measured by, as it does not say what its label means."""
-
-Scorer = Callable[[Callable[[Progress], None]], Scores]
-"""Scores the papers, and tells its progress meanwhile."""
 
 
 @click.command(name="ro32-eval", context_settings=HELP)
 @click.argument("inputs", nargs=-1, required=True, metavar="PAPERS...")
 @click.option(
-    "--labels",
-    multiple=True,
-    metavar="FILE",
-    type=PATH,
-    help="Labels of these papers by ro32-score. Repeatable.",
+    "--labels", multiple=True, metavar="FILE", type=PATH, help="Labels of these papers by ro32-score. Repeatable."
 )
 @click.option(
     "--bundle",
@@ -92,7 +83,6 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     metavar="N",
     type=Count(min=0),
     default=EXAMPLES,
-    show_default=True,
     help="Number of disagreements of each kind to list in the page and the JSON.",
 )
 @click.option(
@@ -103,21 +93,18 @@ Scorer = Callable[[Callable[[Progress], None]], Scores]
     help="Also show which words moved the scores of the N most confident disagreements of each kind; needs the bundle "
     "that scored.",
 )
-@click.option("--id-column", metavar="NAME", default="id", show_default=True, help="Column of the papers' ids.")
+@click.option("--id-column", metavar="NAME", default="id", help="Column of the papers' ids.")
 @click.option(
     "--categories-column",
     metavar="NAME",
     default="categories",
-    show_default=True,
     help="Column of the categories: lists, or text separated by spaces, commas or semicolons.",
 )
-@click.option("--title-column", metavar="NAME", default="title", show_default=True, help="Column of the titles.")
-@click.option(
-    "--abstract-column", metavar="NAME", default="abstract", show_default=True, help="Column of the abstracts."
-)
+@click.option("--title-column", metavar="NAME", default="title", help="Column of the titles.")
+@click.option("--abstract-column", metavar="NAME", default="abstract", help="Column of the abstracts.")
 @threads_option
 @quiet_option
-@version_option()
+@version_option
 def command(
     *,
     inputs: tuple[str, ...],
@@ -171,21 +158,21 @@ def command(
             "install it, or name one with --bundle"
         )
     scorers = [
-        *(
-            _bundle_scorer(inputs, folder, classifier, text_columns, threads)
-            for folder, classifier in zip(folders, classifiers, strict=True)
-        ),
-        *(_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints),
+        partial(score_with_bundle, inputs, classifier, str(folder or _SHIPPED), columns=text_columns, threads=threads)
+        for folder, classifier in zip(folders, classifiers, strict=True)
     ]
-    scores += [_with_progress(scorer, quiet=quiet) for scorer in scorers]
+    scorers += [_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints]
+    for scorer in scorers:
+        with ProgressDisplay(quiet=quiet) as display:
+            scores.append(scorer(on_progress=display.update))
     if threshold is not None:
         scores = [replace(item, threshold=threshold) for item in scores]
     results = measure(inputs, category, truth, scores, examples=examples)
     if html is not None or as_json:
         results = replace(results, details=read_shown(results, columns))
     if explained:
-        found = explain_disagreements(results, explaining, explained, threads=threads)
-        results = replace(results, explanations=found)
+        words = explain_disagreements(results, explaining, explained, threads=threads)
+        results = replace(results, explanations=words)
     if html is not None:
         write_target(html, page(results).encode(errors="backslashreplace"))  # a path need not be UTF-8
     if as_json:
@@ -200,46 +187,26 @@ def _warn(_kind: str, sentence: str) -> None:
     click.echo(f"ro32-eval: warning: {sentence}", err=True)
 
 
-def _with_progress(scorer: Scorer, *, quiet: bool) -> Scores:
-    with ProgressDisplay(quiet=quiet) as display:
-        return scorer(display.update)
-
-
 def _maker_of(labels: Scores) -> Classifier | None:
     """Load the bundle that made labels, where it is the one that comes with ro32 or an installed one."""
-    folder = next((item.folder for item in list_bundles(default_store())[0] if item.digest == labels.digest), None)
-    if folder is None:
-        return None
-    return Classifier.load(folder, full=labels.full)
+    known = (item.folder for item in list_bundles(default_store())[0] if item.digest == labels.digest)
+    folder = next(known, None)
+    return None if folder is None else Classifier.load(folder, full=labels.full)
 
 
-def _bundle_scorer(
-    inputs: Sequence[str], folder: Path | None, classifier: Classifier, columns: Columns, threads: int
-) -> Scorer:
-    source = _SHIPPED if folder is None else str(folder)
-    return lambda on_progress: score_with_bundle(
-        inputs, classifier, source, columns=columns, threads=threads, on_progress=on_progress
-    )
-
-
-def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, category: str) -> Scorer:
+def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, category: str) -> partial[Scores]:
     missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
     if missing:
         raise BundleError(
             f"checkpoint {folder}: scoring it needs {' and '.join(missing)}, which a scoring host does not have; "
             "pip install 'ro32[train]', or export it and measure the bundle"
         )
-    # Imported here: a scoring host has none of it, and no other option needs it.
-    from ro32.evaluation.checkpoint import CheckpointModel, score_with_checkpoint  # noqa: PLC0415
+    from ro32.evaluation.checkpoint import CheckpointModel, score_with_checkpoint  # noqa: PLC0415 - needs both
 
-    model = CheckpointModel(folder, category)
-    return lambda on_progress: score_with_checkpoint(inputs, model, columns=columns, on_progress=on_progress)
+    return partial(score_with_checkpoint, inputs, CheckpointModel(folder, category), columns=columns)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
+main = partial(run, command)
 
 if __name__ == "__main__":
     main()

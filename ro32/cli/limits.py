@@ -35,14 +35,12 @@ def check() -> None:
 def _startable(most: int) -> int:
     """Return how many threads can be started, up to a number. No limit tells it: other processes count too."""
     done, threads = Event(), list[Thread]()
-    try:
-        with suppress(RuntimeError):
-            for _ in range(most):
-                thread = Thread(target=done.wait, daemon=True)
-                thread.start()
-                threads.append(thread)
-    finally:
-        done.set()
+    with suppress(RuntimeError):
+        for _ in range(most):
+            thread = Thread(target=done.wait, daemon=True)
+            thread.start()
+            threads.append(thread)
+    done.set()
     for thread in threads:
         thread.join()
     return len(threads)

@@ -17,19 +17,12 @@ from ro32.train.fit_linear import LinearRecipe, fit, read_features, score_featur
 @click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to train on.")
 @click.option("--validation", metavar="FILE", type=PATH, help="Dump to measure on.")
 @click.option("-o", "--output", required=True, metavar="FILE", type=PATH, help="Linear view to write.")
-@click.option(
-    "--category",
-    metavar="NAME",
-    default=LinearRecipe.category,
-    show_default=True,
-    help="Category of the positive papers.",
-)
+@click.option("--category", metavar="NAME", default=LinearRecipe.category, help="Category of the positive papers.")
 @click.option(
     "--features",
     metavar="N",
     type=Count(min=1),
     default=LinearRecipe.features,
-    show_default=True,
     help="Number of features to keep; six bytes each.",
 )
 @quiet_option

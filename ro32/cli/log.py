@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 
+import click
 from tqdm import tqdm
 
 import ro32.storage
 from ro32.cli.process import BUG, AlreadyReported, code_for, message, reason_of
-from ro32.errors import Interrupted
-from ro32.run.journal import Warned
+from ro32.errors import Interrupted, Ro32Error, UsageError
+from ro32.run.journal import Warned, new_run_id
 from ro32.storage.urls import redact
 
 
@@ -26,19 +27,8 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class _Retries(logging.Handler):
-    """Hands messages on."""
-
-    def __init__(self, on_message: Callable[..., None]) -> None:
-        super().__init__()
-        self._on_message = on_message
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._on_message("retry", record.getMessage())
-
-
 class Log:
-    """Writes lines about one run, which its id identifies, to stderr; quietly, warnings and errors alone."""
+    """Writes lines about one run, which its id identifies, to stderr; if quiet, only warnings and errors."""
 
     def __init__(self, name: str, run_id: str, log_format: LogFormat, *, quiet: bool) -> None:
         self._name = name
@@ -48,7 +38,7 @@ class Log:
 
     @property
     def on_progress(self) -> Callable[..., None] | None:
-        """What gets a run's lines of progress; None if a terminal shows them better."""
+        """Where a run's lines of progress go; None if they are text, which a display shows better."""
         return partial(self.info, "progress") if self._json else None
 
     def info(self, event: str, message: str, **fields: object) -> None:
@@ -63,7 +53,7 @@ class Log:
     @contextmanager
     def retries(self) -> Iterator[None]:
         """Report every request to a store that is tried again."""
-        handler = _Retries(self.info)
+        handler = _Retries(self)
         logger = logging.getLogger(ro32.storage.__name__)
         before = logger.level, logger.propagate
         logger.addHandler(handler)
@@ -77,23 +67,23 @@ class Log:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Where lines are JSON, report an error in one of them; else let it go on to where all errors are reported.
-
-        Raises:
-            AlreadyReported: Carries the exit code of an error that was reported here.
-        """
+        """Where lines are JSON, report an error in one of them; else let it go on to where all errors are reported."""
         try:
             yield
         except (Exception, Interrupted) as raised:
             if not self._json:
                 raise
-            error = reason_of(raised)
-            code = code_for(error)
-            fields: dict[str, object] = {"exit_code": code, "error": type(error).__name__}
-            if code == BUG:
-                fields["traceback"] = traceback.format_exc()
-            self._write("error", "error", str(error), "", fields)
-            raise AlreadyReported(code) from raised
+            raise self.reported(raised) from raised
+
+    def reported(self, raised: BaseException) -> AlreadyReported:
+        """Report the error that is being handled, and return what carries its exit code on."""
+        error = reason_of(raised)
+        code = code_for(error)
+        fields: dict[str, object] = {"exit_code": code, "error": type(error).__name__}
+        if code == BUG:
+            fields["traceback"] = traceback.format_exc()
+        self._write("error", "error", str(error), "", fields)
+        return AlreadyReported(code)
 
     def _write(self, level: str, event: str, sentence: str, text: str, fields: dict[str, object]) -> None:
         line = message(text)
@@ -107,3 +97,42 @@ class Log:
             }
             line = redact(json.dumps(head | fields))  # ASCII, so it is JSON whatever the encoding of stderr
         tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it again below
+
+
+class _Retries(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.info("retry", record.getMessage())
+
+
+class LoggedCommand(click.Command):
+    """A command whose options may be wrong before it knows in which format to report that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read a command line; if it is wrong, and asks for JSON lines anywhere, report that in one."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except (click.UsageError, Ro32Error) as misuse:
+            if self._log_format(ctx, given) is not LogFormat.JSON:
+                raise
+            error = UsageError(misuse.format_message()) if isinstance(misuse, click.UsageError) else misuse
+            log = Log(str(self.name), new_run_id(), LogFormat.JSON, quiet=False)
+            raise log.reported(error) from misuse
+
+    def _log_format(self, wrong: click.Context, args: list[str]) -> LogFormat:
+        """Return the format that a wrong command line, the environment or a file asks for, as far as it can be read."""
+        settings = {
+            **self.context_settings,
+            "default_map": wrong.default_map,
+            "resilient_parsing": True,
+            "ignore_unknown_options": True,
+            "allow_extra_args": True,
+        }
+        with click.Context(self, info_name=self.name, **settings) as context:
+            context.meta.update(wrong.meta)
+            super().parse_args(context, args)
+        return LogFormat(context.params.get("log_format") or LogFormat.TEXT)

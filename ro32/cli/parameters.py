@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 """Settings of a command's context."""
 PATH = click.Path(path_type=Path)
 
@@ -19,12 +19,7 @@ class Number(click.FloatRange):
 
     name = "number"
 
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as Click's own
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - as Click's own
         """Read a number; NaN, which every comparison with a bound lets pass, is none."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):

@@ -6,12 +6,12 @@ order of the papers, and memory holds one part. What a killed run had done is go
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +23,6 @@ from ro32.errors import InputDataError, InputMissingError, ReadWriteError, Usage
 from ro32.storage.urls import ObjectUrl, place
 
 DASH = "-"
-Place = Path | ObjectUrl
 _READ_BYTES = 1 << 20
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 """How Arrow's IPC streams begin: the mark of a message.
@@ -33,25 +32,18 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-
 
 
 @contextmanager
-def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Place]]:
-    """Put files in the places of stdin, stdout and the pipes of a shell.
+def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Path | ObjectUrl]]:
+    """Put files in the places of stdin, stdout and the pipes of a shell; yield what to read, and where to write.
 
-    Args:
-        papers: What to read; `-` and /dev/stdin stand for stdin, which may hold an Arrow IPC stream or any form that a
-            file may have. A pipe that a shell names, as <(zcat a.gz), is read likewise.
-        output: Where the labels go; `-` and /dev/stdout stand for stdout, which gets an Arrow IPC stream where stdin
-            held one, and JSON lines otherwise.
-
-    Yields:
-        The files to read, and the file to write. Stdout gets its content when the block ends well.
-
-    Raises:
-        UsageError: Stdin is named among other inputs, or its labels are to go to a folder.
-        InputDataError: An Arrow stream is damaged.
-        InputMissingError: Stdin is closed or cannot be read.
-        ReadWriteError: Stdout or the disk failed.
+    `-` and /dev/stdin are stdin, `-` and /dev/stdout are stdout. Stdin and pipes such as <(zcat a.gz) may hold an Arrow
+    IPC stream or any form that a file may have. Stdout gets its content when the block ends well: an Arrow IPC stream
+    if one came in, and JSON lines otherwise.
     """
-    pipes = {text: number for text in papers if (number := _descriptor(text)) is not None}
+    pipes = {
+        text: number
+        for text in papers
+        if (number := STDIN if text == DASH or _number(text) == STDIN else open_pipe(text)) is not None
+    }
     if STDIN in pipes.values() and len(papers) > 1:
         raise UsageError(
             f"expected {DASH} (stdin) as the only input, found {len(papers)} inputs; name files, or {DASH}"
@@ -65,45 +57,33 @@ def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str],
     with TemporaryDirectory(prefix="ro32-", ignore_cleanup_errors=True) as name:
         files = {text: Path(name, f"pipe-{number}" if number else "stdin") for text, number in pipes.items()}
         arrow = [_receive(pipes[text], file) for text, file in files.items()]
-        papers = [str(files.get(text, text)) for text in papers]
-        if not to_stdout:
-            yield papers, place(output)
-            return
-        yield papers, Path(name, "labels.parquet")
-        if Path(name, "labels.parquet").exists():
-            _send(Path(name, "labels.parquet"), arrow=any(arrow))
+        labels = Path(name, "labels.parquet")
+        yield [str(files.get(text, text)) for text in papers], labels if to_stdout else place(output)
+        if labels.exists():
+            _send(labels, arrow=any(arrow))
 
 
 def _number(text: str) -> int | None:
-    """Return the descriptor that a path in a folder of open files names; None for any other path."""
-    named = {"/dev/stdin": STDIN, "/dev/stdout": STDOUT}.get(text)
-    folder, _, last = text.rpartition("/")
-    is_number = folder in {"/dev/fd", "/proc/self/fd"} and last.isascii() and last.isdecimal()
-    return int(last) if is_number else named
+    """Return the descriptor that a path of an open file names; None for any other path."""
+    match = re.fullmatch(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", text)
+    return int(match[1]) if match else {"/dev/stdin": STDIN, "/dev/stdout": STDOUT}.get(text)
 
 
-def _descriptor(text: str) -> int | None:
-    """Return the descriptor to read an input from; None if the input is a file."""
-    if text == DASH:
-        return STDIN
+def open_pipe(text: str) -> int | None:
+    """Return the descriptor of the pipe that a path names, if it is open already, as that of <(...) is."""
     number = _number(text)
-    try:
-        return number if number == STDIN or (number is not None and stat.S_ISFIFO(os.fstat(number).st_mode)) else None
-    except OSError:
-        return None  # a run reports what is missing
+    with suppress(OSError):  # it is not open
+        if number is not None and stat.S_ISFIFO(os.fstat(number).st_mode):
+            return number
+    return None
 
 
 def _receive(descriptor: int, path: Path) -> bool:
     """Write the content of a pipe to a file (an Arrow stream as Parquet), and return whether it was one."""
     name = path.stem
     try:
-        source = os.fdopen(descriptor, "rb", closefd=False)
-    except OSError as error:  # a folder, for example
-        raise InputMissingError(f"{name}: cannot be read: {error.strerror}; send papers, or name a file") from error
-    try:
         with path.open("w+b") as file:
-            while data := _read(source, name):
-                file.write(data)
+            file.writelines(_blocks(descriptor, name))
             file.seek(0)
             if file.read(len(_ARROW_STREAM)) != _ARROW_STREAM:
                 return False
@@ -125,11 +105,12 @@ def _receive(descriptor: int, path: Path) -> bool:
     return True
 
 
-def _read(source: BinaryIO, name: str) -> bytes:
-    """Read the next bytes of a pipe; none at its end."""
+def _blocks(descriptor: int, name: str) -> Iterator[bytes]:
     try:
-        return source.read(_READ_BYTES)
-    except OSError as error:
+        with os.fdopen(descriptor, "rb", closefd=False) as source:
+            while block := source.read(_READ_BYTES):
+                yield block
+    except OSError as error:  # a folder, for example
         raise InputMissingError(f"{name}: cannot be read: {error.strerror}; send papers, or name a file") from error
 
 

@@ -8,16 +8,9 @@ from typing import NoReturn
 
 import click
 
+from ro32 import errors
 from ro32.cli import signals, streams
-from ro32.errors import (
-    InputMissingError,
-    Interrupted,
-    ReadWriteError,
-    Ro32Error,
-    UsageError,
-    check_interrupted,
-    shortage,
-)
+from ro32.errors import InputMissingError, Interrupted, ReadWriteError, Ro32Error, UsageError
 from ro32.printable import printable, short
 from ro32.storage.urls import redact
 
@@ -40,11 +33,7 @@ _EXTRAS = {
 
 
 class AlreadyReported(Exception):  # noqa: N818 - it is no error of its own
-    """An error was reported in another form; only its exit code is left.
-
-    Args:
-        code: The exit code.
-    """
+    """An error was reported in another form; only its exit code is left."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -52,12 +41,7 @@ class AlreadyReported(Exception):  # noqa: N818 - it is no error of its own
 
 
 def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and leave the process with its exit code.
-
-    Args:
-        command: The Click command.
-        args: The command line without the program's name; the process's own by default.
-    """
+    """Run a command, on the process's own command line by default, and leave the process with its exit code."""
     streams.replace()
     signals.listen()
     try:
@@ -74,9 +58,7 @@ def exit_code_of(command: click.Command, args: Sequence[str] | None = None) -> i
     try:
         streams.flush()
     except Ro32Error as error:
-        if not code:
-            _say(command, error)
-        return code or error.exit_code
+        code = code or _say(command, error)
     return code
 
 
@@ -95,20 +77,19 @@ def _report(command: click.Command, args: Sequence[str] | None) -> int:
         return ReadWriteError.exit_code  # so Click ends a process whose pipe broke, with 1
     except BaseException as raised:  # noqa: BLE001 - the last resort: whatever is not ours is a bug, Polars' panics too
         error = reason_of(raised)
-        code = code_for(error)
-        if code == BUG:
-            trace = printable(redact(traceback.format_exc()), lines=True)
-            click.echo(short(trace, _TRACEBACK_CHARS), err=True, nl=False)
-            click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
-        else:
-            _say(command, error)
-        return code
+        if code_for(error) != BUG:
+            return _say(command, error)
+        trace = printable(redact(traceback.format_exc()), lines=True)
+        click.echo(short(trace, _TRACEBACK_CHARS), err=True, nl=False)
+        click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
+        return BUG
     return 0
 
 
-def _say(command: click.Command, error: BaseException) -> None:
+def _say(command: click.Command, error: BaseException) -> int:
     if not isinstance(error, streams.OutputGoneError):
         click.echo(f"{command.name}: {message(str(error))}", err=True)
+    return code_for(error)
 
 
 def message(text: str) -> str:
@@ -128,22 +109,19 @@ def reason_of(error: BaseException) -> BaseException:
             return link
         link = link.__cause__ or link.__context__
     try:
-        check_interrupted()
+        errors.check_interrupted()
     except Interrupted as stop:
         return stop
-    if isinstance(error, FileNotFoundError) and not _has_working_folder():
-        return InputMissingError("the working folder is gone; change to one that exists, or name files by whole paths")
+    if isinstance(error, FileNotFoundError):
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            return InputMissingError(
+                "the working folder is gone; change to one that exists, or name files by whole paths"
+            )
     if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get((error.name or "").partition(".")[0])):
         return UsageError(f"this needs the package {error.name}; run: pip install 'ro32[{extra}]'")
-    return shortage(error) or error
-
-
-def _has_working_folder() -> bool:
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        return False
-    return True
+    return errors.shortage(error) or error
 
 
 def code_for(error: BaseException) -> int:

@@ -4,8 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, astuple
-from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from tqdm import tqdm
 
@@ -16,15 +15,13 @@ LOG_EVERY_S = 30.0
 
 
 class ProgressDisplay:
-    """Shows how far a run has come, on stderr by default. Used as a context manager.
+    """Shows how far a run has come, on stderr. Used as a context manager.
 
-    `on_line` gets each line, its text and its numbers by name, instead of the stream; there is no bar then.
+    `on_line` gets each line, its text and its numbers by name, instead of stderr; there is no bar then.
     """
 
-    def __init__(
-        self, *, quiet: bool = False, stream: TextIO | None = None, on_line: Callable[..., None] | None = None
-    ) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, *, quiet: bool = False, on_line: Callable[..., None] | None = None) -> None:
+        self._stream = sys.stderr
         self._quiet = quiet
         self._on_line = on_line
         self._bar: tqdm | None = None
@@ -33,9 +30,7 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -65,8 +60,7 @@ class ProgressDisplay:
             rate = papers_done / (self._logged - self._started)
             left = f"{(papers - papers_done) / rate / 60:.0f} min left" if rate else "no paper done yet"
             line = f"{papers_done:,} of {papers:,} papers, {parts_done} of {parts} parts, {rate:.1f} papers/s, {left}"
-            if self._on_line is not None:
+            if self._on_line is None:
+                print(line, file=self._stream, flush=True)
+            else:
                 self._on_line(line, **asdict(progress))
-                return
-            self._stream.write(f"{line}\n")
-            self._stream.flush()

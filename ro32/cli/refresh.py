@@ -1,5 +1,6 @@
 """`ro32-bundle refresh`: fit a bundle again on a dump whose papers have categories."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.errors import UsageError
 from ro32.model.installed import default_store, find
 from ro32.model.processor import available_cores
-from ro32.run.walk import Progress
 
 store_option = click.option(
     "--store",
@@ -21,7 +21,6 @@ store_option = click.option(
     show_default="~/.local/share/ro32/bundles",
     help="Folder of installed bundles.",
 )
-"""Of every command that takes a bundle by its name."""
 
 
 @click.command(name="refresh", context_settings=HELP)
@@ -46,7 +45,6 @@ store_option = click.option(
     metavar="SHARE",
     type=Number(0, 0.5, min_open=True),
     default=0.2,
-    show_default=True,
     help="Share of the papers, by a hash of their ids, to hold out from fitting the linear view.",
 )
 @click.option(
@@ -54,7 +52,6 @@ store_option = click.option(
     metavar="N",
     type=Count(min=1000),
     default=500_000,
-    show_default=True,
     help="Maximum number of papers to fit the linear view on; each needs 2 kB of memory.",
 )
 @threads_option
@@ -87,41 +84,35 @@ def refresh_command(
     """
     if new and bundle is not None:
         raise UsageError(f"--new makes a bundle from papers alone, and --bundle {bundle} names one; give one of them")
-    from ro32.refresh.refit import Settings, refresh  # noqa: PLC0415 - scipy, which only this command needs
+    from ro32.refresh.refit import refresh  # noqa: PLC0415 - scipy, which only this command needs
 
     def say(line: str) -> None:
         if not quiet:
             click.echo(message(line), err=True)
 
-    settings = Settings(
-        papers=papers,
-        output=output,
-        category=category,
-        negatives=negatives,
-        since=since,
-        hold_out=hold_out,
-        training_papers=training_papers,
-        threads=threads or available_cores(),
-        overwrite=overwrite,
-    )
-
     with ExitStack() as shown:
-        display: ProgressDisplay | None = None
 
-        def begin(step: str) -> None:
+        def announce(step: str, papers: int = 0) -> Callable[[int], None]:
             """Announce a step, with its own progress bar."""
-            nonlocal display
             shown.close()
-            display = shown.enter_context(ProgressDisplay(quiet=quiet))
             say(step)
+            return shown.enter_context(ProgressDisplay(quiet=quiet)).count(papers)
 
-        def show(progress: Progress) -> None:
-            if display is not None:
-                display.update(progress)
-
-        done = refresh(None if new else find(bundle, store), settings, say=begin, on_progress=show)
-    click.echo(done.fitted.table())
-    if done.bundle is None:
+        fitted, published = refresh(
+            None if new else find(bundle, store),
+            papers,
+            output,
+            category=category,
+            negatives=negatives,
+            since=since,
+            hold_out=hold_out,
+            training_papers=training_papers,
+            threads=threads or available_cores(),
+            overwrite=overwrite,
+            announce=announce,
+        )
+    click.echo(fitted.table())
+    if published is None:
         say("The new bundle is not better than the old one by more than chance, so nothing was published.")
     else:
-        say(f"{output}: {done.bundle.manifest.name}, {done.bundle.digest}")
+        say(f"{output}: {published.manifest.name}, {published.digest}")

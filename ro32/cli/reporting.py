@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,9 +18,6 @@ from ro32.run.prepare import resolve_output
 from ro32.storage import durable
 from ro32.storage.names import HIDDEN, is_data
 from ro32.storage.urls import ObjectUrl
-
-METRICS_SUFFIX = ".prom"
-"""Prometheus' textfile collector skips files with another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +34,19 @@ class Reports:
         return Path(os.path.realpath(self.target)) if isinstance(self.target, Path) else self.target
 
     def check(self, papers: Sequence[str], others: Sequence[Path | ObjectUrl | None]) -> None:
-        """Refuse, before any work is done, what could not be written at its end or would destroy what is read.
-
-        Raises:
-            UsageError: The metrics' name has another suffix, or the package that writes them is missing.
-            OutputError: A report cannot be created, is a file of the run under any name, or would be read as papers; or
-                the labels would replace one of these files.
-            ReadWriteError: The disk is full or failed.
-        """
+        """Refuse, before any work is done, what could not be written at its end or would destroy what is read."""
         if self.metrics_file is not None:
-            if self.metrics_file.suffix != METRICS_SUFFIX:
+            if self.metrics_file.suffix != ".prom":
                 raise UsageError(
-                    f"--metrics-file {self.metrics_file}: expected a name that ends in {METRICS_SUFFIX}; "
-                    "Prometheus' collector ignores others"
+                    f"--metrics-file {self.metrics_file}: expected a name that ends in .prom; Prometheus' collector "
+                    "ignores others"
                 )
             if find_spec("prometheus_client") is None:
                 raise UsageError("--metrics-file needs the package prometheus-client; run: pip install 'ro32[metrics]'")
-        read = [*_files(papers), *(path for path in others if isinstance(path, Path))]
+        read = [path for path in others if isinstance(path, Path)]
+        for text in papers:
+            with suppress(UsageError, InputMissingError, InputDataError):  # the plan of the run refuses what is wrong
+                read += find_files([text])
         reports = [check_target(path, read, papers) for path in (self.report, self.metrics_file) if path is not None]
         if isinstance(self.target, Path) and os.path.isfile(self.target):  # noqa: PTH113 - never an error
             resolve_output(self.target, read)
@@ -92,12 +85,3 @@ class Reports:
                 write_metrics(report, self.metrics_file.resolve())
         except (OSError, Ro32Error) as problem:
             journal.warn("no_report", f"the report was not written: {problem}")
-
-
-def _files(papers: Sequence[str]) -> Iterator[Path]:
-    """Yield the input files that are there; the plan of the run refuses what is wrong."""
-    for text in papers:
-        try:
-            yield from find_files([text])
-        except (UsageError, InputMissingError, InputDataError):
-            continue

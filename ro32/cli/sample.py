@@ -18,19 +18,12 @@ from ro32.train.fit_linear import LinearRecipe, read_features
 @click.command(name="ro32.cli.sample", context_settings=HELP)
 @click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to choose from.")
 @click.option("-o", "--output", required=True, metavar="FILE", type=PATH, help="Parquet file to write.")
-@click.option(
-    "--category",
-    metavar="NAME",
-    default=LinearRecipe.category,
-    show_default=True,
-    help="Category of the positive papers.",
-)
+@click.option("--category", metavar="NAME", default=LinearRecipe.category, help="Category of the positive papers.")
 @click.option(
     "--hard-negatives",
     metavar="N",
     type=Count(min=1),
     default=SampleRecipe.hard_negatives,
-    show_default=True,
     help="Number of negatives that are hardest for a linear view.",
 )
 @click.option(
@@ -38,7 +31,6 @@ from ro32.train.fit_linear import LinearRecipe, read_features
     metavar="N",
     type=Count(min=0),
     default=SampleRecipe.random_negatives,
-    show_default=True,
     help="Number of further negatives, drawn at random.",
 )
 @click.option(
@@ -46,7 +38,6 @@ from ro32.train.fit_linear import LinearRecipe, read_features
     metavar="SHARE",
     type=Number(0, 1, min_open=True),
     default=SampleRecipe.category_share,
-    show_default=True,
     help="Maximum share of one primary category among the hard negatives.",
 )
 @quiet_option

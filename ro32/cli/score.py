@@ -2,25 +2,23 @@
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from ro32.cli.bundles import bundle_files, bundle_folder
 from ro32.cli.config_file import CONFIG, mistyped_variables
 from ro32.cli.engines import EngineName, make_engine
-from ro32.cli.log import Log, LogFormat
-from ro32.cli.misuse import LoggedCommand
-from ro32.cli.options import ENVIRONMENT_PREFIX, score_options
+from ro32.cli.log import Log, LogFormat, LoggedCommand
+from ro32.cli.options import ENVIRONMENT_PREFIX, OPTIONS
 from ro32.cli.parameters import HELP
 from ro32.cli.pipes import DASH, spooled
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
+from ro32.cli.version import version_option
 from ro32.cli.words import explanations_text, quality_line, status_text, summary_line
 from ro32.data.papers import Columns
 from ro32.errors import UsageError
@@ -37,14 +35,14 @@ from ro32.run.journal import Journal
 from ro32.run.plan import make_plan
 from ro32.run.walk import score_file
 from ro32.storage.client import StoreSettings
-from ro32.storage.urls import ObjectUrl, redact
+from ro32.storage.urls import place, redact
 
 NAME = "ro32-score"
 CONTEXT = HELP | {"auto_envvar_prefix": ENVIRONMENT_PREFIX}
 
 
-@click.command(name=NAME, cls=LoggedCommand, context_settings=CONTEXT)
-@score_options
+@click.command(name=NAME, cls=LoggedCommand, context_settings=CONTEXT, params=[*OPTIONS])
+@version_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -69,7 +67,7 @@ def command(
     ray_address: str | None,
     ray_actors: str | None,
     part_rows: int,
-    reuse: Path | ObjectUrl | None,
+    reuse: str | None,
     no_reuse: bool,
     max_unscored: float,
     max_drift: float,
@@ -101,6 +99,7 @@ def command(
     into_folder = output.endswith(os.sep)
     with log.errors(), log.retries(), spooled(papers, output) as (files, target):
         reports = Reports(target=target, report=report, metrics_file=metrics_file)
+        earlier = None if reuse is None else place(reuse)
         for sentence in mistyped_variables(context):
             journal.warn("unknown_variable", sentence)
         settings = Settings(
@@ -108,7 +107,7 @@ def command(
             part_rows=part_rows,
             columns=Columns(id=id_column, title=title_column, abstract=abstract_column),
             categories_column=categories_column,
-            reuse=reuse,
+            reuse=earlier,
             no_reuse=no_reuse,
             max_unscored=max_unscored,
             max_expansion=max_expansion,
@@ -125,8 +124,7 @@ def command(
             abstain=None if abstain is None else OperatingPoint.parse_band(abstain),
         )
         display = ProgressDisplay(quiet=quiet, on_line=log.on_progress)
-        asked = [name for name, given in (("status", status), ("explain", explain)) if given]
-        _refuse_misuse(output, asked, prune=prune, as_json=as_json)
+        _refuse_misuse(output, prune=prune, status=status, explain=explain, as_json=as_json)
         if explain:
             classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             plan = make_plan(
@@ -144,7 +142,7 @@ def command(
                 )
             click.echo(json.dumps(asdict(found), indent=2) if as_json else status_text(found, redact(output)))
             return
-        reports.check(files, [reuse, context.meta.get(CONFIG), *bundle_files(bundle)])
+        reports.check(files, [earlier, context.meta.get(CONFIG), *bundle_files(bundle)])
         with reports.written(journal), display:
             classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             scorer = make_engine(
@@ -167,22 +165,19 @@ def command(
             log.info("quality", quality_line(journal.quality), **journal.quality)
 
 
-def _refuse_misuse(output: str, asked: Sequence[str], *, prune: bool, as_json: bool) -> None:
+def _refuse_misuse(output: str, *, prune: bool, status: bool, explain: int | None, as_json: bool) -> None:
     """Refuse options that do not go together."""
     if prune and not output.endswith(os.sep):
         raise UsageError("--prune removes labels from a folder; name one with -o, and / at its end")
-    if as_json and not {"status", "explain"}.intersection(asked):
+    if as_json and not (status or explain):
         raise UsageError("--json needs --status or --explain; for the results of a run use --report FILE")
-    if len(asked) > 1:
-        raise UsageError(f"--{' and --'.join(asked)} cannot be combined; give one of them")
-    if "status" in asked and output == DASH:
+    if status and explain:
+        raise UsageError("--status and --explain cannot be combined; give one of them")
+    if status and output == DASH:
         raise UsageError("--status needs a labels file; name one with -o")
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
+main = partial(run, command)
 
 if __name__ == "__main__":
     main()

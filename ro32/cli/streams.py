@@ -6,7 +6,7 @@ What cannot be written to stderr is dropped. What cannot be written to stdout en
 import io
 import os
 import sys
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from ro32.errors import ReadWriteError
 
@@ -17,37 +17,19 @@ class OutputGoneError(ReadWriteError):
     """Stdout has no reader any more, as in `ro32-bundle list | head -1`. There is nothing to report."""
 
 
-class _Output(io.RawIOBase):
-    """Writes to a standard stream, given its descriptor."""
+class _Output(io.FileIO):
+    """A standard stream. What cannot be written to stdout is an error once, and is dropped from then on."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._failed = False
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
-
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        """Return whether it is a terminal."""
-        return os.isatty(self._descriptor)
+    _failed = False
 
     def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer
-        """Write some bytes.
-
-        Raises:
-            ReadWriteError: It is stdout, and cannot be written to. What is written later is dropped.
-        """
+        """Write some bytes."""
         if self._failed:
             return len(data)
         try:
-            return os.write(self._descriptor, data)
+            return os.write(self.fileno(), data)
         except OSError as error:
-            if self._descriptor == STDERR:
+            if self.fileno() == STDERR:
                 return len(data)
             self._failed = True
             if isinstance(error, BrokenPipeError):
@@ -71,27 +53,24 @@ def reserve() -> None:
 
 def replace() -> None:
     """Let stdout and stderr of this process be streams that end nothing by a failure."""
+    reserve()  # what was closed since
     sys.stdout = _text(sys.stdout, STDOUT)
     sys.stderr = _text(sys.stderr, STDERR)
 
 
 def flush() -> None:
-    """Write the buffered text.
-
-    Raises:
-        ReadWriteError: Stdout cannot be written to.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    """Write the buffered text; raise ReadWriteError if stdout cannot be written to."""
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def _text(stream: TextIO | None, descriptor: int) -> TextIO:
     """Return a stream like the one that Python opened, if it did."""
     if stream is not None:
         stream.flush()
-    raw = _Output(descriptor)
+    raw = _Output(descriptor, "w", closefd=False)
     return io.TextIOWrapper(
-        io.BufferedWriter(cast("Any", raw)),
+        io.BufferedWriter(raw),
         encoding=getattr(stream, "encoding", None) or "utf-8",
         errors="backslashreplace",  # a locale that lacks a character loses the character and not the run
         line_buffering=descriptor == STDERR or raw.isatty(),

@@ -2,8 +2,9 @@
 
 import dataclasses
 import shlex
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -21,7 +22,6 @@ from ro32.cli.version import version_option
     "--preset",
     type=click.Choice(["original", "small", "update"]),
     default="original",
-    show_default=True,
     help="Recipe: the original ro-32, a small model, or one more pass over newer papers.",
 )
 @click.option("--base", metavar="MODEL", help="Encoder to start from: a folder, a hub name, or package:NAME/FOLDER.")
@@ -32,9 +32,7 @@ from ro32.cli.version import version_option
     type=click.Choice(["ro32", "original"]),
     help="How title and abstract become the tokenized text.  [default: the base model's]",
 )
-@click.option(
-    "-o", "--output", metavar="FOLDER", type=PATH, default="checkpoint", show_default=True, help="Folder to write."
-)
+@click.option("-o", "--output", metavar="FOLDER", type=PATH, default="checkpoint", help="Folder to write.")
 @click.option("--limit", metavar="N", type=Count(min=1), help="Take about N papers, chosen by their ids.")
 @click.option("--epochs", metavar="N", type=int, help="Passes over the papers.")
 @click.option("--batch-size", metavar="N", type=int, help="Papers in an optimizer step, over all devices.")
@@ -79,23 +77,19 @@ from ro32.cli.version import version_option
     "--device",
     type=click.Choice(["auto", "tpu", "cuda", "cpu"]),
     default="auto",
-    show_default=True,
     help="Device; auto takes a TPU, else CUDA, else the CPU.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
-    show_default=True,
     help="Data type of matrix products; auto takes bfloat16 if the hardware supports it.",
 )
 @click.option("--cache", metavar="FOLDER", type=PATH, help="Folder of tokenized dumps.  [default: ~/.cache/ro32]")
-@click.option(
-    "--save-every", metavar="N", type=Count(min=1), default=200, show_default=True, help="Steps between checkpoints."
-)
-@click.option("--resume/--no-resume", default=True, show_default=True, help="Resume the run in the output folder.")
+@click.option("--save-every", metavar="N", type=Count(min=1), default=200, help="Steps between checkpoints.")
+@click.option("--resume/--no-resume", default=True, help="Resume the run in the output folder.")
 @quiet_option
-@version_option()
+@version_option
 def command(
     *,
     data: Path,
@@ -164,10 +158,7 @@ def _given(context: click.Context) -> list[str]:
     return words
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    run(command)
-
+main = partial(run, command)
 
 if __name__ == "__main__":
     main()

@@ -13,11 +13,7 @@ from ro32.evaluation.explain import WORD, Explanation
 from ro32.model.operating_point import Decision
 from ro32.monitor.status import Status
 from ro32.printable import printable
-from ro32.run.journal import FolderChanges
 from ro32.run.walk import Summary
-
-_QUALITY = {"precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "average precision"}
-"""Measures that a line shows, and what they are called."""
 
 
 def summary_line(summary: Summary, output: str, positive_label: str, decision: Decision) -> str:
@@ -30,12 +26,19 @@ def summary_line(summary: Summary, output: str, positive_label: str, decision: D
         "duplicates": counts.duplicates,
     }
     audited = f", audit: {counts.disagreements:,} of {counts.audited:,} disagree" if counts.audited else ""
-    left_out = f", {_count(len(summary.skipped), 'file')} skipped" if summary.skipped else ""
-    left_out += _changed(summary.folder) if summary.folder else ""
+    files = f", {_count(len(summary.skipped), 'file')} skipped" if summary.skipped else ""
+    if (folder := summary.folder) is not None:
+        became = {
+            "new": folder.replaced,
+            "unchanged": folder.unchanged,
+            "removed": folder.removed,
+            "without input": folder.gone,
+        }
+        files += f", {_count(folder.files, 'file')}{_listed(became)}"
     uncertain = f"{counts.uncertain:,} uncertain, " if decision.abstain else ""
     return (
         f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
-        f"{uncertain}{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{audited}{left_out}; "
+        f"{uncertain}{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{audited}{files}; "
         f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
         f"{summary.seconds:,.1f} s{_operating_point(decision)}"
     )
@@ -44,28 +47,18 @@ def summary_line(summary: Summary, output: str, positive_label: str, decision: D
 def quality_line(quality: Mapping[str, Any]) -> str:
     """Describe in one line how the labels of the newest papers compare with their categories."""
     day, last, recorded = quality["newest_day"], quality["last_90_days"], quality["recorded"]
-    figures = (f"{name} {_interval(last[key])}" for key, name in _QUALITY.items() if last[key])
+    names = {"precision": "precision", "recall": "recall", "f1": "F1", "average_precision": "average precision"}
+    figures = (
+        f"{name} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+        for key, name in names.items()
+        if (found := last[key])
+    )
     before = f" (when the bundle was made: {recorded['average_precision']:.3f})" if recorded else ""
     return (
         f"by the papers' own categories, {last['since']} to {last['until']}, {last['listed']:,} of {last['papers']:,} "
         f"listed: {', '.join(figures)}{before}; on {day['until']}, found {day['right']:,} of {day['listed']:,} listed, "
         f"and called {day['called'] - day['right']:,} others"
     )
-
-
-def _interval(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-
-
-def _changed(folder: FolderChanges) -> str:
-    """Describe the changes to the files of a folder."""
-    became = {
-        "new": folder.replaced,
-        "unchanged": folder.unchanged,
-        "removed": folder.removed,
-        "without input": folder.gone,
-    }
-    return f", {_count(folder.files, 'file')}{_listed(became)}"
 
 
 def _operating_point(decision: Decision) -> str:
@@ -123,23 +116,20 @@ def _explanation_text(explanation: Explanation, positive_label: str, *, colour: 
     """
     if not explanation.words:
         return f"{printable(explanation.id)}: no score, since there is no text"
-    raised = {
-        effect.word: not effect.log_odds < 0 for effect in explanation.strongest
-    }  # NaN: there is no score without it
+    # The log-odds are NaN if there is no score without a word.
+    raised = {effect.word: not effect.log_odds < 0 for effect in explanation.strongest}
 
     def mark(word: str) -> str:
-        text = printable(word)
-        if word.lower() not in raised:
+        text, up = printable(word), raised.get(word.lower())
+        if up is None:
             return text
-        up = raised[word.lower()]
         if colour:
             return click.style(text, fg="green" if up else "red", bold=True)
         return f"[{'+' if up else '-'}{text}]"
 
+    called = explanation.label or "no label"
     lines = [
-        printable(
-            f"{explanation.id}: {explanation.label or 'no label'}, score {explanation.score:.4f} for {positive_label}"
-        ),
+        printable(f"{explanation.id}: {called}, score {explanation.score:.4f} for {positive_label}"),
         *(f"    {_marked(text, mark)}" for text in (explanation.title, explanation.abstract) if text),
     ]
     for effect in explanation.strongest:

@@ -1,8 +1,10 @@
-"""Fits the combination of a new linear view and the old encoder on held-out papers, and compares both bundles."""
+"""Calibrates a new linear view, with the old encoder if there is one, on held-out papers, and compares both bundles."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ro32.data.dates import MONTHS_A_YEAR, UNKNOWN
@@ -16,13 +18,14 @@ from ro32.model.metrics import precision_recall
 from ro32.model.text_form import TextForm
 from ro32.model.views import View, ViewName
 from ro32.refresh.certificate import Measured, make_cascade, table
-from ro32.refresh.combine import Scores, cross_fit, fit_view, judge_view, probabilities
-from ro32.refresh.contest import Verdicts, compare
-from ro32.refresh.gather import HeldOut, count_rows, encoder_log_odds
+from ro32.refresh.combine import Scores, Verdicts, probabilities
+from ro32.refresh.contest import compare
+from ro32.refresh.gather import encoder_log_odds, texts
 from ro32.refresh.held_out import choose_scored
-from ro32.refresh.renewed import Fitted
-from ro32.run.walk import Progress
+from ro32.refresh.renewed import Fitted, fit_views
 
+Announce = Callable[..., Callable[[int], object]]
+"""Called at the start of each step with a line, and with how many papers it takes; returns what counts them."""
 MAX_SHARE, CONFIDENCE = 0.0002, 0.95
 """Share of the labels that the cascade may change, and with what confidence: as of the bundle that ships."""
 CERTIFIED_PAPERS = 16_000
@@ -33,127 +36,114 @@ _ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
 """How a bundle without views scores: by the softmax of two logits. The threshold is not used."""
 
 
+def calibrate_linear(parent: Bundle | None, linear: LinearModel, held_out: pl.DataFrame) -> Fitted:
+    """Score all new held-out papers by a linear view alone, fit on them, and compare with the old bundle, if any."""
+    papers = held_out.filter(pl.col("recent") & ((pl.col("title") != "") | (pl.col("abstract") != "")))
+    positive, nothing = papers["positive"].to_numpy(), np.zeros(len(papers))
+    fitted = fit_views(
+        linear, Scores(positive=positive, encoder=nothing, linear=linear.scores(*texts(papers))), [ViewName.LINEAR]
+    )
+    if parent is None or parent.linear is None:
+        return fitted
+    old = _judge_old(parent, papers, nothing, LinearModel.from_bytes(parent.linear).scores(*texts(papers)))
+    return replace(fitted, contest=compare(positive, fitted.scores.papers, old, fitted.verdicts))
+
+
 def calibrate(
     parent: Bundle,
     classifier: Classifier,
     linear: LinearModel,
-    held_out: HeldOut,
+    held_out: pl.DataFrame,
     *,
     threads: int,
-    say: Callable[[str], None],
-    on_progress: Callable[[Progress], None],
+    announce: Announce,
 ) -> Fitted:
-    """Score held-out papers by both bundles, and fit, certify and compare on them.
-
-    Args:
-        parent: The old bundle.
-        classifier: The same, scoring in full.
-        linear: The new linear view.
-        held_out: Papers that it was not fitted on.
-        threads: Calling threads of the encoder.
-        say: Called with one line at the start of each step.
-        on_progress: Called while papers are scored.
-    """
-    old_linear = None if parent.linear is None else LinearModel.from_bytes(parent.linear)
-    new_scores = linear.scores(held_out.titles, held_out.abstracts)
-    old_scores = new_scores if old_linear is None else old_linear.scores(held_out.titles, held_out.abstracts)
+    """Score held-out papers by both bundles, and fit, certify and compare on them; the classifier scores in full."""
+    new_scores = linear.scores(*texts(held_out))
+    old_scores = new_scores
+    if parent.linear is not None:
+        old_scores = LinearModel.from_bytes(parent.linear).scores(*texts(held_out))
+    positive, draw = held_out["positive"].to_numpy(), held_out["draw"].to_numpy()
     hardness = np.maximum(_ranks(new_scores), _ranks(old_scores))
-    recent = np.flatnonzero(held_out.recent)
+    recent = np.flatnonzero(held_out["recent"].to_numpy())
     chosen, counts = choose_scored(
-        held_out.positive[recent], hardness[recent], held_out.draw[recent], hard=HARD_PAPERS, random=CERTIFIED_PAPERS
+        positive[recent], hardness[recent], draw[recent], hard=HARD_PAPERS, random=CERTIFIED_PAPERS
     )
-    drawn = recent[np.argsort(held_out.draw[recent], kind="stable")[:CERTIFIED_PAPERS]]
-    random = np.concatenate([drawn, np.flatnonzero(~held_out.recent)])
+    drawn = recent[np.argsort(draw[recent], kind="stable")[:CERTIFIED_PAPERS]]
+    random = np.concatenate([drawn, np.flatnonzero(~held_out["recent"].to_numpy())])
     rows = np.union1d(recent[chosen], random)
-    say(f"scoring {len(rows):,} held-out papers by the encoder")
-    by_encoder = np.full(len(held_out.ids), np.nan)
-    by_encoder[rows] = encoder_log_odds(
-        classifier, held_out.take(rows), threads=threads, on_rows=count_rows(len(rows), on_progress)
-    )
+    on_rows = announce(f"scoring {len(rows):,} held-out papers by the encoder", len(rows))
+    by_encoder = np.full(len(held_out), np.nan)
+    by_encoder[rows] = encoder_log_odds(classifier, held_out[rows], threads=threads, on_rows=on_rows)
     has_text = np.isfinite(by_encoder[recent[chosen]])
     judged, counts = recent[chosen][has_text], counts[has_text]
-    scores = Scores(
-        positive=held_out.positive[judged], encoder=by_encoder[judged], linear=new_scores[judged], counts=counts
-    )
-    both = {name: fit_view(scores, name) for name in ViewName}
-    views = {name: view for name, (view, _) in both.items()}
-    crossed = {name: cross_fit(scores, name) for name in ViewName}
-    view = views[ViewName.COMBINED]
+    scores = Scores(positive=positive[judged], encoder=by_encoder[judged], linear=new_scores[judged], counts=counts)
+    fitted = fit_views(linear, scores, list(ViewName))
+    view, form = fitted.views[ViewName.COMBINED], parent.manifest.form
     random = random[np.isfinite(by_encoder[random])]
-    form = parent.manifest.form
-    measured = _measure(held_out.take(random), by_encoder[random], new_scores[random], view, form)
+    measured = _measure(held_out[random], by_encoder[random], new_scores[random], view, form)
+    cascade = None
     try:
-        cascade = _certify(measured)
+        cascade = make_cascade(
+            measured,
+            view=str(ViewName.COMBINED),
+            max_share=MAX_SHARE,
+            confidence=CONFIDENCE,
+            papers_sha256=sha256("".join(f"{name}\n" for name in measured.ids).encode()),
+        )
     except BundleError as error:
-        say(f"the bundle will have no cascade: {error}")
-        cascade = None
-    say("comparing the old bundle with the new one")
-    papers = held_out.take(judged)
-    found = crossed[ViewName.COMBINED]
-    new = _screened(papers, Verdicts(score=found.probability, called=found.called), scores.linear, cascade, form)
-    contest = compare(papers.positive, counts, _judge_old(parent, papers, by_encoder[judged], old_scores[judged]), new)
-    fitted_scores = probabilities(scores, view).astype(np.float64)
-    plain = Verdicts(score=fitted_scores, called=fitted_scores >= view.threshold)
-    return Fitted(
-        linear=linear.to_bytes(),
-        scores=scores,
-        view=ViewName.COMBINED,
-        views=views,
-        curves={name: curve for name, (_, curve) in both.items()},
-        quality={name: judge_view(scores.positive, found, counts) for name, found in crossed.items()},
-        contest=contest,
+        announce(f"the bundle will have no cascade: {error}")
+    announce("comparing the old bundle with the new one")
+    papers = held_out[judged]
+    old = _judge_old(parent, papers, by_encoder[judged], old_scores[judged])
+    new = _screened(papers, fitted.verdicts, scores.linear, cascade, form)
+    by_all = probabilities(scores, view).astype(np.float64)
+    plain = Verdicts(score=by_all, called=by_all >= view.threshold)
+    return replace(
+        fitted,
+        contest=compare(scores.positive, counts, old, new),
         cascade=cascade,
         rows=[] if cascade is None else list(table(measured, cascade.cut)),
-        curve=precision_recall(papers.positive, _screened(papers, plain, scores.linear, cascade, form).score, counts),
+        curve=precision_recall(scores.positive, _screened(papers, plain, scores.linear, cascade, form).score, counts),
     )
 
 
 def _measure(
-    papers: HeldOut, by_encoder: NDArray[np.float64], linear: NDArray[np.float64], view: View, form: TextForm
+    papers: pl.DataFrame, by_encoder: NDArray[np.float64], linear: NDArray[np.float64], view: View, form: TextForm
 ) -> Measured:
     """Put together what a cascade is certified on."""
-    sure = form.surely_have_tokens(papers.titles, papers.abstracts)
-    years = ["unknown" if month == UNKNOWN else str(month // MONTHS_A_YEAR) for month in papers.month.tolist()]
+    positive = papers["positive"].to_numpy()
+    years = ["unknown" if month == UNKNOWN else str(month // MONTHS_A_YEAR) for month in papers["month"].to_list()]
     return Measured(
-        ids=papers.ids,
-        linear=np.where(sure, linear, np.inf),
-        full=probabilities(Scores(positive=papers.positive, encoder=by_encoder, linear=linear), view),
+        ids=papers["id"].to_list(),
+        linear=np.where(form.surely_have_tokens(*texts(papers)), linear, np.inf),
+        full=probabilities(Scores(positive=positive, encoder=by_encoder, linear=linear), view),
         threshold=view.threshold,
-        counts=np.ones(len(papers.ids), dtype=np.int64),
-        listed=papers.positive,
-        groups={"year": years, "category": papers.primary},
-    )
-
-
-def _certify(measured: Measured) -> Cascade:
-    return make_cascade(
-        measured,
-        view=str(ViewName.COMBINED),
-        max_share=MAX_SHARE,
-        confidence=CONFIDENCE,
-        papers_sha256=sha256("".join(f"{name}\n" for name in measured.ids).encode()),
+        counts=np.ones(len(papers), dtype=np.int64),
+        listed=positive,
+        groups={"year": years, "category": papers["primary"].to_list()},
     )
 
 
 def _judge_old(
-    parent: Bundle, papers: HeldOut, by_encoder: NDArray[np.float64], linear: NDArray[np.float64]
+    parent: Bundle, papers: pl.DataFrame, by_encoder: NDArray[np.float64], linear: NDArray[np.float64]
 ) -> Verdicts:
     """Score papers as the parent does, its cascade included, but for the papers that this would audit."""
     manifest = parent.manifest
     view = _ENCODER_ALONE if manifest.view is None else manifest.views[manifest.view]
-    full = probabilities(Scores(positive=papers.positive, encoder=by_encoder, linear=linear), view).astype(np.float64)
-    return _screened(
-        papers, Verdicts(score=full, called=full >= manifest.threshold), linear, manifest.cascade, manifest.form
-    )
+    scores = Scores(positive=papers["positive"].to_numpy(), encoder=by_encoder, linear=linear)
+    full = probabilities(scores, view).astype(np.float64)
+    verdicts = Verdicts(score=full, called=full >= manifest.threshold)
+    return _screened(papers, verdicts, linear, manifest.cascade, manifest.form)
 
 
 def _screened(
-    papers: HeldOut, verdicts: Verdicts, linear: NDArray[np.float64], cascade: Cascade | None, form: TextForm
+    papers: pl.DataFrame, verdicts: Verdicts, linear: NDArray[np.float64], cascade: Cascade | None, form: TextForm
 ) -> Verdicts:
     """Return the verdicts of a bundle whose cascade decides below its cut."""
     if cascade is None:
         return verdicts
-    below = cascade.below(papers.titles, papers.abstracts, linear, form)
+    below = cascade.below(*texts(papers), linear, form)
     score = verdicts.score.copy()
     score[below] = [cascade.probability(found) for found in linear[below].tolist()]
     return Verdicts(score=score, called=verdicts.called & ~below)

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ro32.data.dates import CREATED, MONTHS_A_YEAR, UNKNOWN, appeared, months
@@ -49,30 +51,22 @@ class Census:
 def take_census(
     dumps: Sequence[Dump], category: str, *, on_rows: Callable[[int], object] = lambda _rows: None
 ) -> Census:
-    """Read ids, categories and dates of dumps, and no texts.
-
-    Args:
-        dumps: Dumps whose papers have categories.
-        category: What makes a paper positive.
-        on_rows: Called with the number of rows done since the last call.
+    """Read ids, categories and dates of dumps, and no texts; `on_rows` gets the number of rows since its last call.
 
     Raises:
         InputDataError: A dump is damaged, its categories cannot be read, papers are of one kind, or undated.
         TryAgainError: A dump changed since it was opened.
     """
-    hashes: list[NDArray[np.uint64]] = []
-    positive: list[NDArray[np.bool_]] = []
-    month: list[NDArray[np.int32]] = []
+    counted = [pl.DataFrame(schema={"hash": pl.UInt64, "positive": pl.Boolean, "month": pl.Int32})]
     others: set[str] = set()
-    for dump in dumps:
-        for frame in dump.frames(texts=False):
-            ids = frame["id"]
-            hashes.append(np.fromiter((hash_id(i, seed=_ID_SEED) for i in ids), dtype=np.uint64, count=len(ids)))
-            positive.append(is_listed(frame["categories"], category))
-            month.append(months(appeared(frame, "id")))
-            others.update(frame["categories"].str.split(" ").explode().unique())
-            on_rows(len(frame))
-    truth = np.concatenate([np.zeros(0, dtype=np.bool_), *positive])
+    for frame in chain.from_iterable(dump.frames(texts=False) for dump in dumps):
+        hashes = pl.Series([hash_id(name, seed=_ID_SEED) for name in frame["id"]], dtype=pl.UInt64)
+        positive, month = is_listed(frame["categories"], category), months(appeared(frame, "id"))
+        counted.append(pl.DataFrame({"hash": hashes, "positive": positive, "month": month}))
+        others.update(frame["categories"].str.split(" ").explode().unique())
+        on_rows(len(frame))
+    papers = pl.concat(counted)
+    truth, month = papers["positive"].to_numpy(), papers["month"].to_numpy()
     where = ", ".join(str(dump.path) for dump in dumps)
     if len(truth) != sum(dump.rows for dump in dumps):
         raise TryAgainError(f"{where}: changed while it was read; run again when it is complete")
@@ -82,20 +76,14 @@ def take_census(
             "or another category with --category"
         )
     check_both_kinds(truth, where, category)
-    if not any((found != UNKNOWN).any() for found in month):
+    if not (month != UNKNOWN).any():
         raise InputDataError(f"{where}: no paper has a date; give the dump a column {CREATED} as in 2024-11-30")
-    each = np.concatenate(hashes)
-    latest = np.zeros(len(each), dtype=np.bool_)
-    latest[len(each) - 1 - np.unique(each[::-1], return_index=True)[1]] = True
-    return Census(latest=latest, positive=truth, month=np.concatenate(month), draw=each / 2.0**64)
+    latest = papers["hash"].is_last_distinct().to_numpy()
+    return Census(latest=latest, positive=truth, month=month, draw=papers["hash"].to_numpy() / 2.0**64)
 
 
 def parse_month(text: str) -> int:
-    """Read a date, of which year and month count: "2024-11", "2024-11-30".
-
-    Raises:
-        UsageError: It is none.
-    """
+    """Read a date, of which year and month count: "2024-11", "2024-11-30"; raise UsageError if it is none."""
     try:
         date = datetime.strptime(text[:7], "%Y-%m").replace(tzinfo=UTC)
     except ValueError as error:
@@ -104,11 +92,7 @@ def parse_month(text: str) -> int:
 
 
 def check_positives(positive: NDArray[np.bool_], what: str, category: str) -> None:
-    """Check that there is enough to learn from.
-
-    Raises:
-        InputDataError: There are fewer than `FEWEST_POSITIVES` positive papers, or no others.
-    """
+    """Refuse fewer than `FEWEST_POSITIVES` positive papers, or no others, which is an InputDataError."""
     found = int(positive.sum())
     if found < FEWEST_POSITIVES or found == len(positive):
         raise InputDataError(

@@ -7,6 +7,7 @@ is chosen only if the bound at c is within the share too, and that happens in at
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,14 +127,14 @@ def make_cascade(measured: Measured, *, view: str, max_share: float, confidence:
     while True:
         intercept, weight = _fit_score(measured, cut)
         if sigmoid(intercept + weight * cut) < measured.threshold:
-            lost = int(np.sum(measured.called & (measured.linear < cut)))
+            row = next(table(measured, cut))
             certificate = Certificate(
-                papers=len(measured),
-                screened=int(np.sum(measured.linear < cut)),
-                lost=lost,
-                gained=0,  # what is screened is below the threshold
+                papers=row.papers,
+                screened=row.screened,
+                lost=row.lost,
+                gained=row.gained,
                 max_share=max_share,
-                bound=measured.bound(lost, confidence),
+                bound=measured.bound(row.lost, confidence),
                 confidence=confidence,
                 view=view,
                 threshold=measured.threshold,
@@ -173,21 +174,19 @@ def quality(measured: Measured, cascade: Cascade) -> dict[str, float]:
     if measured.listed is None or not measured.listed.any():
         return {}
     found, counts = {}, measured.counts
-    for name, scores in (("full", measured.full), ("cascade", cascade_scores(measured, cascade))):
+    by_cascade = cascade_scores(measured, cascade)
+    for name, scores in (("full", measured.full), ("cascade", by_cascade)):
         called = scores.astype(np.float64) >= measured.threshold
-        found[f"{name}_average_precision"] = round(
-            precision_recall(measured.listed, scores, counts).average_precision, 6
-        )
+        curve = precision_recall(measured.listed, scores, counts)
+        found[f"{name}_average_precision"] = round(curve.average_precision, 6)
         found[f"{name}_f1"] = round(Confusion.of(measured.listed, called, counts).f1, 6)
     below = measured.linear < cascade.cut
-    screened = cascade_scores(measured, cascade)[below].astype(np.float64)
-    found["screened_share_listed"] = round(float(np.average(measured.listed[below], weights=counts[below])), 8)
-    found["screened_mean_score"] = round(float(np.average(screened, weights=counts[below])), 8)
+    for name, values in (("share_listed", measured.listed), ("mean_score", by_cascade.astype(np.float64))):
+        found[f"screened_{name}"] = round(float(np.average(values[below], weights=counts[below])), 8)
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """What a cut does to some papers: one line of cascade.csv.
 
     Attributes:
@@ -196,7 +195,7 @@ class Row:
         papers: Papers with a score.
         screened: Those below the cut.
         lost: Those that full scoring calls positive and the cascade does not.
-        gained: The other way round.
+        gained: The other way round: none, as what is screened is below the threshold.
     """
 
     by: str
@@ -204,7 +203,7 @@ class Row:
     papers: int
     screened: int
     lost: int
-    gained: int
+    gained: int = 0
 
 
 def table(measured: Measured, cut: float) -> Iterator[Row]:
@@ -212,8 +211,7 @@ def table(measured: Measured, cut: float) -> Iterator[Row]:
 
     def count(by: str, value: str, rows: NDArray[np.bool_], at: float = cut) -> Row:
         below = rows & (measured.linear < at)
-        lost = int(np.sum(below & measured.called))
-        return Row(by=by, value=value, papers=int(rows.sum()), screened=int(below.sum()), lost=lost, gained=0)
+        return Row(by, value, int(rows.sum()), int(below.sum()), lost=int(np.sum(below & measured.called)))
 
     everything = np.ones(len(measured), dtype=np.bool_)
     yield count("all", "", everything)

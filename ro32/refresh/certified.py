@@ -1,7 +1,7 @@
 """Adds a certified cascade to the files of a bundle: manifest, counts, curve and card."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, replace
 
 from ro32.model.bundle_json import CARD, CASCADE, CURVES, MANIFEST, Manifest, sha256
 from ro32.model.cascade import Cascade
@@ -9,7 +9,6 @@ from ro32.model.metrics import Curve
 from ro32.refresh.certificate import Row
 from ro32.refresh.combine import replace_curve
 
-_CSV_HEAD = "by,value,papers,screened,lost,gained"
 SECTION = """
 
 ## Cascade
@@ -27,29 +26,21 @@ precision {full_average_precision:.4f} and {cascade_average_precision:.4f}. Of t
 """
 
 
-def csv(rows: Sequence[Row]) -> bytes:
-    """Write down what a cut changes, for readers."""
-    return "".join(f"{line}\n" for line in [_CSV_HEAD, *(",".join(map(str, astuple(row))) for row in rows)]).encode()
-
-
 def with_cascade(
     manifest: Manifest, files: Mapping[str, bytes], cascade: Cascade, *, rows: Sequence[Row], curve: Curve | None
 ) -> dict[str, bytes]:
-    """Return the files of a bundle with a cascade; one that is there already gives way.
+    """Return the files of a bundle, its manifest among them, with a cascade; one that is there already gives way.
 
     Args:
         manifest: Of the bundle.
-        files: Its files by name, the manifest aside.
+        files: Its files by name.
         cascade: What it gets.
         rows: What the cut changes.
         curve: Precision and recall of the scores that come out, in the place of those of full scoring.
-
-    Returns:
-        All files of the new bundle, its manifest among them.
     """
     certificate = cascade.certificate
     new = {name: content for name, content in files.items() if name != MANIFEST}
-    new[CASCADE] = csv(rows)
+    new[CASCADE] = "".join(f"{','.join(map(str, line))}\n" for line in [Row._fields, *rows]).encode()
     if curve is not None and CURVES in new:
         new[CURVES] = replace_curve(new[CURVES], str(manifest.view), curve)
     card = new.get(CARD, b"").decode().partition("\n\n## Cascade\n")[0].rstrip()

@@ -1,6 +1,6 @@
 """Fits the combination of a bundle's views to one calibrated probability, on papers not used for training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,6 @@ from numpy.typing import NDArray
 from ro32.model.metrics import Confusion, Curve, precision_recall
 from ro32.model.views import View, ViewName
 
-ASKED: Mapping[ViewName, tuple[bool, bool]] = {
-    ViewName.COMBINED: (True, True),
-    ViewName.ENCODER: (True, False),
-    ViewName.LINEAR: (False, True),
-}
-"""Whether a view asks the encoder and the linear model."""
 FOLDS = 5
 """Every figure of a card is measured on a fifth of the papers with what was fitted on the other four."""
 CURVE_POINTS = 200
@@ -62,6 +56,19 @@ class Scores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """What a view or a bundle says of n papers.
+
+    Attributes:
+        score: Shape (n,), float64.
+        called: Shape (n,), bool: does it call the paper positive?
+    """
+
+    score: NDArray[np.float64]
+    called: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class ViewQuality:
     """What a view is worth, cross-fitted: no paper is judged by a fit or a threshold that it had a part in.
 
@@ -104,20 +111,7 @@ def probabilities(scores: Scores, view: View) -> NDArray[np.float32]:
     return _apply(scores, view.weights).astype(np.float32)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CrossFitted:
-    """What a view says of n papers, each by what was fitted on the other folds.
-
-    Attributes:
-        probability: Shape (n,), float64.
-        called: Shape (n,), bool: is the probability at least the threshold?
-    """
-
-    probability: NDArray[np.float64]
-    called: NDArray[np.bool_]
-
-
-def cross_fit(scores: Scores, name: ViewName, threshold: float | None = None) -> CrossFitted:
+def cross_fit(scores: Scores, name: ViewName, threshold: float | None = None) -> Verdicts:
     """Score every paper by a view that was fitted on the other folds, and call it by their threshold or a given one."""
     fold = np.arange(len(scores)) % FOLDS
     found = np.zeros(len(scores))
@@ -128,25 +122,22 @@ def cross_fit(scores: Scores, name: ViewName, threshold: float | None = None) ->
         curve = precision_recall(scores.positive[others], fitted[others], scores.each[others])
         found[mine] = fitted[mine]
         called[mine] = fitted[mine] >= (curve.best_f1()[0] if threshold is None else threshold)
-    return CrossFitted(probability=found, called=called)
+    return Verdicts(score=found, called=called)
 
 
-def judge_view(
-    positive: NDArray[np.bool_], found: CrossFitted, weights: NDArray[np.int64] | None = None
-) -> ViewQuality:
+def measure(
+    positive: NDArray[np.bool_], found: Verdicts, weights: NDArray[np.int64]
+) -> tuple[float, float, float, float]:
+    """Return average precision, F1, precision and recall on n papers of weights, shape (n,); 0 leaves a paper out."""
+    counting = weights > 0
+    curve = precision_recall(positive[counting], found.score[counting], weights[counting])
+    decided = Confusion.of(positive, found.called, weights)
+    return curve.average_precision, decided.f1, decided.precision, decided.recall
+
+
+def judge_view(positive: NDArray[np.bool_], found: Verdicts, weights: NDArray[np.int64]) -> ViewQuality:
     """Measure what a view says of papers whose truth, shape (n,), is known, and which have weights, shape (n,)."""
-    decisions = Confusion.of(positive, found.called, weights)
-    each = np.ones(len(positive), dtype=np.int64) if weights is None else weights
-    counting = each > 0
-    return ViewQuality(
-        average_precision=precision_recall(
-            positive[counting], found.probability[counting], each[counting]
-        ).average_precision,
-        f1=decisions.f1,
-        precision=decisions.precision,
-        recall=decisions.recall,
-        calibration_error=calibration_error(positive, found.probability, weights),
-    )
+    return ViewQuality(*measure(positive, found, weights), calibration_error(positive, found.score, weights))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +195,12 @@ def replace_curve(curves: bytes, view: str, curve: Curve) -> bytes:
 
 
 def _columns(scores: Scores, name: ViewName) -> NDArray[np.float64]:
-    encoder, linear = ASKED[name]
-    return np.column_stack([np.ones(len(scores)), encoder * scores.encoder, linear * scores.linear])
+    """Return what a view is fitted on, shape (n, 3); a model that it does not ask is 0, and so gets the weight 0."""
+    encoder, linear = (name is not ViewName.LINEAR) * scores.encoder, (name is not ViewName.ENCODER) * scores.linear
+    return np.column_stack([np.ones(len(scores)), encoder, linear])
 
 
-def _apply(scores: Scores, weights: tuple[float, float, float]) -> NDArray[np.float64]:
+def _apply(scores: Scores, weights: Sequence[float]) -> NDArray[np.float64]:
     return _sigmoid(_columns(scores, ViewName.COMBINED) @ np.array(weights))
 
 
@@ -216,11 +208,11 @@ def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.exp(-np.logaddexp(0.0, -log_odds)))
 
 
-def _fit(scores: Scores, name: ViewName, rows: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Fit a view's weights on some rows; a model that is not asked gets the weight 0."""
-    weights = fit_logistic(_columns(scores, name)[rows], scores.positive[rows], scores.each[rows] / scores.each.mean())
-    asked_encoder, asked_linear = ASKED[name]
-    return float(weights[0]), float(weights[1]) * asked_encoder, float(weights[2]) * asked_linear
+def _fit(scores: Scores, name: ViewName, rows: NDArray[np.bool_]) -> list[float]:
+    """Fit a view's weights on some rows."""
+    each = scores.each[rows] / scores.each.mean()
+    weights: list[float] = fit_logistic(_columns(scores, name)[rows], scores.positive[rows], each).tolist()
+    return weights
 
 
 def fit_logistic(

@@ -1,30 +1,19 @@
 """Compares the old bundle with the new one on the same papers, and tests the difference."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ro32.evaluation.intervals import LEVEL, SEED, Estimate
-from ro32.model.metrics import Confusion, precision_recall
+from ro32.refresh.combine import Verdicts, measure
 
 RESAMPLES = 1_000
 MEASURES = ("average precision", "F1", "precision", "recall")
+"""What `measure` returns."""
 DECIDING = MEASURES[:2]
 """Measures that decide whether a bundle is better."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdicts:
-    """What a bundle says of n papers.
-
-    Attributes:
-        score: Shape (n,), float64.
-        called: Shape (n,), bool: does it call the paper positive?
-    """
-
-    score: NDArray[np.float64]
-    called: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +39,16 @@ class Contest:
         found = [self.difference[name] for name in DECIDING]
         return any(item.low > 0 for item in found) and not any(item.high < 0 for item in found)
 
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield each measure's name, old and new value, and difference with its interval."""
+        for name, found in self.difference.items():
+            difference = f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+            yield name, f"{self.old[name]:.4f}", f"{self.new[name]:.4f}", difference
+
     def table(self) -> str:
         """Lay out both for the terminal."""
-        lines = [f"{f'{self.papers:,} held-out papers, {self.positives:,} positive':<44}{'old':>8}{'new':>8}  95 %"]
-        for name in MEASURES:
-            found = self.difference[name]
-            lines.append(
-                f"{name:<44}{self.old[name]:>8.4f}{self.new[name]:>8.4f}"
-                f"  {found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
-            )
-        return "\n".join(lines)
+        head = f"{f'{self.papers:,} held-out papers, {self.positives:,} positive':<44}{'old':>8}{'new':>8}  95 %"
+        return "\n".join([head, *(f"{name:<44}{old:>8}{new:>8}  {change}" for name, old, new, change in self.rows())])
 
 
 def compare(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdicts, new: Verdicts) -> Contest:
@@ -81,37 +70,16 @@ def compare(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdict
         times = np.zeros(len(positive), dtype=np.int64)
         for rows in strata:
             times[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
-        there = times > 0
-        each = (times * counts)[there]
-        draws[draw] = [
-            after - before
-            for before, after in zip(
-                *(_measure(positive[there], each, item.score[there], item.called[there]) for item in (old, new)),
-                strict=True,
-            )
-        ]
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    before, after = (_measure(positive, counts, item.score, item.called) for item in (old, new))
+        before, after = (measure(positive, verdicts, times * counts) for verdicts in (old, new))
+        draws[draw] = np.subtract(after, before)
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).tolist()
+    before, after = (measure(positive, verdicts, counts) for verdicts in (old, new))
     return Contest(
         papers=int(counts.sum()),
         positives=int(counts[positive].sum()),
         old=dict(zip(MEASURES, before, strict=True)),
         new=dict(zip(MEASURES, after, strict=True)),
         difference={
-            name: Estimate(value=after[at] - before[at], low=float(low[at]), high=float(high[at]))
-            for at, name in enumerate(MEASURES)
+            name: Estimate(value=after[at] - before[at], low=low[at], high=high[at]) for at, name in enumerate(MEASURES)
         },
-    )
-
-
-def _measure(
-    positive: NDArray[np.bool_], each: NDArray[np.int64], score: NDArray[np.float64], called: NDArray[np.bool_]
-) -> tuple[float, float, float, float]:
-    """Return the measures in the order of `MEASURES`."""
-    decided = Confusion.of(positive, called, each)
-    return (
-        precision_recall(positive, score, each).average_precision,
-        decided.f1,
-        decided.precision,
-        decided.recall,
     )

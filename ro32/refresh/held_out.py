@@ -56,12 +56,7 @@ def divide(
 
 
 def choose_scored(
-    positive: NDArray[np.bool_],
-    hardness: NDArray[np.float64],
-    draw: NDArray[np.float64],
-    *,
-    hard: int,
-    random: int,
+    positive: NDArray[np.bool_], hardness: NDArray[np.float64], draw: NDArray[np.float64], *, hard: int, random: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose the held-out papers that the encoder scores, and for how many each speaks.
 
@@ -87,9 +82,7 @@ def choose_scored(
     if len(rest):
         counts[rest] = left // len(rest)
         counts[rest[: left % len(rest)]] += 1
-    chosen = sure.copy()
-    chosen[rest] = True
-    rows = np.flatnonzero(chosen)
+    rows = np.union1d(np.flatnonzero(sure), rest)
     return rows, counts[rows]
 
 

@@ -1,8 +1,7 @@
 """The parts of a refreshed bundle: the parent's encoder, if any, and new views, cascade, curves, card, lineage."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import numpy as np
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.cascade import Cascade
+from ro32.model.linear_view import LinearModel
 from ro32.model.metrics import Curve
 from ro32.model.views import View, ViewName
 from ro32.refresh.certificate import Row
 from ro32.refresh.certified import with_cascade
-from ro32.refresh.combine import Scores, ViewQuality, curves_csv
-from ro32.refresh.contest import MEASURES, Contest
+from ro32.refresh.combine import Scores, Verdicts, ViewQuality, cross_fit, curves_csv, fit_view, judge_view
+from ro32.refresh.contest import Contest
 
 LINEAGE = "refresh"
 """Where the manifest's `source` says what a bundle was refreshed from."""
@@ -55,49 +55,14 @@ bootstrap):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where a refreshed bundle comes from.
-
-    Attributes:
-        category: What makes a paper positive.
-        dumps: BLAKE2b digests of the files of papers, in hex.
-        day: When it was refreshed, UTC.
-        since: First month of the papers that it was calibrated and judged on, as in 2024-11.
-        training_papers: Papers that the linear view was fitted on.
-        negatives: BLAKE2b digest of the file of papers that counted as negative whatever, if there was one.
-    """
-
-    category: str
-    dumps: Sequence[str]
-    day: date
-    since: str
-    training_papers: int
-    negatives: str | None = None
-
-    def lineage(self, parent: Bundle | None) -> dict[str, Any]:
-        """Return the lineage for the manifest: the parent, if any, then the parent's own lineage."""
-        before = {} if parent is None else parent.manifest.source.get(LINEAGE, {})
-        ancestors = [before["parent"], *before.get("ancestors", [])] if "parent" in before else []
-        return {
-            **({} if parent is None else {"parent": parent.digest}),
-            "ancestors": ancestors,
-            "dumps": list(self.dumps),
-            "date": self.day.isoformat(),
-            "since": self.since,
-            "training_papers": self.training_papers,
-            **({} if self.negatives is None else {"negatives": self.negatives}),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
 class Fitted:
     """What was fitted and measured for a refreshed bundle.
 
     Attributes:
         linear: The linear view, serialized.
         scores: Of the papers that it was calibrated on.
-        view: The one that scores.
-        views: By name.
+        views: By name; the first one scores.
+        verdicts: Of this one on these papers, cross-fitted.
         curves: Of the views by full scoring.
         quality: Of the views, cross-fitted.
         contest: Against the parent; none where there is none.
@@ -108,13 +73,13 @@ class Fitted:
 
     linear: bytes
     scores: Scores
-    view: ViewName
     views: Mapping[ViewName, View]
+    verdicts: Verdicts
     curves: Mapping[ViewName, Curve]
     quality: Mapping[ViewName, ViewQuality]
-    contest: Contest | None
+    contest: Contest | None = None
     cascade: Cascade | None = None
-    rows: Sequence[Row] = field(default_factory=list)
+    rows: Sequence[Row] = ()
     curve: Curve | None = None
 
     @property
@@ -126,58 +91,82 @@ class Fitted:
         """Lay out for the terminal what the bundle is worth."""
         if self.contest is not None:
             return self.contest.table()
-        papers, positives = len(self.scores), int(self.scores.positive.sum())
-        figures = [f"{name:<44}{value:>8.4f}" for name, value in _figures(self.quality[self.view]).items()]
-        return "\n".join([f"{papers:,} held-out papers, {positives:,} positive", *figures])
+        head = f"{len(self.scores):,} held-out papers, {int(self.scores.positive.sum()):,} positive"
+        (quality, *_others) = self.quality.values()
+        figures = {name.replace("_", " ").replace("f1", "F1"): value for name, value in asdict(quality).items()}
+        return "\n".join([head, *(f"{name:<44}{value:>8.4f}" for name, value in figures.items())])
 
 
-def renew(folder: Path | None, parent: Bundle | None, fitted: Fitted, origin: Origin) -> dict[str, bytes]:
+def fit_views(linear: LinearModel, scores: Scores, names: Sequence[ViewName]) -> Fitted:
+    """Fit and judge views on papers that the linear view was not fitted on; the first of them is to score."""
+    fitted = {name: fit_view(scores, name) for name in names}
+    crossed = {name: cross_fit(scores, name) for name in names}
+    return Fitted(
+        linear=linear.to_bytes(),
+        scores=scores,
+        views={name: view for name, (view, _) in fitted.items()},
+        verdicts=crossed[names[0]],
+        curves={name: curve for name, (_, curve) in fitted.items()},
+        quality={name: judge_view(scores.positive, found, scores.papers) for name, found in crossed.items()},
+    )
+
+
+def renew(
+    folder: Path | None, parent: Bundle | None, fitted: Fitted, *, category: str, origin: Mapping[str, Any]
+) -> dict[str, bytes]:
     """Return all files of the refreshed bundle, its manifest among them.
 
     Args:
         folder: Of the parent, if there is one.
         parent: The same, loaded.
         fitted: What is new.
-        origin: Where it comes from.
+        category: What makes a paper positive.
+        origin: The lineage for the manifest, but for parent and ancestors: JSON values.
     """
     files = _kept(folder, parent)
-    card = files.get(CARD, f"# {origin.category} by words alone".encode()).decode()
+    card = files.get(CARD, f"# {category} by words alone".encode()).decode()
     head = card.partition("\n\n## Views\n")[0].partition("\n\n## Cascade\n")[0].rstrip()
     files = {name: content for name, content in files.items() if not name.endswith(".png") or f"({name})" in head}
-    view, scores = fitted.views[fitted.view], fitted.scores
+    scores, threshold = fitted.scores, next(iter(fitted.views.values())).threshold
     head += SECTION.format(
-        how=(BOTH if files.get(MODEL) else ALONE).format(date=origin.day.isoformat()),
-        training=origin.training_papers,
+        how=(BOTH if files.get(MODEL) else ALONE).format(date=origin["date"]),
+        training=origin["training_papers"],
         papers=int(scores.papers.sum()),
-        since=origin.since,
+        since=origin["since"],
         share=float(np.average(scores.positive, weights=scores.papers)),
-        label=origin.category,
-        threshold=view.threshold,
-        rows="\n".join(_row(name, asdict(quality).values()) for name, quality in fitted.quality.items()),
+        label=category,
+        threshold=threshold,
+        rows="\n".join(
+            f"| {name} | {' | '.join(f'{value:.4f}' for value in asdict(quality).values())} |"
+            for name, quality in fitted.quality.items()
+        ),
     )
-    quality = {
+    quality: dict[str, Any] = {
         "papers": int(scores.papers.sum()),
         "positives": int(scores.papers[scores.positive].sum()),
         "views": {str(name): _rounded(asdict(found)) for name, found in fitted.quality.items()},
     }
+    old = _first(category)
+    lineage: dict[str, Any] = {"ancestors": [], **origin}
+    if parent is not None:
+        old = parent.manifest
+        before = old.source.get(LINEAGE, {})
+        ancestors = [before["parent"], *before.get("ancestors", [])] if "parent" in before else []
+        lineage = {"parent": parent.digest, "ancestors": ancestors, **origin}
     if parent is not None and fitted.contest is not None:
         contest = fitted.contest
-        differences = "\n".join(_difference(contest, name) for name in MEASURES)
+        differences = "\n".join(f"| {' | '.join(row)} |" for row in contest.rows())
         head += AGAINST_PARENT.format(parent=parent.digest[:12], differences=differences)
-        quality |= {
-            "parent": _rounded(contest.old),
-            "cascade" if fitted.cascade else "full": _rounded(contest.new),
-        }
+        quality |= {"parent": _rounded(contest.old), "cascade" if fitted.cascade else "full": _rounded(contest.new)}
     files |= {LINEAR: fitted.linear, CURVES: curves_csv(fitted.curves), CARD: head.encode()}
-    old = parent.manifest if parent is not None else _first(origin.category)
     new = replace(
         old,
-        threshold=view.threshold,
+        threshold=threshold,
         views={str(name): view for name, view in fitted.views.items()},
-        view=str(fitted.view),
+        view=str(next(iter(fitted.views))),
         cascade=None,
         quality=quality,
-        source={**old.source, LINEAGE: origin.lineage(parent)},
+        source={**old.source, LINEAGE: lineage},
         tools={**old.tools, "scipy": version("scipy")},
         files={name: sha256(content) for name, content in files.items()},
     )
@@ -208,20 +197,6 @@ def _first(category: str) -> Manifest:
         views={ViewName.LINEAR: nothing},
         view=ViewName.LINEAR,
     )
-
-
-def _row(name: str, values: Iterable[float]) -> str:
-    return f"| {name} | {' | '.join(f'{value:.4f}' for value in values)} |"
-
-
-def _difference(contest: Contest, name: str) -> str:
-    found = contest.difference[name]
-    interval = f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
-    return f"| {name} | {contest.old[name]:.4f} | {contest.new[name]:.4f} | {interval} |"
-
-
-def _figures(quality: ViewQuality) -> dict[str, float]:
-    return {name.replace("_", " ").replace("f1", "F1"): value for name, value in asdict(quality).items()}
 
 
 def _rounded(measures: Mapping[str, float]) -> dict[str, float]:

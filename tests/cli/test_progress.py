@@ -17,9 +17,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_a_bar() -> None:
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
-    with ProgressDisplay(stream=stream) as display:
+    monkeypatch.setattr("sys.stderr", stream)
+    with ProgressDisplay() as display:
         display.update(Progress(papers=100, papers_done=0, parts=4, parts_done=0))
         display.update(Progress(papers=100, papers_done=100, parts=4, parts_done=4))
     assert "100/100" in stream.getvalue()
@@ -30,7 +31,8 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     stream = io.StringIO()
-    with ProgressDisplay(stream=stream) as display:
+    monkeypatch.setattr("sys.stderr", stream)
+    with ProgressDisplay() as display:
         for done in range(0, 101, 10):
             display.update(Progress(papers=6000, papers_done=done, parts=2, parts_done=0))
             now += 10
@@ -39,8 +41,9 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(lines) == 3
 
 
-def test_quiet_says_nothing() -> None:
+def test_quiet_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
-    with ProgressDisplay(quiet=True, stream=stream) as display:
+    monkeypatch.setattr("sys.stderr", stream)
+    with ProgressDisplay(quiet=True) as display:
         display.update(Progress(papers=100, papers_done=50, parts=1, parts_done=0))
     assert stream.getvalue() == ""

@@ -72,6 +72,32 @@ def test_a_pipe_of_the_shell_is_read(folder: Path, tiny_bundle: Path, python: Pa
     assert len(done.stdout.splitlines()) == 8
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("score papers.parquet --config <(echo 'output = \"o.parquet\"')", 0),
+        ("score papers.parquet --config /proc/self/fd/4 4< <(sleep 0.2; echo 'output = \"o.parquet\"')", 0),
+        ("echo 'output = \"o.parquet\"' | score papers.parquet --config /dev/stdin", 0),
+        ("score papers.parquet -o o.parquet --threshold 7 --config <(echo 'log-format = \"json\"')", 2),
+        ("score papers.parquet -o o.parquet --config <(echo 'colour = 1')", 2),
+        ("score papers.parquet -o o.parquet --config <(head -c 2000000 /dev/zero)", 2),
+        ("mkfifo fifo; score papers.parquet -o o.parquet --config fifo", 2),
+        ("score papers.parquet -o o.parquet --config /dev/null", 2),
+        ("score papers.parquet -o o.parquet --config /dev/fd/4 4</dev/zero", 2),
+        ("score papers.parquet -o o.parquet --config /dev/fd/9", 2),
+        ("score papers.parquet -o o.parquet --config /dev/fd/99999999999999999999", 2),
+    ],
+)
+def test_options_come_from_a_pipe_of_the_shell_and_from_no_other(
+    line: str, code: int, folder: Path, tiny_bundle: Path, python: Path, tmp_path: Path
+) -> None:
+    shutil.copy(folder / "papers.parquet", tmp_path)
+    done = shell(line, tmp_path, sys.executable if "<(" in line else python, RO32_BUNDLE=str(tiny_bundle))
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "o.parquet").exists() == (code == 0)
+    assert ("log-format" in line) == done.stderr.startswith(b"{")
+
+
 def test_a_name_of_any_bytes_is_a_name(folder: Path, tiny_bundle: Path) -> None:
     shutil.copy(folder / "papers.parquet", os.fsdecode(os.fsencode(folder) + b"/p-\xff.parquet"))
     line = "score p-*.parquet -o $'o-\\xfe.parquet' --report r.json --log-format json"

@@ -52,7 +52,7 @@ def test_a_view_asks_only_its_own_model(scores: Scores) -> None:
 
 
 def test_two_views_are_better_than_either_and_calibrated(scores: Scores) -> None:
-    both, encoder, linear = (judge_view(scores.positive, cross_fit(scores, name)) for name in ViewName)
+    both, encoder, linear = (judge_view(scores.positive, cross_fit(scores, name), scores.papers) for name in ViewName)
     assert both.average_precision > max(encoder.average_precision, linear.average_precision) + 0.01
     assert both.f1 > max(encoder.f1, linear.f1)
     assert max(view.calibration_error for view in (both, encoder, linear)) < 0.003

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from ro32.refresh.contest import Verdicts, compare
+from ro32.refresh.combine import Verdicts
+from ro32.refresh.contest import compare
 
 
 def verdicts(positive: NDArray[np.bool_], skill: float, seed: int) -> Verdicts:

@@ -29,10 +29,11 @@ ROBOT = "A humanoid with teleoperation and a quadruped"
 @pytest.fixture(scope="module")
 def alone(dump_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("alone") / "bundle"
-    settings = refit.Settings(papers=(dump_path,), output=folder, category="cs.RO", hold_out=0.4)
-    done = refit.refresh(None, settings, say=lambda _: None, on_progress=lambda _: None)
-    assert done.bundle is not None
-    assert "held-out papers" in done.fitted.table()
+    fitted, published = refit.refresh(
+        None, [dump_path], folder, announce=lambda *_: lambda _: None, category="cs.RO", hold_out=0.4
+    )
+    assert published is not None
+    assert "held-out papers" in fitted.table()
     return folder
 
 

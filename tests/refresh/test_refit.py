@@ -24,12 +24,11 @@ HOLD_OUT = ("--hold-out", "0.4")
 def fresh(parent: Path, dump_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What became of the parent, with a share of changed labels that so few papers can show."""
     folder = tmp_path_factory.mktemp("fresh") / "bundle"
-    settings = refit.Settings(papers=(dump_path,), output=folder, hold_out=0.4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibrate, "MAX_SHARE", 0.01)
-        done = refit.refresh(parent, settings, say=lambda _: None, on_progress=lambda _: None)
-    assert done.bundle is not None
-    assert done.bundle.digest == Bundle.load(folder).digest
+        _, published = refit.refresh(parent, [dump_path], folder, announce=lambda *_: lambda _: None, hold_out=0.4)
+    assert published is not None
+    assert published.digest == Bundle.load(folder).digest
     return folder
 
 
