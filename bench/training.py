@@ -19,9 +19,10 @@ from bench.results import Section, at_least, at_most
 from ro32.train.choose import PaperSet, take
 from ro32.train.config import Optimizer, Recipe
 from ro32.train.corpus import load_corpus
-from ro32.train.device import DType, Kind, has_bfloat16_products, open_device
+from ro32.train.device import DType, Kind
 from ro32.train.dump import Dump
 from ro32.train.encoder import Encoder
+from ro32.train.hardware import has_bfloat16_products, open_device
 from ro32.train.loop import Loop, Task
 from ro32.train.split import split
 from ro32.train.state import RunFolder

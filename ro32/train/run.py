@@ -19,9 +19,10 @@ from ro32.train.card import describe_data, describe_split, describe_steps, write
 from ro32.train.choose import choose_auxiliary, choose_training, choose_validation, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import load_corpus
-from ro32.train.device import DType, Kind, open_device
+from ro32.train.device import DType, Kind
 from ro32.train.dump import Dump
 from ro32.train.encoder import Encoder
+from ro32.train.hardware import open_device
 from ro32.train.loop import Loop, Task, steps_per_epoch
 from ro32.train.plots import CURVE, LOSS, plot_curve, plot_loss
 from ro32.train.split import select, split

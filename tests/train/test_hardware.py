@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ro32.errors import UsageError
-from ro32.train.device import DType, Kind, open_device
+from ro32.train.device import DType, Kind
+from ro32.train.hardware import open_device
 
 
 @pytest.mark.parametrize(("gibibytes", "tokens"), [(80, 81_920), (8, 8_192), (0.25, 512)])
@@ -29,7 +30,7 @@ def test_a_gpu_that_is_not_there_is_asked_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_processor_is_taken_where_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ro32.train.device.importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("ro32.train.hardware.importlib.util.find_spec", lambda _name: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     device = open_device(Kind.AUTO, DType.FLOAT32)
     assert (device.torch_device.type, device.bfloat16) == ("cpu", False)
