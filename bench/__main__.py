@@ -65,9 +65,9 @@ def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> No
 
 @main.command()
 @papers_option
-@click.option("--rows", metavar="N", default=2_500_000, show_default=True, help="Papers of the dump.")
+@click.option("--rows", metavar="N", default=2_500_000, show_default=True, help="Number of papers in the dump.")
 @click.option("--small-rows", metavar="N", default=100_000, show_default=True, help="Papers of a second, small dump.")
-@click.option("--new", metavar="N", default=1_000, show_default=True, help="Papers without labels.")
+@click.option("--new", metavar="N", default=1_000, show_default=True, help="Number of papers without labels.")
 @click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
 @click.pass_obj
 def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int, repeats: int) -> None:
@@ -79,7 +79,7 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 @main.command()
 @papers_option
 @modern_option
-@click.option("--every", metavar="N", default=16, show_default=True, help="Full scoring labels every Nth paper.")
+@click.option("--every", metavar="N", default=16, show_default=True, help="Score only every Nth paper in full.")
 @click.option("--repeats", metavar="N", default=2, show_default=True, type=Count(min=1))
 @click.pass_obj
 def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: int) -> None:
@@ -125,7 +125,7 @@ def refresh(folder: Path, *, papers: tuple[Path, ...], bundle: Path | None) -> N
 
 @main.command()
 @papers_option
-@click.option("--rows", metavar="N", default=8_000, show_default=True, help="Papers of the dump.")
+@click.option("--rows", metavar="N", default=8_000, show_default=True, help="Number of papers in the dump.")
 @click.option("--part-rows", metavar="N", default=200, show_default=True, help="Papers per part.")
 @click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
 @click.pass_obj

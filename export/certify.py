@@ -48,7 +48,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     "--labels",
     metavar="FILE",
     type=PATH,
-    help="Labels of these papers by ro32-score --full with this bundle.  [default: score them]",
+    help="Labels of these papers that ro32-score --full wrote with this bundle.  [default: score them]",
 )
 @click.option(
     "--max-share",

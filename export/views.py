@@ -25,7 +25,7 @@ scores_option = click.option(
     "--scores",
     metavar="FILE",
     type=PATH,
-    help="The encoder's scores of these papers, by --scores-out; for a sample, its column papers holds the weights.  "
+    help="The encoder's scores of these papers, as --scores-out writes them. The column papers has a sample's weights.  "
     "[default: score them]",
 )
 
@@ -33,7 +33,7 @@ scores_option = click.option(
 @click.command(name="export.views", context_settings=HELP)
 @click.argument("folder", type=PATH, metavar="BUNDLE")
 @bundle_output
-@click.option("--linear", required=True, metavar="FILE", type=PATH, help="Linear view by python -m ro32.cli.linear.")
+@click.option("--linear", required=True, metavar="FILE", type=PATH, help="Linear view that python -m ro32.cli.linear wrote.")
 @click.option(
     "--papers",
     required=True,

@@ -53,7 +53,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inst
 @store_option
 @_as_json
 def list_command(*, store: Path, as_json: bool) -> None:
-    """List the bundle that comes with ro32, and those that were installed.
+    """List the bundle that comes with ro32 and the installed ones.
 
     Example: ro32-bundle list
     """
@@ -100,7 +100,7 @@ def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
 @click.argument("bundles", nargs=-1, type=PATH, metavar="[BUNDLE]...")
 @store_option
 def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
-    """Compare every file of bundles with its digest, and score test papers of all lengths.
+    """Check bundles: compare every file with its digest, and score short and long test papers.
 
     The default is all installed bundles. The exit code is 78 if any bundle is unusable.
 
@@ -121,14 +121,14 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
 @command.command(name="install", context_settings=HELP)
 @click.argument("origin", metavar="ORIGIN")
 @click.option("--name", metavar="NAME", help="Name to install it under.  [default: the bundle's own name]")
-@click.option("--digest", metavar="SHA256", help="Digest that the bundle must have, as show prints it.")
+@click.option("--digest", metavar="SHA256", help="Digest that the bundle must have; ro32-bundle show prints it.")
 @click.option("--overwrite", is_flag=True, help="Replace an installed bundle of that name.")
 @store_option
 def install_command(*, origin: str, name: str | None, digest: str | None, overwrite: bool, store: Path) -> None:
     """Install a bundle after checking every file against its digest.
 
-    ORIGIN is a folder, a .tar or .zip archive of one, or hf:owner/name@ and a commit of 40 hex digits: a repository of
-    the Hugging Face hub, which needs ro32[hub].
+    ORIGIN is a folder, a .tar or .zip archive of one, or a repository of the Hugging Face hub, which needs ro32[hub]:
+    hf:owner/name@COMMIT with a commit of 40 hex digits.
 
     Example: ro32-bundle install bundle.tar.gz --name cs.RO-large
     """

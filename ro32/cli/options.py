@@ -64,8 +64,8 @@ OPTIONS: tuple[click.Parameter, ...] = (
         ["--full"],
         is_flag=True,
         show_default="the bundle's cascade",
-        help="Score every paper with the whole model, without the cascade. This counts as another model: scores "
-        "differ, and labels of one are not reused for the other.",
+        help="Score every paper with the whole model, without the cascade. This counts as another model: its "
+        "scores differ, and neither reuses the labels of the other.",
     ),
     click.Option(["--cascade"], type=click.Choice(["auto", "off"]), hidden=True),  # until 0.2: "off" is now --full
     _option(
@@ -92,7 +92,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
         ["--abstain"],
         metavar="LOW:HIGH",
         show_default="every score gets a label",
-        help='Give no label, but the error "uncertain", to papers with a score of at least LOW and below HIGH.',
+        help='Leave papers with a score of at least LOW and below HIGH without a label; their error is "uncertain".',
     ),
     _option(["--id-column"], metavar="NAME", default="id", help="Column of the papers' ids."),
     _option(["--title-column"], metavar="NAME", default="title", help="Column of the titles."),
@@ -100,7 +100,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     _option(
         ["--categories-column"],
         metavar="NAME",
-        show_default="categories, if it is there",
+        show_default="categories, if present",
         help="Column of arXiv categories, used to measure the labels of the newest papers. Scores do not depend on it.",
     ),
     _count(["--threads"], show_default="one per core available to this process", help="Number of scoring threads."),
@@ -119,7 +119,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     _option(
         ["--ray-actors"],
         metavar="MIN:MAX",
-        show_default="from 1 to what the cluster's processors allow",
+        show_default="from 1 to as many as the cluster's processors allow",
         help="Minimum and maximum number of Ray actors; one number sets both.",
     ),
     _count(
@@ -131,7 +131,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
         ["--reuse"],
         metavar="FILE",
         type=_PLACE,
-        show_default="those in FILE of -o",
+        show_default="the labels at -o",
         help="Earlier labels to reuse: papers with the same text keep their score.",
     ),
     _option(["--no-reuse"], is_flag=True, help="Score every paper again."),

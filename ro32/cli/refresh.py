@@ -38,14 +38,14 @@ store_option = click.option(
 @click.option(
     "--since",
     metavar="DATE",
-    help="First month of the papers for calibration and comparison, such as 2024-11.  [default: the last two years]",
+    help="Calibrate and compare on papers from this month on, such as 2024-11.  [default: the last two years]",
 )
 @click.option(
     "--hold-out",
     metavar="SHARE",
     type=Number(0, 0.5, min_open=True),
     default=0.2,
-    help="Share of the papers, by a hash of their ids, to hold out from fitting the linear view.",
+    help="Share of the papers, chosen by a hash of their ids, to hold out from fitting the linear view.",
 )
 @click.option(
     "--training-papers",
@@ -76,7 +76,7 @@ def refresh_command(
 ) -> None:
     """Refresh a bundle on a dump whose papers have categories; needs ro32[refresh].
 
-    The encoder is kept; linear view, combination, threshold and cascade are fitted again. The new bundle is published
+    The encoder stays; the linear view, combination, threshold and cascade are fitted again. The new bundle is published
     only if it is significantly better than the old one on the newest papers. With --new there is no old bundle, and
     the new one has only a linear view.
 

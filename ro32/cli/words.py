@@ -55,9 +55,9 @@ def quality_line(quality: Mapping[str, Any]) -> str:
     )
     before = f" (when the bundle was made: {recorded['average_precision']:.3f})" if recorded else ""
     return (
-        f"by the papers' own categories, {last['since']} to {last['until']}, {last['listed']:,} of {last['papers']:,} "
-        f"listed: {', '.join(figures)}{before}; on {day['until']}, found {day['right']:,} of {day['listed']:,} listed, "
-        f"and called {day['called'] - day['right']:,} others"
+        f"compared with the papers' categories, {last['since']} to {last['until']} ({last['papers']:,} papers, "
+        f"{last['listed']:,} listed): {', '.join(figures)}{before}; on {day['until']}: {day['right']:,} of "
+        f"{day['listed']:,} listed found, {day['called'] - day['right']:,} false positives"
     )
 
 

@@ -51,7 +51,7 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     yield Sample("started_timestamp_seconds", "When the last run began.", _timestamp(report["started"]))
     yield Sample("finished_timestamp_seconds", "When the last run ended.", _timestamp(report["finished"]))
     finished = _timestamp(report["labels"]["finished"])
-    yield Sample("labels_timestamp_seconds", "When the labels that stand there now were finished.", finished)
+    yield Sample("labels_timestamp_seconds", "When the current labels were finished.", finished)
     yield Sample("run_seconds", "How long the last run took.", report["seconds"])
     for stage, seconds in report["stages"].items():
         yield Sample("stage_seconds", "How long its stages took.", seconds, {"stage": stage})
@@ -67,7 +67,7 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     yield Sample("papers_positive", "Papers with the positive label.", papers["positives"])
     yield Sample("positive_share", "Share of positive papers among those with a score.", positives["share"])
     yield Sample("positive_share_change", "Its change against the labels before.", positives["change"])
-    yield Sample("drift", "1 if that change was larger than allowed and no chance.", positives["drift"])
+    yield Sample("drift", "1 if that change exceeds --max-drift and is significant.", positives["drift"])
     yield from _quality(report["quality"])
     yield Sample("skipped_files", "Input files that were left out.", len(report["input"]["skipped"]))
     yield Sample("warnings", "Warnings of the last run.", len(report["warnings"]))
@@ -77,7 +77,7 @@ def _samples(report: Mapping[str, Any]) -> Iterator[Sample]:
     yield Sample("peak_memory_bytes", "The most memory that it took.", report["peak_rss_bytes"])
     if model["bundle_digest"] is not None:
         info = {name: model[name] for name in ("bundle", "bundle_digest")} | {"version": report["versions"]["ro32"]}
-        yield Sample("model_info", "Always 1; what scored.", 1, info)
+        yield Sample("model_info", "Always 1; the labels name the model.", 1, info)
 
 
 def _quality(quality: Mapping[str, Any] | None) -> Iterator[Sample]:
@@ -90,7 +90,7 @@ def _quality(quality: Mapping[str, Any] | None) -> Iterator[Sample]:
         for measure in MEASURES:
             for bound, value in (found[measure] or {}).items():
                 labels = {**label, "measure": measure, "bound": bound}
-                yield Sample("quality", "What the labels are worth, and the ends of its 95 % interval.", value, labels)
+                yield Sample("quality", "Quality of the labels, and the ends of its 95 % interval.", value, labels)
     aged = quality["aged"]
     yield Sample("aged", "1 if the last 90 days fell below what was measured when the bundle was made.", aged)
 

@@ -38,12 +38,12 @@ Measured on the same papers, cross-fitted: each fifth by weights and threshold f
 {rows}
 """
 BOTH = """\
-A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. The score is a
-logistic of both. This bundle was refreshed on {date}; its encoder is that of its parent. Figures and threshold of the
-sections before are those of older bundles."""
+A paper is scored twice: by the encoder, and by a logistic regression over its words and word pairs. Another logistic
+regression combines both. This bundle was refreshed on {date}; its encoder is that of its parent. Figures and threshold
+of the sections above are those of older bundles."""
 ALONE = """\
 A paper is scored by a logistic regression over its words and word pairs, made on {date}. There is no encoder, so the
-score knows which words a paper has and not what they say together."""
+score depends on which words a paper has, not on their order."""
 AGAINST_PARENT = """
 The parent is {parent}. On the same papers, each bundle as it scores, with the 95 % interval of the difference (paired
 bootstrap):

@@ -60,7 +60,7 @@ def test_figures_are_those_of_the_labels(run: Run, dated: pl.DataFrame, tmp_path
     assert (found["newest_day"]["papers"], found["newest_day"]["until"]) == (1, "2026-04-20")
     assert [item["month"] for item in found["by_month"]][-2:] == ["2026-03", "2026-04"]
     assert sum(item["papers"] for item in found["by_month"]) == 300
-    assert "by the papers' own categories, 2026-01-21 to 2026-04-20, 30 of 90 listed: precision" in done.stderr
+    assert "compared with the papers' categories, 2026-01-21 to 2026-04-20 (90 papers, 30 listed): precision" in done.stderr
 
 
 def test_reused_scores_are_measured_too(run: Run, dated: pl.DataFrame, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_without_categories_all_is_as_before(run: Run, dated: pl.DataFrame, tmp_
     run(dated)
     labels = pl.read_parquet(tmp_path / "labels.parquet")
     done = run(dated.drop("categories"), "--no-reuse")
-    assert (done.code, "own categories" in done.stderr, report(tmp_path)["quality"]) == (0, False, None)
+    assert (done.code, "papers' categories" in done.stderr, report(tmp_path)["quality"]) == (0, False, None)
     assert pl.read_parquet(tmp_path / "labels.parquet").equals(labels)
 
 
