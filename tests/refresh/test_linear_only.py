@@ -147,7 +147,7 @@ def test_what_it_says_and_what_it_holds_must_agree(alone: Path, parent: Path, tm
     manifest = Bundle.load(alone).manifest
     with pytest.raises(BundleError, match="scored by one"):
         replace(manifest, views={"linear": View(intercept=0.0, encoder=1.0, linear=0.0, threshold=manifest.threshold)})
-    with pytest.raises(BundleError, match=r"has a model\.onnx"):
+    with pytest.raises(BundleError, match=r"lists a model\.onnx"):
         _published(alone, manifest, tmp_path / "both", model=(parent / MODEL).read_bytes())
     with pytest.raises(BundleError, match="it has no encoder"):
         Classifier.load(alone).logits([1])
