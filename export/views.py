@@ -25,7 +25,7 @@ scores_option = click.option(
     "--scores",
     metavar="FILE",
     type=PATH,
-    help="The encoder's scores of these papers, as --scores-out writes them. The column papers has a sample's weights.  "
+    help="The encoder's scores of these papers, as --scores-out writes them; its column papers weighs a sample.  "
     "[default: score them]",
 )
 
@@ -33,7 +33,9 @@ scores_option = click.option(
 @click.command(name="export.views", context_settings=HELP)
 @click.argument("folder", type=PATH, metavar="BUNDLE")
 @bundle_output
-@click.option("--linear", required=True, metavar="FILE", type=PATH, help="Linear view that python -m ro32.cli.linear wrote.")
+@click.option(
+    "--linear", required=True, metavar="FILE", type=PATH, help="Linear view that python -m ro32.cli.linear wrote."
+)
 @click.option(
     "--papers",
     required=True,

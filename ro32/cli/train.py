@@ -38,7 +38,9 @@ from ro32.cli.version import version_option
 @click.option("--batch-size", metavar="N", type=int, help="Papers in an optimizer step, over all devices.")
 @click.option("--max-length", metavar="N", type=int, help="Maximum number of tokens of a paper.")
 @click.option(
-    "--full-length/--no-full-length", default=None, help="Pad every paper to the maximum number of tokens, and do not group papers by length."
+    "--full-length/--no-full-length",
+    default=None,
+    help="Pad every paper to the maximum number of tokens, and do not group papers by length.",
 )
 @click.option("--scoring-length", metavar="N", type=int, help="Maximum number of tokens when a paper is scored.")
 @click.option("--learning-rate", metavar="RATE", type=float, help="Peak learning rate.")
@@ -85,7 +87,9 @@ from ro32.cli.version import version_option
     default="auto",
     help="Data type of matrix products; auto takes bfloat16 if the hardware supports it.",
 )
-@click.option("--cache", metavar="FOLDER", type=PATH, help="Folder to cache tokenized dumps in.  [default: ~/.cache/ro32]")
+@click.option(
+    "--cache", metavar="FOLDER", type=PATH, help="Folder to cache tokenized dumps in.  [default: ~/.cache/ro32]"
+)
 @click.option("--save-every", metavar="N", type=Count(min=1), default=200, help="Steps between checkpoints.")
 @click.option("--resume/--no-resume", default=True, help="Resume the run in the output folder.")
 @quiet_option

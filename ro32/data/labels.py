@@ -157,7 +157,7 @@ class LabelsFile:
             upload(self._temporary, self._file, self._target)
 
 
-def read_provenance(path: InputFile) -> dict[str, Any] | None:
+def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
     """Return the provenance in the footer of a labels file; None if there is none.
 
     Raises:
@@ -165,7 +165,8 @@ def read_provenance(path: InputFile) -> dict[str, Any] | None:
         pyarrow.ArrowException: It is not Parquet.
         ValueError: The footer's text is damaged.
     """
-    raw = (pq.read_metadata(for_arrow(path)).metadata or {}).get(FOOTER_KEY.encode())
+    file = Path(path) if isinstance(path, str) else path
+    raw = (pq.read_metadata(for_arrow(file)).metadata or {}).get(FOOTER_KEY.encode())
     if raw is None:
         return None
     provenance = strict_json.parse(raw)

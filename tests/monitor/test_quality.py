@@ -60,7 +60,10 @@ def test_figures_are_those_of_the_labels(run: Run, dated: pl.DataFrame, tmp_path
     assert (found["newest_day"]["papers"], found["newest_day"]["until"]) == (1, "2026-04-20")
     assert [item["month"] for item in found["by_month"]][-2:] == ["2026-03", "2026-04"]
     assert sum(item["papers"] for item in found["by_month"]) == 300
-    assert "compared with the papers' categories, 2026-01-21 to 2026-04-20 (90 papers, 30 listed): precision" in done.stderr
+    assert (
+        "compared with the papers' categories, 2026-01-21 to 2026-04-20 (90 papers, 30 listed): precision"
+        in done.stderr
+    )
 
 
 def test_reused_scores_are_measured_too(run: Run, dated: pl.DataFrame, tmp_path: Path) -> None:
