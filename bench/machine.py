@@ -15,7 +15,7 @@ SCORING = ("ro32", "onnxruntime", "tokenizers", "polars", "pyarrow", "numpy")
 EXPORT = ("torch", "transformers", "optimum", "optimum-onnx")
 RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Of the processor's instructions, those that decide how fast a neural network is."""
-SAME = ("processor", "cores", "flags", "memory_bytes")  # facts that make two machines one
+SAME = ("processor", "cores", "flags")  # facts that make two machines one, with the memory in whole gigabytes
 
 
 def describe() -> dict[str, Any]:
@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
 def identity(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of a machine's facts that make it the same."""
-    return {name: facts[name] for name in SAME}
+    return {name: facts[name] for name in SAME} | {"memory_gb": round(facts["memory_bytes"] / 1e9)}
 
 
 def has_vnni() -> bool:

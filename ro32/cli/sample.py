@@ -1,5 +1,6 @@
 """`python -m ro32.cli.sample`: select papers from a dump to train an encoder on."""
 
+import io
 from pathlib import Path
 
 import click
@@ -8,8 +9,8 @@ import polars as pl
 from ro32.cli.parameters import HELP, PATH, Count, Number, quiet_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
+from ro32.cli.target import check_target, write_target
 from ro32.data.dates import UPDATED
-from ro32.errors import OutputError
 from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import COLUMNS, Dump
 from ro32.train.fit_linear import LinearRecipe, read_features
@@ -56,6 +57,7 @@ def command(
     Each has the log-odds of a linear view that was fitted on other papers, which ro32-train --distillation takes as its
     teacher. 578,351 papers take about 6 GB of memory and four minutes of one core.
     """
+    check_target(output, [data])
     dump = Dump.open(data)
     with ProgressDisplay(quiet=quiet) as display:
         features = read_features(dump, category, on_rows=display.count(dump.rows))
@@ -65,10 +67,9 @@ def command(
         hard_negatives=hard_negatives, random_negatives=random_negatives, category_share=category_share
     )
     chosen = choose_sample(pl.concat(frames), features.positive, teacher, recipe)
-    try:
-        chosen.write_parquet(output)
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be written: {error}; name a file in a writable folder") from error
+    buffer = io.BytesIO()
+    chosen.write_parquet(buffer)
+    write_target(output, buffer.getvalue())
     click.echo(
         f"{len(chosen):,} of {dump.rows:,} papers, {int(features.positive.sum()):,} of them {category}", err=True
     )

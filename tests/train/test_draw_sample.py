@@ -6,12 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ro32.cli.sample import command
 from ro32.train.choose import choose_training, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import load_corpus
 from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import FeatureMatrix, LinearRecipe, read_features
+from tests.command_line import Invoke
 from tests.train.conftest import TINY
 
 
@@ -59,3 +61,9 @@ def test_training_takes_the_teacher_of_the_dump(sampled: pl.DataFrame, teacher: 
     expected = 0.75 * everything.positive + 0.25 / (1 + np.exp(-corpus.teacher))
     assert np.isfinite(corpus.teacher).all()
     assert sorted(chosen.targets) == pytest.approx(sorted(expected), abs=1e-6)
+
+
+def test_the_command_does_not_write_over_its_dump(source: Path, invoke: Invoke) -> None:
+    before = source.read_bytes()
+    done = invoke(command, ["--data", source, "-o", source])
+    assert (done.code, source.read_bytes()) == (73, before), done.stderr
