@@ -65,6 +65,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return available_cores() + 1
 
 
+@pytest.hookimpl(trylast=True)  # after the options -m and -k have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep n cases of each test that is marked `drawn(n)`, unless the slow tests run too."""
     if "not full" not in config.option.markexpr:

@@ -56,6 +56,7 @@ def test_labels_keep_the_rows_and_their_order(papers: pl.DataFrame, tmp_path: Pa
     assert 0 < above.sum() < labels.height, "the tiny model must tell some papers apart, or this test says nothing"
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(("threads", "part_rows"), [(1, 1), (1, 100), (2, 7), (2, 20_000), (5, 64)])
 def test_scores_depend_on_the_paper_alone(
     papers: pl.DataFrame, tmp_path: Path, classifier: Classifier, threads: int, part_rows: int

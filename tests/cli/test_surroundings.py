@@ -163,6 +163,7 @@ import ro32.cli.score
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize(
     ("module", "args", "extra"), [("export", "a -o b --papers c", "export"), ("bench", "training", "train")]
 )

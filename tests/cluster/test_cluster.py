@@ -220,6 +220,7 @@ def test_a_cluster_without_room_ends_the_run(start: Start, labels: Labels, monke
         )
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
 def test_a_driver_that_is_stopped_and_started_again_goes_on(
     cluster: Cluster,

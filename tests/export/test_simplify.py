@@ -102,6 +102,7 @@ def operators(path: Path) -> Counter[str]:
     return Counter(node.op_type for node in onnx.load(path).graph.node)
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_logits_are_those_of_the_exporter_s_graph(name: str, tmp_path: Path) -> None:
     config, products = ENCODERS[name]

@@ -109,6 +109,7 @@ def _name(number: int) -> str:
     return signal.Signals(number).name
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_calls_drawn_from_all(injecting: Lanes, kind: str) -> None:
     calls = calls_of(injecting, State.USED)

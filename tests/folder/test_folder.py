@@ -178,6 +178,7 @@ def test_parts_of_labels_that_stand_are_removed(run: Run, labels: Path, monkeypa
     assert [left for name in NAMES for left in leftovers(labels / name)] == []
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("parts", [0, 2, 5, 12])
 def test_a_killed_run_goes_on_where_it_was(run: Run, labels: Path, parts: int) -> None:
     run()

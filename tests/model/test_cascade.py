@@ -112,6 +112,7 @@ def test_papers_below_the_cut_get_the_screens_score_and_the_others_the_full_one(
     assert found.drop("score", "label", "screened").equals(full.drop("score", "label", "screened"))
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(("threads", "part_rows"), [(1, 1), (2, 7), (3, 20_000)])
 def test_scores_depend_on_the_paper_alone(
     run: Run, papers: pl.DataFrame, labels: Path, load: Load, threads: int, part_rows: int

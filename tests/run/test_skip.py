@@ -142,6 +142,7 @@ def test_a_damaged_file_does_not_become_the_output(score: Score, folder: Path) -
     assert (folder / "b.parquet").read_bytes() == before
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("parts", [1, 4, 7])
 def test_a_killed_run_goes_on_without_the_file(skip: Skip, tmp_path: Path, parts: int) -> None:
     skip()

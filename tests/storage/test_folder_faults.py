@@ -62,6 +62,7 @@ def scene(score: Score, dump: Path, bucket: Bucket, proxy: Proxy, tmp_path: Path
     return Scene(score, dump, bucket, proxy, tmp_path)
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("most", [pytest.param(1, id="drawn"), pytest.param(1000, id="every", marks=pytest.mark.full)])
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.DROPPED, Fault.CUT_ANSWER], ids=lambda fault: fault.name)
 def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, most: int) -> None:
@@ -74,6 +75,7 @@ def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, mos
         scene.check(code)
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("fault", [Fault.UNANSWERED, Fault.CUT_REQUEST, Fault.BUSY], ids=lambda fault: fault.name)
 def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault) -> None:
     for key in ("/labels/b.parquet", "/labels/_manifest.json"):

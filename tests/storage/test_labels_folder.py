@@ -156,6 +156,7 @@ def test_labels_without_input_go_only_when_asked(
     assert written(bucket) == sorted([*ALL[2:], ALL[1], "labels/not-ours.parquet"])
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("parts", [1, 4, 9])
 def test_a_killed_run_goes_on_where_it_was(run: Run, bucket: Bucket, expected: Path, parts: int) -> None:
     with pytest.raises(Interrupted):
@@ -167,6 +168,7 @@ def test_a_killed_run_goes_on_where_it_was(run: Run, bucket: Bucket, expected: P
     check_labels(bucket, expected)
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("damage", [None, 7, 900])
 def test_labels_that_no_manifest_vouches_for_are_read(
     run: Run, bucket: Bucket, expected: Path, damage: int | None

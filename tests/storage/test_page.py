@@ -37,6 +37,7 @@ def test_what_is_to_be_installed_is_an_extra(extra: str) -> None:
     assert extra in {"cloud", "ray"}
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("command", SCORINGS)
 def test_a_command_of_the_page_works(
     score: Score,

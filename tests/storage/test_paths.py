@@ -290,6 +290,7 @@ check_replaceable(Path("labels"))
     assert (tmp_path / "sticky" / "labels").exists()
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_was_ignored_from_the_beginning_stays_ignored(
     source: Path, tmp_path: Path, tiny_bundle: Path, papers: pl.DataFrame, number: signal.Signals

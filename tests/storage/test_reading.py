@@ -103,6 +103,7 @@ def test_an_object_that_changes_while_it_is_read_ends_the_run(
         assert not labels.exists()
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in {Fault.CUT_REQUEST, Fault.NOT_IMPLEMENTED}])
 def test_a_store_that_fails_now_and_then_is_asked_again(
     score: Score,

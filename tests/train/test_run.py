@@ -81,6 +81,7 @@ def test_run_writes_a_complete_checkpoint(unbroken: Options) -> None:
     assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(("how", "stop_at"), [("SIGTERM", 3), ("SIGTERM", 8), ("SIGTERM", 11), ("SIGKILL", 13)])
 def test_broken_and_resumed_run_equals_an_unbroken_one(
     how: str,

@@ -50,6 +50,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     found.driver.quit()
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("which", ["one_model", "two_models", "explained", "hostile"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 def test_it_shows_itself_without_network_complaint_or_sideways_scrolling(

@@ -67,6 +67,7 @@ def text(request: pytest.FixtureRequest) -> str:
     return page(request.getfixturevalue(request.param))
 
 
+@pytest.mark.drawn(2)
 def test_nothing_but_our_own_elements_are_in_it(text: str) -> None:
     reader = Reader(text)
     assert {tag for tag, _ in reader.tags} <= set(OWN_TAGS.split())
