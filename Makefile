@@ -53,7 +53,7 @@ test: $(dev_env) ## run the tests, with a random sample of the slow ones
 	$(pytest) -m "not full and not xla and not smoke" --durations=10 --durations-min=5
 
 .PHONY: test-all
-test-all: $(dev_env) ## run the slow tests too
+test-all: $(dev_env) ## run all tests, also the slow ones
 	$(pytest) -m "not xla"
 
 .PHONY: test-xla

@@ -32,7 +32,7 @@ settings.load_profile("busy")
 SEED = os.environ.setdefault("RO32_TEST_SEED", str(secrets.randbelow(1_000_000)))
 """What tests draw from: another sample in each run, one for all its workers. Set it to repeat a run."""
 DATA = Path(__file__).parent / "data"
-TOGETHER = ("cluster", "export", "docs", "train", "storage", "faults", "refresh")
+TOGETHER = ("storage", "cluster", "export", "docs", "faults", "train", "refresh")
 """Folders whose tests share something that takes long to make; each runs on one worker, the longest first."""
 
 

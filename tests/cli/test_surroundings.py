@@ -72,6 +72,7 @@ def test_a_pipe_of_the_shell_is_read(folder: Path, tiny_bundle: Path, python: Pa
     assert len(done.stdout.splitlines()) == 8
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(
     ("line", "code"),
     [

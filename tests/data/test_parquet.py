@@ -265,6 +265,7 @@ print(rows, peak_kb() - before)
 """
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(
     ("column", "mixed"),
     [

@@ -116,6 +116,7 @@ def test_what_another_run_left_is_named_and_removed_and_nothing_else(
     assert bucket.list() == sorted([*foreign, "labels.parquet", "papers.parquet"])
 
 
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("there", [False, True], ids=["nothing before", "labels before"])
 @pytest.mark.parametrize("moment", ["/.labels.parquet.lock", "/.labels.parquet.parts/", "/labels.parquet"])
 def test_labels_that_somebody_else_wrote_meanwhile_stay(

@@ -160,6 +160,7 @@ def test_the_mean_over_epochs_is_measured_and_kept_if_best(
     assert "| mean of 1 and 3 |" in card
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
 def test_run_broken_while_the_mean_is_measured_goes_on(
     how: str, recipe: Recipe, options: MakeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
