@@ -103,7 +103,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         yield found
 
 
-@pytest.mark.drawn(5)
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]])
 def test_what_a_page_shows_works(
     page: str,

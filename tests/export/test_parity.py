@@ -79,7 +79,7 @@ def recorded() -> NDArray[np.float32]:
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(100, id="some"), pytest.param(None, id="all", marks=pytest.mark.full)]
+    scope="module", params=[pytest.param(60, id="some"), pytest.param(None, id="all", marks=pytest.mark.full)]
 )
 def rows(request: pytest.FixtureRequest, papers: LabelledPapers) -> NDArray[np.intp]:
     """Which papers of the sample int8 is compared on: half of those drawn are positive ones, as far as there are."""

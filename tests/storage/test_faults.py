@@ -70,7 +70,7 @@ def scene(score: Score, papers: pl.DataFrame, bucket: Bucket, proxy: Proxy, tmp_
     return Scene(score, papers, bucket, proxy, tmp_path)
 
 
-@pytest.mark.drawn(2)
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("most", [pytest.param(2, id="drawn"), pytest.param(1000, id="every", marks=pytest.mark.full)])
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.DROPPED, Fault.UNANSWERED], ids=lambda fault: fault.name)
 def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, most: int) -> None:

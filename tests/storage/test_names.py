@@ -25,7 +25,7 @@ def test_such_a_name_is_refused(score: Score, source: Path, bucket: Bucket, tmp_
     assert bucket.list() == []
 
 
-@pytest.mark.drawn(3)
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("asked", ["dump/", "dump/*.parquet"])
 def test_an_object_of_such_a_name_is_reported_and_the_others_can_be_named(
