@@ -53,8 +53,8 @@ def quality_table() -> str:
     manifest = Bundle.shipped().manifest
     quality = manifest.quality
     lines = [
-        f"Cross-fitted on a weighted sample of {quality['papers']:,} papers that were not trained on, which holds all",
-        f"{quality['positives']:,} of them listed in {manifest.positive_label}; threshold {manifest.threshold:.4g}:",
+        f"Cross-fitted on a weighted sample of {quality['papers']:,} papers that no model was trained on. All",
+        f"{quality['positives']:,} of them in {manifest.positive_label} are in it. Threshold {manifest.threshold:.4g}.",
         "",
         "| scored by | papers | average precision | F1 | precision | recall |",
         "|---|---|---:|---:|---:|---:|",
