@@ -131,7 +131,8 @@ class OutcomeIndex:
             records = run[position].view(_RECORD)
             here = records["hash"] == hashes
             found |= here
-            outcomes.scores[here] = records["score"][here]
-            outcomes.errors[here] = records["error"][here] & ~_SCREENED
-            outcomes.screened[here] = records["error"][here] >= _SCREENED
+            records = records[here]
+            outcomes.scores[here] = records["score"]
+            outcomes.errors[here] = records["error"] & ~_SCREENED
+            outcomes.screened[here] = records["error"] >= _SCREENED
         return found, outcomes
