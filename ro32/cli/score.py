@@ -86,7 +86,7 @@ def command(
     """Classify every paper: does it belong in cs.RO, and with what probability?
 
     PAPERS are files with the columns id, title and abstract: Parquet, JSON lines or CSV, compressed or not, recognized
-    by content. A folder stands for the files in it, a quoted pattern for the files that match it, and - for stdin.
+    by content. A folder means all files in it, a quoted pattern means all files that match it, and - means stdin.
     With ro32[cloud], PAPERS may be objects in a store: s3://bucket/key, gs:// or az://. The labels file has one row
     per paper, in the same order, and appears only when it is complete. Later runs score only papers with new or
     changed text, and a killed run is resumed.
