@@ -16,6 +16,7 @@ pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 PHONE, DESKTOP = 360, 1280
 """Widths in CSS pixels: a small phone, a small laptop."""
@@ -229,9 +230,10 @@ def test_without_scripts_everything_is_there(browser: Browser, two_models: Resul
     browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.open(replace(two_models, examples=5))
-        models = browser.driver.find_elements(By.CSS_SELECTOR, "[data-model]")
-        assert len(models) > 4
-        assert all(part.is_displayed() for part in models)
+        models = (By.CSS_SELECTOR, "[data-model]")
+        # Without scripts, Chromium's driver does not wait until a page is complete.
+        WebDriverWait(browser.driver, 20).until(lambda driver: len(driver.find_elements(*models)) > 4)
+        assert all(part.is_displayed() for part in browser.driver.find_elements(*models))
         assert not browser.driver.find_element(By.CSS_SELECTOR, ".chooser").is_displayed()
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
