@@ -4,12 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
 from ro32.data.text_rows import Row, decode, malformed, read_lines, without_surrogates
 from ro32.errors import InputDataError
 from ro32.model.outcomes import MALFORMED
 from ro32.storage.files import InputFile
+from ro32.storage.strict_json import refuse_constant
 
 _LINES_FOR_NAMES = 1_000
 """Lines among which one must be an object with fields."""
@@ -83,11 +84,7 @@ def _strings_only(row: Row, columns: Sequence[str], lists: Collection[str]) -> R
     return row._replace(values=values)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_parse = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant).decode
+_parse = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=refuse_constant).decode
 
 
 def _object(text: str) -> dict[str, Any]:

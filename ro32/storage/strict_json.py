@@ -11,10 +11,11 @@ def parse(text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
         ValueError: It is no JSON, or is nested deeper than Python's parser goes.
     """
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=refuse_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
-def _refuse(constant: str) -> NoReturn:
+def refuse_constant(constant: str) -> NoReturn:
+    """Raise ValueError for NaN or an infinity, which Python's parser takes and JSON does not have."""
     raise ValueError(f"{constant} is not JSON")
