@@ -1,9 +1,8 @@
 """Adds views to a bundle: fits and measures them, updates manifest, curves and card, and publishes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -74,10 +73,9 @@ def add_views(
         label=label,
         threshold=combined.threshold,
         best=threshold is None,
-        rows=[quality_row(name, quality[name]) for name in ViewName],
+        rows=[quality[name].table_row(name) for name in ViewName],
         spans={
-            name: quality_row(f"{span.papers:,} {name} | {span.positives:,}", span.quality)
-            for name, span in spans.items()
+            name: span.quality.table_row(f"{span.papers:,} {name} | {span.positives:,}") for name, span in spans.items()
         },
         where=report(papers, combine.probabilities(scores, combined), threshold=combined.threshold, label=label),
         made_by=made_by,
@@ -102,9 +100,9 @@ def add_views(
         quality={
             "papers": int(scores.papers.sum()),
             "positives": int(scores.papers[scores.positive].sum()),
-            "views": {str(name): _rounded(measured) for name, measured in quality.items()},
+            "views": {str(name): measured.rounded() for name, measured in quality.items()},
             "spans": {
-                name: {"papers": span.papers, "positives": span.positives, **_rounded(span.quality)}
+                name: {"papers": span.papers, "positives": span.positives, **span.quality.rounded()}
                 for name, span in spans.items()
             },
             "encoder_export": manifest.quality.get("encoder_export", manifest.quality),
@@ -140,12 +138,3 @@ def judge_spans(papers: Truth, scores: Scores, found: Verdicts) -> dict[str, Spa
             reliability=combine.reliability(positive, of_span.score, counts),
         )
     return spans
-
-
-def quality_row(name: str, quality: ViewQuality) -> str:
-    """Return one row of the card's tables."""
-    return f"| {name} | {' | '.join(f'{value:.4f}' for value in asdict(quality).values())} |"
-
-
-def _rounded(quality: ViewQuality) -> dict[str, Any]:
-    return {measure: round(value, 6) for measure, value in asdict(quality).items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from export.attach import add_views, quality_row
+from export.attach import add_views
 from export.measure import read_scores, score_all
 from export.mix import read_shares, weigh
 from export.papers import read_papers
@@ -112,7 +112,7 @@ def command(
     )
     click.echo("| view | average precision | F1 | precision | recall | expected calibration error |")
     for name, quality in by_view.items():
-        click.echo(quality_row(name, quality))
+        click.echo(quality.table_row(name))
     click.echo(f"{output}: {published.manifest.name}, {published.digest}", err=True)
 
 

@@ -1,7 +1,7 @@
 """Fits the combination of a bundle's views to one calibrated probability, on papers not used for training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,14 @@ class ViewQuality:
     precision: float
     recall: float
     calibration_error: float
+
+    def rounded(self) -> dict[str, float]:
+        """Return the measures by name, with the six digits that a manifest has."""
+        return {measure: round(value, 6) for measure, value in asdict(self).items()}
+
+    def table_row(self, name: str) -> str:
+        """Return the row of a card's table."""
+        return f"| {name} | {' | '.join(f'{value:.4f}' for value in asdict(self).values())} |"
 
 
 def log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -136,15 +136,12 @@ def renew(
         share=float(np.average(scores.positive, weights=scores.papers)),
         label=category,
         threshold=threshold,
-        rows="\n".join(
-            f"| {name} | {' | '.join(f'{value:.4f}' for value in asdict(quality).values())} |"
-            for name, quality in fitted.quality.items()
-        ),
+        rows="\n".join(quality.table_row(name) for name, quality in fitted.quality.items()),
     )
     quality: dict[str, Any] = {
         "papers": int(scores.papers.sum()),
         "positives": int(scores.papers[scores.positive].sum()),
-        "views": {str(name): _rounded(asdict(found)) for name, found in fitted.quality.items()},
+        "views": {str(name): found.rounded() for name, found in fitted.quality.items()},
     }
     old = _first(category)
     lineage: dict[str, Any] = {"ancestors": [], **origin}
