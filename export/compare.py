@@ -30,8 +30,8 @@ class Sample:
 
 def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
     """Tokenize papers as the bundle will, and leave out those without a token; check them by transformers."""
-    length, separator, form = checkpoint.max_length, checkpoint.separator, checkpoint.form
-    tokenizer = PaperTokenizer(checkpoint.tokenizer_json, max_length=length, separator=separator, form=form)
+    length = checkpoint.max_length
+    tokenizer = PaperTokenizer(checkpoint.tokenizer_json, max_length=length, form=checkpoint.form)
     token_ids = tokenizer.encode_batch(papers.titles, papers.abstracts)
     papers = papers.take(np.array([row for row, ids in enumerate(token_ids) if ids], dtype=np.int64))
     token_ids = [ids for ids in token_ids if ids]

@@ -125,8 +125,6 @@ def _load_tokenizer(folder: Path) -> PaperTokenizer:
         return PaperTokenizer(
             (folder / "tokenizer.json").read_bytes(),
             max_length=min(int(tokenizer.model_max_length), config["max_position_embeddings"]),
-            separator=str(tokenizer.sep_token),
-            classifier_token=str(tokenizer.cls_token),
             form=form_of(config),
         )
     except Exception as error:  # tokenizers raises plain Exception for a file that it cannot read

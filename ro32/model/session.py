@@ -46,12 +46,15 @@ class Encoder:
         """
         manifest = bundle.manifest
         try:
-            tokenizer = PaperTokenizer(
-                bundle.tokenizer, max_length=manifest.max_length, separator=manifest.separator, form=manifest.form
-            )
+            tokenizer = PaperTokenizer(bundle.tokenizer, max_length=manifest.max_length, form=manifest.form)
             session = open_session(bundle.model, session_options())
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception
             raise BundleError(f"bundle {manifest.name}: unusable: {error}; export it again") from error
+        if tokenizer.separator != manifest.separator:
+            raise BundleError(
+                f"bundle {manifest.name}: the tokenizer ends a text with {tokenizer.separator}, the manifest says "
+                f"{manifest.separator}; export it again"
+            )
         labels = session.get_outputs()[0].shape[-1]
         if labels != len(manifest.labels):
             raise BundleError(

@@ -71,26 +71,20 @@ class PaperTokenizer:
     """Turns normalized titles and abstracts into token ids. Safe to share between threads.
 
     Args:
-        tokenizer_json: A Hugging Face fast tokenizer of the BERT family, serialized. The padding, truncation and
-            special-token settings that it carries are overruled.
+        tokenizer_json: A Hugging Face fast tokenizer of the BERT family, serialized. Its own template says which token
+            starts a sequence ([CLS], <s>) and which one ends it ([SEP], </s>); the latter also stands between two
+            fields. The padding and truncation settings that it carries are overruled.
         max_length: Longest sequence to return, special tokens included.
-        separator: The token between two fields and at the end.
-        classifier_token: The token at the start, whose last hidden state the classification head reads.
         form: What of a paper is tokenized.
 
+    Attributes:
+        separator: The token between two fields and at the end.
+
     Raises:
-        ValueError: `tokenizer_json` is no tokenizer, or it lacks one of the special tokens.
+        ValueError: `tokenizer_json` is no tokenizer, or its template is not of one token at each end.
     """
 
-    def __init__(
-        self,
-        tokenizer_json: bytes,
-        *,
-        max_length: int,
-        separator: str = "[SEP]",
-        classifier_token: str = "[CLS]",
-        form: TextForm = TextForm.RO32,
-    ) -> None:
+    def __init__(self, tokenizer_json: bytes, *, max_length: int, form: TextForm = TextForm.RO32) -> None:
         try:
             self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
         except Exception as error:  # tokenizers raises plain Exception for whatever it cannot read
@@ -98,10 +92,12 @@ class PaperTokenizer:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = True  # a literal "[SEP]" in a paper is text
-        start, separator_id = (self._tokenizer.token_to_id(token) for token in (classifier_token, separator))
-        if start is None or separator_id is None:
-            raise ValueError(f"the tokenizer has no {classifier_token} or no {separator} token")
-        self._start, self._separator = start, separator_id
+        template = self._tokenizer.encode("")
+        if len(template) != len(("start", "end")):
+            found = " ".join(template.tokens) or "none"
+            raise ValueError(f"expected a tokenizer that adds a token at the start and one at the end, found {found}")
+        self._start, self._separator = template.ids
+        self.separator: str = template.tokens[1]
         self._max_length, self._form = max_length, form
         self._no_text = set() if form is TextForm.RO32 else {self._tokenizer.token_to_id(".")}
         if None in self._no_text:  # the form adds a period, which must not count as a paper's text

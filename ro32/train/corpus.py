@@ -21,7 +21,7 @@ from ro32.model.text import PaperTokenizer, normalize
 from ro32.model.text_form import TextForm
 from ro32.train.dump import Dump
 
-FORMAT = 3
+FORMAT = 4
 TOKENS, PAPERS, META = "tokens.bin", "papers.parquet", "meta.json"
 
 

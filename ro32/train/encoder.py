@@ -10,7 +10,6 @@ import torch
 from huggingface_hub import ModelCard
 from huggingface_hub.errors import HfHubHTTPError
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from torch import nn
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
@@ -23,6 +22,7 @@ from transformers import (
 from transformers.utils.hub import cached_file
 
 from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.model.text import PaperTokenizer
 from ro32.model.text_form import CONFIG_KEY, form_of
 from ro32.train.config import Recipe
 from ro32.train.first_token import compute_first_token_only
@@ -63,12 +63,10 @@ class Encoder:
         if (path := _file(self._place, "tokenizer.json")) is None:
             raise InputDataError(f"base model {base}: has no tokenizer.json; name a base with a fast tokenizer")
         self.tokenizer_json = path.read_bytes()
-        tokenizer = Tokenizer.from_buffer(self.tokenizer_json)
-        missing = [token for token in ("[CLS]", "[SEP]") if tokenizer.token_to_id(token) is None]
-        if missing:
-            raise InputDataError(
-                f"base model {base}: its tokenizer has no {' or '.join(missing)}; name a base of the BERT family"
-            )
+        try:
+            PaperTokenizer(self.tokenizer_json, max_length=max_length, form=self.form)
+        except ValueError as error:
+            raise InputDataError(f"base model {base}: {error}; name a base of the BERT family") from error
         positions = getattr(self.config, "max_position_embeddings", max_length)
         if max_length > positions:
             raise UsageError(f"--max-length {max_length}: {base} reads at most {positions} tokens")

@@ -1,5 +1,6 @@
 """From title and abstract to token ids."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -72,6 +73,26 @@ def test_what_is_no_tokenizer_is_refused() -> None:
         PaperTokenizer(b"{}", max_length=16)
 
 
-def test_a_tokenizer_without_the_separator_is_refused(tiny_bundle: Path) -> None:
-    with pytest.raises(ValueError, match="or no <sep>"):
-        PaperTokenizer((tiny_bundle / "tokenizer.json").read_bytes(), max_length=16, separator="<sep>")
+def test_a_tokenizer_that_adds_no_tokens_is_refused(tiny_bundle: Path) -> None:
+    tokenizer = json.loads((tiny_bundle / "tokenizer.json").read_bytes()) | {"post_processor": None}
+    with pytest.raises(ValueError, match="a token at the start and one at the end, found none"):
+        PaperTokenizer(json.dumps(tokenizer).encode(), max_length=16)
+
+
+def test_the_tokenizer_s_own_template_names_the_tokens_at_both_ends(tiny_bundle: Path) -> None:
+    """MPNet keeps BERT's vocabulary with [CLS] and [SEP], but was trained with <s> and </s>."""
+    tokenizer = json.loads((tiny_bundle / "tokenizer.json").read_bytes())
+    words = list(tokenizer["model"]["vocab"])[-2:]
+    ids = [tokenizer["model"]["vocab"][word] for word in words]
+    tokenizer["post_processor"] = {
+        "type": "RobertaProcessing",
+        "cls": [words[0], ids[0]],
+        "sep": [words[1], ids[1]],
+        "trim_offsets": True,
+        "add_prefix_space": False,
+    }
+    found = PaperTokenizer(json.dumps(tokenizer).encode(), max_length=16)
+    plain = PaperTokenizer((tiny_bundle / "tokenizer.json").read_bytes(), max_length=16).encode("a robot", "b c")
+    exchanged = dict(zip((2, 3), ids, strict=True))
+    assert found.encode("a robot", "b c") == [exchanged.get(token, token) for token in plain]
+    assert found.separator == words[1]
