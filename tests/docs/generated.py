@@ -54,9 +54,9 @@ def quality_table() -> str:
     quality = manifest.quality
     papers, positives = f"{quality['papers']:,}", f"{quality['positives']:,}"
     lines = [
-        f"Measured on {papers} validation papers ({positives} in {manifest.positive_label}) that no model was trained on;",
-        "a weighted sample with all positives represents them. The figures are cross-fitted: each fifth of the papers",
-        f"is scored with values fitted on the other four. The threshold is {manifest.threshold:.4g}.",
+        f"Measured on {papers} validation papers, {positives} of them in {manifest.positive_label}. No model was",
+        "trained on them, and a weighted sample with all positives represents them. The figures are cross-fitted: each",
+        f"fifth of the papers is scored with values fitted on the other four. The threshold is {manifest.threshold:.4g}.",
         "",
         "| scored by | papers | average precision | F1 | precision | recall |",
         "|---|---|---:|---:|---:|---:|",
