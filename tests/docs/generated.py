@@ -37,14 +37,14 @@ def certificate_table() -> str:
             f"{certificate.screened:,} ({certificate.screened / certificate.papers:.2%})",
         ),
         ("labels that change", f"{certificate.lost} from positive to negative, {certificate.gained} the other way"),
-        ("share that may change, and confidence", f"{certificate.max_share:.2%}, {certificate.confidence:.0%}"),
-        ("upper bound at that count", f"{certificate.bound:.4%}"),
+        ("allowed share of changed labels, and confidence", f"{certificate.max_share:.2%}, {certificate.confidence:.0%}"),
+        ("upper bound of the share of changed labels", f"{certificate.bound:.4%}"),
     ]
     for name, measure in (("F1", "f1"), ("average precision", "average_precision")):
         both = f"{quality[f'full_{measure}']:.4f} / {quality[f'cascade_{measure}']:.4f}"
         rows.append((f"{name}, full scoring / cascade", both))
     below = f"{quality['screened_share_listed']:.3%} / {quality['screened_mean_score']:.3%}"
-    rows.append(("papers below the cut: listed / mean score", below))
+    rows.append(("papers below the cut: share listed / mean score", below))
     return "".join(f"| {what} | {found} |\n" for what, found in [("certificate", "measured"), ("---", "---"), *rows])
 
 
@@ -56,7 +56,7 @@ def quality_table() -> str:
     lines = [
         f"Measured on {papers} validation papers, {positives} of them in {manifest.positive_label}. No model was",
         "trained on them, and a weighted sample with all positives represents them. The figures are cross-fitted: each",
-        f"fifth of the papers is scored with values fitted on the other four. The threshold is {manifest.threshold:.4g}.",
+        f"fifth of the papers is scored with values fitted on the others. The threshold is {manifest.threshold:.4g}.",
         "",
         "| scored by | papers | average precision | F1 | precision | recall |",
         "|---|---|---:|---:|---:|---:|",
