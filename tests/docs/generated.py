@@ -37,7 +37,10 @@ def certificate_table() -> str:
             f"{certificate.screened:,} ({certificate.screened / certificate.papers:.2%})",
         ),
         ("labels that change", f"{certificate.lost} from positive to negative, {certificate.gained} the other way"),
-        ("allowed share of changed labels, and confidence", f"{certificate.max_share:.2%}, {certificate.confidence:.0%}"),
+        (
+            "allowed share of changed labels, and confidence",
+            f"{certificate.max_share:.2%}, {certificate.confidence:.0%}",
+        ),
         ("upper bound of the share of changed labels", f"{certificate.bound:.4%}"),
     ]
     for name, measure in (("F1", "f1"), ("average precision", "average_precision")):
