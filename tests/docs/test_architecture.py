@@ -9,7 +9,13 @@ from tests.docs.commands import ROOT
 
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 NAMES = sorted(set(re.findall(r"`(ro32(?:\.\w+)+)`", TEXT)))
-PATHS = sorted(set(re.findall(r"`((?:ro32|export|bench|tests)/[\w/.]*)`", TEXT)))
+PACKAGES = re.findall(r"^\| `(\w+)/` \|[^|]*\| (.*) \|$", TEXT, re.MULTILINE)
+PATHS = sorted(
+    {
+        *re.findall(r"`((?:ro32|export|bench|tests)/[\w/.]*)`", TEXT),
+        *(f"ro32/{package}/{file}" for package, files in PACKAGES for file in re.findall(r"`([\w.]+)`", files)),
+    }
+)
 
 
 def exists(name: str) -> bool:
@@ -40,4 +46,5 @@ def test_paths_exist(path: str) -> None:
 
 def test_something_is_named() -> None:
     assert len(NAMES) > 15
+    assert len(PACKAGES) > 10
     assert not exists("ro32.run.walk.no_such_function")
