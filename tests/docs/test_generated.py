@@ -9,7 +9,7 @@ from tests.docs.generated import CASCADE, MODEL, refresh
 
 @pytest.mark.parametrize(
     ("page", "shown"),
-    [(MODEL, "<!-- quality -->\nCross-fitted on "), (CASCADE, "<!-- certificate -->\n| ")],
+    [(MODEL, "<!-- quality -->\nMeasured on "), (CASCADE, "<!-- certificate -->\n| ")],
     ids=["model", "cascade"],
 )
 def test_tables_are_fresh(page: Path, shown: str) -> None:
