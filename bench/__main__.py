@@ -23,7 +23,8 @@ SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "papers.parquet"
     metavar="FOLDER",
     type=PATH,
     default=results.FOLDER,
-    help="Folder of results files.  [default: bench/results]",
+    show_default="bench/results",
+    help="Folder of results files.",
 )
 @click.pass_context
 def main(context: click.Context, folder: Path) -> None:
@@ -42,21 +43,23 @@ papers_option = click.option(
     metavar="FILE",
     type=_FILE,
     default=SAMPLE,
-    help="Papers with categories.  [default: the sample of the tests]",
+    show_default="the sample of the tests",
+    help="Papers with categories.",
 )
 modern_option = click.option(
     "--modern",
     metavar="FILE",
     type=_FILE,
     default=SAMPLE.with_name("modern_papers.parquet"),
-    help="Papers of today with categories.  [default: the sample of the tests]",
+    show_default="the sample of the tests",
+    help="Recent papers with categories.",
 )
 
 
 @main.command()
 @papers_option
-@click.option("--max-length", metavar="N", default=512, show_default=True, help="Maximum number of tokens of a paper.")
-@click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=2))
+@click.option("--max-length", metavar="N", default=512, help="Maximum number of tokens of a paper.")
+@click.option("--repeats", metavar="N", default=3, type=Count(min=2), help="Number of repeats.")
 @click.pass_obj
 def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> None:
     """Compare the training loop with transformers.Trainer: MiniLM on the CPU."""
@@ -65,10 +68,10 @@ def training(folder: Path, *, papers: Path, max_length: int, repeats: int) -> No
 
 @main.command()
 @papers_option
-@click.option("--rows", metavar="N", default=2_500_000, show_default=True, help="Number of papers in the dump.")
-@click.option("--small-rows", metavar="N", default=100_000, show_default=True, help="Papers of a second, small dump.")
-@click.option("--new", metavar="N", default=1_000, show_default=True, help="Number of papers without labels.")
-@click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
+@click.option("--rows", metavar="N", default=2_500_000, help="Number of papers in the dump.")
+@click.option("--small-rows", metavar="N", default=100_000, help="Number of papers in a second, small dump.")
+@click.option("--new", metavar="N", default=1_000, help="Number of papers without labels.")
+@click.option("--repeats", metavar="N", default=3, type=Count(min=1), help="Number of repeats.")
 @click.pass_obj
 def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int, repeats: int) -> None:
     """Measure a nightly run: a dump whose papers have labels, except the newest ones."""
@@ -79,8 +82,8 @@ def nightly(folder: Path, *, papers: Path, rows: int, small_rows: int, new: int,
 @main.command()
 @papers_option
 @modern_option
-@click.option("--every", metavar="N", default=16, show_default=True, help="Score only every Nth paper in full.")
-@click.option("--repeats", metavar="N", default=2, show_default=True, type=Count(min=1))
+@click.option("--every", metavar="N", default=16, help="Score only every Nth paper in full.")
+@click.option("--repeats", metavar="N", default=2, type=Count(min=1), help="Number of repeats.")
 @click.pass_obj
 def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: int) -> None:
     """Compare the cascade with full scoring, on today's mix of papers."""
@@ -90,7 +93,7 @@ def cascade(folder: Path, *, papers: Path, modern: Path, every: int, repeats: in
 @main.command()
 @papers_option
 @modern_option
-@click.option("--rows", metavar="N", default=2_700_000, show_default=True, type=Count(min=1))
+@click.option("--rows", metavar="N", default=2_700_000, type=Count(min=1), help="Number of papers in the dump.")
 @click.pass_obj
 def first(folder: Path, *, papers: Path, modern: Path, rows: int) -> None:
     """Measure the first run over all of arXiv, from nothing to labels; it takes most of an hour."""
@@ -103,10 +106,9 @@ def first(folder: Path, *, papers: Path, modern: Path, rows: int) -> None:
     metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("build/bench"),
-    show_default=True,
     help="Folder of the models to measure; missing ones are created.",
 )
-@click.option("--repeats", metavar="N", default=5, show_default=True, type=Count(min=2))
+@click.option("--repeats", metavar="N", default=5, type=Count(min=2), help="Number of repeats.")
 @click.option("--full", is_flag=True, help="Use more papers, and try more settings of each peer.")
 @click.pass_obj
 def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> None:
@@ -116,7 +118,9 @@ def throughput(folder: Path, *, subjects: Path, repeats: int, full: bool) -> Non
 
 @main.command()
 @click.argument("papers", nargs=-1, required=True, metavar="PAPERS...", type=_FILE)
-@click.option("--bundle", metavar="BUNDLE", type=PATH, help="Bundle to refresh.  [default: the one with ro32]")
+@click.option(
+    "--bundle", metavar="BUNDLE", type=PATH, help="Bundle to refresh.  [default: the one that comes with ro32]"
+)
 @click.pass_obj
 def refresh(folder: Path, *, papers: tuple[Path, ...], bundle: Path | None) -> None:
     """Measure a refresh of a bundle on real papers with categories."""
@@ -125,9 +129,9 @@ def refresh(folder: Path, *, papers: tuple[Path, ...], bundle: Path | None) -> N
 
 @main.command()
 @papers_option
-@click.option("--rows", metavar="N", default=8_000, show_default=True, help="Number of papers in the dump.")
-@click.option("--part-rows", metavar="N", default=200, show_default=True, help="Papers per part.")
-@click.option("--repeats", metavar="N", default=3, show_default=True, type=Count(min=1))
+@click.option("--rows", metavar="N", default=8_000, help="Number of papers in the dump.")
+@click.option("--part-rows", metavar="N", default=200, help="Number of papers in a part.")
+@click.option("--repeats", metavar="N", default=3, type=Count(min=1), help="Number of repeats.")
 @click.pass_obj
 def ray(folder: Path, *, papers: Path, rows: int, part_rows: int, repeats: int) -> None:
     """Compare the Ray engine with the local one, on the same cores."""

@@ -82,9 +82,9 @@ def command(
 ) -> None:
     """Turn a checkpoint into a bundle that ro32-score can use.
 
-    CHECKPOINT is a folder by ro32-train, or one of the original ro-32. Its model is converted to ONNX, quantized, and
-    compared with PyTorch on real papers. If they differ by more than the documented bounds, nothing is published,
-    and the exit code is 78.
+    CHECKPOINT is a folder that ro32-train wrote, or one of the original ro-32. Its model is converted to ONNX,
+    quantized, and compared with PyTorch on real papers. If they differ by more than the documented bounds, nothing is
+    published, and the exit code is 78.
 
     Example: python -m export checkpoint/ -o bundle/ --papers validation.parquet
     """

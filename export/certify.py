@@ -85,10 +85,10 @@ def command(
 ) -> None:
     """Certify a cascade: papers that are clearly negative by the linear view need no encoder.
 
-    BUNDLE is a folder by python -m export.views. The papers are scored with and without the cascade. The fastest cut
-    is chosen that changes no more than the allowed share of the labels at the given confidence and, if the papers have
-    categories, costs at most 0.001 of F1 and 0.0015 of average precision. Without such a cut, the bundle is not
-    changed, and the exit code is 78.
+    BUNDLE is a folder that python -m export.views wrote. The papers are scored with and without the cascade. The
+    fastest cut is chosen that changes at most the allowed share of the labels, at the given confidence, and that costs
+    at most 0.001 of F1 and 0.0015 of average precision, if the papers have categories. If there is no such cut, the
+    bundle is not changed, and the exit code is 78.
     """
     bundle = Bundle.load(folder)
     manifest = bundle.manifest

@@ -25,8 +25,8 @@ scores_option = click.option(
     "--scores",
     metavar="FILE",
     type=PATH,
-    help="The encoder's scores of these papers, as --scores-out writes them; its column papers weighs a sample.  "
-    "[default: score them]",
+    help="The encoder's scores of these papers, as --scores-out writes them; its column papers has the "
+    "weights of a sample.  [default: score them]",
 )
 
 
@@ -74,7 +74,7 @@ def command(
 ) -> None:
     """Add a linear view to a bundle, and fit its combination with the encoder.
 
-    BUNDLE is a folder by python -m export.
+    BUNDLE is a folder that python -m export wrote.
     """
     bundle = Bundle.load(folder)
     encoder = Classifier(replace(bundle, manifest=replace(bundle.manifest, views={}, view=None), linear=None))

@@ -127,8 +127,8 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
 def install_command(*, origin: str, name: str | None, digest: str | None, overwrite: bool, store: Path) -> None:
     """Install a bundle after checking every file against its digest.
 
-    ORIGIN is a folder, a .tar or .zip archive of one, or a repository of the Hugging Face hub, which needs ro32[hub]:
-    hf:owner/name@COMMIT with a commit of 40 hex digits.
+    ORIGIN is a folder, a .tar or .zip archive of a bundle, or a repository of the Hugging Face hub, which needs
+    ro32[hub]: hf:owner/name@COMMIT with a commit of 40 hex digits.
 
     Example: ro32-bundle install bundle.tar.gz --name cs.RO-large
     """

@@ -38,7 +38,11 @@ _CATEGORY = "cs.RO"
 @click.command(name="ro32-eval", context_settings=HELP)
 @click.argument("inputs", nargs=-1, required=True, metavar="PAPERS...")
 @click.option(
-    "--labels", multiple=True, metavar="FILE", type=PATH, help="Labels of these papers by ro32-score. Repeatable."
+    "--labels",
+    multiple=True,
+    metavar="FILE",
+    type=PATH,
+    help="Labels that ro32-score wrote for these papers. Repeatable.",
 )
 @click.option(
     "--bundle",
