@@ -65,7 +65,7 @@ def quality_table() -> str:
         "|---|---|---:|---:|---:|---:|",
     ]
     rows = [(VIEWS[ViewName.COMBINED], span, found) for span, found in quality.get("spans", {}).items()]
-    rows += [(VIEWS[ViewName(name)], "in today's mix of archives", found) for name, found in quality["views"].items()]
+    rows += [(VIEWS[ViewName(name)], "weighted to today's archives", found) for name, found in quality["views"].items()]
     for view, span, found in rows:
         figures = (f"{found[measure]:.3f}" for measure in ("average_precision", "f1", "precision", "recall"))
         lines.append(f"| {view} | {span} | {' | '.join(figures)} |")
