@@ -58,7 +58,7 @@ def quality_table() -> str:
     papers, positives = f"{quality['papers']:,}", f"{quality['positives']:,}"
     lines = [
         f"Measured on {papers} validation papers, {positives} of them in {manifest.positive_label}. No model was",
-        "trained on them, and a weighted sample with all positives represents them. The figures are cross-fitted: each",
+        "trained on them; a weighted sample with all positives represents them. The figures are cross-fitted: each",
         f"fifth of the papers is scored with values fitted on the others. The threshold is {manifest.threshold:.4g}.",
         "",
         "| scored by | papers | average precision | F1 | precision | recall |",
