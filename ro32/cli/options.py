@@ -52,7 +52,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
         help="Labels file to write, local or s3://, gs:// or az://. Its suffix sets the format: .parquet, .csv, .tsv, "
         ".jsonl; - is stdout. A name that ends in / is a folder with a labels file for each input file.",
     ),
-    _option(["--prune"], is_flag=True, help="Remove labels files from the output folder whose input file is gone."),
+    _option(["--prune"], is_flag=True, help="In the output folder, remove labels files without an input file."),
     _option(
         ["--bundle"],
         metavar="BUNDLE",
