@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from huggingface_hub import ModelCard
 
 from export.card import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability, report
 from export.papers import LabelledPapers
@@ -12,11 +13,12 @@ from ro32.errors import BundleError
 from ro32.evaluation.truth import Truth
 from ro32.markdown import render
 from ro32.model.bundle import Bundle
-from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, sha256
+from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.publish import publish
 from ro32.model.views import ViewName
 from ro32.refresh import combine
 from ro32.refresh.combine import Reliability, Scores, Verdicts, ViewQuality
+from ro32.train.card import eval_results
 
 MAX_LOSS = 0.005
 """Most average precision that the combination may be behind its better view: what cross-fitting two numbers costs on a
@@ -89,7 +91,7 @@ def add_views(
         TOKENIZER: bundle.tokenizer,
         LINEAR: linear,
         CURVES: combine.curves_csv({name: curve for name, (_, curve) in fitted.items()}),
-        CARD: text.encode(),
+        CARD: _with_results(text, manifest, quality[ViewName.COMBINED]).encode(),
     }
     files[MANIFEST] = replace(
         manifest,
@@ -138,3 +140,11 @@ def judge_spans(papers: Truth, scores: Scores, found: Verdicts) -> dict[str, Spa
             reliability=combine.reliability(positive, of_span.score, counts),
         )
     return spans
+
+
+def _with_results(card: str, manifest: Manifest, quality: ViewQuality) -> str:
+    """Replace the training's figures in a card's header by those of the bundle."""
+    found = ModelCard(card)
+    found.data.model_name = found.data.model_name or manifest.name
+    found.data.eval_results = eval_results(manifest.positive_label, quality.rounded())
+    return str(found)

@@ -1,5 +1,6 @@
 """The model card, README.md of the checkpoint: the original's sections, filled in from the run's record of itself."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -42,20 +43,7 @@ def write_card(record: dict[str, Any], *, name: str, license_id: str | None) -> 
         datasets=["arxiv"],
         metrics=list(CARD_METRICS),
         model_name=name,
-        eval_results=[
-            EvalResult(
-                task_type="text-classification",
-                task_name="Text Classification",
-                dataset_type="arxiv",
-                dataset_name="arxiv",
-                dataset_config=recipe["category"],
-                dataset_split="validation",
-                metric_type=metric,
-                metric_name=head,
-                metric_value=best[metric],
-            )
-            for metric, head in CARD_METRICS.items()
-        ],
+        eval_results=eval_results(recipe["category"], best),
     )
     text = render(
         "ro32.train",
@@ -71,6 +59,25 @@ def write_card(record: dict[str, Any], *, name: str, license_id: str | None) -> 
         more=_more(recipe),
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
+
+
+def eval_results(category: str, measures: Mapping[str, float]) -> list[EvalResult]:
+    """Return the results for a card's header: those of `CARD_METRICS` that were measured."""
+    return [
+        EvalResult(
+            task_type="text-classification",
+            task_name="Text Classification",
+            dataset_type="arxiv",
+            dataset_name="arxiv",
+            dataset_config=category,
+            dataset_split="validation",
+            metric_type=metric,
+            metric_name=head,
+            metric_value=measures[metric],
+        )
+        for metric, head in CARD_METRICS.items()
+        if metric in measures
+    ]
 
 
 def _more(recipe: dict[str, Any]) -> list[str]:

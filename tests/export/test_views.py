@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from huggingface_hub import ModelCard
 
 from export.attach import add_views
 from export.measure import read_scores
@@ -67,7 +68,11 @@ def test_the_bundle_holds_all_that_the_views_need(with_views: Path) -> None:
     assert bundle.manifest.quality["views"]["combined"]["calibration_error"] < 0.05
     curves = pl.read_csv(with_views / "curves.csv")
     assert set(curves["view"]) == {"combined", "encoder", "linear"}
-    assert (with_views / "README.md").read_text().startswith("# Card\n\n## Views")
+    card = ModelCard.load(with_views / "README.md")
+    assert card.text.startswith("# Card\n\n## Views")
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results or []}
+    combined = bundle.manifest.quality["views"]["combined"]
+    assert found == {name: combined[name] for name in ("average_precision", "f1", "precision", "recall")}
 
 
 def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
