@@ -92,7 +92,7 @@ def command(
     """
     bundle = Bundle.load(folder)
     manifest = bundle.manifest
-    if manifest.view is None or bundle.linear is None or not manifest.views[manifest.view].linear:
+    if manifest.view is None or bundle.linear is None or not manifest.scoring_view.linear:
         raise BundleError(
             f"bundle {manifest.name}: it does not score by a linear view; add one by python -m export.views"
         )

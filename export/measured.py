@@ -85,7 +85,7 @@ def _put_together(
     known = np.flatnonzero(np.isfinite(written))
     scores = Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known])
     found = np.full(len(papers), np.nan, dtype=np.float32)
-    found[known] = probabilities(scores, manifest.views[str(manifest.view)])
+    found[known] = probabilities(scores, manifest.scoring_view)
     threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
     return found, known[np.abs(log_odds(found[known]) - threshold) < _NEAR]
 
