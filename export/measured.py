@@ -16,8 +16,9 @@ from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.classifier import Classifier
+from ro32.model.views import log_odds
 from ro32.refresh.certificate import Measured
-from ro32.refresh.combine import Scores, log_odds, probabilities
+from ro32.refresh.combine import Scores, probabilities
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed again: float32

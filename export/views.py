@@ -19,7 +19,8 @@ from ro32.model.bundle_json import CARD
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
-from ro32.refresh.combine import Scores, log_odds
+from ro32.model.views import log_odds
+from ro32.refresh.combine import Scores
 
 scores_option = click.option(
     "--scores",

@@ -93,16 +93,6 @@ class ViewQuality:
         return f"| {name} | {' | '.join(f'{value:.4f}' for value in asdict(self).values())} |"
 
 
-def log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn a classifier's probabilities, shape (n,), back into log-odds.
-
-    float32 tells log-odds up to 8 apart by 2e-4; a probability of exactly 0 or 1 becomes the last one before it.
-    """
-    clipped = np.clip(scores, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0)))
-    exact = clipped.astype(np.float64)
-    return np.asarray(np.log(exact) - np.log1p(-exact))
-
-
 def fit_view(scores: Scores, name: ViewName, threshold: float | None = None) -> tuple[View, Curve]:
     """Fit a view's three numbers on all papers, and choose the threshold of its best F1 unless one is given."""
     counting = scores.each > 0

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from export.card import plot_reliability
 from ro32.model.metrics import precision_recall
-from ro32.model.views import ViewName
+from ro32.model.views import ViewName, log_odds
 from ro32.refresh.combine import (
     CURVE_POINTS,
     Reliability,
@@ -16,7 +16,6 @@ from ro32.refresh.combine import (
     curves_csv,
     fit_view,
     judge_view,
-    log_odds,
     reliability,
 )
 
