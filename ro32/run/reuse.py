@@ -28,11 +28,14 @@ def footer_before(job: Job) -> dict[str, Any] | None:
     Raises:
         InputDataError: Labels were named for reuse that are not there.
     """
-    for labels in (file_at(job.target), _find(job.settings.reuse, job.settings.stores)):
-        with suppress(OSError, ValueError, pa.ArrowException):
-            footer = None if labels is None else read_provenance(labels)
-            if footer:
-                return footer
+    labels = (file_at(job.target), _find(job.settings.reuse, job.settings.stores))
+    return next(filter(None, map(footer_of, labels)), None)
+
+
+def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
+    """Return the footer of a labels file; None if it cannot be read. Errors of a store are raised."""
+    with suppress(OSError, ValueError, pa.ArrowException):
+        return None if labels is None else read_provenance(labels)
     return None
 
 
