@@ -139,6 +139,11 @@ def shortage(error: BaseException) -> ReadWriteError | None:
     return None
 
 
+def one_line(error: BaseException) -> str:
+    """Return the text of an error of a library in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def few(names: Iterable[str], most: int = 20) -> str:
     """List names for a message: the first ones, each cut to a length that is read, and how many more there are."""
     listed = list(names)

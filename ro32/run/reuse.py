@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ro32.data.labels import RowsDigest, read_outcomes, read_provenance
 from ro32.data.writers import Form, form_of
-from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError, one_line
 from ro32.model.outcomes import Hashes, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal
@@ -105,7 +105,7 @@ def _load_outcomes(path: InputFile, job: Job) -> Earlier:
     except UnreachableError:  # says nothing of the labels; to score all papers for it would cost a night
         raise
     except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
-        raise _NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
+        raise _NotReusableError(f"it cannot be read ({one_line(error)})") from error
     if digest.hexdigest() != provenance.get("rows_digest"):
         raise _NotReusableError("it is damaged: its rows do not match the digest in its footer")
     return Earlier(outcomes=index, rows=rows)
