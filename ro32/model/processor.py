@@ -21,7 +21,7 @@ def available_cores(cgroup: Path = CGROUP) -> int:
 
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     """
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    affinity = len(os.sched_getaffinity(0))
     quota = _quota_cores(cgroup)
     return affinity if quota is None else max(1, min(affinity, int(quota)))
 
