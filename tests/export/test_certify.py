@@ -99,12 +99,12 @@ def drawn(seed: int, papers: int = 5000) -> Measured:
 
 @pytest.mark.parametrize(("papers", "allowed"), [(29_956, 0), (47_400, 0), (47_450, 1), (88_785, 3)])
 def test_so_many_labels_may_change(papers: int, allowed: int) -> None:
-    assert most_allowed(papers, 0.0001, 0.95) == allowed
+    assert most_allowed(papers, 0.0001, 0.95, 1.0) == allowed
 
 
 def test_too_few_papers_certify_nothing() -> None:
     with pytest.raises(BundleError, match="measure on more papers"):
-        most_allowed(29_955, 0.0001, 0.95)
+        most_allowed(29_955, 0.0001, 0.95, 1.0)
 
 
 @settings(deadline=None, max_examples=10)
@@ -314,7 +314,7 @@ def test_the_certificate_of_the_shipped_bundle_is_found_again_on_the_sample(pape
     certificate = cascade.certificate
     assert certificate.bound >= upper_bound(certificate.changed, certificate.papers, certificate.confidence)
     assert certificate.bound <= certificate.max_share
-    assert certificate.changed <= most_allowed(certificate.papers, certificate.max_share, certificate.confidence)
+    assert certificate.changed <= most_allowed(certificate.papers, certificate.max_share, certificate.confidence, 1.0)
     for name, bound in MAX_LOSS.items():
         assert certificate.quality[f"full_{name}"] - certificate.quality[f"cascade_{name}"] <= bound
     assert (certificate.view, certificate.covers(bundle.manifest.threshold)) == (bundle.manifest.view, True)
