@@ -145,7 +145,7 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
 
 
 def check_rows(footer: pq.FileMetaData) -> None:
-    """Refuse row groups that do not add up, of which pyarrow believes the one sum or the other."""
+    """Refuse row groups whose rows do not add up to those of the file: pyarrow uses either number."""
     groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
     if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:
         raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")

@@ -69,7 +69,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
 
 
 def _read_ids(job: Job, journal: Journal) -> Iterator[tuple[Part, pa.ChunkedArray]]:
-    """Read the ids, and beside them what the papers are listed in, as long as that can be read."""
+    """Read the ids, and with them the categories until these cannot be read."""
     plan, done = job.plan, 0
     beside = {source.path: source.truth for source in plan.sources}
     broken = any(warned.kind == _NOT_MEASURED for warned in journal.warnings)

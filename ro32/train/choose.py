@@ -55,10 +55,10 @@ def take(corpus: Corpus, index: NDArray[np.int64], category: str) -> PaperSet:
 def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
     """Return the papers of an epoch: all, or all positives with the hardest and some random negatives.
 
-    Papers that are negative whatever are all shown, and their targets are 0.
-    With distillation, a paper's target lies between its label and the probability that a linear model gives it which
-    was fitted on other papers: what nobody listed but reads like the category is a weaker negative.
-    Hardness and probability come from the dump where it has log-odds for every paper.
+    Papers of the file of negatives are all shown, and their targets are 0.
+    With distillation, a paper's target lies between its label and its probability by a linear model that was fitted on
+    other papers: a paper that is not listed but reads like the category is a weaker negative.
+    Hardness and probability come from the dump if that has log-odds for every paper.
     """
     _need_positives(papers, recipe)
     positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
