@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from bench.measure import BenchError, peak_rss_bytes
+from bench.measure import BenchError
+from ro32.model.processor import peak_rss_bytes
 
 Run = Callable[[Path, Path, str], None]  # (papers, output, setting): writes id and score of each paper
 
