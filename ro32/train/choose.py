@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ro32.errors import InputDataError
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus
-from ro32.train.mine import LinearModel, linear_scores
+from ro32.train.mine import TokenModel, linear_scores
 
 AUXILIARY_SHARE = 0.003
 """Categories that a smaller share of the papers list are no part of the auxiliary task."""
@@ -99,7 +99,7 @@ def choose_validation(papers: PaperSet, training: PaperSet, recipe: Recipe) -> P
     _need_positives(papers, recipe)
     if recipe.validation_papers is None or recipe.validation_papers >= len(papers):
         return papers
-    model = LinearModel(training.corpus, training.index, training.positive, seed=recipe.seed)
+    model = TokenModel(training.corpus, training.index, training.positive, seed=recipe.seed)
     scores = model.scores(papers.corpus, papers.index)
     negatives = np.flatnonzero(~papers.positive)
     by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
