@@ -32,7 +32,6 @@ _PARQUET_TAIL_BYTES = 8
 Source: https://parquet.apache.org/docs/file-format
 """
 _END_BYTES = 64 << 10
-_BLOCK_BYTES = 1 << 20
 
 
 class Kind(StrEnum):
@@ -143,9 +142,7 @@ def content_mark_of(file: InputFile) -> str:
         else:
             digest.update(head)
         content.seek(size - min(tail, size))
-        while block := content.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(content, lambda: digest).hexdigest()
 
 
 def size_of(file: InputFile) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 from ro32.errors import InputMissingError
 from ro32.storage.client import StoreSettings
@@ -41,7 +40,7 @@ class StoredObject:
     def __str__(self) -> str:
         return self.store.show(self.key)
 
-    def open(self, _mode: str = "rb") -> BinaryIO:
+    def open(self, _mode: str = "rb") -> io.BufferedReader:
         """Open it for reading from end to end: what is read ahead grows as a file system's does."""
         return io.BufferedReader(_Reader(self, read_ahead=True), _HEAD_BYTES)
 
