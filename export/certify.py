@@ -55,7 +55,6 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
     default=0.0001,
-    show_default=True,
     help="Maximum share of changed labels.",
 )
 @click.option(
@@ -63,7 +62,6 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
     default=0.95,
-    show_default=True,
     help="Confidence level of that bound.",
 )
 @threads_option
