@@ -78,7 +78,8 @@ def command(
     BUNDLE is a folder that python -m export wrote.
     """
     bundle = Bundle.load(folder)
-    encoder = Classifier(replace(bundle, manifest=replace(bundle.manifest, views={}, view=None), linear=None))
+    alone = replace(bundle.manifest, views={}, view=None, cascade=None)
+    encoder = Classifier(replace(bundle, manifest=alone, linear=None))
     labelled = read_papers(papers, bundle.manifest.positive_label)
     try:
         model = LinearModel.from_bytes(linear.read_bytes())
