@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from ro32.run.journal import Journal
 from ro32.run.newest import Collector
 from ro32.run.parts import Counts, PartStore
 
-_NOT_MEASURED = "not_measured"
+_NOT_MEASURED: Final = "not_measured"
 
 
 def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
