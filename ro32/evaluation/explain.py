@@ -17,7 +17,6 @@ import numpy as np
 
 from ro32.data.part_reader import read_parts
 from ro32.model.classifier import Classifier
-from ro32.model.text_form import MAX_CHARS
 from ro32.model.views import log_odds
 from ro32.run.plan import Plan
 
@@ -55,7 +54,6 @@ class Explanation:
 
 def explain(classifier: Classifier, title: str, abstract: str, *, threads: int | None = None) -> tuple[WordEffect, ...]:
     """Score a paper of normalized text without each of its words, and return these, the strongest first."""
-    title, abstract = title[:MAX_CHARS], abstract[:MAX_CHARS]  # no more of it is scored
     places = Counter(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}"))
     titles, abstracts = ([text, *(_without(word, text) for word in places)] for text in (title, abstract))
     probabilities = classifier.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
