@@ -4,11 +4,11 @@ import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from ro32.data import parquet, sources
 from ro32.data.compressed import NOT_READ, compression_of
 from ro32.errors import InputDataError, InputMissingError, UsageError
-from ro32.run.journal import WarningKind
 from ro32.storage.client import StoreSettings
 from ro32.storage.files import InputFile, Kind, kind_of
 from ro32.storage.names import DATA_SUFFIXES, HIDDEN, is_data
@@ -26,11 +26,11 @@ _TABLES = (
 _HEAD_BYTES = 64 << 10
 _NAMED = 3
 
-Warn = Callable[[WarningKind, str], None]
+Warn = Callable[[Literal["not_read", "same_file"], str], None]
 """Takes the kind of a warning and a sentence."""
 
 
-def _ignore(_kind: WarningKind, _sentence: str) -> None:
+def _ignore(_kind: str, _sentence: str) -> None:
     """Take a warning that was given before, or is of no use."""
 
 
