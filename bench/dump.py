@@ -18,7 +18,7 @@ ROWS_PER_GROUP = 50_000
 
 
 def read_drawn(path: Path) -> pl.DataFrame:
-    """Read papers of a file, without those that a sample of ours holds in greater number than chance would."""
+    """Read papers of a file, without those that our samples hold more of than chance would give."""
     papers = pl.read_parquet(path)
     return papers.filter(~pl.col("oversampled")) if "oversampled" in papers.columns else papers
 

@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ro32.model.processor import peak_rss_bytes
 
 Say = Callable[[str], object]  # shows a line about the progress
 Case = tuple[str, Mapping[str, Any]]  # what `run_child` takes
@@ -58,17 +59,6 @@ def take_turns(cases: Mapping[str, Case], repeats: int, say: Say) -> dict[str, l
             say(f"repeat {repeat + 1} of {repeats}: {name}")
             found[name].append(run_child(target, {**settings, "repeat": repeat}))
     return found
-
-
-def peak_rss_bytes() -> int:
-    """Return the most memory that this process held at once.
-
-    Not from getrusage: its figure begins with what the parent held when it started this process.
-
-    Source: VmHWM of https://docs.kernel.org/filesystems/proc.html
-    """
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
 
 
 def main(target: str, settings: str) -> None:

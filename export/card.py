@@ -3,7 +3,6 @@
 import io
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -43,7 +42,7 @@ def plot_reliability(bins: Reliability, label: str) -> bytes:
     counts.set(xlabel="probability, cross-fitted", ylabel="papers", yscale="log")
     counts.grid(alpha=0.3, axis="y")
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 

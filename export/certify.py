@@ -55,7 +55,6 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
     default=0.0001,
-    show_default=True,
     help="Maximum share of changed labels.",
 )
 @click.option(
@@ -63,7 +62,6 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     metavar="SHARE",
     type=Number(0, 1, min_open=True, max_open=True),
     default=0.95,
-    show_default=True,
     help="Confidence level of that bound.",
 )
 @threads_option
@@ -92,7 +90,7 @@ def command(
     """
     bundle = Bundle.load(folder)
     manifest = bundle.manifest
-    if manifest.view is None or bundle.linear is None or not manifest.views[manifest.view].linear:
+    if manifest.view is None or bundle.linear is None or not manifest.scoring_view.linear:
         raise BundleError(
             f"bundle {manifest.name}: it does not score by a linear view; add one by python -m export.views"
         )

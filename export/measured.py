@@ -16,8 +16,9 @@ from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError
 from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.classifier import Classifier
+from ro32.model.views import log_odds
 from ro32.refresh.certificate import Measured
-from ro32.refresh.combine import Scores, log_odds, probabilities
+from ro32.refresh.combine import Scores, probabilities
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed again: float32
@@ -85,7 +86,7 @@ def _put_together(
     known = np.flatnonzero(np.isfinite(written))
     scores = Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known])
     found = np.full(len(papers), np.nan, dtype=np.float32)
-    found[known] = probabilities(scores, manifest.views[str(manifest.view)])
+    found[known] = probabilities(scores, manifest.scoring_view)
     threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])
     return found, known[np.abs(log_odds(found[known]) - threshold) < _NEAR]
 

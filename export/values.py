@@ -57,7 +57,7 @@ class Value:
     longest: Array  # at the longest
     is_constant: bool  # it is that at every length
     number: float | None  # what all of its elements are, at every length
-    axis: int | None  # along which it is as long as the paper, and the beginning of what it is at the longest
+    axis: int | None  # its length along this axis is the paper's, and it is the beginning of `longest`
     as_shape: Sequence[int] | None  # a shape, with -1 where the length stands
 
 

@@ -15,7 +15,7 @@ from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from ro32.errors import BundleError
 from ro32.model.metrics import Confusion, average_precision
-from ro32.refresh.combine import log_odds
+from ro32.model.views import log_odds
 
 FP32_ATOL = 1e-4
 """Largest |logit difference| of fp32 ONNX and PyTorch. Two orders of the same sums differ by about 1e-6 in a BERT of 6

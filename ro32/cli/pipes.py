@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from ro32.cli.streams import STDIN, STDOUT
 from ro32.data.labels import read_provenance
 from ro32.data.writers import FOOTER_KEY, Form, TextWriter
-from ro32.errors import InputDataError, InputMissingError, ReadWriteError, UsageError
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError, UsageError, one_line
 from ro32.storage.urls import ObjectUrl, place
 
 DASH = "-"
@@ -95,9 +95,7 @@ def _receive(descriptor: int, path: Path) -> bool:
                     writer.write_batch(batch)
         converted.replace(path)
     except pa.ArrowException as error:
-        raise InputDataError(
-            f"{name}: its Arrow stream is damaged: {' '.join(str(error).split())}; send it again"
-        ) from error
+        raise InputDataError(f"{name}: its Arrow stream is damaged: {one_line(error)}; send it again") from error
     except OSError as error:
         raise ReadWriteError(
             f"{name}: cannot be stored in {path.parent}: {error.strerror or error}; run again"

@@ -100,8 +100,8 @@ def message(text: str) -> str:
 def reason_of(error: BaseException) -> BaseException:
     """Return the cause of an error: an interruption, a shortage of memory, threads or files, or the error itself.
 
-    A signal may come at any instruction, in a library's too, whose cleaning up then trips over what was not yet set up,
-    or which takes the interruption for a failure of its own. So whatever fails after a signal, failed by it.
+    A signal may interrupt a library at any instruction. The library may then fail to clean up, or report the
+    interruption as a failure of its own. So every error after a signal is taken for the interruption.
     """
     link: BaseException | None = error
     while link is not None:

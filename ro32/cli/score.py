@@ -19,7 +19,7 @@ from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.reporting import Reports
 from ro32.cli.version import version_option
-from ro32.cli.words import explanations_text, quality_line, status_text, summary_line
+from ro32.cli.words import explanations_json, explanations_text, quality_line, status_text, summary_line
 from ro32.data.papers import Columns
 from ro32.errors import UsageError
 from ro32.evaluation.explain import explain_papers
@@ -131,7 +131,8 @@ def command(
                 find_inputs(files, settings.stores), settings.columns, settings.part_rows, settings.max_expansion
             )
             explained = explain_papers(classifier, plan, explain, threads=settings.threads)
-            click.echo(explanations_text(explained, classifier.manifest.positive_label, as_json=as_json))
+            positive_label = classifier.manifest.positive_label
+            click.echo(explanations_json(explained) if as_json else explanations_text(explained, positive_label))
             return
         if status:
             classifier = Classifier.load(bundle_folder(bundle), point, full=full)

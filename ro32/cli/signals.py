@@ -14,7 +14,7 @@ STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 def listen() -> None:
     """From now on let the signals of `STOPPING` raise `Interrupted` in the main thread, wherever it is.
 
-    Where it is may be a destructor, or a callback of compiled code: from there Python passes no exception on. Then
+    Python drops exceptions that are raised in a destructor or in a callback of compiled code. In that case
     `ro32.errors.check_interrupted` raises it later. A signal that the process was started to ignore stays ignored.
     """
     errors.note_interruption(None)

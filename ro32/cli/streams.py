@@ -1,4 +1,4 @@
-"""Standard streams that are always there: closed, full or gone, they decide nothing but what was to be read or written.
+"""Standard streams that are always usable: a closed, full or broken one affects only what is read or written there.
 
 What cannot be written to stderr is dropped. What cannot be written to stdout ends a command with 74.
 """

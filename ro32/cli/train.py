@@ -12,6 +12,8 @@ from click.core import ParameterSource
 from ro32.cli.parameters import HELP, PATH, Count, quiet_option
 from ro32.cli.process import run
 from ro32.cli.version import version_option
+from ro32.model.text_form import TextForm
+from ro32.train.config import PRESETS, Keep, Split
 
 
 @click.command(name="ro32-train", context_settings=HELP)
@@ -20,7 +22,7 @@ from ro32.cli.version import version_option
 @click.option("--negatives", metavar="FILE", type=PATH, help="File of papers that all count as negative.")
 @click.option(
     "--preset",
-    type=click.Choice(["original", "small", "update"]),
+    type=click.Choice(list(PRESETS)),
     default="original",
     help="Recipe: the original ro-32, a small model, or one more pass over newer papers.",
 )
@@ -29,7 +31,7 @@ from ro32.cli.version import version_option
 @click.option("--from-year", metavar="YEAR", type=int, help="Exclude papers of earlier years.")
 @click.option(
     "--text-form",
-    type=click.Choice(["ro32", "original"]),
+    type=click.Choice([item.value for item in TextForm]),
     help="How title and abstract become the tokenized text.  [default: the base model's]",
 )
 @click.option("-o", "--output", metavar="FOLDER", type=PATH, default="checkpoint", help="Folder to write.")
@@ -65,7 +67,7 @@ from ro32.cli.version import version_option
 @click.option("--seed", metavar="N", type=int, help="Seed of the split, the order, the head and dropout.")
 @click.option(
     "--split",
-    type=click.Choice(["hash", "stratified"]),
+    type=click.Choice([item.value for item in Split]),
     help="Split --data by a hash of the id, or stratified by first category.",
 )
 @click.option("--split-seed", metavar="N", type=int, help="Seed of the split only.")
@@ -74,7 +76,7 @@ from ro32.cli.version import version_option
     default=None,
     help="Also evaluate the mean of the weights after the first and the last epoch, and keep it if it is best.",
 )
-@click.option("--keep", type=click.Choice(["ap", "f1", "loss"]), help="Metric that selects the best epoch.")
+@click.option("--keep", type=click.Choice([item.value for item in Keep]), help="Metric that selects the best epoch.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "tpu", "cuda", "cpu"]),
@@ -118,8 +120,6 @@ def command(
     Example: ro32-train --data dump.parquet --preset small -o checkpoint
     """
     # Imported here: a scoring host has none of it, and --help needs none.
-    from ro32.model.text_form import TextForm  # noqa: PLC0415
-    from ro32.train.config import PRESETS, Keep, Split  # noqa: PLC0415
     from ro32.train.corpus import default_cache  # noqa: PLC0415
     from ro32.train.device import DType, Kind  # noqa: PLC0415
     from ro32.train.run import Options  # noqa: PLC0415

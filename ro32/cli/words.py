@@ -100,11 +100,14 @@ def _listed(counts: Mapping[str, int]) -> str:
     return f" ({listed})" if listed else ""
 
 
-def explanations_text(explanations: Sequence[Explanation], positive_label: str, *, as_json: bool) -> str:
-    """Describe the words that moved the scores of papers, as text or JSON; in colour on a terminal."""
-    if as_json:
-        values = json.loads(json.dumps([asdict(item) for item in explanations]), parse_constant=lambda _: None)
-        return json.dumps(values, indent=2)  # ASCII, so that it is JSON in every locale
+def explanations_json(explanations: Sequence[Explanation]) -> str:
+    """Describe the words that moved the scores of papers as JSON: ASCII, with null for NaN."""
+    values = json.loads(json.dumps([asdict(item) for item in explanations]), parse_constant=lambda _: None)
+    return json.dumps(values, indent=2)
+
+
+def explanations_text(explanations: Sequence[Explanation], positive_label: str) -> str:
+    """Describe the words that moved the scores of papers, in colour on a terminal."""
     colour = sys.stdout.isatty()
     return "\n\n".join(_explanation_text(item, positive_label, colour=colour) for item in explanations)
 

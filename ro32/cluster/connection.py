@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 
 import ray
 
-from ro32.errors import ClusterError
+from ro32.errors import ClusterError, one_line
 
 
 class _OwnStdout:
@@ -51,7 +51,7 @@ def connected(address: str | None) -> Iterator[None]:
         ray.init(address=address, namespace="ro32", log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises bare ones
         raise ClusterError(
-            f"Ray at {address or 'its default address'} cannot be reached: {' '.join(str(error).split())}; start the "
+            f"Ray at {address or 'its default address'} cannot be reached: {one_line(error)}; start the "
             "cluster, name another with --ray-address, or set RAY_AUTH_MODE=token if it asks for one"
         ) from error
     finally:

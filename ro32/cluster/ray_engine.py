@@ -14,7 +14,7 @@ from ray import exceptions
 from ro32.cluster.connection import connected
 from ro32.cluster.pool import ActorPool, Assignment, Place
 from ro32.cluster.worker import Model, SavedPart, Worker
-from ro32.errors import ClusterError, Ro32Error, UsageError
+from ro32.errors import ClusterError, Ro32Error, UsageError, one_line
 from ro32.model.bundle import Bundle
 from ro32.run.engine import Remaining
 from ro32.run.job import Job
@@ -223,4 +223,4 @@ def _give(place: Place, assignment: Assignment) -> None:
 
 def _one_line(error: Exception) -> str:
     """Return the beginning of what Ray says of a failure, in one line."""
-    return " ".join(str(error).split())[:500]
+    return one_line(error)[:500]

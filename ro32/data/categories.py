@@ -53,9 +53,10 @@ def as_text(column: pl.Series) -> pl.Series:
 
 
 def is_listed(text: pl.Series, category: str) -> pl.Series:
-    """Tell of n texts in the same forms whether a category is among theirs, at a fifth of the time.
+    """Return which of n papers list a category, given their categories as text in the same forms.
 
-    Null if a paper has no categories. A text that is something else names none.
+    Takes a fifth of the time of splitting them. Null if a paper has no categories; a text that is not categories lists
+    none.
     """
     letters = "".join(rf"\x{{{ord(letter):x}}}" for letter in category)  # whatever it holds is no pattern
     found = text.str.contains(rf"(?:^|{_BETWEEN}){letters}(?:$|{_BETWEEN})")

@@ -12,8 +12,8 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from ro32.data.parquet import one_line, unreadable
-from ro32.errors import InputDataError, few
+from ro32.data.parquet import unreadable
+from ro32.errors import InputDataError, few, one_line
 from ro32.storage.files import InputFile
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "Zstandard", b"PK\x03\x04": "zip"}

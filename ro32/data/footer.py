@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ro32.errors import InputDataError
 from ro32.storage.files import InputFile, size_of
+from ro32.storage.objects import Positioned
 
 ALWAYS_ALLOWED_BYTES = 64 << 20
 """Uncompressed bytes that are never too many: a small file may well hold the same value thousands of times."""
@@ -101,24 +102,8 @@ class _NothingReadError(Exception):
     """Ends a read before its first byte."""
 
 
-class _NoBytes(io.RawIOBase):
+class _NoBytes(Positioned):
     """Stands for a file of some size, of which no byte is to be read."""
-
-    def __init__(self, size: int) -> None:
-        self._size = self._at = size
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
 
     def read(self, _size: int = -1, /) -> NoReturn:
         raise _NothingReadError
@@ -145,7 +130,7 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
 
 
 def check_rows(footer: pq.FileMetaData) -> None:
-    """Refuse row groups that do not add up, of which pyarrow believes the one sum or the other."""
+    """Refuse row groups whose rows do not add up to those of the file: pyarrow uses either number."""
     groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
     if min(groups, default=0) < 0 or sum(groups) != footer.num_rows:
         raise pa.ArrowInvalid(f"announces {footer.num_rows} rows, but {sum(groups)} in its row groups")

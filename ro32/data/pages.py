@@ -92,7 +92,7 @@ class Chunk:
 
 
 def look_at(source: RawFile, group: pq.RowGroupMetaData, names: Sequence[str], *, trusting: bool) -> list[Chunk]:
-    """Read the headers of the pages of some columns; one alone of a column that announces few bytes, if `trusting`."""
+    """Read the headers of the pages of some columns; if `trusting`, only one header of each small column."""
     chunks = []
     for column in map(group.column, range(group.num_columns)):
         path = column.path_in_schema

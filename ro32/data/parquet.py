@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ro32.data import pages, utf8
 from ro32.data.footer import RawFile, check_expansion, check_places, check_rows, open_raw, read_metadata
-from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error
+from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error, one_line
 from ro32.model.outcomes import INVALID_UTF8
 from ro32.storage.files import InputFile, size_of
 
@@ -163,8 +163,3 @@ def _out_of_memory(where: str) -> ReadWriteError:
         f"{where}: there is too little memory; raise the limit of the process (ulimit -v, the container's limit), "
         "or use fewer --threads"
     )
-
-
-def one_line(error: BaseException) -> str:
-    """Return the text of an error of a library in one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -13,7 +13,6 @@ from ro32.data.categories import split_categories
 from ro32.data.dates import ARXIV_ID
 from ro32.evaluation.truth import TruthColumns
 from ro32.model.text import normalize
-from ro32.model.text_form import MAX_CHARS
 from ro32.run.inputs import find_files
 
 _ABSTRACT_CHARS = 3_000  # shown; arXiv's own limit is 1,920, and a damaged row is no reason for a page of megabytes
@@ -87,8 +86,8 @@ def _papers(batch: pa.RecordBatch, columns: TruthColumns) -> list[Paper]:
     return [
         Paper(
             id=row["id"] or "",
-            title=row["title"][:MAX_CHARS],
-            abstract=row["abstract"][:MAX_CHARS],
+            title=row["title"],
+            abstract=row["abstract"],
             categories=tuple(filter(None, row["categories"])),
         )
         for row in shown.iter_rows(named=True)

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ro32.data.part_reader import read_parts
 from ro32.model.classifier import Classifier
-from ro32.model.text_form import MAX_CHARS
+from ro32.model.views import log_odds
 from ro32.run.plan import Plan
 
 WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*")  # letters and digits, hyphens and apostrophes within
@@ -55,12 +54,11 @@ class Explanation:
 
 def explain(classifier: Classifier, title: str, abstract: str, *, threads: int | None = None) -> tuple[WordEffect, ...]:
     """Score a paper of normalized text without each of its words, and return these, the strongest first."""
-    title, abstract = title[:MAX_CHARS], abstract[:MAX_CHARS]  # no more of it is scored
     places = Counter(match[0].lower() for match in WORD.finditer(f"{title}\n{abstract}"))
     titles, abstracts = ([text, *(_without(word, text) for word in places)] for text in (title, abstract))
     probabilities = classifier.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
     scores = probabilities[:, classifier.manifest.positive_index]
-    odds = _log_odds(scores)
+    odds = log_odds(scores)
     effects = [
         WordEffect(word=word, places=count, score_without=float(scores[row]), log_odds=float(odds[0] - odds[row]))
         for row, (word, count) in enumerate(places.items(), 1)
@@ -102,9 +100,3 @@ def explain_paper(classifier: Classifier, paper_id: str, title: str, abstract: s
 def _without(word: str, text: str) -> str:
     """Take a word out of a text wherever it stands."""
     return WORD.sub(lambda match: "" if match[0].lower() == word else match[0], text)
-
-
-def _log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn scores, shape (n,), into log-odds; 0 and 1 become the last float32 before them."""
-    inside = np.clip(scores, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))).astype(np.float64)
-    return np.asarray(np.log(inside) - np.log1p(-inside))

@@ -20,7 +20,7 @@ from ro32.run.engine import score_parts
 from ro32.run.inputs import find_files
 from ro32.run.journal import Journal
 from ro32.run.plan import make_plan
-from ro32.run.walk import Progress
+from ro32.run.walk import Progress, ProgressCount
 from ro32.storage.files import require_regular
 
 
@@ -92,20 +92,14 @@ def score_with_bundle(
     """
     plan = make_plan(find_files(inputs), columns)
     values = [np.zeros(0, dtype=np.float32)]
-    rows_done = 0
-
-    def advance(rows: int) -> None:
-        nonlocal rows_done
-        rows_done += rows
-        on_progress(
-            Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=len(values) - 1)
-        )
-
-    known, new = OutcomeIndex(), OutcomeIndex()
-    parts = score_parts(plan, plan.parts, classifier, known, new, threads=threads, journal=Journal(), on_rows=advance)
+    progress, indexes = ProgressCount(plan, on_progress), (OutcomeIndex(), OutcomeIndex())
+    parts = score_parts(
+        plan, plan.parts, classifier, *indexes, threads=threads, journal=Journal(), on_rows=progress.advance
+    )
     with plan.changes_reported():
         for _, part in parts:
             values.append(part.table.column("score").to_numpy())
+            progress.finish_part()
     plan.check_unchanged()
     return Scores(
         name=classifier.manifest.name,

@@ -10,13 +10,14 @@ from typing import Any
 from ro32.errors import OutputError, UsageError
 from ro32.folder import manifest
 from ro32.folder.manifest import Entry
-from ro32.folder.standing import footer_of, still_valid, undamaged
+from ro32.folder.standing import still_valid, undamaged
 from ro32.model.classifier import Classifier
 from ro32.run.inputs import find_inputs, input_folders
 from ro32.run.job import Job, Settings
 from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.parts import Counts
 from ro32.run.prepare import looked_at, plan_files
+from ro32.run.reuse import footer_of
 from ro32.storage.durable import check_replaceable
 from ro32.storage.files import InputFile, Kind, Target, file_at, kind_of
 from ro32.storage.folders import Folder, LocalFolder, ObjectFolder

@@ -17,8 +17,6 @@ from ro32.storage.folders import Folder
 from ro32.storage.objects import StoredObject
 
 NAME = "_manifest.json"
-_BLOCK_BYTES = 1 << 20
-"""Read at once; memory holds no more of a labels file."""
 MANIFEST_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields leave it as it is."""
 
@@ -42,10 +40,8 @@ class Entry:
     @classmethod
     def of(cls, name: str, labels: InputFile, rows: int) -> "Entry":
         """Describe a file by reading it; raise TryAgainError if, in a store, it is another one by now."""
-        digest = hashlib.sha256()
         with labels.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+            digest = hashlib.file_digest(file, "sha256")
         e_tag = labels.version.e_tag if isinstance(labels, StoredObject) else None
         return cls(name=name, rows=rows, size_bytes=size_of(labels), sha256=digest.hexdigest(), e_tag=e_tag)
 

@@ -1,13 +1,12 @@
 """Existing labels files that a run would write again unchanged."""
 
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32.data.labels import RowsDigest, outcomes_of, read_provenance
+from ro32.data.labels import RowsDigest, outcomes_of
 from ro32.data.parquet import read_batches
 from ro32.errors import InputDataError, InputMissingError, ReadWriteError
 from ro32.folder.manifest import Entry
@@ -17,13 +16,6 @@ from ro32.storage.client import UnreachableError
 from ro32.storage.files import InputFile, for_arrow
 
 _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError)
-
-
-def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
-    """Return the footer of a labels file; None if there is none that can be read, but for errors of a store."""
-    with suppress(OSError, ValueError, pa.ArrowException):
-        return None if labels is None else read_provenance(labels)
-    return None
 
 
 def still_valid(job: Job, footer: dict[str, Any]) -> bool:

@@ -30,6 +30,8 @@ _NOT_SCORING = frozenset({"name", "threshold", "inputs", "quality", "source", "t
 """Fields that change no score as they stand. Of views and cascade the numbers that make scores do, and are added."""
 _NOT_IN_OLDER = frozenset({"text_form", "inputs", "views", "view", "cascade"})
 """Fields that are left out where they say nothing, as older bundles do not have them."""
+_ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
+"""How a bundle without views scores: by the softmax of two logits. The threshold is not used."""
 SHORTEST, LONGEST = 4, 8192
 """Tokens: two special ones at the ends, one between and one of text; and a length whose attention fits into memory."""
 _FILE_NAME = re.compile(r"[\w+-][\w.+ -]{0,200}")
@@ -103,7 +105,7 @@ class Manifest:
         if self.views or self.view is not None:
             if self.view is None or self.view not in self.views:
                 raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
-            if self.threshold != self.views[self.view].threshold:
+            if self.threshold != self.scoring_view.threshold:
                 raise BundleError(f"threshold {self.threshold} is not that of the view {self.view!r}")
         elif self.cascade is not None:
             raise BundleError("a cascade screens by the linear view, but the bundle has no views")
@@ -119,6 +121,11 @@ class Manifest:
     def has_encoder(self) -> bool:
         """Whether there is more than a linear view."""
         return self.max_length != 0
+
+    @property
+    def scoring_view(self) -> View:
+        """The view that scores."""
+        return _ENCODER_ALONE if self.view is None else self.views[self.view]
 
     @property
     def positive_index(self) -> int:
@@ -138,7 +145,7 @@ class Manifest:
         if self.form is TextForm.RO32:
             del body["text_form"]  # as in older bundles, which score alike
         if self.view is not None:
-            body["weights"] = self.views[self.view].weights
+            body["weights"] = self.scoring_view.weights
         if self.cascade is not None:
             body["cascade"] = self.cascade.scoring
         return sha256(_canonical(body))

@@ -27,12 +27,9 @@ from ro32.model.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, Hashes, Outcome
 from ro32.model.processor import available_cores
 from ro32.model.session import Encoder
 from ro32.model.text import content_hashes, normalized_papers
-from ro32.model.views import View
 
 SCORING_VERSION = 4
 """Raised whenever this code gives another score for the same bundle and text: older scores are not reused then."""
-_ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
-"""How a bundle without views scores: by the softmax of two logits. The threshold is not used."""
 _CHUNK_PAPERS = 64
 """Papers that a thread of `predict_proba` scores at a time."""
 
@@ -72,7 +69,7 @@ class Classifier:
         kernels = f" onnxruntime {ort.__version__}" if manifest.has_encoder else ""  # they round as each release likes
         self.scoring_digest = sha256(f"{SCORING_VERSION}{kernels} {manifest.scoring_digest}".encode())
         self.decision: Decision = (point or OperatingPoint()).resolve(bundle, manifest)
-        self._view = _ENCODER_ALONE if manifest.view is None else manifest.views[manifest.view]
+        self._view = manifest.scoring_view
         self._linear = None if bundle.linear is None else LinearModel.from_bytes(bundle.linear)
         self._encoder = Encoder.start(bundle) if manifest.has_encoder else None
 

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
-from ro32.errors import BundleError, InputMissingError, UsageError
+from ro32.errors import BundleError, InputMissingError, UsageError, one_line
 from ro32.model.bundle_json import MANIFEST, Manifest
 from ro32.storage.files import require_regular
 
@@ -155,10 +155,9 @@ def _from_archive(path: Path, digest: str | None) -> dict[str, bytes]:
                 metered.left = 2 * MAX_BYTES
                 return _from_members(path, members, digest)
     except _NO_ARCHIVE as error:
-        found = " ".join(str(error).split())
         raise BundleError(
             f"{path}: expected a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip archive, found none that can be read "
-            f"({found}); get it again, or name a folder"
+            f"({one_line(error)}); get it again, or name a folder"
         ) from error
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
 VNNI = frozenset({"avx512_vnni", "avx_vnni"})
 """Names of instructions that add products of uint8 and int8 in 32 bits."""
 
@@ -21,7 +22,7 @@ def available_cores(cgroup: Path = CGROUP) -> int:
 
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     """
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    affinity = len(os.sched_getaffinity(0))
     quota = _quota_cores(cgroup)
     return affinity if quota is None else max(1, min(affinity, int(quota)))
 
@@ -55,14 +56,21 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def peak_rss_bytes() -> int:
-    """Return the most memory that this process ever had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    """Return the most memory that this process ever had, in bytes.
+
+    getrusage is only the fallback: its figure begins with the memory of the process that started this one.
+
+    Source: VmHWM of https://docs.kernel.org/filesystems/proc.html
+    """
+    peak = _read_field(_STATUS, "VmHWM")
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if peak is None else int(peak.split()[0])
+    return kilobytes * 1024
 
 
-def _read_field(cpuinfo: Path, name: str) -> str | None:
-    """Return a field of the first core in /proc/cpuinfo; None if it is missing."""
+def _read_field(file: Path, name: str) -> str | None:
+    """Return a field of a file in /proc, in /proc/cpuinfo that of the first core; None if it is missing."""
     try:
-        lines = cpuinfo.read_text().splitlines()
+        lines = file.read_text().splitlines()
     except OSError:
         return None
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), None)

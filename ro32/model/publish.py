@@ -55,7 +55,7 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bun
 
 
 def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], Found]) -> Found:
-    """Write a folder beside its target, check it there, and move it into place, aside what is there.
+    """Write a folder beside its target, check it there, and move it into place; what is there is moved aside.
 
     `check` reads what was written, raises what it finds wrong, and returns what this returns. OutputError is raised if
     it cannot be written.

@@ -11,6 +11,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ro32.errors import BundleError
 from ro32.model.fields import check_types
 
@@ -60,3 +63,12 @@ def sigmoid(log_odds: float) -> float:
     if log_odds < 0:
         return math.exp(log_odds) / (1 + math.exp(log_odds))
     return 1 / (1 + math.exp(-log_odds))
+
+
+def log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn scores, shape (n,), back into log-odds.
+
+    float32 resolves log-odds to 2e-4 up to a size of 8. Scores of exactly 0 or 1 become the nearest float32 between.
+    """
+    inside = np.clip(scores, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))).astype(np.float64)
+    return np.asarray(np.log(inside) - np.log1p(-inside))

@@ -32,8 +32,6 @@ CERTIFIED_PAPERS = 16_000
 """Held-out papers that are drawn at random and scored in full: 14,978 are enough to show `MAX_SHARE`."""
 HARD_PAPERS = 3_000
 """Further ones that a linear view finds hardest: these decide threshold and precision."""
-_ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
-"""How a bundle without views scores: by the softmax of two logits. The threshold is not used."""
 
 
 def calibrate_linear(parent: Bundle | None, linear: LinearModel, held_out: pl.DataFrame) -> Fitted:
@@ -130,9 +128,8 @@ def _judge_old(
 ) -> Verdicts:
     """Score papers as the parent does, its cascade included, but for the papers that this would audit."""
     manifest = parent.manifest
-    view = _ENCODER_ALONE if manifest.view is None else manifest.views[manifest.view]
     scores = Scores(positive=papers["positive"].to_numpy(), encoder=by_encoder, linear=linear)
-    full = probabilities(scores, view).astype(np.float64)
+    full = probabilities(scores, manifest.scoring_view).astype(np.float64)
     verdicts = Verdicts(score=full, called=full >= manifest.threshold)
     return _screened(papers, verdicts, linear, manifest.cascade, manifest.form)
 

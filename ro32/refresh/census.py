@@ -92,7 +92,7 @@ def parse_month(text: str) -> int:
 
 
 def check_positives(positive: NDArray[np.bool_], what: str, category: str) -> None:
-    """Refuse fewer than `FEWEST_POSITIVES` positive papers, or no others, which is an InputDataError."""
+    """Raise InputDataError for fewer than `FEWEST_POSITIVES` positive papers, or for no others."""
     found = int(positive.sum())
     if found < FEWEST_POSITIVES or found == len(positive):
         raise InputDataError(

@@ -73,7 +73,7 @@ class Measured:
         return upper_bound(lost, len(self), confidence) * self.stretch
 
 
-def most_allowed(papers: int, max_share: float, confidence: float, stretch: float = 1.0) -> int:
+def most_allowed(papers: int, max_share: float, confidence: float, stretch: float) -> int:
     """Return how many of n labels may change so that the bound, times `stretch`, stays within the share.
 
     Raises:

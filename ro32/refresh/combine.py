@@ -93,16 +93,6 @@ class ViewQuality:
         return f"| {name} | {' | '.join(f'{value:.4f}' for value in asdict(self).values())} |"
 
 
-def log_odds(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn a classifier's probabilities, shape (n,), back into log-odds.
-
-    float32 tells log-odds up to 8 apart by 2e-4; a probability of exactly 0 or 1 becomes the last one before it.
-    """
-    clipped = np.clip(scores, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0)))
-    exact = clipped.astype(np.float64)
-    return np.asarray(np.log(exact) - np.log1p(-exact))
-
-
 def fit_view(scores: Scores, name: ViewName, threshold: float | None = None) -> tuple[View, Curve]:
     """Fit a view's three numbers on all papers, and choose the threshold of its best F1 unless one is given."""
     counting = scores.each > 0
@@ -163,23 +153,18 @@ class Reliability:
     observed: NDArray[np.float64]
 
 
-def reliability(
-    truth: NDArray[np.bool_], found: NDArray[np.float64], weights: NDArray[np.int64] | None = None
-) -> Reliability:
-    """Compare probabilities with what came true, both (n,), of papers that may have weights, (n,)."""
-    each = np.ones(len(truth), dtype=np.int64) if weights is None else weights
+def reliability(truth: NDArray[np.bool_], found: NDArray[np.float64], weights: NDArray[np.int64]) -> Reliability:
+    """Compare probabilities with what came true, of papers of weights, all of shape (n,)."""
     bins = np.minimum((found * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    papers = np.bincount(bins, weights=each, minlength=CALIBRATION_BINS).astype(np.int64)
+    papers = np.bincount(bins, weights=weights, minlength=CALIBRATION_BINS).astype(np.int64)
     there = papers > 0
-    sums = (np.bincount(bins, weights=values * each, minlength=CALIBRATION_BINS)[there] for values in (found, truth))
+    sums = (np.bincount(bins, weights=values * weights, minlength=CALIBRATION_BINS)[there] for values in (found, truth))
     predicted, observed = (total / papers[there] for total in sums)
     return Reliability(papers=papers[there], predicted=predicted, observed=observed)
 
 
-def calibration_error(
-    truth: NDArray[np.bool_], found: NDArray[np.float64], weights: NDArray[np.int64] | None = None
-) -> float:
-    """Return the expected calibration error: mean |share of positives - mean probability| over bins, both (n,)."""
+def calibration_error(truth: NDArray[np.bool_], found: NDArray[np.float64], weights: NDArray[np.int64]) -> float:
+    """Return the expected calibration error: mean |share of positives - mean probability| over bins, all (n,)."""
     bins = reliability(truth, found, weights)
     return float(np.average(np.abs(bins.observed - bins.predicted), weights=bins.papers))
 
@@ -223,9 +208,7 @@ def _fit(scores: Scores, name: ViewName, rows: NDArray[np.bool_]) -> list[float]
     return weights
 
 
-def fit_logistic(
-    columns: NDArray[np.float64], target: NDArray[Any], each: NDArray[np.float64] | float = 1.0
-) -> NDArray[np.float64]:
+def fit_logistic(columns: NDArray[np.float64], target: NDArray[Any], each: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fit a logistic regression by Newton's method.
 
     Args:

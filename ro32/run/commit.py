@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from ro32.run.journal import Journal
 from ro32.run.newest import Collector
 from ro32.run.parts import Counts, PartStore
 
-_NOT_MEASURED = "not_measured"
+_NOT_MEASURED: Final = "not_measured"
 
 
 def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
@@ -69,7 +69,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
 
 
 def _read_ids(job: Job, journal: Journal) -> Iterator[tuple[Part, pa.ChunkedArray]]:
-    """Read the ids, and beside them what the papers are listed in, as long as that can be read."""
+    """Read the ids, and with them the categories until these cannot be read."""
     plan, done = job.plan, 0
     beside = {source.path: source.truth for source in plan.sources}
     broken = any(warned.kind == _NOT_MEASURED for warned in journal.warnings)

@@ -64,8 +64,19 @@ class Remaining:
         return cls(job=job, store=store, parts=todo, earlier=earlier, current=current)
 
 
-_Found = tuple[NDArray[np.bool_], Outcomes]
-"""Which papers earlier labels know, and their outcomes there."""
+@dataclass(frozen=True, kw_only=True)
+class _InFlight:
+    """A part, or a piece of a large one, that threads score.
+
+    `before` tells which papers earlier labels know, and their outcomes there; `todo` are the rows that need the model.
+    """
+
+    part: Part
+    papers: Papers
+    before: tuple[NDArray[np.bool_], Outcomes]
+    todo: NDArray[np.intp]
+    futures: Sequence[Future[Scored]]
+
 
 Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[Counts]]
 """Scores parts and saves them. A part's labels depend on its rows and the model alone, so engines agree.
@@ -127,38 +138,39 @@ def score_parts(
     all_encoded = classifier.full and classifier.manifest.has_encoder
     least, most = _CHUNK_PAPERS if all_encoded else _SCREENED_CHUNK_PAPERS
     pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-    in_flight: deque[tuple[Part, Papers, _Found, NDArray[np.intp], list[Future[Scored]]]] = deque()
+    in_flight: deque[_InFlight] = deque()
     whole = {part.index: part for part in parts}  # a part of long texts is read in pieces
-    pieces: list[FinishedPart] = []
+    done: list[FinishedPart] = []
 
     def finish() -> Iterator[tuple[Part, FinishedPart]]:
         journal.enter(Stage.SCORE)
-        part, papers, before, todo, futures = in_flight.popleft()
-        on_rows(len(papers) - len(todo))
+        piece = in_flight.popleft()
+        on_rows(len(piece.papers) - len(piece.todo))
         chunks: list[Scored] = []
-        for future in futures:
+        for future in piece.futures:
             chunks.append(future.result())
             journal.thread_seconds += chunks[-1].seconds
             on_rows(len(chunks[-1].outcomes))
         journal.enter(Stage.LABEL)
-        current.add(papers.hashes[todo], Outcomes.concatenate([chunk.outcomes for chunk in chunks]))
-        pieces.append(_finished(papers, before, todo, chunks, current, classifier))
-        if sum(piece.counts.rows for piece in pieces) == whole[part.index].rows:
-            yield whole[part.index], FinishedPart.join(pieces)
-            pieces.clear()
+        current.add(piece.papers.hashes[piece.todo], Outcomes.concatenate([chunk.outcomes for chunk in chunks]))
+        done.append(_finished(piece, chunks, current, classifier))
+        part = whole[piece.part.index]
+        if sum(finished.counts.rows for finished in done) == part.rows:
+            yield part, FinishedPart.join(done)
+            done.clear()
 
     try:
         journal.enter(Stage.READ)
         for part, papers in read_parts(parts, plan.columns, plan.id_type, known):
             journal.enter(Stage.LOOK_UP)
-            ahead = {digest for _, earlier, _, rows, _ in in_flight for digest in earlier.hashes[rows]}
+            ahead = {digest for piece in in_flight for digest in piece.papers.hashes[piece.todo]}
             before = previous.find(papers.hashes)
             todo = rows_to_score(papers, before[0] | current.find(papers.hashes)[0], ahead)
             futures = []
             for rows in cut_into_chunks(todo, least=least, most=most, threads=threads):
                 titles, abstracts = ([texts[row] for row in rows] for texts in (papers.titles, papers.abstracts))
                 futures.append(pool.submit(classifier.score, titles, abstracts, papers.hashes[rows], stop))
-            in_flight.append((part, papers, before, todo, futures))
+            in_flight.append(_InFlight(part=part, papers=papers, before=before, todo=todo, futures=futures))
             if len(in_flight) > 1:
                 yield from finish()
             journal.enter(Stage.READ)
@@ -195,16 +207,11 @@ def cut_into_chunks(rows: NDArray[np.intp], *, least: int, most: int, threads: i
         yield chunk
 
 
-def _finished(  # noqa: PLR0917
-    papers: Papers,
-    found_before: _Found,
-    todo: NDArray[np.intp],
-    chunks: Sequence[Scored],
-    current: OutcomeIndex,
-    classifier: Classifier,
+def _finished(
+    piece: _InFlight, chunks: Sequence[Scored], current: OutcomeIndex, classifier: Classifier
 ) -> FinishedPart:
     """Assemble a part whose texts are all known by now, and count what became of its rows."""
-    in_previous, before = found_before
+    papers, todo, (in_previous, before) = piece.papers, piece.todo, piece.before
     in_current, now = current.find(papers.hashes)
     unreadable = papers.errors > 0
     outcomes = Outcomes(

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from ro32.data import parquet, sources
 from ro32.data.compressed import NOT_READ, compression_of
@@ -25,7 +26,7 @@ _TABLES = (
 _HEAD_BYTES = 64 << 10
 _NAMED = 3
 
-Warn = Callable[[str, str], None]
+Warn = Callable[[Literal["not_read", "same_file"], str], None]
 """Takes the kind of a warning and a sentence."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +48,29 @@ class Stage(StrEnum):
     """Joining the parts, checking them against the input, publishing."""
 
 
+WarningKind = Literal[
+    "not_read",
+    "same_file",
+    "unreadable_rows",
+    "not_reused",
+    "skipped_file",
+    "isolated_part",
+    "gone",
+    "drift",
+    "cascade",
+    "not_certified",
+    "not_measured",
+    "aged",
+    "unknown_variable",
+    "no_report",
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Warned:
-    """Something that an operator should know although the run went on.
+    """Something that an operator should know although the run went on; the message is one sentence."""
 
-    Attributes:
-        kind: "not_read", "same_file", "unreadable_rows", "not_reused", "skipped_file", "isolated_part", "gone",
-            "drift", "cascade", "not_certified", "not_measured", "aged" or "unknown_variable".
-        message: One sentence.
-    """
-
-    kind: str
+    kind: WarningKind
     message: str
 
 
@@ -169,7 +181,7 @@ class Journal:
         self.enter(self.stage)
         return dict(self._spent)
 
-    def warn(self, kind: str, message: str) -> None:
+    def warn(self, kind: WarningKind, message: str) -> None:
         """Note a warning, and show it."""
         warned = Warned(kind=kind, message=message)
         self.warnings.append(warned)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ro32.data.labels import RowsDigest, read_outcomes, read_provenance
 from ro32.data.writers import Form, form_of
-from ro32.errors import InputDataError, InputMissingError, ReadWriteError
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError, one_line
 from ro32.model.outcomes import Hashes, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal
@@ -28,11 +28,14 @@ def footer_before(job: Job) -> dict[str, Any] | None:
     Raises:
         InputDataError: Labels were named for reuse that are not there.
     """
-    for labels in (file_at(job.target), _find(job.settings.reuse, job.settings.stores)):
-        with suppress(OSError, ValueError, pa.ArrowException):
-            footer = None if labels is None else read_provenance(labels)
-            if footer:
-                return footer
+    labels = (file_at(job.target), _find(job.settings.reuse, job.settings.stores))
+    return next(filter(None, map(footer_of, labels)), None)
+
+
+def footer_of(labels: InputFile | None) -> dict[str, Any] | None:
+    """Return the footer of a labels file; None if it cannot be read. Errors of a store are raised."""
+    with suppress(OSError, ValueError, pa.ArrowException):
+        return None if labels is None else read_provenance(labels)
     return None
 
 
@@ -102,7 +105,7 @@ def _load_outcomes(path: InputFile, job: Job) -> Earlier:
     except UnreachableError:  # says nothing of the labels; to score all papers for it would cost a night
         raise
     except (OSError, ValueError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError) as error:
-        raise _NotReusableError(f"it cannot be read ({' '.join(str(error).split())})") from error
+        raise _NotReusableError(f"it cannot be read ({one_line(error)})") from error
     if digest.hexdigest() != provenance.get("rows_digest"):
         raise _NotReusableError("it is damaged: its rows do not match the digest in its footer")
     return Earlier(outcomes=index, rows=rows)

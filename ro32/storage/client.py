@@ -38,9 +38,9 @@ _NEVER_S = 86_400.0
 """The timeout that the library gets; ours is `TIMEOUT_S`."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
-"""How Amazon and what speaks its protocol say what is wrong."""
+"""The error code in an answer of Amazon's S3 and compatible stores."""
 _LISTED_BAD_NAME = "object with invalid path"
-"""What the library says, of a whole list, where one name in it is none to it."""
+"""Part of obstore's error for a listing in which it does not accept one of the names."""
 _BAD_NAMES = "no part of a name between slashes may be empty, '.' or '..', or hold control characters"
 _TRANSIENT_4XX = {408, 409, 425, 429}
 """Timeout, a conflict of two writes at once, too early, too many requests."""
@@ -49,7 +49,7 @@ _log = logging.getLogger("ro32.storage")
 
 
 class UnreachableError(ReadWriteError):
-    """A store gave no answer of use, several times."""
+    """A store failed to answer, several times."""
 
 
 class ConflictError(Exception):

@@ -17,10 +17,10 @@ from ro32.storage.object_target import ObjectTarget
 from ro32.storage.objects import StoredObject
 
 InputFile = Path | StoredObject
-"""Both have a name and a suffix, open for reading, and are shown by `str`."""
+"""Both have `name`, `suffix` and `open`, and `str` shows them."""
 
 Target = Path | ObjectTarget
-"""Where labels are to appear; both have a name and a suffix, and are shown by `str`."""
+"""Where labels are to appear; both have `name` and `suffix`, and `str` shows them."""
 
 Identity = tuple[int | str, int | str, int, int]
 """Two marks of the file itself, size in bytes and time of modification in ns."""
@@ -32,7 +32,6 @@ _PARQUET_TAIL_BYTES = 8
 Source: https://parquet.apache.org/docs/file-format
 """
 _END_BYTES = 64 << 10
-_BLOCK_BYTES = 1 << 20
 
 
 class Kind(StrEnum):
@@ -56,7 +55,7 @@ _SPECIAL = {
 
 
 def file_at(target: Target) -> InputFile | None:
-    """Return the file that stands at a target now; a path also where nothing does: what reads it finds out."""
+    """Return the present file at a target; a path is returned even if no file is there."""
     return target if isinstance(target, Path) else target.labels_before
 
 
@@ -143,9 +142,7 @@ def content_mark_of(file: InputFile) -> str:
         else:
             digest.update(head)
         content.seek(size - min(tail, size))
-        while block := content.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(content, lambda: digest).hexdigest()
 
 
 def size_of(file: InputFile) -> int:

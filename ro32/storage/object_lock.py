@@ -1,7 +1,7 @@
 """One run at a time for each target in a store: an object that its holder renews, and that otherwise expires.
 
-No store has locks. So this one keeps two runs from doing the same work; that neither destroys what the other published
-is the condition's doing under which labels are written.
+Stores have no locks. This one only saves two runs from doing the same work. It is the conditional write of the labels
+that keeps one run from overwriting what the other published.
 """
 
 import json

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 from ro32.errors import InputMissingError
 from ro32.storage.client import StoreSettings
@@ -41,7 +40,7 @@ class StoredObject:
     def __str__(self) -> str:
         return self.store.show(self.key)
 
-    def open(self, _mode: str = "rb") -> BinaryIO:
+    def open(self, _mode: str = "rb") -> io.BufferedReader:
         """Open it for reading from end to end: what is read ahead grows as a file system's does."""
         return io.BufferedReader(_Reader(self, read_ahead=True), _HEAD_BYTES)
 
@@ -55,27 +54,38 @@ class StoredObject:
         return now is not None and now.same_content(self.version)
 
 
-class _Reader(io.RawIOBase):
-    """Reads an object by ranges."""
+class Positioned(io.RawIOBase):
+    """A file of some bytes with a position to read at; subclasses read."""
 
-    def __init__(self, source: StoredObject, *, read_ahead: bool) -> None:
-        self._source, self._size = source, source.version.size
-        self._at = 0
-        self._window = _HEAD_BYTES if read_ahead else 0
-        self._ahead, self._ahead_at = b"", 0
+    def __init__(self, size: int) -> None:
+        self._size, self._at = size, 0
 
     def readable(self) -> bool:
+        """Return true."""
         return True
 
     def seekable(self) -> bool:
+        """Return true."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move the position, and return it."""
         self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         return self._at
 
     def tell(self) -> int:
+        """Return the position."""
         return self._at
+
+
+class _Reader(Positioned):
+    """Reads an object by ranges."""
+
+    def __init__(self, source: StoredObject, *, read_ahead: bool) -> None:
+        super().__init__(source.version.size)
+        self._source = source
+        self._window = _HEAD_BYTES if read_ahead else 0
+        self._ahead, self._ahead_at = b"", 0
 
     def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override] # any buffer
         data = self._take(len(buffer))

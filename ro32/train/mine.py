@@ -31,12 +31,12 @@ def linear_scores(
     scores = np.zeros(len(index), dtype=np.float32)
     for held_out in range(FOLDS):
         fitted, mine = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-        model = LinearModel(corpus, index[fitted], positive[fitted], seed=seed)
+        model = TokenModel(corpus, index[fitted], positive[fitted], seed=seed)
         scores[mine] = model.scores(corpus, index[mine])
     return scores
 
 
-class LinearModel:
+class TokenModel:
     """A logistic regression over TF-IDF of tokens and token pairs, of at most `FIT_PAPERS` papers of each kind."""
 
     def __init__(self, corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int) -> None:

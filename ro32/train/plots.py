@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -13,7 +11,6 @@ from ro32.model.metrics import Curve
 
 LOSS, CURVE = "loss.png", "precision_recall.png"
 SIZE_INCHES = (6.4, 4.0)
-DOTS_PER_INCH = 110
 
 
 def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
@@ -30,7 +27,7 @@ def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
-    _save(figure, path)
+    figure.savefig(path)
 
 
 def plot_curve(curve: Curve, best_threshold: float, path: Path) -> None:
@@ -43,7 +40,7 @@ def plot_curve(curve: Curve, best_threshold: float, path: Path) -> None:
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
-    _save(figure, path)
+    figure.savefig(path)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -51,8 +48,3 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     window = max(len(values) // 20, 1)
     kernel = np.ones(window)
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with mpl.rc_context({"savefig.dpi": DOTS_PER_INCH}):
-        FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]

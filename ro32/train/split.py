@@ -10,7 +10,7 @@ from ro32.train.corpus import Corpus
 
 
 def select(corpus: Corpus, recipe: Recipe) -> NDArray[np.int64]:
-    """Return the papers that the recipe takes, but for those that are negative whatever.
+    """Return the papers that the recipe takes, without those of the file of negatives.
 
     Raises:
         InputDataError: There is none.

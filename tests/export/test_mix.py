@@ -28,7 +28,7 @@ def papers(**counts: int) -> Truth:
 
 def test_archives_get_their_shares() -> None:
     frame = papers(cs_2026=3 * FEWEST, math_2025=FEWEST, math_2003=FEWEST)
-    weights = weigh(frame, {"cs": 0.5, "math": 0.5})
+    weights = weigh(frame, {"cs": 0.5, "math": 0.5}, np.ones(len(frame), dtype=np.int64))
     assert weights[: 3 * FEWEST].tolist() == [round(UNIT * 0.5 * 4 / 3)] * (3 * FEWEST)
     assert weights[3 * FEWEST : 4 * FEWEST].tolist() == [2 * UNIT] * FEWEST
     assert not weights[4 * FEWEST :].any()  # enough of its papers are of today
@@ -36,7 +36,7 @@ def test_archives_get_their_shares() -> None:
 
 def test_an_archive_of_few_papers_is_represented_by_those_of_all_years() -> None:
     frame = papers(cs_2026=FEWEST, nlin_2026=5, nlin_2003=20, econ_2026=3)
-    weights = weigh(frame, {"cs": 0.75, "nlin": 0.25})
+    weights = weigh(frame, {"cs": 0.75, "nlin": 0.25}, np.ones(len(frame), dtype=np.int64))
     assert np.unique(weights[FEWEST : FEWEST + 25]).size == 1
     assert weights[FEWEST : FEWEST + 25].sum() / weights.sum() == pytest.approx(0.25, abs=1e-3)
     assert not weights[-3:].any()  # arXiv's mix does not have it

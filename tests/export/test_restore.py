@@ -7,10 +7,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from export.restore import BASE, restore
+from export.restore import restore
 from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
+from ro32.train.config import SMALL
 from ro32.train.encoder import locate
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_checkpoint"
@@ -21,7 +22,7 @@ ATOL = 0.3
 
 def test_the_restored_model_gives_the_bundles_logits(tmp_path: Path) -> None:
     bundle = Bundle.shipped()
-    restore(bundle, Path(locate(BASE)), tmp_path / "restored")
+    restore(bundle, Path(locate(SMALL.base)), tmp_path / "restored")
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "restored").eval()
     assert model.config.id2label == dict(enumerate(bundle.manifest.labels))
     classifier = Classifier(bundle)

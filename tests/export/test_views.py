@@ -17,7 +17,8 @@ from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS
-from ro32.refresh.combine import Scores, log_odds
+from ro32.model.views import log_odds
+from ro32.refresh.combine import Scores
 from tests.command_line import Outcome
 
 

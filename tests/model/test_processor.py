@@ -1,6 +1,8 @@
 """Cores that are really available."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,10 @@ def test_processor_name(tmp_path: Path) -> None:
 def test_int8_saturates_on_x86_without_vnni(tmp_path: Path, cpuinfo: str, *, expected: bool) -> None:
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     assert int8_saturates(tmp_path / "cpuinfo") is expected
+
+
+def test_the_peak_of_memory_is_not_that_of_the_parent() -> None:
+    ballast = bytearray(400 << 20)  # resident, as a scheduler's memory may be
+    code = "from ro32.model.processor import peak_rss_bytes; print(peak_rss_bytes())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 1 << 20 < int(done.stdout) < len(ballast) // 2

@@ -1,18 +1,20 @@
 """What a run says of itself afterwards: complete, as documented, and also when it fails."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 
 from ro32.data.labels import read_provenance
 from ro32.errors import Interrupted
+from ro32.run.journal import WarningKind
 from ro32.run.walk import score_file
 from tests.command_line import Outcome, Run, Score
-from tests.docs.tables import check_documented, flat
+from tests.docs.tables import DOCS, check_documented, flat
 
 Report = Callable[[], dict[str, Any]]
 
@@ -26,6 +28,12 @@ def report(tmp_path: Path) -> Report:
         return found
 
     return call
+
+
+def test_every_kind_of_warning_is_documented() -> None:
+    lists = re.findall(r"`not_read`(?:, `\w+`)+", (DOCS / "report.md").read_text(encoding="utf-8"))
+    in_report, in_log = (set(re.findall(r"\w+", listed)) for listed in lists)
+    assert in_log == in_report | {"no_report"} == set(get_args(WarningKind))
 
 
 def test_every_field_of_a_success_is_documented(run: Run, report: Report, papers: pl.DataFrame) -> None:

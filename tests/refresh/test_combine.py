@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from export.card import plot_reliability
 from ro32.model.metrics import precision_recall
-from ro32.model.views import ViewName
+from ro32.model.views import ViewName, log_odds
 from ro32.refresh.combine import (
     CURVE_POINTS,
     Reliability,
@@ -16,7 +16,6 @@ from ro32.refresh.combine import (
     curves_csv,
     fit_view,
     judge_view,
-    log_odds,
     reliability,
 )
 
@@ -79,8 +78,9 @@ def test_log_odds_undo_the_softmax() -> None:
 
 def test_calibration_error_counts_gaps() -> None:
     truth = np.array([True, False, False, False])
-    assert calibration_error(truth, np.full(4, 0.25)) == 0
-    assert calibration_error(truth, np.full(4, 0.75)) == pytest.approx(0.5)
+    once = np.ones(4, dtype=np.int64)
+    assert calibration_error(truth, np.full(4, 0.25), once) == 0
+    assert calibration_error(truth, np.full(4, 0.75), once) == pytest.approx(0.5)
 
 
 def test_curves_hold_points_by_rising_recall() -> None:
@@ -96,7 +96,7 @@ def test_curves_hold_points_by_rising_recall() -> None:
 
 def test_reliability_compares_probabilities_with_what_came_true() -> None:
     truth = np.array([False, True, True, True])
-    bins = reliability(truth, np.array([0.1, 0.11, 0.99, 1.0]))
+    bins = reliability(truth, np.array([0.1, 0.11, 0.99, 1.0]), np.ones(4, dtype=np.int64))
     np.testing.assert_array_equal(bins.papers, [2, 2])
     np.testing.assert_allclose(bins.predicted, [0.105, 0.995], rtol=0, atol=1e-12)
     np.testing.assert_allclose(bins.observed, [0.5, 1.0], rtol=0, atol=1e-12)
@@ -120,4 +120,4 @@ def test_a_weight_counts_like_so_many_papers(scores: Scores) -> None:
     assert found.threshold == pytest.approx(expected.threshold, abs=1e-3)
     probability = np.linspace(0, 1, len(scores))
     error = calibration_error(scores.positive, probability, weights)
-    assert error == pytest.approx(calibration_error(repeated.positive, probability[rows]))
+    assert error == pytest.approx(calibration_error(repeated.positive, probability[rows], repeated.papers))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.smoke.tree import ROOT, copy_tree
+from tests.smoke.tree import ROOT, copy_tree, run
 
 pytestmark = pytest.mark.smoke
 
@@ -31,16 +31,7 @@ def test_the_steps_of_the_build_make_what_the_image_runs(tmp_path: Path) -> None
     variables |= dict(re.findall(r"^ENV (\w+)=(\S+)$", BUILD, re.MULTILINE))
     (step,) = re.findall(r"^RUN ((?:.*\\\n)*.*)$", BUILD, re.MULTILINE)
     step = re.sub(r"(?<![\w.])/(wheel|opt/ro32)\b", rf"{tmp_path}/\1", step)
-    done = subprocess.run(
-        ["sh", "-c", step],
-        cwd=tmp_path / "source",
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    run("sh", "-c", step, folder=tmp_path / "source", environment=variables)
     for program in (*re.findall(r'^ENTRYPOINT \["(\S+)"\]', RUN, re.MULTILINE), "ro32-bundle"):
         path = tmp_path / "opt" / "ro32" / "bin" / program
         shown = subprocess.run(

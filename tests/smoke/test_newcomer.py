@@ -1,7 +1,6 @@
 """README.md's first five minutes, followed to the letter: a clone, Python, make, and nothing else."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.docs.shown import shown
-from tests.smoke.tree import copy_tree
+from tests.smoke.tree import copy_tree, run
 
 pytestmark = pytest.mark.smoke
 
@@ -32,16 +31,6 @@ def test_labels_and_a_report_come_of_the_first_lines(tmp_path: Path) -> None:
     lines = first_lines()
     assert lines[0] == "make score"
     for line in lines:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", line],
-            cwd=clone,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}"
+        run("bash", "-euo", "pipefail", "-c", line, folder=clone, environment=variables)
     assert pl.read_parquet(clone / "labels.parquet").height == 2000
     assert "Candidates for a cross-list" in (clone / "report.html").read_text(encoding="utf-8")

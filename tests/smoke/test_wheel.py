@@ -13,7 +13,7 @@ import pytest
 from ro32.data.labels import read_provenance
 from tests.docs.shown import shown
 from tests.refresh.conftest import make_papers
-from tests.smoke.tree import ROOT, copy_tree
+from tests.smoke.tree import ROOT, copy_tree, run
 
 pytestmark = pytest.mark.smoke
 
@@ -26,22 +26,6 @@ MAX_WHEEL_BYTES = 30_000_000
 """It has 19.4 MB; the int8 encoder, 23 MB before compression, is most of them."""
 ABSENT = ("torch", "transformers", "optimum", "onnx", "sklearn", "scipy", "matplotlib")
 """What training, export and tests install, and a scoring host must do without."""
-
-
-def run(*command: str | Path, folder: Path, environment: dict[str, str] | None = None) -> str:
-    """Run a command to its successful end and return what it wrote to stdout and stderr."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}"
-    return done.stdout
 
 
 def without_network() -> list[str]:

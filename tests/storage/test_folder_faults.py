@@ -1,47 +1,30 @@
 """Faults between a run and the store of its folder of labels: objects are whole, and a rerun completes them."""
 
-from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from ro32.storage.store import _read_small
 from tests.command_line import Score
 from tests.storage.bucket import Bucket
-from tests.storage.proxy import FailingOnce, Fault, Proxy, failing_from
-from tests.storage.test_faults import contains, drawn
+from tests.storage.proxy import Fault, Proxy
+from tests.storage.test_faults import OLD, Disturbed
 from tests.storage.test_labels_folder import ALL, LABELS, NAMES, written
 
-OLD = b"older labels, of something else"
 
-
-class Scene:
+class Scene(Disturbed):
     """A run into a folder of a bucket, one of whose labels files is none."""
 
     def __init__(self, score: Score, dump: Path, bucket: Bucket, proxy: Proxy, folder: Path) -> None:
         assert score(dump, "-o", f"{folder}/expected/").code == 0
         self.expected = {f"labels/{name}": pq.read_table(folder / "expected" / name) for name in NAMES}
-        self.bucket, self.proxy, self._score = bucket, proxy, score
-        self._args = (bucket.url("dump/"), "-o", bucket.url("labels/"), "--part-rows", "5", "--quiet")
-        self.prepare()
-        assert self.run() == (0, "")
-        self.requests = list(proxy.requests)
+        super().__init__(score, bucket, proxy, bucket.url("dump/"), "-o", bucket.url("labels/"), "--part-rows", "5")
 
-    def prepare(self) -> None:
-        """Put the folder back as it was, and forget what is known."""
-        self.proxy.fault = lambda _: None
+    def put_back(self) -> None:
+        """Leave nothing in the folder but one old file."""
         for key in written(self.bucket):
             self.bucket.delete(key)
         self.bucket.put(LABELS[1], OLD)
-        _read_small.cache_clear()
-        self.proxy.requests.clear()
-
-    def run(self) -> tuple[int, str]:
-        """Run; the exit code, and what was said besides the warning that the old labels are not reused."""
-        done = self._score(*self._args)
-        assert "Traceback" not in done.stderr
-        return done.code, "\n".join(line for line in done.stderr.splitlines() if "is not reused" not in line)
 
     def check(self, code: int) -> None:
         """Check that each object is an old one or a new one, and that a run without faults completes them."""
@@ -66,22 +49,10 @@ def scene(score: Score, dump: Path, bucket: Bucket, proxy: Proxy, tmp_path: Path
 @pytest.mark.parametrize("most", [pytest.param(1, id="drawn"), pytest.param(1000, id="every", marks=pytest.mark.full)])
 @pytest.mark.parametrize("fault", [Fault.BUSY, Fault.DROPPED, Fault.CUT_ANSWER], ids=lambda fault: fault.name)
 def test_a_store_that_fails_from_some_request_on(scene: Scene, fault: Fault, most: int) -> None:
-    for number in drawn(len(scene.requests), most, fault):
-        scene.prepare()
-        scene.proxy.fault = failing_from(number, fault)
-        code, said = scene.run()
-        assert code in {0, 74}, (number, said)
-        assert (code == 0) == (said == ""), said
-        scene.check(code)
+    scene.fail_from_some_request_on(fault, most)
 
 
 @pytest.mark.drawn(1)
 @pytest.mark.parametrize("fault", [Fault.UNANSWERED, Fault.CUT_REQUEST, Fault.BUSY], ids=lambda fault: fault.name)
 def test_a_write_that_fails_once_is_done_all_the_same(scene: Scene, fault: Fault) -> None:
-    for key in ("/labels/b.parquet", "/labels/_manifest.json"):
-        scene.prepare()
-        scene.proxy.fault = once = FailingOnce(fault, partial(contains, key))
-        code, said = scene.run()
-        assert once.failed
-        assert (code, said) == (0, ""), key
-        scene.check(code)
+    scene.fail_once(fault, "/labels/b.parquet", "/labels/_manifest.json")
