@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from ro32.errors import Ro32Error
+from ro32.errors import UsageError
 from ro32.train.batches import Shaper, plan_epoch
 from ro32.train.choose import PaperSet
 from ro32.train.config import Keep, Recipe
@@ -23,8 +23,8 @@ STEPS_PER_REPORT = 20
 """Steps between two fetches of the loss; every fetch waits for the device."""
 
 
-class DivergedError(Ro32Error):
-    """The loss is no longer a number."""
+class DivergedError(UsageError):
+    """The loss is no longer a number: the recipe has to change."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -211,8 +211,9 @@ def test_resume_with_another_recipe_is_refused(
 
 def test_non_finite_loss_stops_and_keeps_the_last_good_snapshot(recipe: Recipe, options: MakeOptions) -> None:
     chosen = options(save_every=1)
-    with pytest.raises(DivergedError, match=r"between steps \d+ and \d+"):
+    with pytest.raises(DivergedError, match=r"between steps \d+ and \d+") as caught:
         run(chosen, dataclasses.replace(recipe, learning_rate=1e30, max_gradient_norm=0.0), QUIET)
+    assert caught.value.exit_code == UsageError.exit_code
     for folder in (chosen.output / ".run").glob("step-*"):
         assert all(np.isfinite(tensor).all() for tensor in load_file(folder / "state.safetensors").values())
 
