@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ro32.evaluation.calibration import BINS
 from ro32.model.metrics import Confusion, Curve, precision_recall
 from ro32.model.views import View, ViewName
 
@@ -14,8 +15,6 @@ FOLDS = 5
 """Every figure of a card is measured on a fifth of the papers with what was fitted on the other four."""
 CURVE_POINTS = 200
 """Points of a curve that the bundle keeps, evenly spread over recall: half a percent of recall apart."""
-CALIBRATION_BINS = 15
-"""Of equal width, as in Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599."""
 _NEWTON_STEPS = 50
 _RIDGE = 1e-6
 """Keeps weights finite where a score separates the papers perfectly; four decades below anything that shows."""
@@ -75,7 +74,7 @@ class ViewQuality:
     Attributes:
         average_precision: Step-function area under the precision-recall curve.
         f1, precision, recall: At the threshold that the other folds chose.
-        calibration_error: Expected calibration error, over `CALIBRATION_BINS` bins.
+        calibration_error: Expected calibration error, over bins of `ro32.evaluation.calibration`.
     """
 
     average_precision: float
@@ -155,10 +154,10 @@ class Reliability:
 
 def reliability(truth: NDArray[np.bool_], found: NDArray[np.float64], weights: NDArray[np.int64]) -> Reliability:
     """Compare probabilities with what came true, of papers of weights, all of shape (n,)."""
-    bins = np.minimum((found * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    papers = np.bincount(bins, weights=weights, minlength=CALIBRATION_BINS).astype(np.int64)
+    bins = np.minimum((found * BINS).astype(np.int64), BINS - 1)
+    papers = np.bincount(bins, weights=weights, minlength=BINS).astype(np.int64)
     there = papers > 0
-    sums = (np.bincount(bins, weights=values * weights, minlength=CALIBRATION_BINS)[there] for values in (found, truth))
+    sums = (np.bincount(bins, weights=values * weights, minlength=BINS)[there] for values in (found, truth))
     predicted, observed = (total / papers[there] for total in sums)
     return Reliability(papers=papers[there], predicted=predicted, observed=observed)
 

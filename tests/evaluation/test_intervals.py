@@ -67,8 +67,8 @@ def test_calibration_error_has_scipys_interval() -> None:
     listed, scores = make(600, seed=5)
 
     def error(a: NDArray[np.bool_], b: NDArray[np.float64]) -> float:
-        bins = np.minimum((b * 10).astype(int), 9)
-        return sum(abs(float((a[bins == at] - b[bins == at]).sum())) for at in range(10)) / len(a)
+        bins = np.minimum((b * 15).astype(int), 14)
+        return sum(abs(float((a[bins == at] - b[bins == at]).sum())) for at in range(15)) / len(a)
 
     found = calibrate(listed, scores).error
     assert found.value == pytest.approx(error(listed, scores), abs=1e-12)
