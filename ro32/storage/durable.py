@@ -61,9 +61,9 @@ def create_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno in DISK_ERRNOS:
             raise
-        raise OutputError(
-            f"{folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
-        ) from error
+        blocked = isinstance(error, NotADirectoryError | FileExistsError)
+        advice = "remove what is in its place" if blocked else "name an output in a folder that is writable"
+        raise OutputError(f"{folder}: cannot be created: {error.strerror}; {advice}") from error
 
 
 def check_creatable(target: Path) -> None:

@@ -85,3 +85,13 @@ def test_so_is_one_in_a_folder_that_is_not_there_yet(refused: Command, tmp_path:
 @pytest.mark.parametrize("name", [".labels.parquet.lock", ".labels.parquet.parts"])
 def test_a_report_takes_no_name_that_the_run_uses(refused: Command, name: str) -> None:
     refused(73, "score", "papers.parquet", "-o", "labels.parquet", "--report", name, says="the run itself uses")
+
+
+def test_what_is_in_the_place_of_finished_parts_is_named(refused: Command, tmp_path: Path) -> None:
+    (tmp_path / ".labels.parquet.parts").touch()
+    refused(73, "score", "papers.parquet", "-o", "labels.parquet", says="remove what is in its place")
+
+
+def test_a_refresh_reads_a_file_of_two_names_once(refused: Command) -> None:
+    args = ["papers.parquet", "./papers.parquet", "-o", "fresh", "--new", "--category", "cs.RO"]
+    refused(65, "bundles", "refresh", *args, says="counting 3 papers")
