@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ro32.cli.parameters import HELP, PATH
+from ro32.cli.parameters import HELP, PATH, Place
 from ro32.cli.process import message, run
 from ro32.cli.refresh import refresh_command, store_option
 from ro32.cli.version import version_option
@@ -119,7 +119,7 @@ def verify_command(*, bundles: tuple[Path, ...], store: Path) -> None:
 
 
 @command.command(name="install", context_settings=HELP)
-@click.argument("origin", metavar="ORIGIN")
+@click.argument("origin", type=Place(readable=False), metavar="ORIGIN")
 @click.option("--name", metavar="NAME", help="Name to install it under.  [default: the bundle's own name]")
 @click.option("--digest", metavar="SHA256", help="Digest that the bundle must have; ro32-bundle show prints it.")
 @click.option("--overwrite", is_flag=True, help="Replace an installed bundle of that name.")

@@ -36,7 +36,7 @@ def read_config(context: click.Context, _option: click.Parameter, path: Path | N
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise UsageError(f"--config {path}: longer than {_MAX_BYTES:,} bytes; name a TOML file")
-        given = tomllib.loads(content.decode())
+        given = tomllib.loads(content.decode("utf-8-sig"))  # as Windows' editors write it
     except OSError as error:
         raise click.UsageError(f"--config {path}: cannot be read: {error.strerror}; name a TOML file") from error
     except (ValueError, RecursionError) as error:

@@ -1,7 +1,6 @@
 """The options of `ro32-score`. Each can also come from the environment (RO32_...) and from a file (--config)."""
 
 from functools import partial
-from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -9,7 +8,7 @@ from click.core import ParameterSource
 from ro32.cli.config_file import read_config
 from ro32.cli.engines import EngineName
 from ro32.cli.log import LogFormat
-from ro32.cli.parameters import Count, Number
+from ro32.cli.parameters import Count, LocalPath, Number, Place
 from ro32.data.footer import ALWAYS_ALLOWED_BYTES
 from ro32.data.parquet import DEFAULT_MAX_EXPANSION
 from ro32.run.drift import DEFAULT_MAX_DRIFT, SIGNIFICANCE
@@ -33,8 +32,8 @@ class _Option(click.Option):
             raise click.BadParameter(f"{error.message} (the variable {variable} says so)", ctx, self) from error
 
 
-_PATH = click.Path(path_type=Path, readable=False)  # a file that cannot be read is reported where it is opened
-_PLACE = click.Path(readable=False)  # or a URL; left as text, since the last character of a folder counts
+_PATH = LocalPath(readable=False)  # a file that cannot be read is reported where it is opened
+_PLACE = Place(readable=False)  # left as text, since the last character of a folder counts
 _option = partial(_Option, show_envvar=True)
 _count = partial(_option, metavar="N", type=Count(min=1))
 _share = partial(_option, metavar="SHARE", type=Number(0, 1))

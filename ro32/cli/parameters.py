@@ -9,9 +9,40 @@ from typing import Any
 
 import click
 
+from ro32.storage.urls import redact, scheme_of
+
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 """Settings of a command's context."""
-PATH = click.Path(path_type=Path)
+
+
+class Place(click.Path):
+    """A path or a URL, which stays text. No name is empty: as a path that would be the working folder."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as Click's own
+        """Check a name."""
+        if value == "":
+            self.fail("expected a name, found an empty one.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class LocalPath(Place):
+    """A path. A URL would become one: without the second slash, and in the working folder."""
+
+    name = "path"
+
+    def __init__(self, *, readable: bool = True) -> None:
+        super().__init__(path_type=Path, readable=readable)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as Click's own
+        """Check a path."""
+        if isinstance(value, str) and scheme_of(value):
+            self.fail(f"expected a local path, found {redact(value)}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = LocalPath()
 
 
 class Number(click.FloatRange):

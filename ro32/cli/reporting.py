@@ -16,6 +16,8 @@ from ro32.run.inputs import find_files
 from ro32.run.journal import Journal
 from ro32.run.prepare import resolve_output
 from ro32.storage import durable
+from ro32.storage.local_parts import parts_folder
+from ro32.storage.lock import lock_path
 from ro32.storage.names import HIDDEN, is_data
 from ro32.storage.urls import ObjectUrl
 
@@ -55,6 +57,11 @@ class Reports:
             names = ", ".join(map(str, written))
             raise OutputError(f"labels, report and metrics must be different files, found {names}; name others")
         for path in reports:
+            if isinstance(self._target, Path) and {lock_path(self._target), parts_folder(self._target)} & {
+                path,
+                *path.parents,
+            }:
+                raise OutputError(f"{path} is a name that the run itself uses; name another file")
             if self._target in path.parents and (is_data(path.name) or path.name.startswith(HIDDEN)):
                 raise OutputError(f"{path} has the name of labels or of their manifest; name a file elsewhere")
 

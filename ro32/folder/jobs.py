@@ -18,7 +18,7 @@ from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.parts import Counts
 from ro32.run.prepare import looked_at, plan_files
 from ro32.run.reuse import footer_of
-from ro32.storage.durable import check_replaceable
+from ro32.storage.durable import check_replaceable, check_room_for_name
 from ro32.storage.files import InputFile, Kind, Target, file_at, kind_of
 from ro32.storage.folders import Folder, LocalFolder, ObjectFolder
 from ro32.storage.objects import StoredObject
@@ -77,6 +77,7 @@ class FolderRun:
             jobs[names[source.path]] = replace(whole, plan=alone, target=target.target(names[source.path]))
         for job in jobs.values():
             if isinstance(job.target, Path):
+                check_room_for_name(job.target)
                 check_replaceable(job.target)
         kept = frozenset(names.values()) - frozenset(jobs)
         return cls(folder=target, whole=whole, jobs=jobs, kept=kept, changes=changes)

@@ -13,7 +13,7 @@ from ro32.storage.client import StoreSettings
 from ro32.storage.files import InputFile, Kind, kind_of
 from ro32.storage.names import DATA_SUFFIXES, HIDDEN, is_data
 from ro32.storage.objects import find_objects
-from ro32.storage.urls import is_url
+from ro32.storage.urls import is_url, place, redact, scheme_of
 
 _UNFINISHED = frozenset({".tmp", ".part", ".partial", ".crdownload"})
 """How names end of what somebody is still writing."""
@@ -46,7 +46,7 @@ def find_files(inputs: Sequence[str], warn: Warn = _ignore) -> list[Path]:
     A file is read once, however many names it has. `warn` is called where something is not read that may be data.
 
     Raises:
-        UsageError: An input is an empty name.
+        UsageError: An input is an empty name, or a URL.
         InputMissingError: An input names nothing, or may not be looked at.
         InputDataError: A pipe, socket or device, or a table of another system, is among the files.
         ReadWriteError: The disk failed.
@@ -59,7 +59,7 @@ def find_files(inputs: Sequence[str], warn: Warn = _ignore) -> list[Path]:
             found.update(_files_of(text, warn))
         except OSError as error:
             raise parquet.unreadable(Path(error.filename or text), error) from error
-    return _once(sorted(found), warn)
+    return once(sorted(found), warn)
 
 
 def input_folders(inputs: Sequence[str]) -> list[Path]:
@@ -70,6 +70,9 @@ def input_folders(inputs: Sequence[str]) -> list[Path]:
 def _named(text: str) -> list[Path]:
     """Return the paths of an input: itself if it exists, else the matches of the pattern."""
     path = Path(text)
+    if kind_of(path) is None and scheme_of(text):
+        place(text)  # refuses URLs of other kinds
+        raise UsageError(f"{redact(text)}: expected local papers, found a URL; fetch them first, and name the file")
     if kind_of(path) is not None or not glob.has_magic(text):  # also a file whose name looks like a pattern
         return [path]
     hidden = () if path.name.startswith(HIDDEN) else HIDDEN
@@ -174,7 +177,7 @@ def _not_regular(path: Path, kind: Kind) -> InputDataError:
     return InputDataError(f"{path}: expected a file, found {kind}; papers are read more than once; {advice}")
 
 
-def _once(files: Sequence[Path], warn: Warn) -> list[Path]:
+def once(files: Sequence[Path], warn: Warn) -> list[Path]:
     """Return files without those that are another one under another name."""
     kept: dict[tuple[int, int] | Path, Path] = {}
     for file in files:

@@ -14,7 +14,7 @@ from ro32.run.journal import Journal, Stage
 from ro32.run.plan import Plan, make_plan
 from ro32.run.skip import sound_files
 from ro32.storage.client import StoreSettings
-from ro32.storage.durable import check_replaceable
+from ro32.storage.durable import check_replaceable, check_room_for_name
 from ro32.storage.files import InputFile, Target, require_regular
 from ro32.storage.names import is_data
 from ro32.storage.object_target import ObjectTarget
@@ -106,6 +106,7 @@ def resolve_output(path: Path, files: Sequence[InputFile], instead: str = "") ->
             for stream, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
                 if _is_open_as(descriptor, resolved):
                     raise OutputError(f"{path} is the file that {stream} is, which would be lost; name another file")
+        check_room_for_name(resolved)
         check_replaceable(resolved)
     return resolved
 

@@ -25,7 +25,7 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
 
     It has the mode of the file that it is to replace, and its owner and group where this process may give them away.
     """
-    path = target.with_name(f".{target.name}.{secrets.token_hex(_TOKEN_BYTES)}.tmp")
+    path = _temporary(target, secrets.token_hex(_TOKEN_BYTES))
     try:
         file = path.open("xb")
     except OSError as error:
@@ -35,6 +35,10 @@ def create_beside(target: Path) -> tuple[Path, BinaryIO]:
     with suppress(OSError):  # nothing stands there, or the file system has no modes
         _take_after(file.fileno(), target.stat())
     return path, file
+
+
+def _temporary(target: Path, token: str) -> Path:
+    return target.with_name(f".{target.name}.{token}.tmp")
 
 
 def is_temporary(path: Path, target: Path) -> bool:
@@ -57,9 +61,9 @@ def create_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno in DISK_ERRNOS:
             raise
-        raise OutputError(
-            f"{folder}: cannot be created: {error.strerror}; name an output in a folder that is writable"
-        ) from error
+        blocked = isinstance(error, NotADirectoryError | FileExistsError)
+        advice = "remove what is in its place" if blocked else "name an output in a folder that is writable"
+        raise OutputError(f"{folder}: cannot be created: {error.strerror}; {advice}") from error
 
 
 def check_creatable(target: Path) -> None:
@@ -71,6 +75,19 @@ def check_creatable(target: Path) -> None:
         temporary.unlink()
     except OSError as error:  # a folder to which files can only be added
         raise OutputError(f"{target}: cannot be replaced later: {error.strerror}; {_ADVICE}") from error
+
+
+def check_room_for_name(target: Path) -> None:
+    """Raise OutputError for a name so long that the file could not be written under its temporary one."""
+    temporary = _temporary(target, "0" * 2 * _TOKEN_BYTES)
+    folder = next(folder for folder in target.absolute().parents if folder.exists())  # that of labels is not there yet
+    try:
+        (folder / temporary.name).lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputError(
+                f"{target}: cannot be created: {error.strerror} (a temporary one is longer); choose a shorter name"
+            ) from error
 
 
 def check_replaceable(target: Path) -> None:

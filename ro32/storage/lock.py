@@ -119,7 +119,12 @@ def holder(target: Target) -> str | None:
 
 
 def _sign(descriptor: int) -> None:
-    """Name the holder in the lock file. Only a hint for people, so it is neither synced nor renamed."""
+    """Name the holder in the lock file. Only a hint for people, so it is neither synced nor renamed.
+
+    A file with another name is left as it is: it may be anything.
+    """
+    if os.fstat(descriptor).st_nlink > 1:
+        return
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(object_lock.signature()).encode(), 0)
 

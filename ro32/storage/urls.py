@@ -12,6 +12,7 @@ WRITABLE = ("s3", "gs", "az")
 WEB = ("https", "http")
 """Schemes of which one object can be read."""
 _URL = re.compile(rf"(?:{'|'.join((*WRITABLE, *WEB))})://", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _SECRETS = re.compile(r"://(?:[^\s/?#@'\"]*@)?(?P<place>[^\s?#'\"]*)(?P<query>\?[^\s'\"=]*=[^\s'\"]*)?")
 """What follows the scheme of a URL; a search for the scheme too would take quadratic time in a long word.
 
@@ -87,11 +88,26 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
+def scheme_of(text: str) -> str | None:
+    """Return the scheme of a URL of any kind; None if the text is none."""
+    match = _SCHEME.match(text)
+    return match[1] if match else None
+
+
 def place(given: str | Path | ObjectUrl) -> Path | ObjectUrl:
-    """Parse a user's text as a local path or as a name in a store; raises as `ObjectUrl.parse` does."""
+    """Parse a user's text as a local path or as a name in a store.
+
+    Raises:
+        UsageError: It is a URL of another kind, or as `ObjectUrl.parse` raises it.
+    """
     if isinstance(given, ObjectUrl):
         return given
-    return ObjectUrl.parse(given) if isinstance(given, str) and is_url(given) else Path(given)
+    if isinstance(given, str) and is_url(given):
+        return ObjectUrl.parse(given)
+    if isinstance(given, str) and (scheme := scheme_of(given)):
+        known = ", ".join(f"{name}://" for name in WRITABLE)
+        raise UsageError(f"{redact(given)}: expected a path, or {known}, found {scheme}://; name a file by its path")
+    return Path(given)
 
 
 def redact(text: str) -> str:

@@ -13,7 +13,7 @@ from ro32.cli.config_file import mistyped_variables
 from ro32.cli.score import command as score_command
 from ro32.errors import Interrupted
 from ro32.run.job import OnError, Settings
-from tests.command_line import Invoke, Outcome
+from tests.command_line import Invoke, Outcome, Score
 
 Write = Callable[[str], Path]
 Seen = dict[str, object]
@@ -174,6 +174,12 @@ def test_a_file_that_is_not_there_is_reported(invoke: Invoke, tmp_path: Path) ->
 def test_a_file_of_another_encoding_is_reported(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "ro32.toml").write_bytes('output = "Müller"'.encode("latin-1"))
     refused(invoke(score_command, ["p", "--config", tmp_path / "ro32.toml"]), "is not TOML")
+
+
+def test_a_mark_of_utf_8_is_no_part_of_the_options(score: Score, tmp_path: Path, papers_path: Path) -> None:
+    (tmp_path / "ro32.toml").write_bytes(b"\xef\xbb\xbfquiet = true\r\n")
+    done = score(papers_path, "-o", tmp_path / "labels.parquet", "--status", "--config", tmp_path / "ro32.toml")
+    assert done.code == 0, done.stderr
 
 
 def test_a_variable_with_a_bad_value_is_reported(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,11 +52,14 @@ def test_streams_that_are_not_needed_decide_nothing(
         ("TMPDIR=/nonexistent; score papers.parquet -o o.parquet --bundle nothing", 78),
         ("mkdir gone; cd gone; rmdir ../gone; score a.parquet -o b.parquet", 66),
         ("ulimit -v 800000; score papers.parquet -o o.parquet", 74),
+        ("ulimit -d 300000; score papers.parquet -o o.parquet", 74),
         ("ulimit -n 10; score papers.parquet -o o.parquet", 74),
+        ("POLARS_MAX_THREADS=0 score papers.parquet -o o.parquet", 2),
+        ("POLARS_ASYNC_THREAD_COUNT=0 score papers.parquet -o o.parquet", 2),
     ],
 )
 def test_what_is_missing_is_named(line: str, code: int, folder: Path, python: Path) -> None:
-    done = shell(line, folder, sys.executable if "ulimit" in line else python)
+    done = shell(line, folder, sys.executable if "ulimit" in line or "POLARS" in line else python)
     assert done.returncode == code, done.stderr
     assert done.stderr.count(b"\n") == 1
 

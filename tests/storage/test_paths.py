@@ -367,3 +367,12 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(command: Command, sourc
     lock_path(tmp_path / "labels.parquet").symlink_to("precious")
     ended(command("score", source, "-o", "labels.parquet"), 73, ".labels.parquet.lock")
     assert (tmp_path / "precious").read_bytes() == b"data"
+
+
+def test_a_file_of_two_names_in_the_place_of_the_lock_is_not_written_to(
+    command: Command, source: Path, tmp_path: Path
+) -> None:
+    before = source.read_bytes()
+    lock_path(tmp_path / "labels.parquet").hardlink_to(source)
+    command("score", source, "-o", "labels.parquet")
+    assert source.read_bytes() == before
