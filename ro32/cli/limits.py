@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from ro32.errors import ReadWriteError, Ro32Error, UsageError
 
-_ADDRESS_SPACE_PER_CORE = 125 << 20
+_ADDRESS_SPACE_PER_CORE, _MOST_CORES = 125 << 20, 16
 LEAST = {
     resource.RLIMIT_AS: (
-        (1_500 << 20) + _ADDRESS_SPACE_PER_CORE * len(os.sched_getaffinity(0)),
+        (1_500 << 20) + _ADDRESS_SPACE_PER_CORE * min(len(os.sched_getaffinity(0)), _MOST_CORES),
         "bytes of address space",
         "ulimit -v",
     ),
@@ -21,7 +21,8 @@ LEAST = {
 }
 """What a command needs at least. With less memory pyarrow's and Polars' libraries cannot be mapped, or abort the
 process when they start their threads. Measured: 1.6 GB of address space are enough with one core and too few with two,
-where 1.7 GB are enough; with 300 and 500 MB of data some runs failed, with 600 MB none."""
+where 1.7 GB are enough; 2.5 GB are too few for 16 and 48 threads, and 3.5 GB enough for both. With 300 and 500 MB of
+data some runs failed, with 600 MB none."""
 _THREADS, _THREADS_PER_CORE = 9, 2
 """What the libraries start, one scoring thread per core included: measured with two cores, where 12 threads failed and
 13 did not. With too few OpenBLAS interrupts the process, and Polars panics, while they are imported."""

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from ro32.cli.streams import STDIN, STDOUT
 from ro32.data.labels import read_provenance
 from ro32.data.writers import FOOTER_KEY, Form, TextWriter
-from ro32.errors import InputDataError, InputMissingError, ReadWriteError, UsageError, one_line
+from ro32.errors import InputDataError, InputMissingError, ReadWriteError, Ro32Error, UsageError, one_line
 from ro32.storage.urls import ObjectUrl, place
 
 DASH = "-"
@@ -58,7 +58,11 @@ def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str],
         files = {text: Path(name, f"pipe-{number}" if number else "stdin") for text, number in pipes.items()}
         arrow = [_receive(pipes[text], file) for text, file in files.items()]
         labels = Path(name, "labels.parquet")
-        yield [str(files.get(text, text)) for text in papers], labels if to_stdout else place(output)
+        try:
+            yield [str(files.get(text, text)) for text in papers], labels if to_stdout else place(output)
+        except Ro32Error as error:  # the folder is gone when its user reads the message
+            error.args = tuple(str(part).replace(f"{name}{os.sep}", "") for part in error.args)
+            raise
         if labels.exists():
             _send(labels, arrow=any(arrow))
 

@@ -68,7 +68,9 @@ def test_one_end_may_be_a_file(piped: Piped, few: pl.DataFrame, expected: pl.Dat
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xff\xff\xff\x10", b'{"id": "1"\n'])
 def test_what_cannot_be_read_gives_nothing(piped: Piped, data: bytes) -> None:
-    assert piped(data, "-", "-o", "-", code=65).stdout == b""
+    done = piped(data, "-", "-o", "-", code=65)
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"ro32-score: stdin")
 
 
 def test_a_reader_that_goes_away_is_reported_in_one_line(python: Path, few: pl.DataFrame, tiny_bundle: Path) -> None:
