@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from export.card import RELIABILITY, RELIABILITY_BY_SPAN, plot_reliability, report
 from export.papers import LabelledPapers
@@ -145,6 +146,7 @@ def judge_spans(papers: Truth, scores: Scores, found: Verdicts) -> dict[str, Spa
 def _with_results(card: str, manifest: Manifest, quality: ViewQuality) -> str:
     """Replace the training's figures in a card's header by those of the bundle."""
     found = ModelCard(card)
-    found.data.model_name = found.data.model_name or manifest.name
-    found.data.eval_results = eval_results(manifest.positive_label, quality.rounded())
+    header = cast("ModelCardData", found.data)
+    header.model_name = header.model_name or manifest.name
+    header.eval_results = eval_results(manifest.positive_label, quality.rounded())
     return str(found)

@@ -13,15 +13,11 @@ from huggingface_hub import ModelCard
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ro32.errors import BundleError
-from ro32.evaluation.weights import STATE_DICT, check_weights
-from ro32.model.bundle_json import CARD, TOKENIZER, sha256
+from ro32.evaluation.weights import CONFIG, check_weights, digest_of
+from ro32.model.bundle_json import CARD, TOKENIZER
 from ro32.model.text_form import TextForm, form_of
 from ro32.storage import strict_json
-from ro32.train.encoder import TOKENIZER_FILES
 
-CONFIG = "config.json"
-DIGESTED = ("*.safetensors", STATE_DICT, "*.safetensors.index.json", CONFIG, TOKENIZER, *TOKENIZER_FILES)
-"""All that decides a logit; the card and training's notes may change without making another model."""
 _NO_CARD = "---\nlicense: unknown\n---\n\n# {name}\n\nNo card came with this checkpoint."
 
 
@@ -67,7 +63,7 @@ class Checkpoint:
             max_length=_max_length(folder, config, tokenizer, form),
             separator=str(tokenizer.sep_token),
             tokenizer=tokenizer,
-            digest=sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in digested(folder)).encode()),
+            digest=digest_of(folder),
             card=card.content,
             licence=str(card.data.get("license") or "unknown"),
             base_model=str(card.data.get("base_model") or "unknown"),
@@ -83,11 +79,6 @@ class Checkpoint:
         """The PNG files beside the card that it shows, by name."""
         shown = re.findall(r"\]\(([\w-]+\.png)\)", self.card)
         return {name: (self.folder / name).read_bytes() for name in shown if (self.folder / name).is_file()}
-
-
-def digested(folder: Path) -> list[Path]:
-    """Return the files of a checkpoint that decide a logit, sorted."""
-    return sorted({path for pattern in DIGESTED for path in folder.glob(pattern)})
 
 
 def _need(folder: Path, name: str) -> None:

@@ -16,11 +16,12 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from export.build import Form, Variant
-from export.checkpoint import Checkpoint, digested
+from export.checkpoint import Checkpoint
 from export.convert import input_names
 from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, ReadWriteError
+from ro32.evaluation.weights import deciding_files
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL
 from ro32.model.origins import HUB_ARCHIVE, read_files
@@ -37,7 +38,7 @@ def lay_out(checkpoint: Checkpoint, bundle_folder: Path, onnx_folders: Sequence[
         BundleError: A bundle was made of another checkpoint, or is not of the form that its place needs.
     """
     names = _load(bundle_folder, checkpoint).manifest.files
-    files = {path.name: path.read_bytes() for path in digested(checkpoint.folder)}
+    files = {path.name: path.read_bytes() for path in deciding_files(checkpoint.folder)}
     packed = {name: (bundle_folder / name).read_bytes() for name in (MANIFEST, *sorted(names))}
     files |= {name: content for name, content in packed.items() if name == CARD or name.endswith(".png")}
     files[HUB_ARCHIVE] = _pack(packed)

@@ -23,9 +23,10 @@ from ro32.cli.process import run
 from ro32.errors import BundleError, InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import TOKENIZER
+from ro32.model.text import TOKENIZER_FILES
 from ro32.model.text_form import CONFIG_KEY
 from ro32.train.config import SMALL
-from ro32.train.encoder import TOKENIZER_FILES, WEIGHTS_FILES, locate
+from ro32.train.encoder import WEIGHTS_FILES, locate
 
 PREFIX, HEAD = "bert.", "classifier."
 WORDS, TYPES, POSITIONS = (f"bert.embeddings.{name}_embeddings.weight" for name in ("word", "token_type", "position"))

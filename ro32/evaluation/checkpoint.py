@@ -17,15 +17,14 @@ from ro32.data.papers import Columns
 from ro32.data.part_reader import read_parts
 from ro32.errors import BundleError
 from ro32.evaluation.scores import Scores
-from ro32.evaluation.weights import STATE_DICT, load_model
-from ro32.model.bundle_json import sha256
+from ro32.evaluation.weights import CONFIG, digest_of, load_model
+from ro32.model.bundle_json import TOKENIZER
 from ro32.model.text import PaperTokenizer
 from ro32.model.text_form import form_of
 from ro32.run.inputs import find_files
 from ro32.run.plan import make_plan
 from ro32.run.walk import Progress
 
-_SETTINGS = ("config.json", "tokenizer.json")
 THRESHOLD = 0.5  # a checkpoint names no threshold of its own
 TOKENS_A_BATCH = 4_096
 """Padding included. MiniLM-L6, 2 cores, papers/s: 1 paper 10-16, 1,024 tokens 19-22, 4,096 25-26, 8,192 18-28."""
@@ -43,7 +42,7 @@ class CheckpointModel:
     """
 
     def __init__(self, folder: Path, category: str) -> None:
-        for name in _SETTINGS:
+        for name in (CONFIG, TOKENIZER):
             if not (folder / name).is_file():
                 raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
         self.folder = folder
@@ -58,9 +57,8 @@ class CheckpointModel:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex over names and digests of weights, configuration and tokenizer."""
-        files = sorted(path for name in ("*.safetensors", STATE_DICT, *_SETTINGS) for path in self.folder.glob(name))
-        return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in files).encode())
+        """SHA-256 in hex over names and digests of weights, configuration and tokenizer: that of an export's source."""
+        return digest_of(self.folder)
 
     def predict_proba(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float32]:
         """Score n papers of normalized text.
@@ -121,9 +119,9 @@ def _load_tokenizer(folder: Path) -> PaperTokenizer:
     """Load the tokenizer with the length and the control tokens that its own settings name."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         return PaperTokenizer(
-            (folder / "tokenizer.json").read_bytes(),
+            (folder / TOKENIZER).read_bytes(),
             max_length=min(int(tokenizer.model_max_length), config["max_position_embeddings"]),
             form=form_of(config),
         )

@@ -8,8 +8,13 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from ro32.errors import BundleError
+from ro32.model.bundle_json import TOKENIZER, sha256
+from ro32.model.text import TOKENIZER_FILES
 
 STATE_DICT = "model.pth"
+CONFIG = "config.json"
+_DECIDE = ("*.safetensors", STATE_DICT, "*.safetensors.index.json", CONFIG, TOKENIZER, *TOKENIZER_FILES)
+"""All that decides a logit; the card and training's notes may change without making another model."""
 _NO_WEIGHTS = "position_ids"  # a table of 0, 1, 2, ... that older releases of transformers saved among the weights
 
 
@@ -24,6 +29,16 @@ def check_weights(folder: Path) -> None:
             f"checkpoint {folder}: it has no *.safetensors and no {STATE_DICT}; save the weights as safetensors, "
             "since other formats can run code when they are loaded"
         )
+
+
+def deciding_files(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint that decide a logit, sorted."""
+    return sorted({path for pattern in _DECIDE for path in folder.glob(pattern)})
+
+
+def digest_of(folder: Path) -> str:
+    """Return the SHA-256 in hex over the sorted names and digests of the files that decide a logit."""
+    return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in deciding_files(folder)).encode())
 
 
 def load_model(folder: Path) -> PreTrainedModel:

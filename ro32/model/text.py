@@ -16,6 +16,8 @@ from tokenizers import Tokenizer
 from ro32.errors import UsageError
 from ro32.model.text_form import MAX_CHARS, TextForm
 
+TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+"""What transformers keeps of a tokenizer beside tokenizer.json."""
 _MAX_RAW_CHARS = 16 * MAX_CHARS
 """The same before white space is collapsed: what is cut first takes no time."""
 

@@ -22,7 +22,7 @@ from transformers import (
 from transformers.utils.hub import cached_file
 
 from ro32.errors import InputDataError, InputMissingError, UsageError
-from ro32.model.text import PaperTokenizer
+from ro32.model.text import TOKENIZER_FILES, PaperTokenizer
 from ro32.model.text_form import CONFIG_KEY, form_of
 from ro32.train.config import Recipe
 from ro32.train.first_token import compute_first_token_only
@@ -30,7 +30,6 @@ from ro32.train.first_token import compute_first_token_only
 LABELS = 2
 """Outputs of the head that are the two labels; those of the auxiliary task follow."""
 PACKAGE = "package:"
-TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json")
 """Weights, whole or in pieces. Pickled ones (pytorch_model.bin) are never read: unpickling runs what they say."""
 DROPOUTS = {

@@ -1,6 +1,7 @@
 """A whole training run: checks, data, training, publication."""
 
 import json
+import logging
 import platform
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import transformers
-from huggingface_hub.utils import logging as hub_logging
 from torch import nn
 
 from ro32.errors import OutputError
@@ -62,7 +62,7 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
         Ro32Error: See its branches; input, base model, output and disk are checked before any training.
     """
     transformers.logging.set_verbosity_error()  # that the head is new is no news
-    hub_logging.set_verbosity_error()  # each of its retries takes two lines; what fails in the end is reported
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would report each try
 
     # ---- checks ----
     check_output(options.output)
