@@ -16,7 +16,13 @@ from ro32.data.parquet import unreadable
 from ro32.errors import InputDataError, few, one_line
 from ro32.storage.files import InputFile
 
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "Zstandard", b"PK\x03\x04": "zip"}
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"\x50\x2a\x4d\x18": "Zstandard",  # pzstd writes the size of each frame before it, in a frame to be skipped
+    b"PK\x03\x04": "zip",
+}
 """First bytes of compressed files that are read."""
 NOT_READ = {
     b"\xfd7zXZ\x00": ("xz", "xz -dc"),

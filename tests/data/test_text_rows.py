@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import json
+import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -119,6 +120,11 @@ def zstd(content: bytes) -> bytes:
     return bytes(pa.Codec("zstd").compress(content, asbytes=True))
 
 
+def pzstd(content: bytes) -> bytes:
+    frame = zstd(content)
+    return struct.pack("<III", 0x184D2A50, 4, len(frame)) + frame
+
+
 def zipped(content: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -131,6 +137,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
     "Zstandard": zstd,
+    "pzstd": pzstd,
     "zip": zipped,
 }
 
