@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ro32.errors import InputDataError
 from ro32.storage.files import InputFile, size_of
-from ro32.storage.objects import Positioned
+from ro32.storage.positioned import Positioned
 
 ALWAYS_ALLOWED_BYTES = 64 << 20
 """Uncompressed bytes that are never too many: a small file may well hold the same value thousands of times."""

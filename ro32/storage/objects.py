@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from ro32.errors import InputMissingError
 from ro32.storage.client import StoreSettings
 from ro32.storage.names import HIDDEN, is_data
+from ro32.storage.positioned import Positioned
 from ro32.storage.store import Store, Version
 from ro32.storage.urls import WEB, ObjectUrl
 
@@ -52,30 +53,6 @@ class StoredObject:
         """Return whether the store still holds this version."""
         now = self.store.look(self.key)
         return now is not None and now.same_content(self.version)
-
-
-class Positioned(io.RawIOBase):
-    """A file of some bytes with a position to read at; subclasses read."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._at = size, 0
-
-    def readable(self) -> bool:
-        """Return true."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return true."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move the position, and return it."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
 
 
 class _Reader(Positioned):
