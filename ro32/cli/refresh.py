@@ -12,7 +12,7 @@ from ro32.cli.progress import ProgressDisplay
 from ro32.errors import UsageError
 from ro32.model.installed import default_store, find
 from ro32.model.processor import available_cores
-from ro32.run.inputs import once
+from ro32.run.inputs import distinct
 
 store_option = click.option(
     "--store",
@@ -101,7 +101,7 @@ def refresh_command(
 
         fitted, published = refresh(
             None if new else find(bundle, store),
-            once(papers, lambda _, sentence: say(f"warning: {sentence}")),
+            distinct(papers, lambda _, sentence: say(f"warning: {sentence}")),
             output,
             category=category,
             negatives=negatives,

@@ -56,11 +56,10 @@ class Reports:
         if len(set(written)) < len(written):
             names = ", ".join(map(str, written))
             raise OutputError(f"labels, report and metrics must be different files, found {names}; name others")
+        target = self._target
+        own = {lock_path(target), parts_folder(target)} if isinstance(target, Path) else set[Path]()
         for path in reports:
-            if isinstance(self._target, Path) and {lock_path(self._target), parts_folder(self._target)} & {
-                path,
-                *path.parents,
-            }:
+            if own & {path, *path.parents}:
                 raise OutputError(f"{path} is a name that the run itself uses; name another file")
             if self._target in path.parents and (is_data(path.name) or path.name.startswith(HIDDEN)):
                 raise OutputError(f"{path} has the name of labels or of their manifest; name a file elsewhere")

@@ -116,7 +116,7 @@ def score_with_checkpoint(
 
 
 def _load_tokenizer(folder: Path) -> PaperTokenizer:
-    """Load the tokenizer with the length and the control tokens that its own settings name."""
+    """Load the tokenizer, with the length that its own settings name."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint, opened as data only: safetensors, or the state dict that the original saves."""
+"""The files of a checkpoint, and its weights, opened as data only: safetensors, or the original's state dict."""
 
 from collections.abc import Mapping
 from pathlib import Path

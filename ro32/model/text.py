@@ -95,11 +95,14 @@ class PaperTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = True  # a literal "[SEP]" in a paper is text
         template = self._tokenizer.encode("")
-        if len(template) != len(("start", "end")):
+        try:
+            self._start, self._separator = template.ids
+        except ValueError as error:
             found = " ".join(template.tokens) or "none"
-            raise ValueError(f"expected a tokenizer that adds a token at the start and one at the end, found {found}")
-        self._start, self._separator = template.ids
-        self.separator: str = template.tokens[1]
+            raise ValueError(
+                f"expected a tokenizer that adds a token at the start and one at the end, found {found}"
+            ) from error
+        self.separator: str = template.tokens[-1]
         self._max_length, self._form = max_length, form
         self._no_text = set() if form is TextForm.RO32 else {self._tokenizer.token_to_id(".")}
         if None in self._no_text:  # the form adds a period, which must not count as a paper's text

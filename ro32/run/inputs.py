@@ -59,7 +59,7 @@ def find_files(inputs: Sequence[str], warn: Warn = _ignore) -> list[Path]:
             found.update(_files_of(text, warn))
         except OSError as error:
             raise parquet.unreadable(Path(error.filename or text), error) from error
-    return once(sorted(found), warn)
+    return distinct(sorted(found), warn)
 
 
 def input_folders(inputs: Sequence[str]) -> list[Path]:
@@ -177,7 +177,7 @@ def _not_regular(path: Path, kind: Kind) -> InputDataError:
     return InputDataError(f"{path}: expected a file, found {kind}; papers are read more than once; {advice}")
 
 
-def once(files: Sequence[Path], warn: Warn) -> list[Path]:
+def distinct(files: Sequence[Path], warn: Warn) -> list[Path]:
     """Return files without those that are another one under another name."""
     kept: dict[tuple[int, int] | Path, Path] = {}
     for file in files:
