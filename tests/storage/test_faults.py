@@ -19,7 +19,7 @@ OLD = b"older labels, of something else"
 
 
 class Disturbed:
-    """A run into a bucket over old labels, which are no labels, and its requests when undisturbed."""
+    """A run into a bucket that holds other bytes in the place of labels, and the requests it makes without faults."""
 
     def __init__(self, score: Score, bucket: Bucket, proxy: Proxy, *args: str) -> None:
         self.bucket, self.proxy, self._score, self._args = bucket, proxy, score, (*args, "--quiet")
