@@ -55,6 +55,6 @@ def shown(page: str) -> list[Shown]:
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
     """Yield the blocks of code of a page, each with its language; of those that are indented, "text"."""
-    rest = re.compile(r"^```(\w*)\n(.*?)^```$|(?:^ {4}.*\n)+", re.MULTILINE | re.DOTALL)
+    rest = re.compile(r"^```(\w*)\n(.*?)^```$|(?:^ {4}[^\n]*\n)+", re.MULTILINE | re.DOTALL)
     for match in rest.finditer(text):
         yield (match[1] or "text", match[2]) if match[2] is not None else ("text", match[0])
