@@ -11,7 +11,7 @@ import click
 
 from ro32.cli.bundles import bundle_files, bundle_folder
 from ro32.cli.parameters import HELP, PATH, Count, Number, quiet_option, threads_option
-from ro32.cli.process import run
+from ro32.cli.process import message, run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
 from ro32.cli.version import version_option
@@ -23,7 +23,7 @@ from ro32.evaluation.page.render import page
 from ro32.evaluation.results import EXAMPLES, explain_disagreements, measure, read_shown
 from ro32.evaluation.scores import Scores, check_labels, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
-from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
+from ro32.evaluation.truth import TruthColumns, check_listed, papers_unchanged, read_truth
 from ro32.model.classifier import Classifier
 from ro32.model.installed import default_store, list_bundles
 from ro32.model.processor import available_cores
@@ -151,29 +151,30 @@ def command(
     classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]
     known = [check_labels(path) for path in labels] + [item.manifest.positive_label for item in classifiers]
     category = category or next(filter(None, known), _CATEGORY)
-    truth = read_truth(inputs, category, columns)
-    check_listed(truth, category, inputs)
-    scores = [read_scores(path, truth) for path in labels]
-    makers = [_maker_of(item) if explained else None for item in scores]
-    explaining = [*makers, *classifiers, *(None for _ in checkpoints)]
-    if explained and not any(explaining):
-        raise UsageError(
-            "--explain scores papers again, but the bundle that made these labels is not installed; "
-            "install it, or name one with --bundle"
-        )
-    scorers = [
-        partial(score_with_bundle, inputs, classifier, str(folder or _SHIPPED), columns=text_columns, threads=threads)
-        for folder, classifier in zip(folders, classifiers, strict=True)
-    ]
-    scorers += [_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints]
-    for scorer in scorers:
-        with ProgressDisplay(quiet=quiet) as display:
-            scores.append(scorer(on_progress=display.update))
-    if threshold is not None:
-        scores = [replace(item, threshold=threshold) for item in scores]
-    results = measure(inputs, category, truth, scores, examples=examples)
-    if html is not None or as_json:
-        results = replace(results, details=read_shown(results, columns))
+    with papers_unchanged(inputs):
+        truth = read_truth(inputs, category, columns)
+        check_listed(truth, category, inputs)
+        scores = [read_scores(path, truth) for path in labels]
+        makers = [_maker_of(item) if explained else None for item in scores]
+        explaining = [*makers, *classifiers, *(None for _ in checkpoints)]
+        if explained and not any(explaining):
+            raise UsageError(
+                "--explain scores papers again, but the bundle that made these labels is not installed; "
+                "install it, or name one with --bundle"
+            )
+        scorers = [
+            partial(score_with_bundle, inputs, model, str(folder or _SHIPPED), columns=text_columns, threads=threads)
+            for folder, model in zip(folders, classifiers, strict=True)
+        ]
+        scorers += [_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints]
+        for scorer in scorers:
+            with ProgressDisplay(quiet=quiet) as display:
+                scores.append(scorer(on_progress=display.update))
+        if threshold is not None:
+            scores = [replace(item, threshold=threshold) for item in scores]
+        results = measure(inputs, category, truth, scores, examples=examples)
+        if html is not None or as_json:
+            results = replace(results, details=read_shown(results, columns))
     if explained:
         words = explain_disagreements(results, explaining, explained, threads=threads)
         results = replace(results, explanations=words)
@@ -188,7 +189,7 @@ def command(
 
 
 def _warn(_kind: str, sentence: str) -> None:
-    click.echo(f"ro32-eval: warning: {sentence}", err=True)
+    click.echo(message(f"ro32-eval: warning: {sentence}"), err=True)
 
 
 def _maker_of(labels: Scores) -> Classifier | None:

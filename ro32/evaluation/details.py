@@ -61,7 +61,7 @@ def read_details(inputs: Sequence[str], rows: Iterable[int], columns: TruthColum
         texts = [name for name in (columns.title, columns.abstract) if found.schema.names.count(name) == 1]
         ours = wanted[(wanted >= first_of_file) & (wanted < first_of_file + found.rows)] - first_of_file
         if len(ours):
-            names, lists = [*columns.needed, *texts], [columns.categories]
+            names, lists = list(dict.fromkeys([*columns.needed, *texts])), [columns.categories]
             for start, batch in sources.read_batches(path, names, from_row=int(ours[0]), lists=lists):
                 at = ours[(ours >= start) & (ours < start + batch.num_rows)]
                 if len(at):

@@ -1,5 +1,6 @@
 """The JSON that `ro32-eval --json` prints: docs/ro32-eval.schema.json describes it."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -114,13 +115,14 @@ def _explained(results: Results, row: int, models: Iterable[Evaluation]) -> dict
     """Describe the words that moved a paper's scores, on request; missing figures are null."""
     explained = {
         name: {
-            "score": found.score,
-            "words": [
-                {key: None if value != value else value for key, value in asdict(effect).items()}  # noqa: PLR0124 - NaN
-                for effect in found.words
-            ],
+            "score": _without_nan(found.score),
+            "words": [{key: _without_nan(value) for key, value in asdict(effect).items()} for effect in found.words],
         }
         for name in (item.scores.name for item in models)
         if (found := results.explanations.get((name, row)))
     }
     return {"explanations": explained} if explained else {}
+
+
+def _without_nan(value: object) -> object:
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -46,12 +46,12 @@ def estimate_decisions(counts: Counts) -> list[dict[str, Estimate]]:
 def decision_bounds(counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Measure g decisions, as arrays of shape (g, 4): what was found, and the lower and upper ends of the intervals."""
     values = decide(counts)
-    totals = counts.sum(axis=-1)
-    # Each with the same numbers, so that a decision has one interval wherever it stands.
-    drawn = np.stack(
-        [_rng().multinomial(n, row / n, size=RESAMPLES) for n, row in zip(totals.tolist(), counts, strict=True)], axis=1
-    )
-    return values, *_bias_corrected(values, decide(drawn))
+    # One after the other, as there may be any number; each with the same numbers, so that a decision has one interval
+    # wherever it stands.
+    drawn = (_rng().multinomial(int(row.sum()), row / row.sum(), size=RESAMPLES) for row in counts)
+    ends = [_bias_corrected(value, decide(draws)) for value, draws in zip(values, drawn, strict=True)]
+    low, high = np.stack(ends, axis=1)
+    return values, low, high
 
 
 def estimate_differences(counts: NDArray[np.int64]) -> dict[str, Estimate]:

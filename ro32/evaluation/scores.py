@@ -1,6 +1,7 @@
 """Scores to evaluate: from a labels file, or from a bundle that scores the papers now."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,14 +135,16 @@ def _origin(labels: Path) -> tuple[str | None, float, bool, str | None]:
     found = schema.field("score").type
     if not pa.types.is_floating(found):
         raise InputDataError(f"{labels}: expected numbers in column 'score', found {found}; score these papers again")
-    try:
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
         provenance = read_provenance(labels) or {}
         digest, label = provenance.get("bundle_digest"), provenance.get("positive_label")
-        return digest, float(provenance["threshold"]), bool(provenance.get("full")), label
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputDataError(
-            f"{labels}: not a labels file of ro32 (its footer has no threshold); name a labels file of ro32-score"
-        ) from error
+        threshold = float(provenance["threshold"])
+        if 0 <= threshold <= 1 and isinstance(digest, str | None) and isinstance(label, str | None):
+            return digest, threshold, bool(provenance.get("full")), label
+    raise InputDataError(
+        f"{labels}: not a labels file of ro32 (its footer has no threshold of a model); name a labels file of "
+        "ro32-score"
+    )
 
 
 def _check_ids(labels: Path, expected: pa.ChunkedArray, found: pa.ChunkedArray) -> None:

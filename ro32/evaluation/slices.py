@@ -40,14 +40,14 @@ class Slice:
     decisions: dict[str, Estimate]  # those of `DECISIONS` that the group defines
 
 
-def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.int16]]]:
+def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.int32]]]:
     """Return for each dimension the names of its groups, in order, and each paper's group, shape (n,).
 
     Years, months and lengths rise; categories come by how many of their papers are listed, then by how many there are.
     """
     members, listed = (np.bincount(truth.primary[at], minlength=len(truth.categories)) for at in (..., truth.listed))
     order = np.lexsort((-members, -listed))
-    lengths = np.searchsorted(LENGTH_EDGES, truth.characters, side="right").astype(np.int16)
+    lengths = np.searchsorted(LENGTH_EDGES, truth.characters, side="right").astype(np.int32)
     lengths[truth.characters == UNKNOWN] = len(LENGTH_EDGES) + 1
     starts = (0, *LENGTH_EDGES)
     ranges = [f"{start:,} to {end - 1:,}" for start, end in zip(starts, LENGTH_EDGES, strict=False)]
@@ -56,20 +56,20 @@ def group_papers(truth: Truth) -> dict[Dimension, tuple[list[str], NDArray[np.in
         Dimension.MONTH: _numbered(truth.month, month_name),
         Dimension.CATEGORY: (
             [truth.categories[at] or UNKNOWN_NAME for at in order.tolist()],
-            np.argsort(order).astype(np.int16)[truth.primary],
+            np.argsort(order).astype(np.int32)[truth.primary],
         ),
         Dimension.LENGTH: ([*ranges, f"{starts[-1]:,} or more", UNKNOWN_NAME], lengths),
     }
 
 
-def _numbered(values: NDArray[np.int32], name: Callable[[int], str]) -> tuple[list[str], NDArray[np.int16]]:
+def _numbered(values: NDArray[np.int32], name: Callable[[int], str]) -> tuple[list[str], NDArray[np.int32]]:
     distinct, at = np.unique(values, return_inverse=True)
-    return [UNKNOWN_NAME if value == UNKNOWN else name(value) for value in distinct.tolist()], at.astype(np.int16)
+    return [UNKNOWN_NAME if value == UNKNOWN else name(value) for value in distinct.tolist()], at.astype(np.int32)
 
 
 def slice_by(
     names: Sequence[str],
-    groups: NDArray[np.int16],
+    groups: NDArray[np.int32],
     *,
     listed: NDArray[np.bool_],
     scores: NDArray[np.float64],

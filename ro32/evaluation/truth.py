@@ -1,6 +1,7 @@
 """The reference to measure by: papers listed in a category, and their groups."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -15,11 +16,11 @@ from ro32.data.categories import split_categories
 from ro32.data.dates import MONTHS_A_YEAR, UNKNOWN, appeared, date_columns, months
 from ro32.data.papers import check_id_sizes, is_id
 from ro32.data.utf8 import is_text
-from ro32.errors import InputDataError, few, nearest
+from ro32.errors import InputDataError, TryAgainError, few, nearest
 from ro32.run.inputs import find_files
-from ro32.storage.files import changes_reported
+from ro32.storage.files import changes_reported, identity_of, is_unchanged
 
-_FACTS = {"listed": pl.Boolean, "month": pl.Int32, "primary": pl.Int16, "characters": pl.Int32}
+_FACTS = {"listed": pl.Boolean, "month": pl.Int32, "primary": pl.Int32, "characters": pl.Int32}
 """What is known of each paper besides its id."""
 
 
@@ -49,7 +50,7 @@ class Truth:
     ids: pa.ChunkedArray  # strings
     listed: NDArray[np.bool_]  # does the category stand anywhere among the paper's categories?
     month: NDArray[np.int32]  # since year 0
-    primary: NDArray[np.int16]  # position of the first category in `categories`
+    primary: NDArray[np.int32]  # position of the first category in `categories`
     categories: tuple[str, ...]  # all first categories that occur; "" stands for a paper without any
     characters: NDArray[np.int32]  # Unicode code points of title and abstract
 
@@ -64,6 +65,17 @@ class Truth:
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the papers of some rows, in the order of the rows."""
         return replace(self, ids=self.ids.take(pa.array(rows)), **{name: getattr(self, name)[rows] for name in _FACTS})
+
+
+@contextmanager
+def papers_unchanged(inputs: Sequence[str]) -> Iterator[None]:
+    """Raise TryAgainError, and not what comes of it, if papers changed while the block read them more than once."""
+    before = {path: identity_of(path) for path in find_files(inputs)}
+    try:
+        yield
+    finally:
+        if find_files(inputs) != [*before] or not all(is_unchanged(*item) for item in before.items()):
+            raise TryAgainError(f"{', '.join(inputs)}: changed while it was read; run again when it is complete")
 
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:
@@ -97,10 +109,6 @@ def _read_file(
     schema = sources.survey(path).schema
     check_columns(path, schema, columns.needed)
     types = {name: schema.field(name).type for name in schema.names if schema.get_field_index(name) >= 0}
-    if not is_id(types[columns.id]):
-        raise InputDataError(
-            f"{path}: expected strings or integers in column {columns.id!r}, found {types[columns.id]}"
-        )
     texts = [name for name in (columns.title, columns.abstract) if name in types and is_text(types[name])]
     texts = texts if len(texts) == 2 else []  # noqa: PLR2004 - half a text has no length to group by
     names = list(dict.fromkeys([*columns.needed, *date_columns(schema), *texts]))
@@ -114,7 +122,7 @@ def _read_file(
         facts = {
             "listed": categories.list.contains(category),
             "month": months(appeared(frame, columns.id)),
-            "primary": primaries.replace_strict(numbers, return_dtype=pl.Int16),
+            "primary": primaries.replace_strict(numbers, return_dtype=pl.Int32),
             "characters": frame.select(_characters(texts)).to_series(),
         }
         yield batch.column(columns.id).cast(pa.string()), pl.DataFrame(facts, schema=_FACTS)
@@ -139,10 +147,13 @@ def check_listed(truth: Truth, category: str, inputs: Sequence[str]) -> None:
 
 
 def check_columns(path: Path, schema: pa.Schema, names: Sequence[str]) -> None:
-    """Raise InputDataError if a file lacks one of some columns, or has it twice."""
+    """Raise InputDataError if a file lacks one of some columns, or has it twice, or the first holds no ids."""
     missing = [name for name in names if schema.names.count(name) != 1]
     if missing:
         raise InputDataError(
             f"{path}: expected a column {' and a column '.join(map(repr, missing))}, found {few(schema.names)}"
             f"{nearest(missing[0], set(schema.names) - {missing[0]})}"
         )
+    found = schema.field(names[0]).type
+    if not is_id(found):
+        raise InputDataError(f"{path}: expected strings or integers in column {names[0]!r}, found {found}")

@@ -90,7 +90,7 @@ def _fallen(last: Mapping[str, Any], recorded: Mapping[str, float] | None, decis
 def _period(papers: NewestPapers, threshold: float) -> dict[str, Any]:
     """Measure the papers of some days; a measure that they do not define is null."""
     days, listed, scores = papers.day.astype("datetime64[D]"), papers.listed, papers.score.astype(np.float64)
-    everyone = np.zeros(len(papers), dtype=np.int16)
+    everyone = np.zeros(len(papers), dtype=np.int32)
     (found,) = slice_by(["all"], everyone, listed=listed, scores=scores, threshold=threshold)
     calibration = calibrate(listed, scores)
     return {
@@ -111,7 +111,7 @@ def _by_month(papers: NewestPapers, threshold: float) -> list[dict[str, Any]]:
     months, at = np.unique(papers.day.astype("datetime64[D]").astype("datetime64[M]"), return_inverse=True)
     slices = slice_by(
         months.astype(str).tolist(),
-        at.astype(np.int16),
+        at.astype(np.int32),
         listed=papers.listed,
         scores=papers.score.astype(np.float64),
         threshold=threshold,

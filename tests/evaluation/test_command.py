@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copy, copytree
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ro32.cli import evaluate
 from ro32.cli.evaluate import command
 from tests.command_line import Invoke, Outcome, Score
 
@@ -163,7 +165,13 @@ def test_columns_can_be_renamed(invoke: Invoke, papers: pl.DataFrame, tiny_bundl
     assert first == second
 
 
-@pytest.mark.parametrize("footer", [None, "{}", '{"threshold": "high"}', '{"threshold": null}', "damaged", "[]"])
+@pytest.mark.parametrize(
+    "footer",
+    [
+        *(None, "{}", '{"threshold": "high"}', '{"threshold": null}', "damaged", "[]", '{"threshold": "nan"}'),
+        *('{"threshold": 0.5, "positive_label": ["cs.RO"]}', '{"threshold": 0.5, "bundle_digest": {}}'),
+    ],
+)
 def test_a_file_that_is_no_labels_file_is_refused(
     invoke: Invoke, papers_path: Path, tmp_path: Path, footer: str | None
 ) -> None:
@@ -172,6 +180,77 @@ def test_a_file_that_is_no_labels_file_is_refused(
     outcome = invoke(command, [papers_path, "--labels", tmp_path / "labels.parquet"])
     assert outcome.code == 65
     assert "not a labels file" in outcome.stderr
+
+
+def test_labels_without_ids_are_refused(invoke: Invoke, papers_path: Path, tmp_path: Path) -> None:
+    table = pa.table({"id": [["a"]], "score": [0.5]})
+    pq.write_table(table.replace_schema_metadata({"ro32": '{"threshold": 0.5}'}), tmp_path / "labels.parquet")
+    outcome = invoke(command, [papers_path, "--labels", tmp_path / "labels.parquet"])
+    assert outcome.code == 65
+    assert "expected strings or integers in column 'id', found list" in outcome.stderr
+
+
+@pytest.mark.parametrize("change", [pl.DataFrame.reverse, lambda frame: frame.head(20), None])
+def test_papers_that_change_between_two_readings_are_not_mixed(
+    invoke: Invoke,
+    few: Path,
+    tiny_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[pl.DataFrame], pl.DataFrame] | None,
+) -> None:
+    """Scores of a reversed dump would be compared with the categories of other papers."""
+
+    def replace_papers(*_args: object) -> None:
+        few.unlink()
+        if change is not None:
+            change(papers).write_parquet(few)
+
+    papers = pl.read_parquet(few)
+    monkeypatch.setattr(evaluate, "check_listed", replace_papers)
+    outcome = invoke(command, [few, "--bundle", tiny_bundle, "-q", "--json"])
+    assert (outcome.code, outcome.stdout) == (66 if change is None else 75, "")
+    assert "changed while it was read" in outcome.stderr or change is None
+
+
+def test_names_of_files_cannot_control_a_terminal(invoke: Invoke, few: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "\x1b[31m.data").write_bytes(few.read_bytes())
+    outcome = invoke(command, [tmp_path, "--bundle", tiny_bundle, "-q"])
+    assert outcome.code == 0
+    assert outcome.stderr.startswith("ro32-eval: warning: 1 file below ")
+    assert "\\x1b[31m.data" in outcome.stderr
+
+
+def test_any_number_of_categories_is_read(invoke: Invoke, score: Score, tmp_path: Path) -> None:
+    """More than an int16 counts: what a column of other things holds looks like as many categories."""
+    papers = pl.DataFrame({"id": pl.int_range(40_000, eager=True), "title": "robot", "abstract": ""})
+    papers = papers.with_columns(categories=pl.format("c{} cs.RO", "id"))
+    papers.write_parquet(tmp_path / "papers.parquet")
+    assert score(tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet").code == 0
+    outcome = invoke(command, [tmp_path / "papers.parquet", "--labels", tmp_path / "labels.parquet", "--category", "x"])
+    assert outcome.code == 65
+    assert "no paper is listed in x" in outcome.stderr
+
+
+def test_one_column_may_be_two_things(invoke: Invoke, few: Path, tiny_bundle: Path) -> None:
+    outcome = invoke(command, [few, "--bundle", tiny_bundle, "-q", "--json", "--title-column", "categories"])
+    assert outcome.code == 0, outcome.stderr
+
+
+def test_a_paper_without_text_is_explained_by_nothing(
+    invoke: Invoke, score: Score, few: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The labels are of texts in columns of other names."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    copytree(tiny_bundle, tmp_path / "ro32" / "bundles" / "mine")
+    labels, page = tmp_path / "labels.parquet", tmp_path / "page.html"
+    pl.read_parquet(few).rename({"title": "t", "abstract": "a"}).write_parquet(few)
+    assert score(few, "-o", labels, "--title-column", "t", "--abstract-column", "a").code == 0
+    options = ["--threshold", "0.3", "--explain", "1", "--json", "--html", page]
+    outcome = invoke(command, [few, "--labels", labels, *options])
+    assert set(explained_in(outcome)) == {"labels"}
+    shown = json.loads(outcome.stdout)["models"][0]["disagreements"]["shown_missed"][0]
+    assert shown["explanations"]["labels"] == {"score": None, "words": []}
+    assert "Scored in full: no score" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("option", "code"), [("--labels", 66), ("--bundle", 78)])
