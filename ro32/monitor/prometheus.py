@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from ro32.monitor.quality import MEASURES
+from ro32.printable import printable
 from ro32.storage import durable
 
 
@@ -34,7 +35,7 @@ def write_metrics(report: Mapping[str, Any], path: Path) -> None:
     """
     registry = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
-    target = report["labels"]["path"]
+    target = printable(report["labels"]["path"])  # a path need not be UTF-8
     for sample in _samples(report):
         if sample.value is None:
             continue

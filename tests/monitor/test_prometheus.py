@@ -1,6 +1,7 @@
 """Metrics for Prometheus: those of the report, as documented, and of use when a run fails."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ def test_metrics_are_those_of_the_report(run: Run, papers: pl.DataFrame, tmp_pat
         found["ro32_labels_timestamp_seconds"][0].value
         == pl.Series([reported["labels"]["finished"]]).str.to_datetime()[0].timestamp()
     )
+
+
+def test_labels_whose_name_is_no_utf_8_have_metrics_too(score: Score, source: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.parquet"))
+    outcome = score(source, "-o", odd, "--metrics-file", tmp_path / "run.prom")
+    assert outcome.code == 0, outcome.stderr
+    (sample,) = metrics(tmp_path)["ro32_exit_code"]
+    assert sample.labels["target"] == f"{tmp_path}/\\udcff.parquet"
 
 
 def test_metrics_of_a_failure_still_tell_how_old_the_labels_are(run: Run, papers: pl.DataFrame, tmp_path: Path) -> None:
