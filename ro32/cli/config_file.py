@@ -58,8 +58,8 @@ def _checked(context: click.Context, path: Path, given: Mapping[str, Any]) -> It
         try:
             text = _as_given(parameter, value)
             parameter.type_cast_value(context, text)
-        except click.BadParameter as error:
-            raise click.UsageError(f"--config {path}: {key}: {error.message}") from error
+        except (click.BadParameter, ValueError) as error:  # the latter of a number with more digits than Python prints
+            raise click.UsageError(f"--config {path}: {key}: {error}") from error
         yield str(parameter.name), text
 
 
@@ -67,7 +67,7 @@ def _as_given(parameter: click.Parameter, value: object) -> object:
     """Return a value of TOML as the command line would give it, so that both mean the same."""
     if isinstance(parameter, click.Argument):
         values = [value] if isinstance(value, str) else value
-        if isinstance(values, list) and values and all(isinstance(item, str) for item in values):
+        if isinstance(values, list) and values and all(isinstance(item, str) and "\0" not in item for item in values):
             return tuple(values)
         raise click.BadParameter(f"expected a string or a list of strings, found {value!r}")
     if isinstance(parameter, click.Option) and parameter.is_flag:

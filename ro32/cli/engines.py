@@ -1,5 +1,6 @@
 """Selects the engine by the options of a command."""
 
+import re
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +33,7 @@ def make_engine(name: EngineName, bundle: Path, *, ray_address: str | None, ray_
 
 def parse_actors(text: str) -> tuple[int, int]:
     """Read "MIN:MAX", or one number for both; raise UsageError if it is neither."""
-    least, colon, most = text.partition(":")
-    if not (least.isdecimal() and (most.isdecimal() if colon else True)):
+    found = re.fullmatch(r"([0-9]{1,9})(?::([0-9]{1,9}))?", text)
+    if found is None:
         raise UsageError(f"--ray-actors {text}: expected a number, or two as in 2:16")
-    return int(least), int(most or least)
+    return int(found[1]), int(found[2] or found[1])

@@ -51,9 +51,9 @@ class Number(click.FloatRange):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - as Click's own
-        """Read a number; NaN, which every comparison with a bound lets pass, is none."""
+        """Read a number; NaN, which passes every comparison with a bound, and infinity are none, as in JSON."""
         number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
+        if not math.isfinite(number):
             self.fail(f"{value!r} is not a number.", param, ctx)
         return number
 
