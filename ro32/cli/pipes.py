@@ -93,10 +93,12 @@ def _receive(descriptor: int, path: Path) -> bool:
                 return False
             file.seek(0)
             converted = path.with_suffix(".parquet")
-            with pa.ipc.open_stream(file) as stream, pq.ParquetWriter(converted, stream.schema) as writer:
-                for batch in stream:
-                    batch.validate(full=True)
-                    writer.write_batch(batch)
+            with pa.ipc.open_stream(file) as stream:
+                kept = [at for at, field in enumerate(stream.schema) if _parquet_holds(field)]
+                with pq.ParquetWriter(converted, pa.schema([stream.schema.field(at) for at in kept])) as writer:
+                    for batch in stream:
+                        batch.validate(full=True)
+                        writer.write_batch(batch.select(kept))
         converted.replace(path)
     except pa.ArrowException as error:
         raise InputDataError(f"{name}: its Arrow stream is damaged: {one_line(error)}; send it again") from error
@@ -105,6 +107,14 @@ def _receive(descriptor: int, path: Path) -> bool:
             f"{name}: cannot be stored in {path.parent}: {error.strerror or error}; run again"
         ) from error
     return True
+
+
+def _parquet_holds(field: pa.Field) -> bool:
+    """Return whether Parquet has a column's type; what has another one, as an interval has, is no column of papers."""
+    with suppress(pa.ArrowException):
+        pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+        return True
+    return False
 
 
 def _blocks(descriptor: int, name: str) -> Iterator[bytes]:

@@ -58,6 +58,18 @@ def test_arrow_goes_in_and_out(piped: Piped, few: pl.DataFrame, expected: pl.Dat
     assert provenance["rows"]["rows"] == 40
 
 
+def test_columns_of_types_that_parquet_lacks_are_ignored(
+    piped: Piped, few: pl.DataFrame, expected: pl.DataFrame
+) -> None:
+    interval, struct = pa.array([(1, 2, 3)] * 40, pa.month_day_nano_interval()), pa.array([{}] * 40, pa.struct([]))
+    table = few.to_arrow().add_column(0, "age", interval).append_column("empty", struct)
+    stream = io.BytesIO()
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+    with pa.ipc.open_stream(piped(stream.getvalue(), "-", "-o", "-").stdout) as found:
+        assert pl.DataFrame(found.read_all()).equals(expected)
+
+
 def test_one_end_may_be_a_file(piped: Piped, few: pl.DataFrame, expected: pl.DataFrame, tmp_path: Path) -> None:
     piped(few.write_csv().encode(), "-", "-o", tmp_path / "labels.parquet")
     assert pl.read_parquet(tmp_path / "labels.parquet").equals(expected)
