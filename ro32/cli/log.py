@@ -3,7 +3,6 @@
 import json
 import logging
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,8 +13,8 @@ import click
 from tqdm import tqdm
 
 import ro32.storage
-from ro32.cli.process import BUG, AlreadyReported, code_for, message, reason_of
-from ro32.errors import Interrupted, Ro32Error, UsageError
+from ro32.cli.process import BUG, AlreadyReported, code_for, message, reason_of, trace
+from ro32.errors import Ro32Error, UsageError
 from ro32.run.journal import Warned, new_run_id
 from ro32.storage.urls import redact
 
@@ -70,7 +69,7 @@ class Log:
         """Where lines are JSON, report an error in one of them; else let it go on to where all errors are reported."""
         try:
             yield
-        except (Exception, Interrupted) as raised:
+        except BaseException as raised:  # Polars' panics too
             if not self._json:
                 raise
             raise self.reported(raised) from raised
@@ -81,7 +80,7 @@ class Log:
         code = code_for(error)
         fields: dict[str, object] = {"exit_code": code, "error": type(error).__name__}
         if code == BUG:
-            fields["traceback"] = traceback.format_exc()
+            fields["traceback"] = trace()
         self._write("error", "error", str(error), "", fields)
         return AlreadyReported(code)
 

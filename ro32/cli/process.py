@@ -79,8 +79,7 @@ def _report(command: click.Command, args: Sequence[str] | None) -> int:
         error = reason_of(raised)
         if code_for(error) != BUG:
             return _say(command, error)
-        trace = printable(redact(traceback.format_exc()), lines=True)
-        click.echo(short(trace, _TRACEBACK_CHARS), err=True, nl=False)
+        click.echo(trace(), err=True, nl=False)
         click.echo(f"{command.name}: this is a bug in ro32; please report it with the lines above", err=True)
         return BUG
     return 0
@@ -95,6 +94,11 @@ def _say(command: click.Command, error: BaseException) -> int:
 def message(text: str) -> str:
     """Write a message as it is reported: one line of bounded length, without secrets and invisible characters."""
     return short(printable(redact(text)))
+
+
+def trace() -> str:
+    """Write the trace of the error that is being handled as a message is: of bounded length, without secrets."""
+    return short(printable(redact(traceback.format_exc()), lines=True), _TRACEBACK_CHARS)
 
 
 def reason_of(error: BaseException) -> BaseException:

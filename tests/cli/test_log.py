@@ -74,15 +74,24 @@ def test_an_error_is_a_line(score: Score, tmp_path: Path) -> None:
     assert "does not exist" in line["message"]
 
 
+class Panic(BaseException):
+    """What a library in Rust raises: no `Exception`."""
+
+
+@pytest.mark.parametrize("kind", [ZeroDivisionError, Panic])
 def test_a_bug_is_a_line_with_its_trace(
-    score: Score, papers_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    score: Score, papers_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(module, "score_file", lambda *_, **__: 1 // 0)
+    def fail(*_args: object, **_options: object) -> None:
+        raise kind("x" * 1_000_000)
+
+    monkeypatch.setattr(module, "score_file", fail)
     outcome = score(papers_file, "-o", tmp_path / "labels.parquet", "--log-format", "json")
     assert outcome.code == 70
     (line,) = lines(outcome)
-    assert line["error"] == "ZeroDivisionError"
+    assert line["error"] == kind.__name__
     assert "Traceback" in line["traceback"]
+    assert len(outcome.stderr) < 50_000
 
 
 def test_text_is_as_it_always_was(score: Score, papers_file: Path, tmp_path: Path) -> None:
