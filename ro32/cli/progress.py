@@ -25,7 +25,9 @@ class ProgressDisplay:
         self._quiet = quiet
         self._on_line = on_line
         self._bar: tqdm | None = None
-        self._started = self._logged = time.monotonic()
+        self._logged = time.monotonic()
+        self._begun: tuple[float, int] | None = None
+        """When the first state was shown, and the papers that were done by then: many, if a run is resumed."""
 
     def __enter__(self) -> Self:
         return self
@@ -50,15 +52,23 @@ class ProgressDisplay:
         if self._quiet:
             return
         papers, papers_done, parts, parts_done = astuple(progress)
+        started, before = self._begun = self._begun or (time.monotonic(), papers_done)
         if self._stream.isatty() and self._on_line is None:
             if self._bar is None:
-                self._bar = tqdm(total=papers, unit=" papers", file=self._stream, dynamic_ncols=True, smoothing=0.1)
+                self._bar = tqdm(
+                    total=papers,
+                    initial=papers_done,
+                    unit=" papers",
+                    file=self._stream,
+                    dynamic_ncols=True,
+                    smoothing=0.1,
+                )
             self._bar.set_postfix_str(f"part {min(parts_done + 1, parts)}/{parts}", refresh=False)
             self._bar.update(papers_done - self._bar.n)
         elif time.monotonic() - self._logged >= LOG_EVERY_S:
             self._logged = time.monotonic()
-            rate = papers_done / (self._logged - self._started)
-            left = f"{(papers - papers_done) / rate / 60:.0f} min left" if rate else "no paper done yet"
+            rate = (papers_done - before) / max(self._logged - started, 1e-9)
+            left = f"{(papers - papers_done) / rate / 60:.0f} min left" if rate else "time left unknown"
             line = f"{papers_done:,} of {papers:,} papers, {parts_done} of {parts} parts, {rate:.1f} papers/s, {left}"
             if self._on_line is None:
                 print(line, file=self._stream, flush=True)

@@ -41,6 +41,22 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(lines) == 3
 
 
+def test_a_resumed_run_does_not_count_what_was_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with ProgressDisplay() as display:
+        now += 20  # until the model is loaded
+        for done in (6_000, 6_000, 6_300):
+            display.update(Progress(papers=9_300, papers_done=done, parts=31, parts_done=done // 300))
+            now += 50
+    assert stream.getvalue().splitlines() == [
+        "6,000 of 9,300 papers, 20 of 31 parts, 0.0 papers/s, time left unknown",
+        "6,300 of 9,300 papers, 21 of 31 parts, 3.0 papers/s, 17 min left",
+    ]
+
+
 def test_quiet_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
