@@ -10,7 +10,7 @@ Ro32Error
 ├── TryAgainError        75   locked by another run, or the input changed while it was read
 └── BundleError          78   the bundle or checkpoint is missing, tampered with or unusable
 
-Interrupted       129 / 130 / 143   SIGHUP / SIGINT / SIGTERM
+Interrupted       129 / 130 / 143 / 152   SIGHUP / SIGINT / SIGTERM / SIGXCPU
 
 Anything else that escapes is a bug: exit code 70. Only `ro32.cli` turns an error into an exit code.
 A message says where, what was expected, what was found and what to do.

@@ -8,7 +8,7 @@ from typing import NoReturn
 from ro32 import errors
 from ro32.errors import Interrupted
 
-STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGXCPU)
 
 
 def listen() -> None:
@@ -31,7 +31,8 @@ def ignore() -> None:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+    # A second signal ends the process at once. But the kernel repeats SIGXCPU (ulimit -St) each second.
+    signal.signal(number, signal.SIG_IGN if number == signal.SIGXCPU else signal.SIG_DFL)
     stop = Interrupted(number)
     errors.note_interruption(stop)
     raise stop

@@ -51,7 +51,7 @@ def run_with(python: Path, in_destructor: str, in_library: str) -> subprocess.Co
     return subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=15, check=False)
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129), ("SIGXCPU", 152)])
 def test_a_signal_that_a_destructor_swallows_ends_the_command_before_it_publishes(
     run: Run, name: str, code: int
 ) -> None:
@@ -78,6 +78,13 @@ def test_what_a_destructor_raises_itself_is_reported_as_ever(run: Run) -> None:
 def test_a_second_signal_ends_a_command_that_cleans_up_for_too_long(run: Run) -> None:
     terminate = "os.kill(os.getpid(), signal.SIGTERM)"
     assert run("pass", f"try:\n    {terminate}\nfinally:\n    {terminate}").returncode == -signal.SIGTERM
+
+
+def test_the_clean_up_goes_on_when_the_kernel_repeats_that_time_is_up(run: Run) -> None:
+    out_of_time = "os.kill(os.getpid(), signal.SIGXCPU)"
+    done = run("pass", f"try:\n    {out_of_time}\nfinally:\n    {out_of_time}")
+    assert done.returncode == 152
+    assert done.stderr.startswith("a-command: stopped by SIGXCPU; ")
 
 
 SWALLOWED = """

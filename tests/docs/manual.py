@@ -67,7 +67,7 @@ def _page(command: click.Command, name: str) -> Iterator[str]:
         errors += [error for error in Ro32Error.__subclasses__() if error.__module__ == Ro32Error.__module__]
         for error in errors:
             yield f".TP\n.B {error.exit_code}\n{_text(_meaning(error))}"
-        yield ".TP\n.B 129, 130, 143\nstopped by SIGHUP, SIGINT, SIGTERM"
+        yield ".TP\n.B 129, 130, 143, 152\nstopped by SIGHUP, SIGINT, SIGTERM, SIGXCPU"
 
 
 def _meaning(error: type[Ro32Error]) -> str:
