@@ -72,6 +72,7 @@ def explain_papers(classifier: Classifier, plan: Plan, papers: int, *, threads: 
     Raises:
         InputDataError: The input is damaged.
         ReadWriteError: The disk failed.
+        TryAgainError: The input changed since it was planned.
     """
     rows = (
         (str(paper_id), "" if error else title, "" if error else abstract)  # what cannot be read has no score
@@ -80,7 +81,10 @@ def explain_papers(classifier: Classifier, plan: Plan, papers: int, *, threads: 
             part.ids.to_pylist(), part.titles, part.abstracts, part.errors, strict=True
         )
     )
-    return [explain_paper(classifier, *row, threads=threads) for row in islice(rows, papers)]
+    with plan.changes_reported():
+        found = [explain_paper(classifier, *row, threads=threads) for row in islice(rows, papers)]
+    plan.check_unchanged()
+    return found
 
 
 def explain_paper(classifier: Classifier, paper_id: str, title: str, abstract: str, *, threads: int) -> Explanation:

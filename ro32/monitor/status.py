@@ -107,7 +107,8 @@ def survey_folder(
         parts_done = sum(len(run.jobs[name].plan.parts) for name in unchanged)
         found = []
         for job in (job for name, job in run.jobs.items() if name not in unchanged):
-            found.append(_look_at(job, Journal(on_warning=journal.on_warning), lambda _: None, earlier))
+            with job.plan.changes_reported():
+                found.append(_look_at(job, Journal(on_warning=journal.on_warning), lambda _: None, earlier))
             rows_done, parts_done = rows_done + job.plan.rows, parts_done + len(job.plan.parts)
             on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
     except OSError as error:

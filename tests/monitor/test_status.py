@@ -4,13 +4,14 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from ro32.data.part_reader import read_parts
 from ro32.errors import Interrupted, TryAgainError
 from ro32.model.classifier import Classifier
 from ro32.monitor.status import Status, survey
@@ -158,6 +159,22 @@ def test_a_run_that_ends_meanwhile_is_reported(
     monkeypatch.setattr("ro32.storage.local_parts._temporary", lambda path: [path.with_name("gone")])
     with pytest.raises(TryAgainError, match="ask again"):
         target.status()
+
+
+@pytest.mark.parametrize("options", [["--status"], ["--explain", "1"]])
+@pytest.mark.parametrize("output", ["labels.parquet", "labels/"])
+def test_papers_that_change_meanwhile_are_not_called_damaged(
+    score: Score, source: Path, tmp_path: Path, options: list[str], output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_later(*args: Any) -> Iterator[Any]:
+        source.write_bytes(source.read_bytes()[:-100])
+        yield from read_parts(*args)
+
+    for module in ("monitor.status", "evaluation.explain"):
+        monkeypatch.setattr(f"ro32.{module}.read_parts", read_later)
+    outcome = score(source, "-o", f"{tmp_path}/{output}", *options)
+    assert outcome.code == 75, outcome.stderr
+    assert "changed while it was read" in outcome.stderr
 
 
 def test_the_command_says_it_in_words(score: Score, source: Path, tmp_path: Path) -> None:
