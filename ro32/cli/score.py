@@ -160,7 +160,8 @@ def command(
                 on_progress=display.update,
             )
             measure_quality(journal)
-        line = summary_line(summary, redact(output), classifier.manifest.positive_label, classifier.decision)
+        positive_label = classifier.manifest.positive_label
+        line = summary_line(summary, journal.done, redact(output), positive_label, classifier.decision)
         log.info("summary", line, **asdict(summary))
         if journal.quality is not None:
             log.info("quality", quality_line(journal.quality), **journal.quality)

@@ -13,11 +13,12 @@ from ro32.evaluation.explain import WORD, Explanation
 from ro32.model.operating_point import Decision
 from ro32.monitor.status import Status
 from ro32.printable import printable
+from ro32.run.parts import Counts
 from ro32.run.walk import Summary
 
 
-def summary_line(summary: Summary, output: str, positive_label: str, decision: Decision) -> str:
-    """Describe the result of a run in one line."""
+def summary_line(summary: Summary, done: Counts, output: str, positive_label: str, decision: Decision) -> str:
+    """Describe the result of a run in one line; its speed is that at which it did what an earlier one had not."""
     counts = summary.counts
     origins = {
         "screened": counts.screened,
@@ -39,7 +40,7 @@ def summary_line(summary: Summary, output: str, positive_label: str, decision: D
     return (
         f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
         f"{uncertain}{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{audited}{files}; "
-        f"{counts.rows / summary.seconds:,.1f} papers/s, {counts.tokens / summary.seconds:,.0f} tokens/s, "
+        f"{done.rows / summary.seconds:,.1f} papers/s, {done.tokens / summary.seconds:,.0f} tokens/s, "
         f"{summary.seconds:,.1f} s{_operating_point(decision)}"
     )
 

@@ -11,6 +11,10 @@ from ro32.cli import progress
 from ro32.cli import score as module
 from ro32.cli.process import exit_code_of
 from ro32.data.labels import read_provenance
+from ro32.errors import Interrupted
+from ro32.model.classifier import Classifier
+from ro32.run.job import Settings
+from ro32.run.walk import Progress, score_file
 from tests.cli.test_progress import Terminal
 from tests.command_line import Invoke, Outcome, Score
 
@@ -43,6 +47,21 @@ def test_a_run_ends_with_a_summary(score: Score, papers_file: Path, tmp_path: Pa
     provenance = read_provenance(tmp_path / "labels.parquet")
     assert provenance is not None
     assert provenance["run_id"] == line["run_id"]
+
+
+def test_the_speed_of_a_resumed_run_is_its_own(
+    score: Score, papers_file: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.parts_done == 3:
+            raise Interrupted(15)
+
+    labels = tmp_path / "labels.parquet"
+    with pytest.raises(Interrupted):
+        score_file(papers_file, labels, classifier=classifier, settings=Settings(part_rows=25), on_progress=stop)
+    (line,) = lines(score(papers_file, "-o", labels, "--log-format", "json", "--part-rows", "25"))
+    assert (line["counts"]["rows"], line["resumed"]) == (100, 75)
+    assert f" {25 / line['seconds']:,.1f} papers/s, " in line["message"]
 
 
 def test_progress_is_a_line_now_and_then(
