@@ -91,9 +91,9 @@ def show_command(*, bundle: Path | None, store: Path, as_json: bool) -> None:
         return
     for name, value in _flat(_facts(found)):
         click.echo(f"{printable(name):<44}{short(printable(value))}")
-    click.echo()
-    card = (found.folder / CARD).read_bytes().decode(errors="replace")
-    click.echo(printable(card.rstrip(), lines=True))
+    if CARD in found.manifest.files:
+        card = (found.folder / CARD).read_bytes().decode(errors="replace")
+        click.echo(f"\n{printable(card.rstrip(), lines=True)}")
 
 
 @command.command(name="verify", context_settings=HELP)

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from ro32.cli.score import command as score_command
 from ro32.data.labels import read_provenance
 from ro32.model import origins
 from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import MANIFEST, MODEL, TOKENIZER, sha256
+from ro32.model.publish import publish
 from tests.command_line import Invoke, Outcome, Score
 from tests.forged import forged_manifest
 
@@ -285,6 +288,16 @@ def test_show_prints_facts_and_card(call: Call, tiny_bundle: Path) -> None:
     assert json.loads(call("show", "--json").stdout)["quality"]["views"]["combined"]["f1"] > 0.8
     listed = json.loads(call("list", "--json").stdout)
     assert [item["name"] for item in listed] == ["cs.RO"]
+
+
+def test_a_bundle_may_have_no_card(call: Call, tiny_bundle: Path, tmp_path: Path) -> None:
+    plain = Bundle.load(tiny_bundle)
+    files = {MODEL: plain.model, TOKENIZER: plain.tokenizer}
+    digests = {name: sha256(content) for name, content in files.items()}
+    publish(tmp_path / "new", {**files, MANIFEST: replace(plain.manifest, files=digests).to_bytes()}, overwrite=False)
+    shown = call("show", tmp_path / "new")
+    assert shown.code == 0, shown.stderr
+    assert shown.stdout.splitlines()[-1].startswith("format_version ")
 
 
 def test_verify_finds_what_was_altered(call: Call, tiny_bundle: Path, store: Path) -> None:
