@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ro32.data import parquet, sources
@@ -153,7 +153,7 @@ def _check_ids(labels: Path, expected: pa.ChunkedArray, found: pa.ChunkedArray) 
     if len(found) != len(expected):
         where = f"it has {len(found):,} rows, there are {len(expected):,} papers"
     else:
-        row = int(pc.index(pc.fill_null(pc.not_equal(found, expected), fill_value=True), value=True).as_py())
+        row = int(pl.Series(found).ne_missing(pl.Series(expected)).arg_true()[0])
         where = f"row {row:,} is {found[row]}, the paper there is {expected[row]}"
     raise InputDataError(
         f"{labels}: its ids are not those of the papers in their order ({where}); score these papers again"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics as reference
 
@@ -195,6 +197,12 @@ def test_labels_of_other_papers_are_refused_with_the_row(tiny_labels: Path, pape
     other.write_parquet(tmp_path / "papers.parquet")
     with pytest.raises(InputDataError, match=rf"row 1,234 is {papers['id'][1_234]}, the paper there is x"):
         read_scores(tiny_labels, read_truth([str(tmp_path)], "cs.RO"))
+    pl.DataFrame({"id": [None, "a"], "categories": "cs.RO"}).write_parquet(tmp_path / "papers.parquet")
+    labels = pa.table({"id": pa.array([None, "b"]), "score": [0.5, 0.5]})
+    pq.write_table(labels.replace_schema_metadata({"ro32": '{"threshold": 0.5}'}), tmp_path / "null.parquet")
+    with pytest.raises(InputDataError, match="row 1 is b, the paper there is a"):
+        read_scores(tmp_path / "null.parquet", read_truth([str(tmp_path / "papers.parquet")], "cs.RO"))
+    (tmp_path / "null.parquet").unlink()
     other.head(17).write_parquet(tmp_path / "papers.parquet")
     with pytest.raises(InputDataError, match="it has 2,000 rows, there are 17 papers"):
         read_scores(tiny_labels, read_truth([str(tmp_path)], "cs.RO"))
