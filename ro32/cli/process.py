@@ -46,9 +46,10 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
     signals.listen()
     try:
         code = exit_code_of(command, args)
-    except Interrupted as stop:  # it came while the end was being reported
+        signals.ignore()
+    except Interrupted as stop:  # it came while the end was being reported, or just after
         code = stop.exit_code
-    signals.ignore()
+        signals.ignore()
     sys.exit(code)
 
 

@@ -87,6 +87,24 @@ def test_the_clean_up_goes_on_when_the_kernel_repeats_that_time_is_up(run: Run) 
     assert done.stderr.startswith("a-command: stopped by SIGXCPU; ")
 
 
+AT_THE_END = """
+import os, signal
+from ro32.cli import signals
+ignore = signals.ignore
+def interrupted():
+    signals.ignore = ignore
+    os.kill(os.getpid(), signal.SIGTERM)
+    sum(range(1000))  # the handler runs here
+signals.ignore = interrupted
+"""
+
+
+def test_a_signal_after_the_end_is_no_crash(python: Path) -> None:
+    program = AT_THE_END + FRAME.format(in_destructor=" " * 8 + "pass", in_library=" " * 4 + "pass")
+    done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=15, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "published\n", "")
+
+
 SWALLOWED = """
 import os, signal, sys
 import ro32.run.{module} as module
