@@ -48,7 +48,8 @@ class CheckpointModel:
         self.folder = folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = load_model(folder)
-        labels = [str((model.config.id2label or {})[index]) for index in range(model.config.num_labels)]
+        names = model.config.id2label
+        labels = [str(names[index]) for index in sorted(names)]
         self._model: nn.Module = nn.Module.to(model, self.device)
         self._tokenizer = _load_tokenizer(folder)
         if len(labels) < 2 or (category not in labels and len(labels) > 2):  # noqa: PLR2004 - of more, the positive one is unknown

@@ -1,6 +1,7 @@
 """Scores of a PyTorch checkpoint, against transformers itself."""
 
 import importlib.util
+import json
 from pathlib import Path
 from shutil import copytree
 
@@ -101,6 +102,33 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BundleError, match=r"classifier\.weight"):
         CheckpointModel(folder, "cs.RO")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"hidden_size": "abc"},
+        {"num_attention_heads": 0},
+        {"hidden_act": "nonsense"},
+        {"dtype": "nonsense"},
+        [1],
+    ],
+)
+def test_a_damaged_configuration_is_refused(damage: dict[str, object] | list[int], tmp_path: Path) -> None:
+    """Each makes transformers raise another exception."""
+    folder = copytree(CHECKPOINT, tmp_path / "checkpoint")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | damage if isinstance(damage, dict) else damage))
+    with pytest.raises(BundleError, match="its weights cannot be loaded"):
+        CheckpointModel(folder, "cs.RO")
+
+
+def test_labels_may_have_any_numbers(model: CheckpointModel, tmp_path: Path) -> None:
+    folder = copytree(CHECKPOINT, tmp_path / "checkpoint")
+    config = json.loads((folder / "config.json").read_text()) | {"id2label": {"7": "cs.RO", "5": "other"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    found = CheckpointModel(folder, "cs.RO").predict_proba(["A robot"], [""])
+    assert found.tolist() == model.predict_proba(["A robot"], [""]).tolist()
 
 
 def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
