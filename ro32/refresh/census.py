@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import chain
 
 import numpy as np
@@ -85,10 +85,10 @@ def take_census(
 def parse_month(text: str) -> int:
     """Read a date, of which year and month count: "2024-11", "2024-11-30"; raise UsageError if it is none."""
     try:
-        date = datetime.strptime(text[:7], "%Y-%m").replace(tzinfo=UTC)
+        day = date.fromisoformat(text if len(text) > len("2024-11") else f"{text}-01")
     except ValueError as error:
         raise UsageError(f"--since: expected a date as in 2024-11, found {text!r}") from error
-    return date.year * MONTHS_A_YEAR + date.month - 1
+    return day.year * MONTHS_A_YEAR + day.month - 1
 
 
 def check_positives(positive: NDArray[np.bool_], what: str, category: str) -> None:

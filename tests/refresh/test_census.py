@@ -74,6 +74,6 @@ def test_few_positives_are_refused() -> None:
 
 def test_dates_are_read() -> None:
     assert month_name(parse_month("2024-11-30")) == month_name(parse_month("2024-11")) == "2024-11"
-    for text in ("last year", "2024", "2024-13"):
+    for text in ("last year", "2024", "2024-13", "2024-11-99", "2024-11 or so"):
         with pytest.raises(UsageError, match="2024-11"):
             parse_month(text)
