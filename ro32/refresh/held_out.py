@@ -47,11 +47,13 @@ def divide(
     training = census.latest & ~held_out
     weight = np.ones(len(census))
     if training.sum() > most_training:
-        positives = _lowest(training & census.positive, census.draw, most_training // 2)
-        others = training & ~census.positive
-        drawn = _lowest(others, census.draw, most_training - int(positives.sum()))
-        weight[drawn] = others.sum() / drawn.sum()
-        training = positives | drawn
+        positives, others = training & census.positive, training & ~census.positive
+        most = min(int(positives.sum()), most_training // 2)
+        training = np.zeros(len(census), dtype=np.bool_)
+        for kind, count in ((positives, most), (others, most_training - most)):
+            drawn = _lowest(kind, census.draw, count)
+            weight[drawn] = kind.sum() / max(int(drawn.sum()), 1)
+            training |= drawn
     return Division(training=training, held_out=kept | older, recent=kept, weight=weight)
 
 

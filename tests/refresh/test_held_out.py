@@ -51,6 +51,15 @@ def test_what_is_left_out_of_training_is_spoken_for() -> None:
     assert (parts.weight[positives] == 1).all()
 
 
+def test_positives_that_are_left_out_of_training_are_spoken_for_too() -> None:
+    found = census(10_000)
+    whole = divide(found, since=24_276, share=0.2, most_training=10**6, most_held_out=50, enough=0)
+    parts = divide(found, since=24_276, share=0.2, most_training=1_000, most_held_out=50, enough=0)
+    for kind in (found.positive, ~found.positive):
+        assert (parts.training & kind).sum() == 500
+        assert parts.weight[parts.training & kind].sum() == pytest.approx((whole.training & kind).sum())
+
+
 @given(papers=st.integers(2, 400), hard=st.integers(0, 50), random=st.integers(0, 400), seed=st.integers(0, 99))
 def test_a_sample_speaks_for_all(papers: int, hard: int, random: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
