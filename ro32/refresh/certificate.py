@@ -97,8 +97,9 @@ def choose_cut(measured: Measured, max_share: float, confidence: float) -> float
         BundleError: There are too few papers, or no paper would be screened.
     """
     allowed = most_allowed(len(measured), max_share, confidence, measured.stretch)
-    at_stake = np.sort(measured.linear[measured.called])
-    highest = at_stake[allowed] if allowed < len(at_stake) else measured.linear[np.isfinite(measured.linear)].max()
+    screenable = np.isfinite(measured.linear)
+    at_stake = np.sort(measured.linear[screenable & measured.called])
+    highest = at_stake[allowed] if allowed < len(at_stake) else measured.linear[screenable].max(initial=-np.inf)
     cut = float(np.floor(highest * STEPS) / STEPS)
     if not (measured.linear < cut).any():
         raise BundleError(

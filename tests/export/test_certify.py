@@ -180,6 +180,15 @@ def test_no_cut_helps_where_the_linear_view_knows_nothing() -> None:
         choose_cut(measured(np.zeros(1000), rng.random(1000) < 0.5), 0.01, 0.95)
 
 
+def test_papers_that_no_screen_may_take_decide_no_cut() -> None:
+    """Their log-odds count as infinite; a cut there would be none."""
+    linear, called = np.linspace(-9, -1, 1_000), np.zeros(1_000, dtype=np.bool_)
+    linear[990:], called[990:] = np.inf, True
+    assert choose_cut(measured(linear, called), 0.005, 0.95) <= linear[989]
+    with pytest.raises(BundleError, match="no cut excludes"):
+        choose_cut(measured(np.full(1_000, np.inf), called), 0.005, 0.95)
+
+
 @pytest.fixture(scope="module")
 def with_views(tiny_bundle: Path, papers_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny encoder and the shipped linear view, combined as the exporter does it."""
