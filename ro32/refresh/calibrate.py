@@ -36,7 +36,7 @@ HARD_PAPERS = 3_000
 
 def calibrate_linear(parent: Bundle | None, linear: LinearModel, held_out: pl.DataFrame) -> Fitted:
     """Score all new held-out papers by a linear view alone, fit on them, and compare with the old bundle, if any."""
-    papers = held_out.filter(pl.col("recent") & ((pl.col("title") != "") | (pl.col("abstract") != "")))
+    papers = held_out.filter("recent")
     positive, nothing = papers["positive"].to_numpy(), np.zeros(len(papers))
     fitted = fit_views(
         linear, Scores(positive=positive, encoder=nothing, linear=linear.scores(*texts(papers))), [ViewName.LINEAR]

@@ -1,5 +1,7 @@
 """Adds a certified cascade to the files of a bundle: manifest, counts, curve and card."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
@@ -40,10 +42,12 @@ def with_cascade(
     """
     certificate = cascade.certificate
     new = {name: content for name, content in files.items() if name != MANIFEST}
-    new[CASCADE] = "".join(f"{','.join(map(str, line))}\n" for line in [Row._fields, *rows]).encode()
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([Row._fields, *rows])
+    new[CASCADE] = table.getvalue().encode()
     if curve is not None and CURVES in new:
         new[CURVES] = replace_curve(new[CURVES], str(manifest.view), curve)
-    card = new.get(CARD, b"").decode().partition("\n\n## Cascade\n")[0].rstrip()
+    card = new.get(CARD, b"").decode(errors="surrogateescape").partition("\n\n## Cascade\n")[0].rstrip()
     card += SECTION.format(
         **asdict(certificate),
         cut=cascade.cut,
@@ -54,7 +58,7 @@ def with_cascade(
     )
     if certificate.quality:
         card += QUALITY.format(**certificate.quality)
-    new[CARD] = card.encode()
+    new[CARD] = card.encode(errors="surrogateescape")
     digests = {name: sha256(content) for name, content in new.items()}
     new[MANIFEST] = replace(manifest, cascade=cascade, files=digests).to_bytes()
     return new

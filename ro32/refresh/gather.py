@@ -25,8 +25,9 @@ def gather(
     """Read the texts of dumps, and keep what serves for something.
 
     Returns:
-        Features of the training papers, and the held-out papers: `id`, `title` and `abstract`, normalized, `primary`
-        (the first category), and `positive`, `recent`, `month` and `draw` as in census and division.
+        Features of the training papers, and the held-out papers that have a text: `id`, `title` and `abstract`,
+        normalized, `primary` (the first category), and `positive`, `recent`, `month` and `draw` as in census and
+        division.
 
     Raises:
         InputDataError: A dump is damaged.
@@ -55,7 +56,7 @@ def gather(
     features = stack_features(training(), category)
     known = {"positive": census.positive, "recent": division.recent, "month": census.month, "draw": census.draw}
     columns = [pl.Series(name, values[division.held_out]) for name, values in known.items()]
-    return features, pl.concat(kept).with_columns(columns)
+    return features, pl.concat(kept).with_columns(columns).filter((pl.col("title") != "") | (pl.col("abstract") != ""))
 
 
 def texts(papers: pl.DataFrame) -> tuple[list[str], list[str]]:

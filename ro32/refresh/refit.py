@@ -96,6 +96,7 @@ def refresh(
     fitted_on = int(division.training.sum()) + (0 if others is None else others.rows)
     on_rows = announce(f"fitting the linear view on {fitted_on:,} papers", rows)
     features, held_out = gather(dumps, census, division, category, on_rows=on_rows)
+    check_positives(held_out.filter("recent")["positive"].to_numpy(), f"{newest} with a text", category)
     weights = division.weight[division.training]
     if others is not None:
         features = add_negatives(features, others)

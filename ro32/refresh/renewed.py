@@ -124,7 +124,7 @@ def renew(
         origin: The lineage for the manifest, but for parent and ancestors: JSON values.
     """
     files = _kept(folder, parent)
-    card = files.get(CARD, f"# {category} by words alone".encode()).decode()
+    card = files.get(CARD, f"# {category} by words alone".encode()).decode(errors="surrogateescape")
     head = card.partition("\n\n## Views\n")[0].partition("\n\n## Cascade\n")[0].rstrip()
     files = {name: content for name, content in files.items() if not name.endswith(".png") or f"({name})" in head}
     scores, threshold = fitted.scores, next(iter(fitted.views.values())).threshold
@@ -147,15 +147,13 @@ def renew(
     lineage: dict[str, Any] = {"ancestors": [], **origin}
     if parent is not None:
         old = parent.manifest
-        before = old.source.get(LINEAGE, {})
-        ancestors = [before["parent"], *before.get("ancestors", [])] if "parent" in before else []
-        lineage = {"parent": parent.digest, "ancestors": ancestors, **origin}
+        lineage = {"parent": parent.digest, "ancestors": _ancestors(old.source), **origin}
     if parent is not None and fitted.contest is not None:
         contest = fitted.contest
         differences = "\n".join(f"| {' | '.join(row)} |" for row in contest.rows())
         head += AGAINST_PARENT.format(parent=parent.digest[:12], differences=differences)
         quality |= {"parent": _rounded(contest.old), "cascade" if fitted.cascade else "full": _rounded(contest.new)}
-    files |= {LINEAR: fitted.linear, CURVES: curves_csv(fitted.curves), CARD: head.encode()}
+    files |= {LINEAR: fitted.linear, CURVES: curves_csv(fitted.curves), CARD: head.encode(errors="surrogateescape")}
     new = replace(
         old,
         threshold=threshold,
@@ -179,6 +177,14 @@ def _kept(folder: Path | None, parent: Bundle | None) -> dict[str, bytes]:
     names = [name for name in parent.manifest.files if name == CARD or name.endswith(".png")]
     encoder = {MODEL: parent.model, TOKENIZER: parent.tokenizer} if parent.manifest.has_encoder else {}
     return encoder | {name: (folder / name).read_bytes() for name in names}
+
+
+def _ancestors(source: Mapping[str, Any]) -> list[str]:
+    """Return the digests of the bundles that a refreshed one comes from; none of a bundle of another origin."""
+    try:
+        return [source[LINEAGE]["parent"], *source[LINEAGE]["ancestors"]]
+    except (KeyError, TypeError):  # what another tool notes by that name is no lineage
+        return []
 
 
 def _first(category: str) -> Manifest:

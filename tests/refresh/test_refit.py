@@ -6,14 +6,22 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ro32.cli.bundles import command
 from ro32.model.bundle import Bundle
+from ro32.model.bundle_json import CARD, CASCADE, LINEAR, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.classifier import Classifier
+from ro32.model.linear_view import LinearModel
 from ro32.model.publish import publish
+from ro32.model.views import ViewName
 from ro32.refresh import calibrate, refit
+from ro32.refresh.certificate import Row
+from ro32.refresh.certified import with_cascade
+from ro32.refresh.combine import Scores
+from ro32.refresh.renewed import fit_views, renew
 from ro32.train.dump import Dump
 from tests.command_line import Invoke
 
@@ -64,6 +72,31 @@ def test_the_card_keeps_what_still_holds(fresh: Path, parent: Path) -> None:
     assert Bundle.load(parent).digest[:12] in card
     assert card.count("## Cascade") == 1
     assert {path.name for path in fresh.glob("*.png")} == {"loss.png"}
+
+
+def test_the_counts_are_csv_whatever_the_ids_hold(fresh: Path) -> None:
+    bundle = Bundle.load(fresh)
+    assert bundle.manifest.cascade is not None
+    row = Row("paper", 'a,"b"\nc', 1, 1, 1)
+    kept, cascade = {LINEAR: bundle.linear or b""}, bundle.manifest.cascade
+    files = with_cascade(bundle.manifest, kept, cascade, rows=[row], curve=None)
+    assert pl.read_csv(files[CASCADE]).rows() == [tuple(row)]
+
+
+def test_a_bundle_of_another_tool_is_taken_as_it_is(fresh: Path, tmp_path: Path) -> None:
+    """Its card is no UTF-8, and what it says of its source is in no form of ours."""
+    bundle, card = Bundle.load(fresh), "# Größe\n\n## Views\n\nOf the parent.\n".encode("latin-1")
+    (tmp_path / CARD).write_bytes(card)
+    files = {MODEL: bundle.model, TOKENIZER: bundle.tokenizer, CARD: card}
+    digests = {name: sha256(content) for name, content in files.items()}
+    manifest = replace(bundle.manifest, views={}, view=None, cascade=None, source={"refresh": 3}, files=digests)
+    positive = np.arange(200) % 4 == 0
+    scores = Scores(positive=positive, encoder=positive - 0.5, linear=positive - 0.5)
+    fitted = fit_views(LinearModel.from_bytes(bundle.linear or b""), scores, list(ViewName))
+    origin = {"date": "2024-11-30", "since": "2024-01", "training_papers": 1}
+    new = renew(tmp_path, replace(bundle, manifest=manifest), fitted, category="cs.RO", origin=origin)
+    assert new[CARD].startswith("# Größe\n\n## Views\n\nA paper is scored twice".encode("latin-1"))
+    assert Manifest.from_bytes(new[MANIFEST]).source["refresh"]["ancestors"] == []
 
 
 def test_show_tells_the_lineage(fresh: Path, parent: Path, invoke: Invoke) -> None:
@@ -126,6 +159,9 @@ def test_what_cannot_be_refreshed_is_refused_before_any_work(
     assert "no column categories" in code(tmp_path / "none.parquet")[1]
     assert code(dump_path, "--category", "cs.CL")[0] == 2
     assert code(dump_path, "--since", "soon")[0] == 2
+    dump.with_columns(title=pl.lit(" "), abstract=pl.lit(None)).write_parquet(tmp_path / "empty.parquet")
+    assert code(tmp_path / "empty.parquet", *HOLD_OUT)[0] == 65
+    assert "since 2024-01 with a text, found 0 of 0" in code(tmp_path / "empty.parquet", *HOLD_OUT)[1]
     assert code(tmp_path / "missing.parquet")[0] == 66
     (tmp_path / "there").mkdir()
     assert invoke(command, ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "there"]).code == 73
