@@ -18,7 +18,7 @@ from ro32.model.bundle_json import CARD, CURVES, LINEAR, MANIFEST, MODEL, TOKENI
 from ro32.model.publish import publish
 from ro32.model.views import ViewName
 from ro32.refresh import combine
-from ro32.refresh.combine import Reliability, Scores, Verdicts, ViewQuality
+from ro32.refresh.combine import Reliability, Verdicts, ViewQuality, ViewScores
 from ro32.train.card import eval_results
 
 MAX_LOSS = 0.005
@@ -32,7 +32,7 @@ def add_views(
     bundle: Bundle,
     card: str,
     linear: bytes,
-    scores: Scores,
+    scores: ViewScores,
     papers: LabelledPapers,
     *,
     output: Path,
@@ -125,7 +125,7 @@ class Span:
     reliability: Reliability
 
 
-def judge_spans(papers: Truth, scores: Scores, found: Verdicts) -> dict[str, Span]:
+def judge_spans(papers: Truth, scores: ViewScores, found: Verdicts) -> dict[str, Span]:
     """Measure the papers before `RECENT_YEAR` and from it on; nothing if the papers are all of one kind."""
     recent = papers.year >= RECENT_YEAR
     spans = {}

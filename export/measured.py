@@ -18,7 +18,7 @@ from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.classifier import Classifier
 from ro32.model.views import log_odds
 from ro32.refresh.certificate import Measured
-from ro32.refresh.combine import Scores, probabilities
+from ro32.refresh.combine import ViewScores, probabilities
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed again: float32
@@ -84,7 +84,7 @@ def _put_together(
     """Combine written scores of the encoder with those of the linear view; also return the rows to compute again."""
     manifest = classifier.manifest
     known = np.flatnonzero(np.isfinite(written))
-    scores = Scores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known])
+    scores = ViewScores(positive=papers.positive[known], encoder=log_odds(written[known]), linear=linear[known])
     found = np.full(len(papers), np.nan, dtype=np.float32)
     found[known] = probabilities(scores, manifest.scoring_view)
     threshold = float(log_odds(np.array([manifest.threshold], dtype=np.float32))[0])

@@ -20,7 +20,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.processor import available_cores
 from ro32.model.views import log_odds
-from ro32.refresh.combine import Scores
+from ro32.refresh.combine import ViewScores
 
 scores_option = click.option(
     "--scores",
@@ -93,7 +93,7 @@ def command(
         by_encoder, counts = read_scores(scores, labelled)
     rows = np.flatnonzero(np.isfinite(by_encoder))
     scored, counts = labelled.take(rows), counts[rows]
-    by_both = Scores(
+    by_both = ViewScores(
         positive=scored.positive,
         encoder=log_odds(by_encoder[rows]),
         linear=model.scores(scored.titles, scored.abstracts),

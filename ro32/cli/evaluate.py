@@ -20,7 +20,7 @@ from ro32.errors import BundleError, UsageError
 from ro32.evaluation import table
 from ro32.evaluation.document import document
 from ro32.evaluation.page.render import page
-from ro32.evaluation.results import EXAMPLES, explain_disagreements, measure, read_shown
+from ro32.evaluation.results import EXAMPLES, evaluate_models, explain_disagreements, read_shown
 from ro32.evaluation.scores import Scores, check_labels, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import TruthColumns, check_listed, papers_unchanged, read_truth
@@ -172,7 +172,7 @@ def command(
                 scores.append(scorer(on_progress=display.update))
         if threshold is not None:
             scores = [replace(item, threshold=threshold) for item in scores]
-        results = measure(inputs, category, truth, scores, examples=examples)
+        results = evaluate_models(inputs, category, truth, scores, examples=examples)
         if html is not None or as_json:
             results = replace(results, details=read_shown(results, columns))
     if explained:

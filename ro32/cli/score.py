@@ -28,7 +28,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.model.processor import available_cores
 from ro32.monitor.quality import measure_quality
-from ro32.monitor.status import survey, survey_folder
+from ro32.monitor.status import dry_run, dry_run_folder
 from ro32.run.inputs import find_inputs
 from ro32.run.job import OnError, Settings
 from ro32.run.journal import Journal
@@ -137,7 +137,7 @@ def command(
         if status:
             classifier = Classifier.load(bundle_folder(bundle), point, full=full)
             with display:
-                look = survey_folder if into_folder else survey
+                look = dry_run_folder if into_folder else dry_run
                 found = look(
                     files, target, classifier=classifier, settings=settings, journal=journal, on_progress=display.update
                 )

@@ -35,7 +35,7 @@ class Calibration:
     bins: tuple[Bin, ...]
 
 
-def calibrate(listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Calibration:
+def measure_calibration(listed: NDArray[np.bool_], scores: NDArray[np.floating]) -> Calibration:
     """Measure n papers, both arrays of shape (n,); scores are 0 to 1."""
     cells = BINS * _CELLS_A_BIN
     at = np.minimum((scores * cells).astype(np.intp), cells - 1)

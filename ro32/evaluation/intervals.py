@@ -16,7 +16,7 @@ SEED = 20_230_227  # the same papers and scores give the same intervals with the
 LEVEL = 0.95
 DECISIONS = ("accuracy", "precision", "recall", "f1")  # measures of a decision, in the order of the arrays' last axis
 
-Counts = NDArray[np.int64]  # counts of decisions, shape (..., 4): tp, fp, fn, tn
+DecisionCounts = NDArray[np.int64]  # counts of decisions, shape (..., 4): tp, fp, fn, tn
 
 _NORMAL = NormalDist()
 _DRAWN_AT_ONCE = 2_000_000  # counts drawn at once: 16 MB
@@ -31,19 +31,19 @@ class Estimate:
     high: float
 
 
-def decide(counts: Counts) -> NDArray[np.float64]:
+def decide(counts: DecisionCounts) -> NDArray[np.float64]:
     """Compute the measures of decisions, shape (..., 4) in the order of `DECISIONS`; 0 where nothing is counted."""
     tp, fp, fn, tn = np.moveaxis(counts, -1, 0)
     pairs = ((tp + tn, tp + fp + fn + tn), (tp, tp + fp), (tp, tp + fn), (2 * tp, 2 * tp + fp + fn))
     return np.stack([part / np.maximum(whole, 1) for part, whole in pairs], axis=-1)
 
 
-def estimate_decisions(counts: Counts) -> list[dict[str, Estimate]]:
+def estimate_decisions(counts: DecisionCounts) -> list[dict[str, Estimate]]:
     """Measure g decisions, counts of shape (g, 4) with a paper in each row; each by the names in `DECISIONS`."""
     return [_by_name(*rows) for rows in zip(*decision_bounds(counts), strict=True)]
 
 
-def decision_bounds(counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def decision_bounds(counts: DecisionCounts) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Measure g decisions, as arrays of shape (g, 4): what was found, and the lower and upper ends of the intervals."""
     values = decide(counts)
     # One after the other, as there may be any number; each with the same numbers, so that a decision has one interval

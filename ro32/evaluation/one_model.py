@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.errors import InputDataError
-from ro32.evaluation.calibration import Calibration, calibrate
+from ro32.evaluation.calibration import Calibration, measure_calibration
 from ro32.evaluation.intervals import Estimate
 from ro32.evaluation.ranking import TARGETS, OperatingPoints, Ranking, operating_points
 from ro32.evaluation.scores import Scores
@@ -68,7 +68,7 @@ def evaluate(truth: Truth, scores: Scores) -> Evaluation:
     best_threshold, best_f1 = curve.best_f1()
     average_precision = replace(ranking.average_precision(), value=curve.average_precision)
     del curve  # as large as the dump
-    calibration = calibrate(listed, values)
+    calibration = measure_calibration(listed, values)
     for_precision = {target: ranking.threshold_of_precision(target) for target in TARGETS}
     for_recall = {target: ranking.threshold_of_recall(target) for target in TARGETS}
     found = (value for value in (*for_precision.values(), *for_recall.values()) if value is not None)

@@ -6,7 +6,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ro32.evaluation.intervals import Counts, Estimate, decision_bounds, estimate_average_precision, estimate_decisions
+from ro32.evaluation.intervals import (
+    DecisionCounts,
+    Estimate,
+    decision_bounds,
+    estimate_average_precision,
+    estimate_decisions,
+)
 from ro32.model.metrics import Confusion
 
 HISTOGRAM_BINS = 50
@@ -28,7 +34,7 @@ class Ranking:
         values = scores.astype(np.float64)
         return cls(positives=np.sort(values[listed]), negatives=np.sort(values[~listed]))
 
-    def counts_at(self, thresholds: NDArray[np.float64]) -> Counts:
+    def counts_at(self, thresholds: NDArray[np.float64]) -> DecisionCounts:
         """Count decisions at t thresholds, shape (t, 4): tp, fp, fn, tn. A paper is called at or above a threshold."""
         missed, left = np.searchsorted(self.positives, thresholds), np.searchsorted(self.negatives, thresholds)
         return np.stack([len(self.positives) - missed, len(self.negatives) - left, missed, left], axis=-1)
@@ -80,7 +86,7 @@ class OperatingPoints:
     """What t thresholds buy, the lowest first."""
 
     thresholds: NDArray[np.float64]  # shape (t,)
-    counts: Counts  # shape (t, 4)
+    counts: DecisionCounts  # shape (t, 4)
     low: NDArray[np.float64]  # shape (t, 4): ends of the intervals, in the order of `DECISIONS`
     high: NDArray[np.float64]
 

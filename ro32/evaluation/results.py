@@ -40,7 +40,7 @@ class Results:
         return [(row, self.details[row]) for row in map(int, rows[: self.examples]) if row in self.details]
 
 
-def measure(
+def evaluate_models(
     inputs: Sequence[str], category: str, truth: Truth, scores: Sequence[Scores], *, examples: int = EXAMPLES
 ) -> Results:
     """Measure at least one model, all on the same n papers, and compare them.

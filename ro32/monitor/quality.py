@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ro32.evaluation.calibration import calibrate
+from ro32.evaluation.calibration import measure_calibration
 from ro32.evaluation.intervals import LEVEL
 from ro32.evaluation.ranking import Ranking
 from ro32.evaluation.slices import Slice, slice_by
@@ -92,7 +92,7 @@ def _period(papers: NewestPapers, threshold: float) -> dict[str, Any]:
     days, listed, scores = papers.day.astype("datetime64[D]"), papers.listed, papers.score.astype(np.float64)
     everyone = np.zeros(len(papers), dtype=np.int32)
     (found,) = slice_by(["all"], everyone, listed=listed, scores=scores, threshold=threshold)
-    calibration = calibrate(listed, scores)
+    calibration = measure_calibration(listed, scores)
     return {
         "since": str(days.min()),
         "until": str(days.max()),

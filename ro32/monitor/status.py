@@ -56,7 +56,7 @@ class Status:
     left_over: tuple[LeftOver, ...]
 
 
-def survey(
+def dry_run(
     inputs: Sequence[str],
     target: Path | ObjectUrl,
     *,
@@ -83,7 +83,7 @@ def survey(
         raise TryAgainError(f"{target}: a run changed what lies beside it meanwhile ({error}); ask again") from error
 
 
-def survey_folder(
+def dry_run_folder(
     inputs: Sequence[str],
     folder: Path | ObjectUrl,
     *,
@@ -95,7 +95,7 @@ def survey_folder(
     """Do a dry run of one that writes a labels file for each input file.
 
     Raises:
-        Ro32Error: As `survey` does, or as planning such a run does.
+        Ro32Error: As `dry_run` does, or as planning such a run does.
     """
     run = FolderRun.prepare(inputs, folder, classifier=classifier, settings=settings, journal=journal)
     plan, target = run.whole.plan, run.whole.target

@@ -18,8 +18,8 @@ from ro32.model.metrics import precision_recall
 from ro32.model.text_form import TextForm
 from ro32.model.views import View, ViewName
 from ro32.refresh.certificate import Measured, make_cascade, table
-from ro32.refresh.combine import Scores, Verdicts, probabilities
-from ro32.refresh.contest import compare
+from ro32.refresh.combine import Verdicts, ViewScores, probabilities
+from ro32.refresh.contest import compare_bundles
 from ro32.refresh.gather import encoder_log_odds, texts
 from ro32.refresh.held_out import choose_scored
 from ro32.refresh.renewed import Fitted, fit_views
@@ -39,12 +39,12 @@ def calibrate_linear(parent: Bundle | None, linear: LinearModel, held_out: pl.Da
     papers = held_out.filter("recent")
     positive, nothing = papers["positive"].to_numpy(), np.zeros(len(papers))
     fitted = fit_views(
-        linear, Scores(positive=positive, encoder=nothing, linear=linear.scores(*texts(papers))), [ViewName.LINEAR]
+        linear, ViewScores(positive=positive, encoder=nothing, linear=linear.scores(*texts(papers))), [ViewName.LINEAR]
     )
     if parent is None or parent.linear is None:
         return fitted
     old = _judge_old(parent, papers, nothing, LinearModel.from_bytes(parent.linear).scores(*texts(papers)))
-    return replace(fitted, contest=compare(positive, fitted.scores.papers, old, fitted.verdicts))
+    return replace(fitted, contest=compare_bundles(positive, fitted.scores.papers, old, fitted.verdicts))
 
 
 def calibrate(
@@ -75,7 +75,7 @@ def calibrate(
     by_encoder[rows] = encoder_log_odds(classifier, held_out[rows], threads=threads, on_rows=on_rows)
     has_text = np.isfinite(by_encoder[recent[chosen]])
     judged, counts = recent[chosen][has_text], counts[has_text]
-    scores = Scores(positive=positive[judged], encoder=by_encoder[judged], linear=new_scores[judged], counts=counts)
+    scores = ViewScores(positive=positive[judged], encoder=by_encoder[judged], linear=new_scores[judged], counts=counts)
     fitted = fit_views(linear, scores, list(ViewName))
     view, form = fitted.views[ViewName.COMBINED], parent.manifest.form
     random = random[np.isfinite(by_encoder[random])]
@@ -99,7 +99,7 @@ def calibrate(
     plain = Verdicts(score=by_all, called=by_all >= view.threshold)
     return replace(
         fitted,
-        contest=compare(scores.positive, counts, old, new),
+        contest=compare_bundles(scores.positive, counts, old, new),
         cascade=cascade,
         rows=[] if cascade is None else list(table(measured, cascade.cut)),
         curve=precision_recall(scores.positive, _screened(papers, plain, scores.linear, cascade, form).score, counts),
@@ -115,7 +115,7 @@ def _measure(
     return Measured(
         ids=papers["id"].to_list(),
         linear=np.where(form.surely_have_tokens(*texts(papers)), linear, np.inf),
-        full=probabilities(Scores(positive=positive, encoder=by_encoder, linear=linear), view),
+        full=probabilities(ViewScores(positive=positive, encoder=by_encoder, linear=linear), view),
         threshold=view.threshold,
         counts=np.ones(len(papers), dtype=np.int64),
         listed=positive,
@@ -128,7 +128,7 @@ def _judge_old(
 ) -> Verdicts:
     """Score papers as the parent does, its cascade included, but for the papers that this would audit."""
     manifest = parent.manifest
-    scores = Scores(positive=papers["positive"].to_numpy(), encoder=by_encoder, linear=linear)
+    scores = ViewScores(positive=papers["positive"].to_numpy(), encoder=by_encoder, linear=linear)
     full = probabilities(scores, manifest.scoring_view).astype(np.float64)
     verdicts = Verdicts(score=full, called=full >= manifest.threshold)
     return _screened(papers, verdicts, linear, manifest.cascade, manifest.form)

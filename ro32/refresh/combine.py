@@ -21,7 +21,7 @@ _RIDGE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
+class ViewScores:
     """n papers scored by both models.
 
     Attributes:
@@ -92,7 +92,7 @@ class ViewQuality:
         return f"| {name} | {' | '.join(f'{value:.4f}' for value in asdict(self).values())} |"
 
 
-def fit_view(scores: Scores, name: ViewName, threshold: float | None = None) -> tuple[View, Curve]:
+def fit_view(scores: ViewScores, name: ViewName, threshold: float | None = None) -> tuple[View, Curve]:
     """Fit a view's three numbers on all papers, and choose the threshold of its best F1 unless one is given."""
     counting = scores.each > 0
     weights = _fit(scores, name, counting)
@@ -103,12 +103,12 @@ def fit_view(scores: Scores, name: ViewName, threshold: float | None = None) -> 
     return View(intercept=intercept, encoder=encoder, linear=linear, threshold=threshold), curve
 
 
-def probabilities(scores: Scores, view: View) -> NDArray[np.float32]:
+def probabilities(scores: ViewScores, view: View) -> NDArray[np.float32]:
     """Return the probabilities of the papers by a view, shape (n,)."""
     return _apply(scores, view.weights).astype(np.float32)
 
 
-def cross_fit(scores: Scores, name: ViewName, threshold: float | None = None) -> Verdicts:
+def cross_fit(scores: ViewScores, name: ViewName, threshold: float | None = None) -> Verdicts:
     """Score every paper by a view that was fitted on the other folds, and call it by their threshold or a given one."""
     fold = np.arange(len(scores)) % FOLDS
     found = np.zeros(len(scores))
@@ -122,7 +122,7 @@ def cross_fit(scores: Scores, name: ViewName, threshold: float | None = None) ->
     return Verdicts(score=found, called=called)
 
 
-def measure(
+def measure_verdicts(
     positive: NDArray[np.bool_], found: Verdicts, weights: NDArray[np.int64]
 ) -> tuple[float, float, float, float]:
     """Return average precision, F1, precision and recall on n papers of weights, shape (n,); 0 leaves a paper out."""
@@ -134,7 +134,7 @@ def measure(
 
 def judge_view(positive: NDArray[np.bool_], found: Verdicts, weights: NDArray[np.int64]) -> ViewQuality:
     """Measure what a view says of papers whose truth, shape (n,), is known, and which have weights, shape (n,)."""
-    return ViewQuality(*measure(positive, found, weights), calibration_error(positive, found.score, weights))
+    return ViewQuality(*measure_verdicts(positive, found, weights), calibration_error(positive, found.score, weights))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,13 +186,13 @@ def replace_curve(curves: bytes, view: str, curve: Curve) -> bytes:
     return "".join(f"{line}\n" for line in [others[0], *own, *others[1:]]).encode()
 
 
-def _columns(scores: Scores, name: ViewName) -> NDArray[np.float64]:
+def _columns(scores: ViewScores, name: ViewName) -> NDArray[np.float64]:
     """Return what a view is fitted on, shape (n, 3); a model that it does not ask is 0, and so gets the weight 0."""
     encoder, linear = (name is not ViewName.LINEAR) * scores.encoder, (name is not ViewName.ENCODER) * scores.linear
     return np.column_stack([np.ones(len(scores)), encoder, linear])
 
 
-def _apply(scores: Scores, weights: Sequence[float]) -> NDArray[np.float64]:
+def _apply(scores: ViewScores, weights: Sequence[float]) -> NDArray[np.float64]:
     return _sigmoid(_columns(scores, ViewName.COMBINED) @ np.array(weights))
 
 
@@ -200,7 +200,7 @@ def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.exp(-np.logaddexp(0.0, -log_odds)))
 
 
-def _fit(scores: Scores, name: ViewName, rows: NDArray[np.bool_]) -> list[float]:
+def _fit(scores: ViewScores, name: ViewName, rows: NDArray[np.bool_]) -> list[float]:
     """Fit a view's weights on some rows."""
     each = scores.each[rows] / scores.each.mean()
     weights: list[float] = fit_logistic(_columns(scores, name)[rows], scores.positive[rows], each).tolist()

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ro32.evaluation.intervals import LEVEL, SEED, Estimate
-from ro32.refresh.combine import Verdicts, measure
+from ro32.refresh.combine import Verdicts, measure_verdicts
 
 RESAMPLES = 1_000
 MEASURES = ("average precision", "F1", "precision", "recall")
-"""What `measure` returns."""
+"""What `measure_verdicts` returns."""
 DECIDING = MEASURES[:2]
 """Measures that decide whether a bundle is better."""
 
@@ -51,7 +51,7 @@ class Contest:
         return "\n".join([head, *(f"{name:<44}{old:>8}{new:>8}  {change}" for name, old, new, change in self.rows())])
 
 
-def compare(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdicts, new: Verdicts) -> Contest:
+def compare_bundles(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdicts, new: Verdicts) -> Contest:
     """Compare two bundles on n papers.
 
     Papers are drawn with replacement, both bundles judged on the same draw. Papers that speak for themselves and those
@@ -70,10 +70,10 @@ def compare(positive: NDArray[np.bool_], counts: NDArray[np.int64], old: Verdict
         times = np.zeros(len(positive), dtype=np.int64)
         for rows in strata:
             times[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
-        before, after = (measure(positive, verdicts, times * counts) for verdicts in (old, new))
+        before, after = (measure_verdicts(positive, verdicts, times * counts) for verdicts in (old, new))
         draws[draw] = np.subtract(after, before)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).tolist()
-    before, after = (measure(positive, verdicts, counts) for verdicts in (old, new))
+    before, after = (measure_verdicts(positive, verdicts, counts) for verdicts in (old, new))
     return Contest(
         papers=int(counts.sum()),
         positives=int(counts[positive].sum()),

@@ -16,7 +16,7 @@ from ro32.model.metrics import Curve
 from ro32.model.views import View, ViewName
 from ro32.refresh.certificate import Row
 from ro32.refresh.certified import with_cascade
-from ro32.refresh.combine import Scores, Verdicts, ViewQuality, cross_fit, curves_csv, fit_view, judge_view
+from ro32.refresh.combine import Verdicts, ViewQuality, ViewScores, cross_fit, curves_csv, fit_view, judge_view
 from ro32.refresh.contest import Contest
 
 LINEAGE = "refresh"
@@ -72,7 +72,7 @@ class Fitted:
     """
 
     linear: bytes
-    scores: Scores
+    scores: ViewScores
     views: Mapping[ViewName, View]
     verdicts: Verdicts
     curves: Mapping[ViewName, Curve]
@@ -97,7 +97,7 @@ class Fitted:
         return "\n".join([head, *(f"{name:<44}{value:>8.4f}" for name, value in figures.items())])
 
 
-def fit_views(linear: LinearModel, scores: Scores, names: Sequence[ViewName]) -> Fitted:
+def fit_views(linear: LinearModel, scores: ViewScores, names: Sequence[ViewName]) -> Fitted:
     """Fit and judge views on papers that the linear view was not fitted on; the first of them is to score."""
     fitted = {name: fit_view(scores, name) for name in names}
     crossed = {name: cross_fit(scores, name) for name in names}

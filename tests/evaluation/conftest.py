@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ro32.evaluation.results import Results, explain_disagreements, measure, read_shown
+from ro32.evaluation.results import Results, evaluate_models, explain_disagreements, read_shown
 from ro32.evaluation.scores import Scores, read_scores
 from ro32.evaluation.truth import TruthColumns, read_truth
 from ro32.model.classifier import Classifier
@@ -27,7 +27,7 @@ ATTACKS = (
 def results_of(inputs: list[str], scores: list[Scores], examples: int = 30) -> Results:
     """Measure, and read the papers that are shown."""
     truth = read_truth(inputs, "cs.RO")
-    results = measure(inputs, "cs.RO", truth, scores, examples=examples)
+    results = evaluate_models(inputs, "cs.RO", truth, scores, examples=examples)
     return replace(results, details=read_shown(results, TruthColumns()))
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ro32.evaluation import intervals
-from ro32.evaluation.calibration import calibrate, wilson
+from ro32.evaluation.calibration import measure_calibration, wilson
 from ro32.evaluation.comparison import compare
 from ro32.evaluation.intervals import DECISIONS, Estimate, estimate_decisions
 from ro32.evaluation.ranking import Ranking
@@ -70,7 +70,7 @@ def test_calibration_error_has_scipys_interval() -> None:
         bins = np.minimum((b * 15).astype(int), 14)
         return sum(abs(float((a[bins == at] - b[bins == at]).sum())) for at in range(15)) / len(a)
 
-    found = calibrate(listed, scores).error
+    found = measure_calibration(listed, scores).error
     assert found.value == pytest.approx(error(listed, scores), abs=1e-12)
     expected = bootstrap((listed, scores), error, method="basic")
     width = expected.high - expected.low
@@ -102,7 +102,7 @@ def test_differences_are_of_the_same_papers() -> None:
 def test_intervals_are_the_same_each_time() -> None:
     listed, scores = make(300, seed=8)
     assert Ranking.of(listed, scores).average_precision() == Ranking.of(listed, scores).average_precision()
-    assert calibrate(listed, scores) == calibrate(listed, scores)
+    assert measure_calibration(listed, scores) == measure_calibration(listed, scores)
 
 
 def test_papers_that_are_counted_in_any_order_give_the_same_interval() -> None:

@@ -14,7 +14,7 @@ from sklearn import metrics as reference
 from ro32.errors import InputDataError
 from ro32.evaluation.intervals import DECISIONS
 from ro32.evaluation.one_model import Evaluation, evaluate
-from ro32.evaluation.results import measure, read_shown
+from ro32.evaluation.results import evaluate_models, read_shown
 from ro32.evaluation.scores import Scores, read_scores, with_distinct_names
 from ro32.evaluation.slices import Dimension
 from ro32.evaluation.truth import Truth, TruthColumns, read_truth
@@ -158,7 +158,7 @@ def test_scores_that_are_no_probabilities_are_refused(truth: Truth, scores: Scor
 
 def test_models_are_compared_with_the_first(truth: Truth, scores: Scores) -> None:
     stricter = replace(scores, name="stricter", threshold=0.9)
-    results = measure(["papers"], "cs.RO", truth, [scores, stricter, scores])
+    results = evaluate_models(["papers"], "cs.RO", truth, [scores, stricter, scores])
     assert [item.second for item in results.comparisons] == ["stricter", results.evaluations[2].scores.name]
     first, same = results.comparisons
     assert first.differences["recall"].value < 0 < first.differences["precision"].value
@@ -170,13 +170,13 @@ def test_models_are_compared_with_the_first(truth: Truth, scores: Scores) -> Non
 def test_models_without_a_common_paper_are_not_compared(truth: Truth, scores: Scores) -> None:
     even, odd = scores.values.copy(), scores.values.copy()
     even[::2], odd[1::2] = np.nan, np.nan
-    results = measure(["papers"], "cs.RO", truth, [replace(scores, values=even), replace(scores, values=odd)])
+    results = evaluate_models(["papers"], "cs.RO", truth, [replace(scores, values=even), replace(scores, values=odd)])
     assert results.comparisons == ()
 
 
 def test_what_is_shown_is_bounded(truth: Truth, scores: Scores, papers_path: Path) -> None:
     models = [scores, replace(scores, threshold=0.9)]
-    results = measure([str(papers_path)], "cs.RO", truth, models, examples=3)
+    results = evaluate_models([str(papers_path)], "cs.RO", truth, models, examples=3)
     assert 0 < len(read_shown(results, TruthColumns())) <= 5 * 3
     assert read_shown(replace(results, examples=0), TruthColumns()) == {}
 

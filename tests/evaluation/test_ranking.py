@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ro32.evaluation.calibration import calibrate
+from ro32.evaluation.calibration import measure_calibration
 from ro32.evaluation.ranking import Ranking, operating_points
 from ro32.model.metrics import Confusion
 
@@ -64,7 +64,7 @@ def test_operating_points_rise_and_are_counted_rightly(pairs: list[tuple[bool, f
 @given(papers)
 def test_every_paper_is_in_one_bin(pairs: list[tuple[bool, float]]) -> None:
     listed, scores, ranking = ranked(pairs)
-    found = calibrate(listed, scores)
+    found = measure_calibration(listed, scores)
     assert sum(part.papers for part in found.bins) == len(listed)
     assert sum(part.listed for part in found.bins) == listed.sum()
     assert found.mean_score == pytest.approx(scores.mean(), abs=1e-12)

@@ -34,7 +34,7 @@ from ro32.refresh.certificate import (
     quality,
     table,
 )
-from ro32.refresh.combine import Scores
+from ro32.refresh.combine import ViewScores
 from ro32.run.walk import score_file
 from tests.command_line import Invoke
 
@@ -196,7 +196,7 @@ def with_views(tiny_bundle: Path, papers_path: Path, tmp_path_factory: pytest.Te
     papers, linear = read_papers(papers_path, "cs.RO"), Bundle.shipped().linear
     assert linear is not None
     rng = np.random.default_rng(7)
-    scores = Scores(
+    scores = ViewScores(
         positive=papers.positive,
         encoder=np.where(papers.positive, 2.0, -2.0) + rng.normal(0, 2, len(papers)),
         linear=LinearModel.from_bytes(linear).scores(papers.titles, papers.abstracts),

@@ -18,7 +18,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS
 from ro32.model.views import log_odds
-from ro32.refresh.combine import Scores
+from ro32.refresh.combine import ViewScores
 from tests.command_line import Outcome
 
 
@@ -35,10 +35,10 @@ def linear() -> LinearModel:
 
 
 @pytest.fixture(scope="module")
-def scores(labelled: LabelledPapers, linear: LinearModel) -> Scores:
+def scores(labelled: LabelledPapers, linear: LinearModel) -> ViewScores:
     """As if the encoder had some idea of the papers."""
     noise = np.random.default_rng(6).normal(0, 2, len(labelled))
-    return Scores(
+    return ViewScores(
         positive=labelled.positive,
         encoder=np.where(labelled.positive, 2.0, -2.0) + noise,
         linear=linear.scores(labelled.titles, labelled.abstracts),
@@ -49,7 +49,7 @@ def scores(labelled: LabelledPapers, linear: LinearModel) -> Scores:
 def with_views(
     tiny_bundle: Path,
     linear: LinearModel,
-    scores: Scores,
+    scores: ViewScores,
     labelled: LabelledPapers,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
@@ -80,7 +80,7 @@ def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
     tiny_bundle: Path,
     with_views: Path,
     linear: LinearModel,
-    scores: Scores,
+    scores: ViewScores,
     labelled: LabelledPapers,
     tmp_path: Path,
 ) -> None:
@@ -106,7 +106,7 @@ def test_card_keeps_its_pictures_and_says_what_made_the_bundle(
 
 
 def test_views_are_added_once(
-    with_views: Path, linear: LinearModel, scores: Scores, labelled: LabelledPapers, tmp_path: Path
+    with_views: Path, linear: LinearModel, scores: ViewScores, labelled: LabelledPapers, tmp_path: Path
 ) -> None:
     bundle, card, content = Bundle.load(with_views), (with_views / "README.md").read_text(), linear.to_bytes()
     again, _ = add_views(bundle, card, content, scores, labelled, output=tmp_path / "again", overwrite=False)
@@ -190,7 +190,7 @@ def test_a_scored_paper_may_stand_for_several(labelled: LabelledPapers, tmp_path
 
 
 def test_the_card_compares_spans_of_years(
-    tiny_bundle: Path, linear: LinearModel, scores: Scores, labelled: LabelledPapers, tmp_path: Path
+    tiny_bundle: Path, linear: LinearModel, scores: ViewScores, labelled: LabelledPapers, tmp_path: Path
 ) -> None:
     months = np.where(np.arange(len(labelled)) % 2, labelled.truth.month, 2025 * 12 + 2).astype(np.int32)
     newer = replace(labelled, truth=replace(labelled.truth, month=months))

@@ -21,7 +21,7 @@ from ro32.model.cascade import Cascade, Certificate
 from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.model.text import normalize
-from ro32.monitor.status import survey
+from ro32.monitor.status import dry_run
 from ro32.run.audit import Audit
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
@@ -223,7 +223,7 @@ def test_parts_of_another_model_are_not_taken(
 def test_a_dry_run_knows_what_is_reused(run: Run, papers: pl.DataFrame, labels: Path, load: Load) -> None:
     run(papers)
     for classifier, expected in ((load(audit_share=0.0), 0), (load(full=True), 300)):
-        status = survey(
+        status = dry_run(
             [str(labels.with_name("papers.parquet"))],
             labels,
             classifier=classifier,

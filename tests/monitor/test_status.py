@@ -14,7 +14,7 @@ import pytest
 from ro32.data.part_reader import read_parts
 from ro32.errors import Interrupted, TryAgainError
 from ro32.model.classifier import Classifier
-from ro32.monitor.status import Status, survey
+from ro32.monitor.status import Status, dry_run
 from ro32.run.job import Settings
 from ro32.run.journal import Journal
 from ro32.run.walk import Progress, Summary, score_file
@@ -38,7 +38,7 @@ class Target:
 
     def status(self, **options: Any) -> Status:
         """Ask what a run would do."""
-        return survey(
+        return dry_run(
             [str(self.papers)],
             self.labels,
             classifier=self._classifier,

@@ -10,7 +10,7 @@ from ro32.model.views import ViewName, log_odds
 from ro32.refresh.combine import (
     CURVE_POINTS,
     Reliability,
-    Scores,
+    ViewScores,
     calibration_error,
     cross_fit,
     curves_csv,
@@ -21,20 +21,20 @@ from ro32.refresh.combine import (
 
 
 @pytest.fixture(scope="module")
-def scores() -> Scores:
+def scores() -> ViewScores:
     """40,000 papers, 3 % positive, whose log-odds are -6 + 0.8 e + 0.4 l by construction."""
     rng = np.random.default_rng(3)
     encoder, linear = rng.normal(0, 3, 40_000), rng.normal(-4, 2, 40_000)
     probability = 1 / (1 + np.exp(6 - 0.8 * encoder - 0.4 * linear))
-    return Scores(positive=rng.random(40_000) < probability, encoder=encoder, linear=linear)
+    return ViewScores(positive=rng.random(40_000) < probability, encoder=encoder, linear=linear)
 
 
-def test_the_fit_finds_what_generated_the_papers(scores: Scores) -> None:
+def test_the_fit_finds_what_generated_the_papers(scores: ViewScores) -> None:
     view, _ = fit_view(scores, ViewName.COMBINED)
     assert view.weights == pytest.approx((-6, 0.8, 0.4), abs=0.3)
 
 
-def test_the_fit_is_scikit_learns(scores: Scores) -> None:
+def test_the_fit_is_scikit_learns(scores: ViewScores) -> None:
     view, _ = fit_view(scores, ViewName.COMBINED)
     columns = np.column_stack([scores.encoder, scores.linear])
     reference = LogisticRegression(C=1e12, tol=1e-10, max_iter=1000).fit(columns, scores.positive)
@@ -42,7 +42,7 @@ def test_the_fit_is_scikit_learns(scores: Scores) -> None:
     np.testing.assert_allclose(view.weights, expected, rtol=0, atol=1e-4)
 
 
-def test_a_view_asks_only_its_own_model(scores: Scores) -> None:
+def test_a_view_asks_only_its_own_model(scores: ViewScores) -> None:
     encoder, _ = fit_view(scores, ViewName.ENCODER)
     linear, _ = fit_view(scores, ViewName.LINEAR)
     assert encoder.linear == linear.encoder == 0.0
@@ -50,14 +50,14 @@ def test_a_view_asks_only_its_own_model(scores: Scores) -> None:
     assert linear.linear > 0
 
 
-def test_two_views_are_better_than_either_and_calibrated(scores: Scores) -> None:
+def test_two_views_are_better_than_either_and_calibrated(scores: ViewScores) -> None:
     both, encoder, linear = (judge_view(scores.positive, cross_fit(scores, name), scores.papers) for name in ViewName)
     assert both.average_precision > max(encoder.average_precision, linear.average_precision) + 0.01
     assert both.f1 > max(encoder.f1, linear.f1)
     assert max(view.calibration_error for view in (both, encoder, linear)) < 0.003
 
 
-def test_the_threshold_is_that_of_the_best_f1(scores: Scores) -> None:
+def test_the_threshold_is_that_of_the_best_f1(scores: ViewScores) -> None:
     view, curve = fit_view(scores, ViewName.COMBINED)
     assert view.threshold == curve.best_f1()[0]
 
@@ -65,7 +65,7 @@ def test_the_threshold_is_that_of_the_best_f1(scores: Scores) -> None:
 def test_papers_that_separate_perfectly_give_finite_weights() -> None:
     positive = np.arange(100) >= 90
     log_odds_apart = np.where(positive, 5.0, -5.0)
-    view, _ = fit_view(Scores(positive=positive, encoder=log_odds_apart, linear=log_odds_apart), ViewName.COMBINED)
+    view, _ = fit_view(ViewScores(positive=positive, encoder=log_odds_apart, linear=log_odds_apart), ViewName.COMBINED)
     assert 0 < view.threshold < 1
 
 
@@ -109,12 +109,12 @@ def test_picture_of_reliability_is_the_same_again() -> None:
     assert plot_reliability(bins, "cs.RO") == picture
 
 
-def test_a_weight_counts_like_so_many_papers(scores: Scores) -> None:
+def test_a_weight_counts_like_so_many_papers(scores: ViewScores) -> None:
     weights = np.where(scores.positive, 2, 1).astype(np.int64)
     weights[::7] = 0
     rows = np.repeat(np.arange(len(scores)), weights)
-    repeated = Scores(positive=scores.positive[rows], encoder=scores.encoder[rows], linear=scores.linear[rows])
-    weighted = Scores(positive=scores.positive, encoder=scores.encoder, linear=scores.linear, weights=weights)
+    repeated = ViewScores(positive=scores.positive[rows], encoder=scores.encoder[rows], linear=scores.linear[rows])
+    weighted = ViewScores(positive=scores.positive, encoder=scores.encoder, linear=scores.linear, weights=weights)
     (found, _), (expected, _) = (fit_view(each, ViewName.COMBINED) for each in (weighted, repeated))
     np.testing.assert_allclose(found.weights, expected.weights, rtol=0, atol=1e-6)
     assert found.threshold == pytest.approx(expected.threshold, abs=1e-3)

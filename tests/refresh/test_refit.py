@@ -20,7 +20,7 @@ from ro32.model.views import ViewName
 from ro32.refresh import calibrate, refit
 from ro32.refresh.certificate import Row
 from ro32.refresh.certified import with_cascade
-from ro32.refresh.combine import Scores
+from ro32.refresh.combine import ViewScores
 from ro32.refresh.renewed import fit_views, renew
 from ro32.train.dump import Dump
 from tests.command_line import Invoke
@@ -91,7 +91,7 @@ def test_a_bundle_of_another_tool_is_taken_as_it_is(fresh: Path, tmp_path: Path)
     digests = {name: sha256(content) for name, content in files.items()}
     manifest = replace(bundle.manifest, views={}, view=None, cascade=None, source={"refresh": 3}, files=digests)
     positive = np.arange(200) % 4 == 0
-    scores = Scores(positive=positive, encoder=positive - 0.5, linear=positive - 0.5)
+    scores = ViewScores(positive=positive, encoder=positive - 0.5, linear=positive - 0.5)
     fitted = fit_views(LinearModel.from_bytes(bundle.linear or b""), scores, list(ViewName))
     origin = {"date": "2024-11-30", "since": "2024-01", "training_papers": 1}
     new = renew(tmp_path, replace(bundle, manifest=manifest), fitted, category="cs.RO", origin=origin)
