@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from ro32.cli.score import command
+from ro32.cli.signals import STOPPING
 from ro32.errors import Ro32Error
 from tests.docs.tables import DOCS, table
 
@@ -31,7 +32,7 @@ def codes() -> dict[int, str]:
 
 def test_every_exit_code_has_its_advice() -> None:
     raised = {error.exit_code for error in Ro32Error.__subclasses__()}
-    assert set(codes()) == {0, Ro32Error.exit_code, 128 + 1, 128 + 2, 128 + 15} | raised
+    assert set(codes()) == {0, Ro32Error.exit_code, *(128 + number for number in STOPPING)} | raised
 
 
 def hopeless() -> set[int]:

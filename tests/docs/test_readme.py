@@ -5,6 +5,7 @@ import re
 import pyarrow as pa
 import pytest
 
+from ro32.cli.signals import STOPPING
 from ro32.data import labels
 from ro32.errors import Ro32Error
 from ro32.model.outcomes import REASONS
@@ -41,4 +42,4 @@ def test_exit_code_table_is_the_error_tree() -> None:
     page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text(encoding="utf-8")
     shown = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE) for code in row.split(",")}
     raised = {error.exit_code for error in Ro32Error.__subclasses__()}
-    assert shown == {0, Ro32Error.exit_code, 128 + 1, 128 + 2, 128 + 15} | raised
+    assert shown == {0, Ro32Error.exit_code, *(128 + number for number in STOPPING)} | raised
