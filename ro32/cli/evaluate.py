@@ -151,8 +151,9 @@ def command(
     classifiers = [Classifier.load(bundle_folder(folder)) for folder in folders]
     known = [check_labels(path) for path in labels] + [item.manifest.positive_label for item in classifiers]
     category = category or next(filter(None, known), _CATEGORY)
-    with papers_unchanged(inputs):
-        truth = read_truth(inputs, category, columns)
+    names = [str(file) for file in files]  # a file that joins a folder meanwhile is left out
+    with papers_unchanged(files):
+        truth = read_truth(names, category, columns)
         check_listed(truth, category, inputs)
         scores = [read_scores(path, truth) for path in labels]
         makers = [_maker_of(item) if explained else None for item in scores]
@@ -163,10 +164,10 @@ def command(
                 "install it, or name one with --bundle"
             )
         scorers = [
-            partial(score_with_bundle, inputs, model, str(folder or _SHIPPED), columns=text_columns, threads=threads)
+            partial(score_with_bundle, names, model, str(folder or _SHIPPED), columns=text_columns, threads=threads)
             for folder, model in zip(folders, classifiers, strict=True)
         ]
-        scorers += [_checkpoint_scorer(inputs, folder, text_columns, category) for folder in checkpoints]
+        scorers += [_checkpoint_scorer(names, folder, text_columns, category) for folder in checkpoints]
         for scorer in scorers:
             with ProgressDisplay(quiet=quiet) as display:
                 scores.append(scorer(on_progress=display.update))
@@ -174,7 +175,7 @@ def command(
             scores = [replace(item, threshold=threshold) for item in scores]
         results = evaluate_models(inputs, category, truth, scores, examples=examples)
         if html is not None or as_json:
-            results = replace(results, details=read_shown(results, columns))
+            results = replace(results, details=read_shown(results, names, columns))
     if explained:
         words = explain_disagreements(results, explaining, explained, threads=threads)
         results = replace(results, explanations=words)

@@ -26,8 +26,7 @@ class ProgressDisplay:
         self._on_line = on_line
         self._bar: tqdm | None = None
         self._logged = time.monotonic()
-        self._begun: tuple[float, int] | None = None
-        """When the first state was shown, and the papers that were done by then: many, if a run is resumed."""
+        self._begun: tuple[float, int] | None = None  # time and papers done at the first update: many if resumed
 
     def __enter__(self) -> Self:
         return self

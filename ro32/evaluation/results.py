@@ -60,8 +60,8 @@ def evaluate_models(
     )
 
 
-def read_shown(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
-    """Read the papers that are shown one by one, by row.
+def read_shown(results: Results, inputs: Sequence[str], columns: TruthColumns) -> Mapping[int, Paper]:
+    """Read the papers that are shown one by one, by row, from the files that were evaluated.
 
     Raises:
         InputDataError: A file is damaged.
@@ -70,7 +70,7 @@ def read_shown(results: Results, columns: TruthColumns) -> Mapping[int, Paper]:
         *((item.disagreements.candidates, item.disagreements.missed) for item in results.evaluations),
         (item.flips for item in results.comparisons),
     )
-    return read_details(results.inputs, {int(row) for rows in kinds for row in rows[: results.examples]}, columns)
+    return read_details(inputs, {int(row) for rows in kinds for row in rows[: results.examples]}, columns)
 
 
 def explain_disagreements(

@@ -68,14 +68,15 @@ class Truth:
 
 
 @contextmanager
-def papers_unchanged(inputs: Sequence[str]) -> Iterator[None]:
-    """Raise TryAgainError, and not what comes of it, if papers changed while the block read them more than once."""
-    before = {path: identity_of(path) for path in find_files(inputs)}
+def papers_unchanged(files: Sequence[Path]) -> Iterator[None]:
+    """Raise TryAgainError, and not what comes of it, if a file changed while the block read it more than once."""
+    before = [(file, identity_of(file)) for file in files]
     try:
         yield
     finally:
-        if find_files(inputs) != [*before] or not all(is_unchanged(*item) for item in before.items()):
-            raise TryAgainError(f"{', '.join(inputs)}: changed while it was read; run again when it is complete")
+        for file, identity in before:
+            if not is_unchanged(file, identity):
+                raise TryAgainError(f"{file} changed while it was read; run again when it is complete")
 
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:

@@ -28,7 +28,7 @@ def results_of(inputs: list[str], scores: list[Scores], examples: int = 30) -> R
     """Measure, and read the papers that are shown."""
     truth = read_truth(inputs, "cs.RO")
     results = evaluate_models(inputs, "cs.RO", truth, scores, examples=examples)
-    return replace(results, details=read_shown(results, TruthColumns()))
+    return replace(results, details=read_shown(results, inputs, TruthColumns()))
 
 
 @pytest.fixture(scope="session")

@@ -176,9 +176,10 @@ def test_models_without_a_common_paper_are_not_compared(truth: Truth, scores: Sc
 
 def test_what_is_shown_is_bounded(truth: Truth, scores: Scores, papers_path: Path) -> None:
     models = [scores, replace(scores, threshold=0.9)]
-    results = evaluate_models([str(papers_path)], "cs.RO", truth, models, examples=3)
-    assert 0 < len(read_shown(results, TruthColumns())) <= 5 * 3
-    assert read_shown(replace(results, examples=0), TruthColumns()) == {}
+    inputs = [str(papers_path)]
+    results = evaluate_models(inputs, "cs.RO", truth, models, examples=3)
+    assert 0 < len(read_shown(results, inputs, TruthColumns())) <= 5 * 3
+    assert read_shown(replace(results, examples=0), inputs, TruthColumns()) == {}
 
 
 def test_names_are_distinct() -> None:
