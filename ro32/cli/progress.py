@@ -51,7 +51,8 @@ class ProgressDisplay:
         if self._quiet:
             return
         papers, papers_done, parts, parts_done = astuple(progress)
-        started, before = self._begun = self._begun or (time.monotonic(), papers_done)
+        self._begun = self._begun or (time.monotonic(), papers_done)
+        started, before = self._begun
         if self._stream.isatty() and self._on_line is None:
             if self._bar is None:
                 self._bar = tqdm(
