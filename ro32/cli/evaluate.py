@@ -23,11 +23,12 @@ from ro32.evaluation.page.render import page
 from ro32.evaluation.results import EXAMPLES, evaluate_models, explain_disagreements, read_shown
 from ro32.evaluation.scores import Scores, check_labels, read_scores, score_with_bundle
 from ro32.evaluation.slices import Dimension
-from ro32.evaluation.truth import TruthColumns, check_listed, papers_unchanged, read_truth
+from ro32.evaluation.truth import TruthColumns, check_listed, read_truth
 from ro32.model.classifier import Classifier
 from ro32.model.installed import default_store, list_bundles
 from ro32.model.processor import available_cores
 from ro32.run.inputs import find_files
+from ro32.storage.files import unchanged
 
 _SHIPPED = "ro32"
 """Source of the bundle that comes with the package."""
@@ -152,7 +153,7 @@ def command(
     known = [check_labels(path) for path in labels] + [item.manifest.positive_label for item in classifiers]
     category = category or next(filter(None, known), _CATEGORY)
     names = [str(file) for file in files]  # a file that joins a folder meanwhile is left out
-    with papers_unchanged(files):
+    with unchanged(files):
         truth = read_truth(names, category, columns)
         check_listed(truth, category, inputs)
         scores = [read_scores(path, truth) for path in labels]

@@ -11,6 +11,7 @@ from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
 from ro32.data.dates import UPDATED
+from ro32.storage.files import unchanged
 from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import COLUMNS, Dump
 from ro32.train.fit_linear import LinearRecipe, read_features
@@ -58,11 +59,12 @@ def command(
     teacher. 578,351 papers take about 6 GB of memory and four minutes of one core.
     """
     check_target(output, [data])
-    dump = Dump.open(data)
-    with ProgressDisplay(quiet=quiet) as display:
-        features = read_features(dump, category, on_rows=display.count(dump.rows))
-    teacher = score_out_of_fold(features, LinearRecipe(category=category))
-    frames = [frame.select(*COLUMNS, UPDATED) for frame in dump.frames()]
+    with unchanged([data]):
+        dump = Dump.open(data)
+        with ProgressDisplay(quiet=quiet) as display:
+            features = read_features(dump, category, on_rows=display.count(dump.rows))
+        teacher = score_out_of_fold(features, LinearRecipe(category=category))
+        frames = [frame.select(*COLUMNS, UPDATED) for frame in dump.frames()]
     recipe = SampleRecipe(
         hard_negatives=hard_negatives, random_negatives=random_negatives, category_share=category_share
     )

@@ -22,7 +22,7 @@ from ro32.run.inputs import find_files
 from ro32.run.journal import Journal
 from ro32.run.plan import make_plan
 from ro32.run.walk import Progress, ProgressCount
-from ro32.storage.files import require_regular
+from ro32.storage.files import require_regular, unchanged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +58,16 @@ def read_scores(labels: Path, truth: Truth) -> Scores:
     Raises:
         InputMissingError: The file is not there.
         InputDataError: It is no labels file, or not one of these papers in this order.
+        TryAgainError: It was replaced meanwhile.
     """
-    digest, threshold, full, _ = _origin(labels)
     ids: list[pa.Array] = []
     values = [np.zeros(0, dtype=np.float32)]
-    for start, batch in parquet.read_batches(labels, ["id", "score"]):
-        check_id_sizes(labels, start, batch.column("id"))
-        ids.append(batch.column("id").cast(pa.string()))
-        values.append(batch.column("score").to_numpy(zero_copy_only=False).astype(np.float32))
+    with unchanged([labels]):
+        digest, threshold, full, _ = _origin(labels)
+        for start, batch in parquet.read_batches(labels, ["id", "score"]):
+            check_id_sizes(labels, start, batch.column("id"))
+            ids.append(batch.column("id").cast(pa.string()))
+            values.append(batch.column("score").to_numpy(zero_copy_only=False).astype(np.float32))
     _check_ids(labels, truth.ids, pa.chunked_array(ids, type=pa.string()))
     return Scores(
         name=labels.stem,

@@ -1,7 +1,6 @@
 """The reference to measure by: papers listed in a category, and their groups."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -16,9 +15,9 @@ from ro32.data.categories import split_categories
 from ro32.data.dates import MONTHS_A_YEAR, UNKNOWN, appeared, date_columns, months
 from ro32.data.papers import check_id_sizes, is_id
 from ro32.data.utf8 import is_text
-from ro32.errors import InputDataError, TryAgainError, few, nearest
+from ro32.errors import InputDataError, few, nearest
 from ro32.run.inputs import find_files
-from ro32.storage.files import changes_reported, identity_of, is_unchanged
+from ro32.storage.files import changes_reported
 
 _FACTS = {"listed": pl.Boolean, "month": pl.Int32, "primary": pl.Int32, "characters": pl.Int32}
 """What is known of each paper besides its id."""
@@ -65,18 +64,6 @@ class Truth:
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the papers of some rows, in the order of the rows."""
         return replace(self, ids=self.ids.take(pa.array(rows)), **{name: getattr(self, name)[rows] for name in _FACTS})
-
-
-@contextmanager
-def papers_unchanged(files: Sequence[Path]) -> Iterator[None]:
-    """Raise TryAgainError, and not what comes of it, if a file changed while the block read it more than once."""
-    before = [(file, identity_of(file)) for file in files]
-    try:
-        yield
-    finally:
-        for file, identity in before:
-            if not is_unchanged(file, identity):
-                raise TryAgainError(f"{file} changed while it was read; run again when it is complete")
 
 
 def read_truth(inputs: Sequence[str], category: str, columns: TruthColumns | None = None) -> Truth:

@@ -4,6 +4,7 @@ Source: https://prometheus.io/docs/practices/naming (names and base units).
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,5 +97,7 @@ def _quality(quality: Mapping[str, Any] | None) -> Iterator[Sample]:
     yield Sample("aged", "1 if the last 90 days fell below what was measured when the bundle was made.", aged)
 
 
-def _timestamp(iso: str | None) -> float | None:
-    return None if iso is None else datetime.fromisoformat(iso).timestamp()
+def _timestamp(iso: Any) -> float | None:  # noqa: ANN401 - whatever a file at the place of the labels says
+    with suppress(TypeError, ValueError, OverflowError):
+        return datetime.fromisoformat(iso).timestamp()
+    return None

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ro32.data.dates import CREATED, MONTHS_A_YEAR, UNKNOWN, appeared, months
-from ro32.errors import InputDataError, TryAgainError, UsageError, nearest
+from ro32.errors import InputDataError, UsageError, nearest
 from ro32.train.corpus import hash_id
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import check_both_kinds, is_listed
@@ -55,7 +55,6 @@ def take_census(
 
     Raises:
         InputDataError: A dump is damaged, its categories cannot be read, papers are of one kind, or undated.
-        TryAgainError: A dump changed since it was opened.
     """
     counted = [pl.DataFrame(schema={"hash": pl.UInt64, "positive": pl.Boolean, "month": pl.Int32})]
     others: set[str] = set()
@@ -68,8 +67,6 @@ def take_census(
     papers = pl.concat(counted)
     truth, month = papers["positive"].to_numpy(), papers["month"].to_numpy()
     where = ", ".join(str(dump.path) for dump in dumps)
-    if len(truth) != sum(dump.rows for dump in dumps):
-        raise TryAgainError(f"{where}: changed while it was read; run again when it is complete")
     if not truth.any():
         raise InputDataError(
             f"{where}: no paper is listed in {category}{nearest(category, filter(None, others))}; name another dump, "

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ro32.errors import TryAgainError
 from ro32.model.classifier import Classifier
 from ro32.model.text import normalize
 from ro32.refresh.census import Census
@@ -31,27 +31,19 @@ def gather(
 
     Raises:
         InputDataError: A dump is damaged.
-        TryAgainError: It is not what the census counted.
     """
     kept: list[pl.DataFrame] = []
     primary = pl.col("categories").str.split(" ").list.first().alias("primary")
 
     def training() -> Iterator[pl.DataFrame]:
-        start = stop = 0
-        for dump in dumps:
-            stop += dump.rows
-            changed = TryAgainError(f"{dump.path} changed while it was read; run again when it is complete")
-            for frame in dump.frames():
-                rows = slice(start, start + len(frame))
-                start = rows.stop
-                if start > stop:
-                    raise changed
-                held = frame.filter(division.held_out[rows])
-                kept.append(held.select("id", normalize(pl.col("title", "abstract")), primary))
-                on_rows(len(frame))
-                yield frame.filter(division.training[rows])
-            if start < stop:
-                raise changed
+        start = 0
+        for frame in chain.from_iterable(dump.frames() for dump in dumps):
+            rows = slice(start, start + len(frame))
+            start = rows.stop
+            held = frame.filter(division.held_out[rows])
+            kept.append(held.select("id", normalize(pl.col("title", "abstract")), primary))
+            on_rows(len(frame))
+            yield frame.filter(division.training[rows])
 
     features = stack_features(training(), category)
     known = {"positive": census.positive, "recent": division.recent, "month": census.month, "draw": census.draw}

@@ -16,6 +16,7 @@ from ro32.refresh.census import check_positives, parse_month, take_census
 from ro32.refresh.gather import gather
 from ro32.refresh.held_out import divide
 from ro32.refresh.renewed import Fitted, renew
+from ro32.storage.files import unchanged
 from ro32.train.dump import Dump
 from ro32.train.fit_linear import LinearRecipe, add_negatives, fit
 
@@ -61,6 +62,7 @@ def refresh(
         InputDataError: A dump is damaged, or has too few papers of either kind.
         BundleError: The bundle is unusable.
         OutputError: The folder cannot be written.
+        TryAgainError: A dump changed between two readings.
     """
     if folder is not None and output.resolve() == folder.resolve():
         raise UsageError(f"{output}: is the bundle to refresh, which is not changed; name another folder")
@@ -76,31 +78,32 @@ def refresh(
         )
     earliest = None if since is None else parse_month(since)
     classifier = Classifier(parent, full=True) if parent is not None and parent.manifest.has_encoder else None
-    dumps = [Dump.open(path) for path in papers]
-    others = None if negatives is None else Dump.open(negatives, labelled=False)
-    rows = sum(dump.rows for dump in dumps)
-    census = take_census(dumps, category, on_rows=announce(f"counting {rows:,} papers", rows))
-    if earliest is None:
-        earliest = census.newest - 2 * MONTHS_A_YEAR + 1
-    division = divide(
-        census,
-        since=earliest,
-        share=hold_out,
-        most_training=training_papers,
-        most_held_out=HELD_OUT_PAPERS,
-        enough=0 if classifier is None else CERTIFIED_PAPERS,
-    )
-    newest = f"the held-out papers since {month_name(earliest)}"
-    check_positives(census.positive[division.training], "the papers to train on", category)
-    check_positives(census.positive[division.recent], newest, category)
-    fitted_on = int(division.training.sum()) + (0 if others is None else others.rows)
-    on_rows = announce(f"fitting the linear view on {fitted_on:,} papers", rows)
-    features, held_out = gather(dumps, census, division, category, on_rows=on_rows)
-    check_positives(held_out.filter("recent")["positive"].to_numpy(), f"{newest} with a text", category)
-    weights = division.weight[division.training]
-    if others is not None:
-        features = add_negatives(features, others)
-        weights = np.append(weights, np.ones(len(features.positive) - len(weights)))
+    with unchanged([*papers, *filter(None, [negatives])]):
+        dumps = [Dump.open(path) for path in papers]
+        others = None if negatives is None else Dump.open(negatives, labelled=False)
+        rows = sum(dump.rows for dump in dumps)
+        census = take_census(dumps, category, on_rows=announce(f"counting {rows:,} papers", rows))
+        if earliest is None:
+            earliest = census.newest - 2 * MONTHS_A_YEAR + 1
+        division = divide(
+            census,
+            since=earliest,
+            share=hold_out,
+            most_training=training_papers,
+            most_held_out=HELD_OUT_PAPERS,
+            enough=0 if classifier is None else CERTIFIED_PAPERS,
+        )
+        newest = f"the held-out papers since {month_name(earliest)}"
+        check_positives(census.positive[division.training], "the papers to train on", category)
+        check_positives(census.positive[division.recent], newest, category)
+        fitted_on = int(division.training.sum()) + (0 if others is None else others.rows)
+        on_rows = announce(f"fitting the linear view on {fitted_on:,} papers", rows)
+        features, held_out = gather(dumps, census, division, category, on_rows=on_rows)
+        check_positives(held_out.filter("recent")["positive"].to_numpy(), f"{newest} with a text", category)
+        weights = division.weight[division.training]
+        if others is not None:
+            features = add_negatives(features, others)
+            weights = np.append(weights, np.ones(len(features.positive) - len(weights)))
     linear = fit(features, LinearRecipe(category=category), weights)
     del features
     if parent is None or classifier is None:

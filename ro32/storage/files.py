@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -122,6 +122,21 @@ def changes_reported(file: InputFile) -> Iterator[None]:
         if identity is None or is_unchanged(file, identity):
             raise
         raise TryAgainError(f"{file} changed while it was read; run again when it is complete") from error
+
+
+@contextmanager
+def unchanged(files: Sequence[Path]) -> Iterator[None]:
+    """Raise TryAgainError, and not what comes of it, where a file changed while the block read it more than once."""
+    before: dict[Path, Identity] = {}
+    for file in files:
+        with suppress(OSError):  # what reads it says what is wrong
+            before[file] = identity_of(file)
+    try:
+        yield
+    finally:
+        for file, identity in before.items():
+            if not is_unchanged(file, identity):
+                raise TryAgainError(f"{file} changed while it was read; run again when it is complete")
 
 
 def content_mark_of(file: InputFile) -> str:

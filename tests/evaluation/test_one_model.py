@@ -3,6 +3,8 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from shutil import copy
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics as reference
 
-from ro32.errors import InputDataError
+from ro32.data import parquet
+from ro32.errors import InputDataError, TryAgainError
 from ro32.evaluation.intervals import DECISIONS
 from ro32.evaluation.one_model import Evaluation, evaluate
 from ro32.evaluation.results import evaluate_models, read_shown
@@ -207,6 +210,21 @@ def test_labels_of_other_papers_are_refused_with_the_row(tiny_labels: Path, pape
     other.head(17).write_parquet(tmp_path / "papers.parquet")
     with pytest.raises(InputDataError, match="it has 2,000 rows, there are 17 papers"):
         read_scores(tiny_labels, read_truth([str(tmp_path)], "cs.RO"))
+
+
+def test_labels_that_a_run_replaces_meanwhile_are_not_mixed(
+    tiny_labels: Path, truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of one run would be cut at the threshold of another."""
+    labels, read = Path(copy(tiny_labels, tmp_path)), parquet.read_batches
+
+    def replaced(*args: Any) -> Any:
+        Path(copy(tiny_labels, tmp_path / "new")).replace(labels)
+        return read(*args)
+
+    monkeypatch.setattr(parquet, "read_batches", replaced)
+    with pytest.raises(TryAgainError, match="changed while it was read"):
+        read_scores(labels, truth)
 
 
 def test_an_interval_is_no_wider_than_it_must_be(evaluation: Evaluation) -> None:

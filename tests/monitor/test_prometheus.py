@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -64,6 +66,16 @@ def test_metrics_of_a_failure_still_tell_how_old_the_labels_are(run: Run, papers
     assert found["ro32_exit_code"][0].value == 65
     assert found["ro32_labels_timestamp_seconds"][0].value == finished
     assert "ro32_positive_share" not in found
+
+
+@pytest.mark.parametrize("finished", ['"yesterday"', "5", "null"])
+def test_metrics_of_a_failure_do_not_rely_on_what_stands_there(run: Run, tmp_path: Path, finished: str) -> None:
+    footer = {"ro32": f'{{"finished": {finished}}}'}
+    pq.write_table(pa.table({"a": [1]}).replace_schema_metadata(footer), tmp_path / "labels.parquet")
+    assert run(None).code == 66
+    found = metrics(tmp_path)
+    assert found["ro32_exit_code"][0].value == 66
+    assert "ro32_labels_timestamp_seconds" not in found
 
 
 def test_metrics_without_their_package_are_refused_before_the_run(

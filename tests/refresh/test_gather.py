@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ro32.errors import TryAgainError
 from ro32.model.classifier import Classifier
 from ro32.refresh.census import Census, take_census
 from ro32.refresh.gather import encoder_log_odds, gather, texts
@@ -39,13 +38,6 @@ def test_papers_of_two_files_go_where_they_belong(dumps: list[Dump], papers: pl.
     expected = stack_features([papers.filter(pl.Series(division.training))], "cs.RO")
     assert (features.present != expected.present).nnz == 0
     np.testing.assert_array_equal(features.positive, expected.positive)
-
-
-def test_a_dump_that_changed_is_refused(dumps: list[Dump], papers: pl.DataFrame) -> None:
-    census, division = counted(dumps)
-    papers.head(150).write_parquet(dumps[0].path)
-    with pytest.raises(TryAgainError, match="changed while it was read"):
-        gather(dumps, census, division, "cs.RO", on_rows=lambda _: None)
 
 
 def test_the_encoder_is_asked_as_in_a_run(dumps: list[Dump], classifier: Classifier) -> None:

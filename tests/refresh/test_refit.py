@@ -3,8 +3,10 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -167,6 +169,33 @@ def test_what_cannot_be_refreshed_is_refused_before_any_work(
     assert invoke(command, ["refresh", dump_path, "--bundle", parent, "-o", tmp_path / "there"]).code == 73
     same = invoke(command, ["refresh", dump_path, "--bundle", parent, "-o", parent, "--overwrite"])
     assert (same.code, "name another folder" in same.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("change", [pl.DataFrame.reverse, lambda frame: frame.head(100)])
+def test_a_dump_that_changes_between_two_readings_is_refused(
+    dump: pl.DataFrame,
+    invoke: Invoke,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+) -> None:
+    """With as many rows as before, the truth of some papers would be taken for that of others."""
+    path, gather = tmp_path / "papers.parquet", refit.gather
+
+    def gather_others(*args: Any, **options: Any) -> Any:
+        path.unlink()
+        change(dump).write_parquet(path)
+        return gather(*args, **options)
+
+    dump.write_parquet(path)
+    monkeypatch.setattr(refit, "gather", gather_others)
+    words = ["refresh", path, "--new", "--category", "cs.RO", "-o", tmp_path / "new", *HOLD_OUT]
+    done = invoke(command, words)
+    assert (done.code, done.stderr.splitlines()[-1]) == (
+        75,
+        f"ro32-bundle: {path} changed while it was read; run again when it is complete",
+    )
+    assert not (tmp_path / "new").exists()
 
 
 def test_no_package_of_training_an_encoder_is_imported() -> None:

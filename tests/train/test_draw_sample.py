@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ro32.cli import sample
 from ro32.cli.sample import command
 from ro32.train.choose import choose_training, take
 from ro32.train.config import Recipe
@@ -61,6 +62,23 @@ def test_training_takes_the_teacher_of_the_dump(sampled: pl.DataFrame, teacher: 
     expected = 0.75 * everything.positive + 0.25 / (1 + np.exp(-corpus.teacher))
     assert np.isfinite(corpus.teacher).all()
     assert sorted(chosen.targets) == pytest.approx(sorted(expected), abs=1e-6)
+
+
+def test_a_dump_that_changes_meanwhile_gives_no_sample(
+    sampled: pl.DataFrame, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log-odds of some papers would be given to others."""
+    path, target = tmp_path / "papers.parquet", tmp_path / "sample.parquet"
+
+    def score_others(features: FeatureMatrix, _recipe: LinearRecipe) -> np.ndarray:
+        path.unlink()
+        sampled.head(300).reverse().write_parquet(path)
+        return np.zeros(len(features.positive))
+
+    sampled.head(300).write_parquet(path)
+    monkeypatch.setattr(sample, "score_out_of_fold", score_others)
+    done = invoke(command, ["--data", path, "-o", target])
+    assert (done.code, target.exists()) == (75, False), done.stderr
 
 
 def test_the_command_does_not_write_over_its_dump(source: Path, invoke: Invoke) -> None:
