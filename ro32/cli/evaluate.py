@@ -138,7 +138,7 @@ def command(
 
     Example: ro32-eval papers.parquet --labels labels.parquet --html report.html
     """
-    files = find_files(inputs, _warn)
+    files = find_files(inputs, lambda _, text: click.echo(message(f"ro32-eval: warning: {text}"), err=True))
     folders: Sequence[Path | None] = bundles if bundles or labels or checkpoints else [None]
     if html is not None:
         models = [path for folder in (*folders, *checkpoints) for path in bundle_files(folder)]
@@ -188,10 +188,6 @@ def command(
     tables = [table.overall(results), table.compared(results)]
     tables += [table.by(results, Dimension(dimension)) for dimension in dimensions]
     click.echo("\n\n".join(filter(None, tables)))
-
-
-def _warn(_kind: str, sentence: str) -> None:
-    click.echo(message(f"ro32-eval: warning: {sentence}"), err=True)
 
 
 def _maker_of(labels: Scores) -> Classifier | None:

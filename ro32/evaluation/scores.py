@@ -99,10 +99,9 @@ def score_with_bundle(
     parts = score_parts(
         plan, plan.parts, classifier, *indexes, threads=threads, journal=Journal(), on_rows=progress.advance
     )
-    with plan.changes_reported():
-        for _, part in parts:
-            values.append(part.table.column("score").to_numpy())
-            progress.finish_part()
+    for _, part in parts:
+        values.append(part.table.column("score").to_numpy())
+        progress.finish_part()
     plan.check_unchanged()
     return Scores(
         name=classifier.manifest.name,
