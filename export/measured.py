@@ -73,7 +73,7 @@ def read_measured(
 def _unlisted(papers: pl.DataFrame) -> Truth:
     """Return the truth of papers of which neither categories nor dates are known."""
     ids = pa.chunked_array([papers["id"].to_arrow()])
-    listed, primary = np.zeros(len(papers), dtype=np.bool_), np.zeros(len(papers), dtype=np.int16)
+    listed, primary = np.zeros(len(papers), dtype=np.bool_), np.zeros(len(papers), dtype=np.int32)
     unknown = np.full(len(papers), UNKNOWN, dtype=np.int32)
     return Truth(ids=ids, listed=listed, month=unknown, primary=primary, categories=("",), characters=unknown)
 

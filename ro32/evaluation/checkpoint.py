@@ -48,7 +48,7 @@ class CheckpointModel:
         self.folder = folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = load_model(folder)
-        names = model.config.id2label
+        names = model.config.id2label or {}
         labels = [str(names[index]) for index in sorted(names)]
         self._model: nn.Module = nn.Module.to(model, self.device)
         self._tokenizer = _load_tokenizer(folder)

@@ -20,7 +20,7 @@ def papers(**counts: int) -> Truth:
         ids=pa.chunked_array([[str(row) for row in range(len(named))]]),
         listed=np.zeros(len(named), dtype=np.bool_),
         month=np.array([int(year) * MONTHS_A_YEAR + 3 for _, year in named], dtype=np.int32),
-        primary=np.array([categories.index(f"{archive}.XX") for archive, _ in named], dtype=np.int16),
+        primary=np.array([categories.index(f"{archive}.XX") for archive, _ in named], dtype=np.int32),
         categories=tuple(categories),
         characters=np.zeros(len(named), dtype=np.int32),
     )

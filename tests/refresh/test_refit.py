@@ -23,6 +23,7 @@ from ro32.refresh import calibrate, refit
 from ro32.refresh.certificate import Row
 from ro32.refresh.certified import with_cascade
 from ro32.refresh.combine import ViewScores
+from ro32.refresh.gather import gather
 from ro32.refresh.renewed import fit_views, renew
 from ro32.train.dump import Dump
 from tests.command_line import Invoke
@@ -180,7 +181,7 @@ def test_a_dump_that_changes_between_two_readings_is_refused(
     change: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> None:
     """With as many rows as before, the truth of some papers would be taken for that of others."""
-    path, gather = tmp_path / "papers.parquet", refit.gather
+    path = tmp_path / "papers.parquet"
 
     def gather_others(*args: Any, **options: Any) -> Any:
         path.unlink()
@@ -189,7 +190,7 @@ def test_a_dump_that_changes_between_two_readings_is_refused(
 
     dump.write_parquet(path)
     monkeypatch.setattr(refit, "gather", gather_others)
-    words = ["refresh", path, "--new", "--category", "cs.RO", "-o", tmp_path / "new", *HOLD_OUT]
+    words: list[str | Path] = ["refresh", path, "--new", "--category", "cs.RO", "-o", tmp_path / "new", *HOLD_OUT]
     done = invoke(command, words)
     assert (done.code, done.stderr.splitlines()[-1]) == (
         75,
