@@ -114,9 +114,7 @@ class LabelsFile:
 
     def __init__(self, target: Target, id_type: pa.DataType) -> None:
         self._target, self._form, self._rows = target, form_of(target), 0
-        self._temporary, self._file = (
-            durable.create_beside(target) if isinstance(target, Path) else create_spool(target)
-        )
+        self._temporary, self._file = durable.create_beside(target) if isinstance(target, Path) else create_spool()
         self._writer = open_writer(self._file, schema(id_type), self._form)
 
     def __enter__(self) -> Self:

@@ -76,9 +76,9 @@ def check_writable(url: ObjectUrl) -> None:
         raise UsageError(f"{url}: labels can only be written to files, s3://, gs:// and az://; name one of these")
 
 
-def create_spool(target: ObjectTarget) -> tuple[Path, BinaryIO]:
+def create_spool() -> tuple[Path, BinaryIO]:
     """Open a new local file for labels that are to be uploaded when complete; return its path and the file."""
-    descriptor, path = tempfile.mkstemp(prefix="ro32-", suffix=f"-{target.name}")
+    descriptor, path = tempfile.mkstemp(prefix="ro32-")  # not named after an object: its name may be too long
     return Path(path), os.fdopen(descriptor, "wb")
 
 
@@ -98,7 +98,8 @@ def upload(temporary: Path, file: BinaryIO, target: ObjectTarget) -> None:
             "published; score the input files separately"
         )
     with temporary.open("rb") as complete:
-        data = mmap.mmap(complete.fileno(), 0, access=mmap.ACCESS_READ)  # freed with its last user, who may be a thread
+        # A map is freed with its last user, who may be a thread. Nothing, as JSON lines of no papers are, has none.
+        data = mmap.mmap(complete.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
     try:
         written = target.store.write(target.key, data, over=target.before)
     except ConflictError as error:

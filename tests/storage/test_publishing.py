@@ -55,6 +55,25 @@ def test_other_forms_are_written_too(
     assert bucket.get(f"labels.{suffix}") == (tmp_path / f"labels.{suffix}").read_bytes()
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_no_papers_are_labels_too(
+    score: Score, papers: pl.DataFrame, bucket: Bucket, tmp_path: Path, suffix: str
+) -> None:
+    papers.clear().write_parquet(tmp_path / "papers.parquet")
+    for target in (bucket.url(f"labels.{suffix}"), tmp_path / f"labels.{suffix}"):
+        done = score(tmp_path / "papers.parquet", "-o", target)
+        assert done.code == 0, done.stderr
+    if suffix != "parquet":
+        assert bucket.get(f"labels.{suffix}") == (tmp_path / f"labels.{suffix}").read_bytes()
+
+
+def test_a_name_may_be_longer_than_that_of_a_file(score: Score, source: Path, bucket: Bucket) -> None:
+    key = f"{'a' * 300}.parquet"
+    done = score(source, "-o", bucket.url(key))
+    assert done.code == 0, done.stderr
+    assert bucket.list() == [key]
+
+
 def test_only_what_changed_is_scored(score: Score, papers: pl.DataFrame, bucket: Bucket, tmp_path: Path) -> None:
     args = (bucket.url("papers.parquet"), "-o", bucket.url("labels.parquet"))
     for rows in (40, 45):
