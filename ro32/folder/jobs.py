@@ -16,12 +16,12 @@ from ro32.run.inputs import find_inputs, input_folders
 from ro32.run.job import Job, Settings
 from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.parts import Counts
-from ro32.run.prepare import looked_at, plan_files
+from ro32.run.prepare import inputs_with, looked_at, plan_files
 from ro32.run.reuse import footer_of
 from ro32.storage.durable import check_replaceable, check_room_for_name
 from ro32.storage.files import InputFile, Kind, Target, file_at, kind_of
 from ro32.storage.folders import Folder, LocalFolder, ObjectFolder
-from ro32.storage.objects import StoredObject
+from ro32.storage.objects import StoredObject, would_read
 from ro32.storage.urls import ObjectUrl, is_url
 
 _SUFFIX = ".parquet"
@@ -58,13 +58,13 @@ class FolderRun:
         """Plan a run; raises as `score_folder` does. Nothing is written."""
         journal.enter(Stage.PLAN)
         files = find_inputs(inputs, settings.stores, journal.warn)
+        names = labels_names(inputs, files)
         target: Folder
         if isinstance(folder, Path):
-            target = LocalFolder(resolve_folder(folder, inputs, files))
+            target = LocalFolder(resolve_folder(folder, inputs, names))
         else:
             target = ObjectFolder.of(folder, settings.stores)
-            check_apart(target, inputs, files)
-        names = labels_names(inputs, files)
+            check_apart(target, inputs, names)
         plan = plan_files(files, settings, journal)
         whole = Job(plan=plan, target=target.target(""), classifier=classifier, settings=settings)
         changes = FolderChanges(files=len(plan.sources))
@@ -119,8 +119,13 @@ class FolderRun:
         return footer_of(file_at(self.folder.target(name)))
 
 
-def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFile]) -> Path:
+def resolve_folder(folder: Path, inputs: Sequence[str], names: Mapping[InputFile, str]) -> Path:
     """Follow the links of a folder that is to be written; refuse one whose labels would be papers the next time.
+
+    Args:
+        folder: The folder.
+        inputs: What was named as input.
+        names: The names that labels will have in the folder, by input file.
 
     Raises:
         OutputError: It is a file, or in no folder, or input and output lie in each other.
@@ -132,17 +137,18 @@ def resolve_folder(folder: Path, inputs: Sequence[str], files: Sequence[InputFil
             raise OutputError(f"{folder} is {found}; name a folder, or a file without a slash at its end")
         if not resolved.parent.is_dir():
             raise OutputError(f"{folder}: cannot be created: no folder {resolved.parent}; create it, or name another")
-        within = [str(path) for path in input_folders(inputs) if resolved.is_relative_to(path.resolve())]
-        within += [str(file) for file in files if isinstance(file, Path) and file.resolve().is_relative_to(resolved)]
+        within = inputs_with([resolved / name for name in names.values()], inputs)
+        within += [str(file) for file in names if isinstance(file, Path) and file.resolve().is_relative_to(resolved)]
     _refuse_within(folder, within)
     return resolved
 
 
-def check_apart(folder: ObjectFolder, inputs: Sequence[str], files: Sequence[InputFile]) -> None:
-    """Raise OutputError for a folder in a store whose labels would be papers the next time."""
+def check_apart(folder: ObjectFolder, inputs: Sequence[str], names: Mapping[InputFile, str]) -> None:
+    """Raise OutputError for a folder in a store whose labels would be papers the next time; see `resolve_folder`."""
     output = folder.store.url(folder.prefix)
-    within = [str(url) for url in _urls(inputs) if url.holds(output)]
-    within += [str(file) for file in files if isinstance(file, StoredObject) and output.holds(file.store.url(file.key))]
+    labels = [folder.store.url(folder.prefix + name) for name in names.values()]
+    within = [str(url) for url in _urls(inputs) if any(would_read(url, label) for label in labels)]
+    within += [str(file) for file in names if isinstance(file, StoredObject) and output.holds(file.store.url(file.key))]
     _refuse_within(folder.target(""), within)
 
 

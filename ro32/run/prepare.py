@@ -18,7 +18,7 @@ from ro32.storage.durable import check_replaceable, check_room_for_name
 from ro32.storage.files import InputFile, Target, require_regular
 from ro32.storage.names import is_data
 from ro32.storage.object_target import ObjectTarget
-from ro32.storage.objects import MAGIC, StoredObject, matches
+from ro32.storage.objects import MAGIC, StoredObject, matches, would_read
 from ro32.storage.urls import ObjectUrl, is_url
 
 
@@ -65,8 +65,7 @@ def _look_at(url: ObjectUrl, inputs: Sequence[str], files: Sequence[InputFile], 
     if any(isinstance(file, StoredObject) and (file.store, file.key) == (target.store, target.key) for file in files):
         raise OutputError(f"{target} is an input itself; name another object")
     for given in (ObjectUrl.parse(text) for text in inputs if is_url(text)):
-        same_place = (given.scheme, given.host) == (url.scheme, url.host)
-        if given.holds(url) or (same_place and matches(url.key.split("/"), given.key.split("/"))):
+        if would_read(given, url):
             raise OutputError(
                 f"{target} is within the input {given}, so the next run would read its labels as papers; "
                 "name an object elsewhere"
@@ -129,33 +128,34 @@ def _is_open_as(descriptor: int, path: Path) -> bool:
 
 
 def refuse_within(target: Path, inputs: Sequence[str], *, only_data: bool = False) -> None:
-    """Refuse a file that the next run would read as papers: in a folder that is read, or named as a pattern says.
+    """Raise OutputError for a file, links resolved, that the next run would read as papers; see `inputs_with`."""
+    for text in inputs_with([target], inputs, only_data=only_data):
+        raise OutputError(
+            f"{target} is within the input {text}, so the next run would read it as papers; name a file elsewhere"
+        )
+
+
+def inputs_with(targets: Sequence[Path], inputs: Sequence[str], *, only_data: bool = False) -> list[str]:
+    """List the local inputs that would hold a file: as folders, or as patterns that match its name or its folder.
 
     Args:
-        target: The file to be written, links resolved.
+        targets: Files to be written, links resolved.
         inputs: What was named as input.
-        only_data: In a folder refuse only names of data, as `is_data` knows them.
-
-    Raises:
-        OutputError: It is such a file.
+        only_data: In a folder look for names of data alone, as `is_data` knows them.
     """
-    in_folders = not only_data or is_data(target.name)
+    below = [target for target in targets if not only_data or is_data(target.name)]
+    found = []
     for text in inputs:
         if is_url(text):
             continue
-        named = Path(text)
-        if named.is_dir():
-            within = in_folders and target.is_relative_to(named.resolve())
-        elif named.exists():
-            continue
-        else:  # a pattern: compared without links in its folders
+        folders = [folder.resolve() for folder in input_folders([text])]
+        within = any(target.is_relative_to(folder) for folder in folders for target in below)
+        if not within and not Path(text).exists():  # a pattern: compared without links in its folders
             parts = Path(os.path.abspath(text)).parts  # noqa: PTH100 - resolve would follow links in the pattern
             fixed = next((at for at, part in enumerate(parts) if MAGIC & set(part)), len(parts))
             root = Path(*parts[:fixed]).resolve()
-            within = target.is_relative_to(root) and matches(target.relative_to(root).parts, parts[fixed:])
-            folders = input_folders([text]) if in_folders else []
-            within = within or any(target.is_relative_to(folder.resolve()) for folder in folders)
+            own = [target.relative_to(root).parts for target in targets if target.is_relative_to(root)]
+            within = any(matches(name, parts[fixed:]) for name in own)
         if within:
-            raise OutputError(
-                f"{target} is within the input {text}, so the next run would read it as papers; name a file elsewhere"
-            )
+            found.append(text)
+    return found

@@ -117,18 +117,24 @@ def _objects_of(store: Store, url: ObjectUrl) -> list[StoredObject]:
             return []
     if MAGIC & set(key):
         fixed = key[: min(key.index(letter) for letter in MAGIC & set(key))]
-        pattern = key.split("/")
-        listed = [item for item in store.list(fixed) if _is_meant(item[0].split("/"), pattern)]
+        listed = [item for item in store.list(fixed) if _is_meant(item[0], key)]
     else:
         depth = url.prefix.count("/")
         listed = [item for item in store.list(url.prefix) if _is_data_below(depth, item[0].split("/"))]
     return [StoredObject(store=store, key=found, version=version) for found, version in listed]
 
 
-def _is_meant(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Return whether a key, cut at its slashes, matches a pattern, or holds papers within a folder that matches."""
-    return matches(parts, pattern) or any(
-        matches(parts[:end], pattern) and _is_data_below(end, parts) for end in range(1, len(parts))
+def would_read(given: ObjectUrl, url: ObjectUrl) -> bool:
+    """Return whether an input, a folder or a pattern, would hold an object of this name."""
+    same_store = (given.scheme, given.host) == (url.scheme, url.host)
+    return given.holds(url) or (same_store and _is_meant(url.key, given.key))
+
+
+def _is_meant(key: str, pattern: str) -> bool:
+    """Return whether a key matches a pattern, or holds papers within a folder that matches."""
+    parts, folder = key.split("/"), pattern.removesuffix("/").split("/")
+    return matches(parts, pattern.split("/")) or any(
+        matches(parts[:end], folder) and _is_data_below(end, parts) for end in range(1, len(parts))
     )
 
 

@@ -296,6 +296,14 @@ def test_a_folder_that_holds_its_input_or_lies_in_it_is_refused(dump: Path, clas
     assert sorted(path.name for path in dump.iterdir()) == ["2023", "2024"]
 
 
+def test_a_folder_whose_labels_a_pattern_would_find_is_refused(dump: Path, classifier: Classifier) -> None:
+    for pattern in ("*/b.parquet", "**/[b].parquet", "../*/*/b.parquet"):
+        with pytest.raises(OutputError, match="lie in each other"):
+            score_folder(f"{dump}/{pattern}", dump / "labels", classifier=classifier)
+    score_folder(f"{dump}/2024/*.parquet", dump / "labels", classifier=classifier)
+    score_folder(f"{dump}/2024/*.parquet", dump / "labels", classifier=classifier)
+
+
 def test_a_folder_that_cannot_be_is_refused(dump: Path, classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="is a file"):

@@ -227,3 +227,25 @@ def test_what_cannot_be_is_reported_before_any_work(score: Score, dump: Path, bu
         assert "secret" not in done.stderr
     assert dump
     assert written(bucket) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "target"),
+    [
+        ("dump/20*", "dump/2024/labels.parquet"),
+        ("dump/20*/", "dump/2024/deep/labels.parquet"),
+        ("dump/20*", "dump/2024/labels/"),
+        ("dump/**", "dump/labels/"),
+        ("**/[ab].parquet", "labels/"),
+    ],
+)
+def test_labels_that_a_pattern_would_find_are_refused_the_first_time(
+    score: Score, dump: Path, bucket: Bucket, named: str, target: str
+) -> None:
+    assert dump
+    bucket.delete("dump/2023/a.parquet")  # labels of patterns take the files' names alone, and two are of one name
+    before = bucket.list()
+    done = score(bucket.url(named), "-o", bucket.url(target))
+    assert (done.code, done.stderr.count("\n")) == (73, 1), done.stderr
+    assert "would be read as papers" in done.stderr or "would read its labels as papers" in done.stderr
+    assert bucket.list() == before

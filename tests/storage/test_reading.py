@@ -43,7 +43,7 @@ def test_a_folder_and_a_pattern_stand_for_the_objects_that_files_would_be(
         bucket.put(f"dumps/{name}", local)
     bucket.put("dumps-of-others/x.parquet", tmp_path / "dumps" / "c.parquet")
     folder = tmp_path / "dumps"
-    for pattern in ("", "/*.parquet", "/**/*.parquet", "/a*/*", "/?-[b].parquet", "/a/**"):
+    for pattern in ("", "/*.parquet", "/**/*.parquet", "/a*/*", "/a*/", "/?-[b].parquet", "/a/**"):
         assert score(f"{folder}{pattern}", "-o", tmp_path / "expected.parquet", "--no-reuse").code == 0
         done = score(bucket.url(f"dumps{pattern}"), "-o", tmp_path / "labels.parquet", "--no-reuse")
         assert done.code == 0, (pattern, done.stderr)
