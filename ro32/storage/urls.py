@@ -13,6 +13,8 @@ WEB = ("https", "http")
 """Schemes of which one object can be read."""
 _URL = re.compile(rf"(?:{'|'.join((*WRITABLE, *WEB))})://", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_BUCKET = re.compile(r"[\w$][\w.:$-]*", re.ASCII)
+"""A name of a bucket or container, in compatible stores too; any other would change the address that is asked."""
 _SECRETS = re.compile(r"://(?:[^\s/?#@'\"]*@)?(?P<place>[^\s?#'\"]*)(?P<query>\?[^\s'\"=]*=[^\s'\"]*)?")
 """What follows the scheme of a URL; a search for the scheme too would take quadratic time in a long word.
 
@@ -58,6 +60,8 @@ class ObjectUrl:
             raise UsageError(
                 f"{redact(text)}: names no {'host' if scheme in WEB else 'bucket'}; write {scheme}://NAME/"
             )
+        if scheme not in WEB and not _BUCKET.fullmatch(host):
+            raise UsageError(f"{redact(text)}: no bucket has the name {host!r}; correct it")
         return cls(scheme=scheme, host=host, key=key, query=query)
 
     @property

@@ -25,6 +25,15 @@ def test_such_a_name_is_refused(score: Score, source: Path, bucket: Bucket, tmp_
     assert bucket.list() == []
 
 
+@pytest.mark.parametrize("name", ["my bucket", "a\tb", "<a>", "..", "a?b", "a#b", "a*"])
+def test_no_bucket_has_such_a_name(score: Score, source: Path, bucket: Bucket, tmp_path: Path, name: str) -> None:
+    assert bucket
+    for args in ((f"s3://{name}/a.parquet", "-o", tmp_path / "l.parquet"), (source, "-o", f"s3://{name}/l.parquet")):
+        done = score(*args)
+        assert (done.code, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "no bucket has the name" in done.stderr
+
+
 @pytest.mark.drawn(2)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("asked", ["dump/", "dump/*.parquet"])
