@@ -121,7 +121,9 @@ def _objects_of(store: Store, url: ObjectUrl) -> list[StoredObject]:
     else:
         depth = url.prefix.count("/")
         listed = [item for item in store.list(url.prefix) if _is_data_below(depth, item[0].split("/"))]
-    return [StoredObject(store=store, key=found, version=version) for found, version in listed]
+    # The marker of an empty folder, as consoles make it, is listed without its slash, and found under no such name.
+    there = [(found, version) for found, version in listed if version.size or store.look(found) is not None]
+    return [StoredObject(store=store, key=found, version=version) for found, version in there]
 
 
 def would_read(given: ObjectUrl, url: ObjectUrl) -> bool:
