@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ro32.errors import InputDataError, ReadWriteError, Ro32Error, UsageError
-from ro32.storage.urls import WEB, ObjectUrl, redact
+from ro32.storage.urls import WEB, ObjectUrl, is_url, redact
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,6 +36,10 @@ TIMEOUT_S = 30.0
 """Of one try, besides the time that an upload takes."""
 _NEVER_S = 86_400.0
 """The timeout that the library gets; ours is `TIMEOUT_S`."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables of the environment that become a part of URLs and headers, as the endpoints do."""
+_PLAIN = re.compile("[!-~]*")
 _STATUS = re.compile(r"status code: (\d{3})")
 _XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
 """The error code in an answer of Amazon's S3 and compatible stores."""
@@ -73,11 +77,14 @@ class StoreSettings:
     allow_http: bool = False
 
     def __post_init__(self) -> None:
-        if self.endpoint_url is None:
-            return
-        url = ObjectUrl.parse(self.endpoint_url)
-        if url.scheme not in WEB or "@" in url.host or url.query:
-            raise UsageError(f"expected an endpoint such as https://minio.example.org:9000, found {url}")
+        if self.endpoint_url is not None:
+            _check_endpoint(self.endpoint_url)
+
+
+def _check_endpoint(text: str) -> None:
+    url = ObjectUrl.parse(text) if is_url(text) else None
+    if url is None or url.scheme not in WEB or "@" in url.host or url.query:
+        raise UsageError(f"expected an endpoint such as https://minio.example.org:9000, found {redact(text)!r}")
 
 
 def open_client(url: ObjectUrl, settings: StoreSettings) -> "ObjectStore":
@@ -90,8 +97,23 @@ def open_client(url: ObjectUrl, settings: StoreSettings) -> "ObjectStore":
         raise UsageError(f"{url}: web addresses need --allow-http; add it if you trust the server")
     if find_spec("obstore") is None:
         raise UsageError(f"{url}: stores need the package obstore; run: pip install 'ro32[cloud]'")
-    endpoint = settings.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return _client(url.scheme, url.host, url.query, endpoint if url.scheme == "s3" else None)
+    return _client(url.scheme, url.host, url.query, _endpoint(settings) if url.scheme == "s3" else None)
+
+
+def _endpoint(settings: StoreSettings) -> str | None:
+    """Return the address that s3:// names are looked for at; None for Amazon's.
+
+    Raises:
+        UsageError: A variable of the environment holds what can be no part of a request: the library would panic.
+    """
+    for name in (*_ENDPOINTS, *_SENT):
+        if not _PLAIN.fullmatch(os.environ.get(name, "")):
+            raise UsageError(f"{name} in the environment holds a space, a line break or a special letter; correct it")
+    given = [settings.endpoint_url, *map(os.environ.get, _ENDPOINTS)]
+    endpoint = next(filter(None, given), "" if "" in given else None)
+    if endpoint is not None:
+        _check_endpoint(endpoint)
+    return endpoint
 
 
 @cache
@@ -109,10 +131,12 @@ def _client(scheme: str, host: str, query: str, endpoint: str | None) -> "Object
             return HTTPStore(base, client_options=options | {"allow_http": scheme == "http"}, retry_config=once)
         if scheme != "s3":
             return from_url(f"{scheme}://{host}", client_options=options, retry_config=once)
+        if endpoint:
+            HTTPStore(endpoint)  # refuses what is no address; S3Store would panic at it, and only later
         return S3Store(
             host,
             config={"endpoint": endpoint} if endpoint else {},
-            client_options=options | {"allow_http": (endpoint or "").startswith("http://")},
+            client_options=options | {"allow_http": (endpoint or "").lower().startswith("http://")},
             retry_config=once,
             credential_provider=_profile(),
         )
@@ -126,9 +150,13 @@ def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
     has_profiles = "AWS_PROFILE" in os.environ or any((folder / name).exists() for name in ("credentials", "config"))
     if "AWS_ACCESS_KEY_ID" in os.environ or not has_profiles or find_spec("boto3") is None:
         return None
-    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - needs boto3
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - needs boto3
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - as above
 
-    return Boto3CredentialProvider()
+    try:
+        return Boto3CredentialProvider()
+    except (BotoCoreError, ValueError) as error:
+        raise UsageError(f"{folder} has no credentials for AWS_PROFILE, or the default profile: {error}") from error
 
 
 def ask(

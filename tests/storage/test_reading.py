@@ -182,6 +182,62 @@ def test_a_refusal_is_reported_without_another_try(
     assert "endpoint" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", ""),
+        ("AWS_ENDPOINT_URL", "localhost:9000"),
+        ("AWS_ENDPOINT_URL_S3", "http://localhost:99999"),
+        ("AWS_ENDPOINT_URL", "http://a<b"),
+        ("AWS_REGION", "us-east-1\n"),
+        ("AWS_ACCESS_KEY_ID", "testing\n"),
+        ("AWS_SESSION_TOKEN", "a secret token"),
+    ],
+)
+def test_what_can_be_no_part_of_a_request_is_refused(
+    score: Score, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    done = score(bucket.url("x"), "-o", tmp_path / "labels.parquet")
+    assert (done.code, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_an_endpoint_is_one_in_capitals_too(
+    score: Score, source: Path, bucket: Bucket, s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bucket.put("papers.parquet", source)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.replace("http", "HTTP"))
+    done = score(bucket.url("papers.parquet"), "-o", tmp_path / "labels.parquet")
+    assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize("config", ["", "no section", "[profile night]\nregion = us-east-1\n"])
+def test_a_profile_without_credentials_is_refused(
+    score: Score, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    (tmp_path / "home" / ".aws").mkdir(parents=True)
+    (tmp_path / "home" / ".aws" / "config").write_text(config)
+    done = score(bucket.url("x"), "-o", tmp_path / "labels.parquet")
+    assert (done.code, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "AWS_PROFILE" in done.stderr
+
+
+def test_a_marker_of_a_folder_is_no_paper(score: Score, source: Path, bucket: Bucket, tmp_path: Path) -> None:
+    for key in ("dump.parquet/", "dump.parquet/2024.parquet/"):
+        bucket.put(key, b"")
+    bucket.put("dump.parquet/a.parquet", source)
+    for name in ("", "dump.parquet", "*.parquet"):
+        done = score(bucket.url(name), "-o", tmp_path / "labels.parquet")
+        assert done.code == 0, done.stderr
+    bucket.put("dump.parquet/empty.parquet", b"")
+    done = score(bucket.url(""), "-o", tmp_path / "labels.parquet")
+    assert done.code == 65
+    assert "dump.parquet/empty.parquet: is empty" in done.stderr
+
+
 def test_the_missing_package_is_named(
     score: Score, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
