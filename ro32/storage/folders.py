@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Self
 
-from ro32.errors import InputMissingError, OutputError, TryAgainError
+from ro32.errors import OutputError, TryAgainError
 from ro32.storage import durable
 from ro32.storage.client import ConflictError, StoreSettings
 from ro32.storage.files import Kind, kind_of
@@ -87,10 +87,7 @@ class ObjectFolder:
     def of(cls, url: ObjectUrl, settings: StoreSettings) -> Self:
         """List what a URL names; raise UsageError if nothing can be written there, or as `Store.of` does."""
         check_writable(url)
-        try:
-            return cls(Store.of(url, settings), url.prefix)
-        except InputMissingError as error:
-            raise OutputError(str(error)) from error
+        return cls(Store.of(url, settings, OutputError), url.prefix)
 
     def target(self, name: str) -> ObjectTarget:
         """Return the target of an object, with its current version; without a name the folder's, which none has."""

@@ -3,11 +3,11 @@
 import mmap
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ro32.errors import OutputError, ReadWriteError, TryAgainError, UsageError
+from ro32.errors import InputMissingError, OutputError, ReadWriteError, TryAgainError, UsageError
 from ro32.storage.client import ConflictError, StoreSettings
 from ro32.storage.objects import StoredObject
 from ro32.storage.store import Store, Version
@@ -34,7 +34,7 @@ class ObjectTarget:
         check_writable(url)
         if url.is_folder:
             raise OutputError(f"{url} is a folder; name an object in it")
-        store = Store.of(url, settings)
+        store = Store.of(url, settings, OutputError)
         return cls(store=store, key=url.key, before=store.look(url.key))
 
     @property
@@ -50,7 +50,10 @@ class ObjectTarget:
     @property
     def labels_before(self) -> StoredObject | None:
         """The labels that stand there now."""
-        return None if self.before is None else StoredObject(store=self.store, key=self.key, version=self.before)
+        if self.before is None:
+            return None
+        readable = replace(self.store, refused=InputMissingError)
+        return StoredObject(store=readable, key=self.key, version=self.before)
 
     def beside(self, name: str) -> str:
         """Return the key of another object in the same folder."""

@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ro32.errors import InputMissingError, OutputError, TryAgainError, UsageError
+from ro32.errors import InputMissingError, OutputError, Ro32Error, TryAgainError, UsageError
 from ro32.storage.client import (
     TIMEOUT_S,
     ConflictError,
@@ -72,21 +72,22 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A bucket, a container or a web host: its URL without a key, and how it is asked."""
+    """A bucket, a container or a web host: its URL without a key, how it is asked, and the error if it refuses that."""
 
     root: ObjectUrl
     settings: StoreSettings
+    refused: type[Ro32Error] = field(compare=False)
 
     @classmethod
-    def of(cls, url: ObjectUrl, settings: StoreSettings) -> "Store":
-        """Return the store that an object is in.
+    def of(cls, url: ObjectUrl, settings: StoreSettings, refused: type[Ro32Error] = InputMissingError) -> "Store":
+        """Return the store that an object is in; `refused` is OutputError where labels are to be written.
 
         Raises:
             UsageError: The package that asks it is not installed, or web addresses are not allowed.
         """
         root = replace(url, key="")
         open_client(root, settings)
-        return cls(root=root, settings=settings)
+        return cls(root=root, settings=settings, refused=refused)
 
     @property
     def client(self) -> "ObjectStore":
@@ -111,7 +112,7 @@ class Store:
             return (await self.client.get_async(key, options={"range": (0, 1)})).meta
 
         try:
-            return Version.of(ask(self.show(key), request, refused=InputMissingError))
+            return Version.of(ask(self.show(key), request, refused=self.refused))
         except FileNotFoundError:
             return None
 
@@ -130,7 +131,7 @@ class Store:
             return await self.client.list(folder or None).collect_async()
 
         try:
-            found = ask(self.show(prefix), request, refused=InputMissingError)
+            found = ask(self.show(prefix), request, refused=self.refused)
         except FileNotFoundError:
             return []
         return sorted((meta["path"], Version.of(meta)) for meta in found if meta["path"].startswith(prefix))
@@ -206,7 +207,7 @@ def _read(store: Store, key: str, version: Version, start: int, end: int) -> byt
         return data
 
     try:
-        return ask(store.show(key), request, refused=InputMissingError)
+        return ask(store.show(key), request, refused=store.refused)
     except (ConflictError, FileNotFoundError) as error:
         raise TryAgainError(f"{store.show(key)} changed while it was read; run again when it is complete") from error
 

@@ -20,6 +20,8 @@ class Fault(Enum):
     """The store answers 503, and does nothing."""
     NOT_IMPLEMENTED = auto()
     """The store answers 501, as one does that knows no conditional writes."""
+    FORBIDDEN = auto()
+    """The store answers 403, and does nothing."""
     DROPPED = auto()
     """The request does not reach the store, and the connection ends."""
     UNANSWERED = auto()
@@ -118,6 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(503, [], b""))
         elif fault is Fault.NOT_IMPLEMENTED:
             self._send(Answer(501, [], b"<?xml version='1.0'?><Error><Code>NotImplemented</Code></Error>"))
+        elif fault is Fault.FORBIDDEN:
+            self._send(Answer(403, [], b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"))
         elif fault is not Fault.DROPPED:
             cut = fault is Fault.CUT_REQUEST
             answer = self.proxy.forward(self.command, self.path, self.headers, body, cut=cut)
@@ -126,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             if answer is not None and fault is not Fault.UNANSWERED:
                 request.answered_bytes = len(answer.body)
                 self._send(answer, cut=fault is Fault.CUT_ANSWER)
-        if fault not in {None, Fault.BUSY, Fault.NOT_IMPLEMENTED}:
+        if fault not in {None, Fault.BUSY, Fault.NOT_IMPLEMENTED, Fault.FORBIDDEN}:
             self.close_connection = True
 
     def _send(self, answer: Answer, *, cut: bool = False) -> None:

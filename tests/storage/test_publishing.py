@@ -171,6 +171,34 @@ def test_what_cannot_be_written_to_is_reported_before_any_work(score: Score, pap
     assert bucket.list() == ["papers.parquet"]
 
 
+@pytest.mark.parametrize("name", ["out/labels.parquet", "out/"])
+@pytest.mark.parametrize("part", ["HEAD ", "GET list-type", "GET .parts/", "PUT .lock"])
+def test_labels_that_the_store_refuses_are_an_output(
+    score: Score, source: Path, bucket: Bucket, proxy: Proxy, name: str, part: str
+) -> None:
+    method, piece = part.split(" ")
+
+    def forbid(request: Request) -> Fault | None:
+        return Fault.FORBIDDEN if request.method == method and piece in request.path else None
+
+    proxy.fault = forbid
+    done = score(source, "-o", bucket.url(name))
+    assert (done.code, done.stderr.count("\n")) == (73, 1), done.stderr
+    assert "the store refuses it" in done.stderr
+    assert not {"out/labels.parquet", "out/papers.parquet"} & set(bucket.list())
+
+
+def test_parts_that_cannot_be_removed_do_not_matter(score: Score, source: Path, bucket: Bucket, proxy: Proxy) -> None:
+    def expire(request: Request) -> Fault | None:
+        expired = any(seen.method == "PUT" and "out/labels.parquet" in seen.path for seen in proxy.requests)
+        return Fault.FORBIDDEN if expired and "list-type" in request.path else None
+
+    proxy.fault = expire
+    done = score(source, "-o", bucket.url("out/labels.parquet"))
+    assert done.code == 0, done.stderr
+    assert "out/labels.parquet" in bucket.list()
+
+
 def test_too_many_unscored_papers_publish_nothing(
     score: Score, papers: pl.DataFrame, bucket: Bucket, tmp_path: Path
 ) -> None:
