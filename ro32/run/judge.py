@@ -48,7 +48,7 @@ def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
             the settings are strict about that.
     """
     unscored = sum(counts.unscored.values())
-    if unscored > job.settings.max_unscored * counts.rows:
+    if unscored and unscored / counts.rows > job.settings.max_unscored:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.unscored.items()))
         raise InputDataError(
             f"{job.target}: {unscored:,} of {counts.rows:,} papers have no score ({reasons}), more than "

@@ -277,6 +277,14 @@ def test_too_many_rows_without_text_publish_nothing(run: Run, papers: pl.DataFra
     assert run(blank, max_unscored=0.02).counts.unscored == {"empty_text": 4}
 
 
+def test_as_many_rows_without_text_as_allowed_are_published(run: Run, papers: pl.DataFrame) -> None:
+    blank = papers.head(100).with_columns(
+        pl.when(pl.int_range(pl.len()) < 29).then(pl.lit("")).otherwise(pl.col(name)).alias(name)
+        for name in ("title", "abstract")
+    )
+    assert run(blank, max_unscored=0.29).counts.unscored == {"empty_text": 29}
+
+
 def test_the_footer_counts_where_rows_come_from(run: Run, papers: pl.DataFrame, labels: Path) -> None:
     run(papers.head(100))
     run(pl.concat([papers.head(150), papers.tail(100), papers.tail(100)]))
