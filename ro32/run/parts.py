@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -54,9 +54,8 @@ class Counts:
     disagreements: int = 0
 
     @classmethod
-    def from_json(cls, text: bytes) -> Self:
-        """Read counts back; raise ValueError if they are damaged, or of a version of ro32 that counts other things."""
-        counts = strict_json.parse(text)
+    def from_json(cls, counts: object) -> Self:
+        """Take JSON values; raise ValueError if they are damaged, or of a version of ro32 that counts other things."""
         if not isinstance(counts, dict) or counts.keys() != {item.name for item in fields(cls)}:
             raise ValueError("expected the counts of this version of ro32")
         unscored = counts["unscored"]
@@ -107,20 +106,22 @@ class PartStore:
         short = fingerprint[:32]
         self.folder: PartFolder = LocalParts(target, short) if isinstance(target, Path) else ObjectParts(target, short)
         found = filter(None, map(PART_NAME.fullmatch, self.folder.names()))
-        self._names = {int(part["index"]): part.string for part in found}
+        self._names = defaultdict[int, list[str]](list)  # a damaged part may stand beside the one done in its place
+        for part in found:
+            self._names[int(part["index"])].append(part.string)
 
     def save(self, part: Part, finished: FinishedPart) -> None:
         """Keep a finished part."""
-        self._names[part.index] = write_part(self.folder, part, finished)
+        self._names[part.index] = [write_part(self.folder, part, finished)]
 
     def folder_for(self, part: Part) -> PartFolder:
         """Return the folder as another process needs it to put a part there by `write_part`."""
-        return self.folder.for_part(self._names.get(part.index))
+        return self.folder.for_part(self._names[part.index])
 
     def adopt(self, part: Part, name: str) -> bool:
         """Take a part that another process wrote under this name; return whether it is there and undamaged."""
         self.folder.notice(name)
-        self._names[part.index] = name
+        self._names[part.index] = [name]
         return self.load(part) is not None
 
     def load(self, part: Part) -> FinishedPart | None:
@@ -129,15 +130,15 @@ class PartStore:
         One that cannot be read counts as damaged, and so does one that another version of ro32 wrote: it is done again
         and replaced, where another try might fail forever.
         """
-        name = self._names.get(part.index)
-        if name is None:
-            return None
+        return next(filter(None, (self._load(part, name) for name in self._names[part.index])), None)
+
+    def _load(self, part: Part, name: str) -> FinishedPart | None:
         data = self.folder.read(name)
         if data is None or name != _name_of(part, data):
             return None
         try:
             table = pq.read_table(pa.BufferReader(data))
-            counts = Counts.from_json((table.schema.metadata or {})[FOOTER_KEY.encode()])
+            counts = Counts.from_json(strict_json.parse((table.schema.metadata or {})[FOOTER_KEY.encode()]))
             table = table.replace_schema_metadata(None)
             for batch in table.to_batches():
                 outcomes_of(batch)

@@ -1,7 +1,7 @@
 """Finished parts on a disk, beside their labels, so that a killed run can be resumed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -31,7 +31,7 @@ class LocalParts(LocalFolder):
         super().create()
         durable.sync_folder(self._target.parent)  # else a power cut takes the folder, parts and all
 
-    def for_part(self, name: str | None) -> Self:  # noqa: ARG002 - of use in stores
+    def for_part(self, names: Collection[str]) -> Self:  # noqa: ARG002 - of use in stores
         """Return the folder itself."""
         return self
 

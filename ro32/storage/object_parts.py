@@ -1,6 +1,6 @@
 """Finished parts in a store, beside their labels, so that any machine can resume a killed run."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from copy import copy
 from typing import Self
@@ -26,10 +26,10 @@ class ObjectParts(ObjectFolder):
         except TryAgainError:  # a run that took this one for dead was faster; equal names have equal content
             self.notice(name)
 
-    def for_part(self, name: str | None) -> Self:
-        """Return a copy that knows of one part alone, since all that are there may be too many for each message."""
+    def for_part(self, names: Collection[str]) -> Self:
+        """Return a copy that knows of these parts alone, since all that are there may be too many for each message."""
         alone = copy(self)
-        alone.versions = {known: version for known, version in self.versions.items() if known == name}
+        alone.versions = {known: version for known, version in self.versions.items() if known in names}
         return alone
 
     def left_over(self) -> Iterator[tuple[str, int]]:
