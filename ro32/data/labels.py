@@ -170,6 +170,8 @@ def read_provenance(path: str | InputFile) -> dict[str, Any] | None:
     provenance = strict_json.parse(raw)
     if not isinstance(provenance, dict):
         raise ValueError(f"{path}: the footer's key {FOOTER_KEY} holds no object")  # noqa: TRY004 - damaged data
+    if not all(isinstance(provenance.get(key) or {}, dict) for key in ("operating_point", "settings")):
+        raise ValueError(f"{path}: the footer's key {FOOTER_KEY} holds no provenance")
     return provenance
 
 

@@ -10,12 +10,11 @@ from typing import Any
 from ro32.errors import OutputError, UsageError
 from ro32.folder import manifest
 from ro32.folder.manifest import Entry
-from ro32.folder.standing import still_valid, undamaged
+from ro32.folder.standing import counts_if_valid, undamaged
 from ro32.model.classifier import Classifier
 from ro32.run.inputs import find_inputs, input_folders
 from ro32.run.job import Job, Settings
 from ro32.run.journal import FolderChanges, Journal, Stage
-from ro32.run.parts import Counts
 from ro32.run.prepare import inputs_with, looked_at, plan_files
 from ro32.run.reuse import footer_of
 from ro32.storage.durable import check_replaceable, check_room_for_name
@@ -77,8 +76,9 @@ class FolderRun:
             jobs[names[source.path]] = replace(whole, plan=alone, target=target.target(names[source.path]))
         for job in jobs.values():
             if isinstance(job.target, Path):
-                check_room_for_name(job.target)
-                check_replaceable(job.target)
+                with looked_at(job.target):
+                    check_room_for_name(job.target)
+                    check_replaceable(job.target)
         kept = frozenset(names.values()) - frozenset(jobs)
         return cls(folder=target, whole=whole, jobs=jobs, kept=kept, changes=changes)
 
@@ -92,21 +92,14 @@ class FolderRun:
         listed = manifest.read_entries(self.folder)
         for name, job in self.jobs.items():
             labels = file_at(self.folder.target(name))
-            footer = footer_of(labels)
-            if labels is None or footer is None or not still_valid(job, footer):
+            footer = footer_of(labels) or {}
+            counts = counts_if_valid(job, footer)
+            if labels is None or counts is None:
                 continue
             entry = undamaged(job, footer, name, labels, listed.get(name))
             if entry is not None:
                 entries[name] = entry
-                before = footer["rows"]
-                journal.unchanged += Counts(
-                    rows=job.plan.rows,
-                    reused=job.plan.rows - before["unreadable"],
-                    unreadable=before["unreadable"],
-                    positives=before["positives"],
-                    uncertain=before["uncertain"],
-                    unscored=before["unscored"],
-                )
+                journal.unchanged += counts
         self.changes.unchanged = len(entries)
         return entries
 

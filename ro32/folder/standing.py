@@ -12,21 +12,40 @@ from ro32.errors import InputDataError, InputMissingError, ReadWriteError
 from ro32.folder.manifest import Entry
 from ro32.run.job import Job
 from ro32.run.judge import decides_alike
+from ro32.run.parts import Counts
 from ro32.storage.client import UnreachableError
 from ro32.storage.files import InputFile, for_arrow
 
 _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError)
 
 
-def still_valid(job: Job, footer: dict[str, Any]) -> bool:
-    """Return whether labels with this footer were made from the input of a job as it is now, its model and settings."""
-    return (
+def counts_if_valid(job: Job, footer: dict[str, Any]) -> Counts | None:
+    """Return the counts of labels that were made from the input of a job as it is now, its model and settings.
+
+    None if labels with this footer were not, or if it counts other things than this version of ro32.
+    """
+    try:
+        before = Counts.from_json(footer.get("rows"))
+    except ValueError:
+        return None
+    valid = (
         not job.settings.no_reuse
+        and before.rows == job.plan.rows
         and footer.get("input_digest") == job.plan.digest
         and footer.get("bundle_digest") == job.classifier.digest
         and footer.get("scoring_digest") == job.classifier.scoring_digest
         and decides_alike(job.classifier.decision, footer)
         and (footer.get("settings") or {}).get("columns") == asdict(job.settings.columns)
+    )
+    if not valid:
+        return None
+    return Counts(
+        rows=before.rows,
+        reused=before.rows - before.unreadable,
+        unreadable=before.unreadable,
+        positives=before.positives,
+        uncertain=before.uncertain,
+        unscored=before.unscored,
     )
 
 

@@ -14,6 +14,10 @@ DEFAULT_MAX_DRIFT = 0.005
 """Half a percentage point; of the papers that the original ro-32 was judged by, 1.3 % are in cs.RO."""
 SIGNIFICANCE = 0.001
 """How probable a change may be, by chance alone, and still be believed: one false alarm in a thousand nights."""
+_DIGITS = 12
+"""Decimal places of a difference of shares that rounding leaves as they are."""
+_MOST_PAPERS = 1 << 40
+"""More than there are, and few enough for the test."""
 _NEGLIGIBLE = 1e-17
 """What is smaller, by this factor, than a sum of float64 does not change it."""
 
@@ -30,10 +34,10 @@ class Share:
         """Read the share from the footer of a labels file; None if it has none."""
         try:
             rows = provenance["rows"]
-            share = cls(positives=int(rows["positives"]), papers=int(rows["rows"]) - sum(rows["unscored"].values()))
-        except (KeyError, TypeError, ValueError, AttributeError):
+            share = cls(positives=int(rows["positives"]), papers=int(rows["rows"] - sum(rows["unscored"].values())))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
-        return share if 0 <= share.positives <= share.papers else None
+        return share if 0 <= share.positives <= share.papers < _MOST_PAPERS else None
 
     @property
     def value(self) -> float:
@@ -66,7 +70,7 @@ class Drift:
     @property
     def exceeded(self) -> bool:
         """Whether both the bound and chance are exceeded."""
-        return abs(self.change) > self.bound and self.p_value < SIGNIFICANCE
+        return round(abs(self.change), _DIGITS) > self.bound and self.p_value < SIGNIFICANCE
 
 
 def fisher_exact(one: Share, other: Share) -> float:

@@ -51,8 +51,9 @@ class UnchangedRows:
             now: Returns the row groups of each input file; called only if it matters.
         """
         try:
-            before = [RowGroup(rows=int(count), digest=digest) for count, digest in footer.get("row_groups") or ()]
-        except (TypeError, ValueError):
+            groups = footer.get("row_groups") or ()
+            before = [RowGroup(rows=int(count), digest=digest and str(digest)) for count, digest in groups]
+        except (TypeError, ValueError, OverflowError):
             before = []
         sound = sum(group.rows for group in before) == rows and all(group.rows >= 0 for group in before)
         some = sound and any(group.digest for group in before)

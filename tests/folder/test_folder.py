@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from ro32.data.labels import read_provenance
@@ -159,6 +160,42 @@ def test_labels_that_no_manifest_vouches_for_are_read(run: Run, labels: Path, da
     assert summary.folder is not None
     assert summary.folder.replaced == (0 if damage is None else 1)
     assert len(manifest.read_entries(LocalFolder(labels))) == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rows", "{}"),
+        ("rows", '{"rows": "many"}'),
+        ("rows", '{"rows": 1e999, "positives": 1, "unscored": {}}'),
+        ("operating_point", "[1]"),
+        ("settings", "[1]"),
+    ],
+)
+def test_labels_with_nonsense_in_their_footer_are_replaced(run: Run, labels: Path, key: str, value: str) -> None:
+    run()
+    table = pq.read_table(labels / NAMES[0])
+    footer = read_provenance(labels / NAMES[0])
+    assert footer is not None
+    text = json.dumps(footer | {key: "nonsense"}).replace('"nonsense"', value)
+    pq.write_table(table.replace_schema_metadata({"ro32": text}), labels / NAMES[0])
+    run(max_drift=0)
+    found = read_provenance(labels / NAMES[0])
+    assert found is not None
+    assert found[key].keys() == footer[key].keys()
+    assert pq.read_table(labels / NAMES[0]).equals(table)
+
+
+def test_a_damaged_part_may_stand_beside_the_one_done_in_its_place(run: Run, labels: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(on_progress=stop_after(2))
+    [parts] = (labels / "2023" / ".a.parquet.parts").iterdir()
+    for number in range(20):  # the file system lists one of them behind the sound one
+        (parts / f"00000000-{number:064x}.parquet").write_bytes(b"damaged")
+    summary = run()
+    assert summary.resumed == 60
+    assert times(labels).keys() == set(NAMES)
+    assert leftovers(labels / NAMES[0]) == []
 
 
 def test_parts_of_labels_that_stand_are_removed(run: Run, labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:

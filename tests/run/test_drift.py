@@ -1,5 +1,6 @@
 """Drift: a change that both matters and is no accident."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,20 @@ def test_drift_must_matter_and_be_no_chance(now: tuple[int, int], before: tuple[
         {"rows": {"rows": 10, "positives": 11, "unscored": {}}},
         {"rows": {"rows": 10, "positives": 1, "unscored": {"empty_text": "many"}}},
         {"rows": {"rows": 10, "positives": 9, "unscored": {"empty_text": 2}}},
+        {"rows": {"rows": math.inf, "positives": 9, "unscored": {}}},  # as JSON's 1e999 is read
+        {"rows": {"rows": 10**400, "positives": 9, "unscored": {}}},
     ],
 )
 def test_a_footer_that_tells_no_share_is_no_trouble(provenance: dict[str, Any]) -> None:
     assert Share.from_footer(provenance) is None
+
+
+@pytest.mark.parametrize(("now", "before", "bound"), [(8, 7, 0.1), (3, 1, 0.2), (9, 2, 0.7)])
+def test_a_change_up_to_the_bound_is_no_drift(now: int, before: int, bound: float) -> None:
+    shares = [Share(positives=1_000 * tenths, papers=10_000) for tenths in (now, before)]
+    assert not Drift(now=shares[0], before=shares[1], bound=bound).exceeded
+    more = Share(positives=1_000 * now + 1, papers=10_000)
+    assert Drift(now=more, before=shares[1], bound=bound).exceeded
 
 
 def test_unscored_papers_are_in_no_share() -> None:

@@ -1,5 +1,6 @@
 """Rows whose stored bytes did not change are labelled without decoding them, and come out as if they had been."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from ro32.data import part_reader, row_groups
 from ro32.data.labels import read_provenance
+from ro32.data.papers import Part
 from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
+from ro32.run.unchanged import UnchangedRows
 from ro32.run.walk import Summary, score_file
 
 Run = Callable[..., Summary]
@@ -129,7 +132,18 @@ def test_the_same_papers_written_in_another_way_are_decoded(
 
 
 @pytest.mark.parametrize(
-    "said", [[], None, "x", [[GROUP]], [[GROUP + 1, "a"]], [[-1, "a"], [GROUP + 1, "b"]], [[GROUP, 3]], {"a": 1}]
+    "said",
+    [
+        [],
+        None,
+        "x",
+        [[GROUP]],
+        [[GROUP + 1, "a"]],
+        [[-1, "a"], [GROUP + 1, "b"]],
+        [[GROUP, 3]],
+        [[GROUP, ["a"]]],
+        {"a": 1},
+    ],
 )
 def test_a_footer_that_says_nonsense_of_row_groups_is_passed_over(
     run: Run, papers: pl.DataFrame, decoded: list[int], monkeypatch: pytest.MonkeyPatch, said: object
@@ -141,6 +155,11 @@ def test_a_footer_that_says_nonsense_of_row_groups_is_passed_over(
     decoded.clear()
     assert run(few).counts.reused == GROUP
     assert sum(decoded) == GROUP
+
+
+def test_a_number_of_rows_beyond_all_numbers_is_nonsense() -> None:
+    footer = {"row_groups": [[math.inf, "a"]]}  # as JSON's 1e999 is read
+    assert UnchangedRows.from_footer(footer, GROUP, dict).find(Part(index=0, path=Path("a"), start=0, rows=1)) is None
 
 
 def test_very_small_row_groups_have_no_digests(
