@@ -67,23 +67,38 @@ def input_folders(inputs: Sequence[str]) -> list[Path]:
     return [path for text in inputs if not is_url(text) for path in _named(text) if path.is_dir()]
 
 
-def _named(text: str) -> list[Path]:
+def _named(text: str, warn: Warn = _ignore) -> list[Path]:
     """Return the paths of an input: itself if it exists, else the matches of the pattern."""
     path = Path(text)
-    if kind_of(path) is None and scheme_of(text):
+    if kind_of(path) is not None:  # also a file whose name looks like a pattern
+        return [path]
+    if scheme_of(text):
         place(text)  # refuses URLs of other kinds
         raise UsageError(f"{redact(text)}: expected local papers, found a URL; fetch them first, and name the file")
-    if kind_of(path) is not None or not glob.has_magic(text):  # also a file whose name looks like a pattern
+    if not glob.has_magic(text):
         return [path]
+    for folder, error in _not_listed(path):
+        warn("not_read", f"what {text} means in {folder} is not read: {error.strerror}; check its permissions")
     hidden = () if path.name.startswith(HIDDEN) else HIDDEN
     matches = (Path(file) for file in glob.glob(text, recursive=True))  # noqa: PTH207 - an absolute pattern is allowed here
     return sorted(match for match in matches if not hidden or not match.name.startswith(hidden))
 
 
+def _not_listed(pattern: Path) -> Iterator[tuple[str, OSError]]:
+    """Yield the folders in which `glob` looks for a pattern and that cannot be listed: it passes over them."""
+    for end in range(1, len(pattern.parts)):
+        if glob.has_magic(pattern.parts[end]):
+            for folder in glob.glob(os.path.join(*pattern.parts[:end], ""), recursive=True):  # noqa: PTH118, PTH207 - a slash at the end
+                try:
+                    os.scandir(folder).close()
+                except OSError as error:
+                    yield folder, error
+
+
 def _files_of(text: str, warn: Warn) -> list[Path]:
     files: list[Path] = []
     passed_over: list[Path] = []
-    for path in _named(text):
+    for path in _named(text, warn):
         match kind_of(path):
             case Kind.FOLDER:
                 below = list(_visible_files(path))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -347,6 +348,18 @@ def test_a_folder_that_cannot_be_is_refused(dump: Path, classifier: Classifier, 
         score_folder(dump, tmp_path / "file", classifier=classifier)
     with pytest.raises(OutputError, match="no folder"):
         score_folder(dump, tmp_path / "no" / "labels", classifier=classifier)
+
+
+def test_labels_whose_path_is_too_long_are_refused(
+    dump: Path, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deep, out = (Path(first, *[first * 200] * times) for first, times in (("d", 18), ("o", 3)))
+    deep.mkdir(parents=True)
+    shutil.copy(dump / NAMES[0], deep)
+    out.mkdir(parents=True)
+    with pytest.raises(OutputError, match="File name too long"):
+        score_folder("d", out, classifier=classifier)
 
 
 def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -87,6 +88,27 @@ def test_a_pattern_stands_for_files_and_folders(dump: Path) -> None:
     assert find_files([str(strange)]) == [strange]
     with pytest.raises(InputMissingError, match="no file matches"):
         find_files([f"{dump}/*.orc"])
+
+
+@pytest.mark.skipif(os.geteuid() > 0, reason="gives up the rights of root for a while")
+@pytest.mark.parametrize(("closed", "pattern"), [("2024", "*/*.parquet"), ("2024/deep", "**/a.*")])
+def test_a_folder_that_a_pattern_passes_over_is_named(closed: str, pattern: str) -> None:
+    warnings = Warnings()
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:  # in pytest's own nobody else may look
+        dump = Path(name)
+        dump.chmod(0o755)
+        write(dump / closed / "a.parquet")
+        file = write(dump / "2025" / "a.parquet")
+        (dump / closed).chmod(0o711)
+        os.seteuid(65534)
+        try:
+            found = find_files([f"{dump}/{pattern}"], warnings)
+        finally:
+            os.seteuid(0)
+    ((kind, sentence),) = warnings
+    assert found == [file]
+    assert kind == "not_read"
+    assert f"{dump / closed}/ is not read: Permission denied" in sentence
 
 
 def test_one_file_is_read_once(dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
