@@ -138,7 +138,7 @@ def _take_after(descriptor: int, before: os.stat_result) -> None:
     """Give a file owner, group and mode of another, as far as this process is allowed to."""
     if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
         for owner, group in ((before.st_uid, -1), (-1, before.st_gid)):
-            with suppress(PermissionError):
+            with suppress(OSError):  # also an owner whom this process has no number for
                 os.fchown(descriptor, owner, group)
     os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & 0o777)
 

@@ -167,6 +167,19 @@ def test_labels_keep_the_owner_where_root_replaces_them(tmp_path: Path) -> None:
     assert ((tmp_path / "labels").stat().st_uid, (tmp_path / "labels").stat().st_gid) == (65534, 65534)
 
 
+@ROOT
+def test_labels_keep_the_mode_where_their_owner_is_unknown(tmp_path: Path) -> None:
+    """As in a container without root, which knows few users."""
+    if _undone("unshare", "-U", "-r", "true"):
+        pytest.skip("no namespace of users can be made here")
+    (tmp_path / "labels").touch(mode=0o600)
+    os.chown(tmp_path / "labels", 1234, 1234)
+    write = "import sys, pathlib; from ro32.storage import durable; durable.write(pathlib.Path(sys.argv[1]), b'new')"
+    subprocess.run(["unshare", "-U", "-r", sys.executable, "-c", write, tmp_path / "labels"], check=True)
+    assert (tmp_path / "labels").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "labels").stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize("named", ["dump", "dump/*.parquet", "d*/**/*.parquet"])
 def test_labels_within_the_input_are_refused_the_first_time(
     command: Command, source: Path, tmp_path: Path, named: str
