@@ -111,15 +111,15 @@ class _Lock:
     def keep(self) -> None:
         """Renew the lock until it is released, or another run has taken it."""
         while not self._over.wait(RENEW_S):
-            with self._renewing:
+            with self._renewing, suppress(Ro32Error):  # the next time, perhaps; else it runs out
                 if self._over.is_set():
                     return
                 try:
                     self._version = self._store.write(self._key, self._content(), over=self._version)
                 except ConflictError:
-                    return
-                except Ro32Error:  # the next time, perhaps; else it runs out
-                    continue
+                    self._version, record = self.look()
+                    if record is None or record.get("token") != self._token:  # else an answer was lost
+                        return
 
     def release(self) -> None:
         """Remove the lock, if that can be done at once; else it runs out."""

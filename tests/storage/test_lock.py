@@ -100,6 +100,20 @@ def test_a_lock_is_renewed_while_it_is_held(
     assert bucket.list() == []
 
 
+def test_a_lock_whose_renewal_had_no_answer_is_renewed_again(
+    target: ObjectTarget, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "RENEW_S", 0.05)
+    with only_run(target):
+        renewed = json.loads(bucket.get(LOCK)) | {"expires": 1}
+        bucket.put(LOCK, json.dumps(renewed).encode())  # so that the version that the run knows is an older one
+        deadline = time.monotonic() + 20
+        while json.loads(bucket.get(LOCK))["expires"] == 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert bucket.list() == []
+
+
 def test_a_lock_that_another_run_took_is_left_to_it(
     target: ObjectTarget, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
