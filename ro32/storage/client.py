@@ -9,7 +9,8 @@ import random
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -34,7 +35,7 @@ FIRST_PAUSE_S = 0.2
 """Before the second try; each further pause is about twice as long."""
 TIMEOUT_S = 30.0
 """Of one try, besides the time that an upload takes."""
-_NEVER_S = 86_400.0
+NEVER_S = 86_400.0
 """The timeout that the library gets; ours is `TIMEOUT_S`."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
@@ -122,7 +123,7 @@ def _client(scheme: str, host: str, query: str, endpoint: str | None) -> "Object
     from obstore.exceptions import BaseError  # noqa: PLC0415
     from obstore.store import HTTPStore, S3Store, from_url  # noqa: PLC0415
 
-    never = timedelta(seconds=_NEVER_S)
+    never = timedelta(seconds=NEVER_S)
     options: Any = {"timeout": never, "read_timeout": never, "connect_timeout": timedelta(seconds=5)}
     once: Any = {"max_retries": 0}  # tried again here, where it can be logged and interrupted
     try:
@@ -212,6 +213,16 @@ def ask(
         finally:
             running.cancel()  # where a signal ended the waiting
     raise AssertionError  # the last try returns or raises
+
+
+async def each_in_time(answers: AsyncIterable[T]) -> AsyncIterator[T]:
+    """Yield what a request is answered with piece by piece, for each of which it may wait as long as for an answer."""
+    import asyncio  # noqa: PLC0415 - as above
+
+    pieces = aiter(answers)
+    with suppress(StopAsyncIteration):
+        while True:
+            yield await asyncio.wait_for(anext(pieces), TIMEOUT_S)
 
 
 def _is_transient(error: Exception, status: int | None) -> bool:

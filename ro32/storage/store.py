@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ro32.errors import InputMissingError, OutputError, Ro32Error, TryAgainError, UsageError
 from ro32.storage.client import (
+    NEVER_S,
     TIMEOUT_S,
     ConflictError,
     ShortAnswerError,
     StoreSettings,
     UnreachableError,
     ask,
+    each_in_time,
     open_client,
 )
 from ro32.storage.urls import WEB, ObjectUrl
@@ -30,6 +32,8 @@ UPLOAD_BYTES_PER_S = 1 << 20
 """A try of an upload may take the time that it takes at this rate."""
 MARK = "ro32_write"
 """Metadata of what is written: tells the writer whether an answer that was lost had been a yes."""
+_PAGE_OBJECTS = 1_000
+"""Objects that stores list in one answer."""
 _SMALL_BYTES = 64 << 10
 """Heads and footers, which are read several times and are kept; 16 MB of them at most."""
 
@@ -128,10 +132,11 @@ class Store:
         folder = prefix.rpartition("/")[0]
 
         async def request() -> "Sequence[ObjectMeta]":
-            return await self.client.list(folder or None).collect_async()
+            pages = self.client.list(folder or None, chunk_size=_PAGE_OBJECTS)
+            return [meta async for page in each_in_time(pages) for meta in page]
 
         try:
-            found = ask(self.show(prefix), request, refused=self.refused)
+            found = ask(self.show(prefix), request, refused=self.refused, timeout_s=NEVER_S)
         except FileNotFoundError:
             return []
         return sorted((meta["path"], Version.of(meta)) for meta in found if meta["path"].startswith(prefix))

@@ -1,5 +1,7 @@
 """Papers from an object store: the same labels as from files, of the same bytes that were planned, and few of them."""
 
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +175,23 @@ def test_a_web_address_is_read_only_where_that_is_allowed(
     done = score(url, "-o", tmp_path / "labels.parquet", "--allow-http")
     assert done.code == 0, done.stderr
     assert len(_labels(tmp_path / "labels.parquet")) == 5
+
+
+def test_an_answer_in_pieces_may_take_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the list of a large bucket does. A real store on this machine would need many thousands of objects for it."""
+
+    async def pages(pauses_s: Iterable[float]) -> AsyncIterator[float]:
+        for pause_s in pauses_s:
+            await asyncio.sleep(pause_s)
+            yield pause_s
+
+    async def read(*pauses_s: float) -> list[float]:
+        return [page async for page in client.each_in_time(pages(pauses_s))]
+
+    monkeypatch.setattr(client, "TIMEOUT_S", 1.0)
+    assert asyncio.run(read(0.4, 0.4, 0.4)) == [0.4] * 3
+    with pytest.raises(TimeoutError):
+        asyncio.run(read(0.1, 60))
 
 
 def test_a_refusal_is_reported_without_another_try(
