@@ -35,7 +35,13 @@ def _ignore(_kind: str, _sentence: str) -> None:
 
 
 def find_inputs(inputs: Sequence[str], stores: StoreSettings, warn: Warn = _ignore) -> list[InputFile]:
-    """Resolve inputs as `find_files` does, and URLs as `find_objects` does, which come behind all local files."""
+    """Resolve inputs as `find_files` does, and URLs as `find_objects` does, which come behind all local files.
+
+    Raises:
+        UsageError: There is no input, or one is wrong.
+    """
+    if not inputs:  # as of a loop over files that found none: labels of no papers would replace those of all
+        raise UsageError("expected an input, found none; name a file, a folder or a pattern")
     local = find_files([text for text in inputs if not is_url(text)], warn)
     return [*local, *find_objects([text for text in inputs if is_url(text)], stores)]
 

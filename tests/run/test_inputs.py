@@ -8,7 +8,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.folder.update import score_folder
+from ro32.model.classifier import Classifier
 from ro32.run.inputs import find_files, input_folders
+from ro32.run.walk import score_file
 
 
 class Warnings(list[tuple[str, str]]):
@@ -119,6 +122,14 @@ def test_one_file_is_read_once(dump: Path, monkeypatch: pytest.MonkeyPatch) -> N
     warnings = Warnings()
     assert len(find_files(["a.parquet", str(file), "./b.parquet", "../dump/c.parquet", str(dump)], warnings)) == 1
     assert {kind for kind, _ in warnings} == {"same_file"}
+
+
+def test_no_name_is_no_input(tmp_path: Path, classifier: Classifier) -> None:
+    write(tmp_path / "labels.parquet")
+    with pytest.raises(UsageError, match="found none"):
+        score_file([], tmp_path / "labels.parquet", classifier=classifier)
+    with pytest.raises(UsageError, match="found none"):
+        score_folder([], tmp_path / "labels", classifier=classifier)
 
 
 def test_an_empty_name_is_no_input() -> None:
