@@ -18,7 +18,7 @@ from ro32.run.journal import FolderChanges, Journal, Stage
 from ro32.run.prepare import inputs_with, looked_at, plan_files
 from ro32.run.reuse import footer_of
 from ro32.storage.durable import check_replaceable, check_room_for_name
-from ro32.storage.files import InputFile, Kind, Target, file_at, kind_of
+from ro32.storage.files import FileKind, InputFile, Target, file_at, kind_of
 from ro32.storage.folders import Folder, LocalFolder, ObjectFolder
 from ro32.storage.objects import StoredObject, would_read
 from ro32.storage.urls import ObjectUrl, is_url
@@ -126,7 +126,7 @@ def resolve_folder(folder: Path, inputs: Sequence[str], names: Mapping[InputFile
     """
     with looked_at(folder):
         resolved, found = folder.resolve(), kind_of(folder)
-        if found not in {None, Kind.FOLDER}:
+        if found not in {None, FileKind.FOLDER}:
             raise OutputError(f"{folder} is {found}; name a folder, or a file without a slash at its end")
         if not resolved.parent.is_dir():
             raise OutputError(f"{folder}: cannot be created: no folder {resolved.parent}; create it, or name another")

@@ -10,7 +10,7 @@ from ro32.data import parquet, sources
 from ro32.data.compressed import NOT_READ, compression_of
 from ro32.errors import InputDataError, InputMissingError, UsageError
 from ro32.storage.client import StoreSettings
-from ro32.storage.files import InputFile, Kind, kind_of
+from ro32.storage.files import FileKind, InputFile, kind_of
 from ro32.storage.names import DATA_SUFFIXES, HIDDEN, is_data
 from ro32.storage.objects import find_objects
 from ro32.storage.urls import is_url, place, redact, scheme_of
@@ -106,15 +106,15 @@ def _files_of(text: str, warn: Warn) -> list[Path]:
     passed_over: list[Path] = []
     for path in _named(text, warn):
         match kind_of(path):
-            case Kind.FOLDER:
+            case FileKind.FOLDER:
                 below = list(_visible_files(path))
                 files += (file for file in below if is_data(file.name))
                 passed_over += (file for file in below if not is_data(file.name) and _may_be_data(file))
-            case Kind.FILE:
+            case FileKind.FILE:
                 files.append(path)
             case None:
                 raise InputMissingError(f"input {text} does not exist; name a file, a folder or a pattern")
-            case Kind.DANGLING:
+            case FileKind.DANGLING:
                 raise InputMissingError(f"{path} is a link to nothing; correct or remove it")
             case special:
                 raise _not_regular(path, special)
@@ -159,9 +159,9 @@ def _visible_files(folder: Path) -> Iterator[Path]:
                 yield path
             else:
                 kind = kind_of(path)
-                if kind is Kind.DANGLING and is_data(path.name):
+                if kind is FileKind.DANGLING and is_data(path.name):
                     raise InputMissingError(f"{path} is a link to nothing; correct or remove it")
-                if kind is not Kind.DANGLING and kind is not None:
+                if kind is not FileKind.DANGLING and kind is not None:
                     raise _not_regular(path, kind)
 
 
@@ -193,8 +193,8 @@ def _refuse_tables(folder: Path) -> None:
             )
 
 
-def _not_regular(path: Path, kind: Kind) -> InputDataError:
-    advice = "name a file, or - and pass it to stdin" if kind is Kind.PIPE else "name a file"
+def _not_regular(path: Path, kind: FileKind) -> InputDataError:
+    advice = "name a file, or - and pass it to stdin" if kind is FileKind.PIPE else "name a file"
     return InputDataError(f"{path}: expected a file, found {kind}; papers are read more than once; {advice}")
 
 

@@ -34,7 +34,7 @@ Source: https://parquet.apache.org/docs/file-format
 _END_BYTES = 64 << 10
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What stands at a path."""
 
     FILE = "a file"
@@ -46,11 +46,11 @@ class Kind(StrEnum):
 
 
 _SPECIAL = {
-    stat.S_IFDIR: Kind.FOLDER,
-    stat.S_IFIFO: Kind.PIPE,
-    stat.S_IFSOCK: Kind.SOCKET,
-    stat.S_IFCHR: Kind.DEVICE,
-    stat.S_IFBLK: Kind.DEVICE,
+    stat.S_IFDIR: FileKind.FOLDER,
+    stat.S_IFIFO: FileKind.PIPE,
+    stat.S_IFSOCK: FileKind.SOCKET,
+    stat.S_IFCHR: FileKind.DEVICE,
+    stat.S_IFBLK: FileKind.DEVICE,
 }
 
 
@@ -59,16 +59,16 @@ def file_at(target: Target) -> InputFile | None:
     return target if isinstance(target, Path) else target.labels_before
 
 
-def kind_of(path: Path) -> Kind | None:
+def kind_of(path: Path) -> FileKind | None:
     """Return what stands at a path, links followed; None if nothing exists there. Nothing is opened.
 
     Raises:
         OSError: The path cannot be looked at: no permission, a name that is too long, a link to itself.
     """
     try:
-        return _SPECIAL.get(stat.S_IFMT(path.stat().st_mode), Kind.FILE)
+        return _SPECIAL.get(stat.S_IFMT(path.stat().st_mode), FileKind.FILE)
     except (FileNotFoundError, NotADirectoryError):
-        return Kind.DANGLING if path.is_symlink() else None
+        return FileKind.DANGLING if path.is_symlink() else None
 
 
 def require_regular(path: Path, refused: type[Ro32Error], advice: str = "name a file") -> None:
@@ -83,7 +83,7 @@ def require_regular(path: Path, refused: type[Ro32Error], advice: str = "name a 
         found = kind_of(path)
     except OSError as error:
         raise refused(f"{path}: cannot be looked at: {error.strerror}; {advice}") from error
-    if found not in {None, Kind.FILE}:
+    if found not in {None, FileKind.FILE}:
         raise refused(f"{path}: expected a file, found {found}; {advice}")
 
 
@@ -173,7 +173,7 @@ def for_arrow(file: InputFile) -> Path | io.RawIOBase | pa.NativeFile:
     """
     if not isinstance(file, Path):
         return file.ranges()
-    if kind_of(file) not in {None, Kind.FILE}:
+    if kind_of(file) not in {None, FileKind.FILE}:
         raise OSError(errno.EINVAL, "Not a regular file", str(file))
     try:
         str(file).encode()

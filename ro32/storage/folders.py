@@ -8,7 +8,7 @@ from typing import Self
 from ro32.errors import OutputError, TryAgainError
 from ro32.storage import durable
 from ro32.storage.client import ConflictError, StoreSettings
-from ro32.storage.files import Kind, kind_of
+from ro32.storage.files import FileKind, kind_of
 from ro32.storage.names import HIDDEN
 from ro32.storage.object_target import ObjectTarget, check_writable
 from ro32.storage.store import Store
@@ -47,7 +47,7 @@ class LocalFolder:
         """Return the content of a small file; None if it cannot be read."""
         path = self.path / name
         try:
-            return path.read_bytes() if kind_of(path) is Kind.FILE else None
+            return path.read_bytes() if kind_of(path) is FileKind.FILE else None
         except OSError:
             return None
 

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from ro32.errors import OutputError, UsageError
 from ro32.storage import strict_json
 from ro32.storage.durable import sync_folder
-from ro32.storage.files import Kind, kind_of
+from ro32.storage.files import FileKind, kind_of
 
 FOLDER = ".run"
 KEPT = 2
@@ -116,7 +116,7 @@ def check_output(output: Path) -> None:
         if (output / "training.json").exists():
             raise OutputError(f"{output}: contains a complete checkpoint; name a new folder to train another")
         raise OutputError(f"{output}: is not empty and contains no run to resume; name a new or empty folder")
-    if (found := kind_of(output)) not in {None, Kind.FOLDER}:
+    if (found := kind_of(output)) not in {None, FileKind.FOLDER}:
         raise OutputError(f"{output}: is {found}; name a folder")
 
 
