@@ -45,7 +45,7 @@ class Assignment:
 
 
 @dataclass(kw_only=True)
-class Place:
+class PooledActor:
     """An actor and what it does now.
 
     Attributes:
@@ -76,45 +76,45 @@ class ActorPool:
         self._model, self._worker = model, worker
         self._threads, self._least, self.most = threads, least, most
         self._remote = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(Actor)
-        self._places: list[Place] = []
+        self._actors: list[PooledActor] = []
 
     @property
     def busy(self) -> int:
         """Actors that work on something."""
-        return sum(place.work is not None for place in self._places)
+        return sum(actor.work is not None for actor in self._actors)
 
     @property
     def started(self) -> bool:
         """Whether there is an actor that has started."""
-        return any(place.node is not None for place in self._places)
+        return any(actor.node is not None for actor in self._actors)
 
     def resize(self, wanted: int) -> None:
         """Start actors until as many are there as there is work for, or end free ones."""
         size = min(self.most, max(self._least, wanted))
-        while len(self._places) < size:
+        while len(self._actors) < size:
             handle: Any = self._remote.remote(self._threads)
-            self._places.append(Place(handle=handle, ref=handle.load.remote(self._model, self._worker)))
-        for place in [place for place in self._places if place.work is None][: len(self._places) - size]:
-            self.end(place)
+            self._actors.append(PooledActor(handle=handle, ref=handle.load.remote(self._model, self._worker)))
+        for actor in [actor for actor in self._actors if actor.work is None][: len(self._actors) - size]:
+            self.end(actor)
 
-    def free(self) -> list[Place]:
+    def free(self) -> list[PooledActor]:
         """Return the actors that have started and have nothing to do."""
-        return [place for place in self._places if place.ref is None]
+        return [actor for actor in self._actors if actor.ref is None]
 
-    def wait(self, timeout_s: float) -> list[Place]:
+    def wait(self, timeout_s: float) -> list[PooledActor]:
         """Return the actors that have a result, at the latest when the time is up."""
-        waiting = {place.ref: place for place in self._places if place.ref is not None}
+        waiting = {actor.ref: actor for actor in self._actors if actor.ref is not None}
         if not waiting:
             return []
         ready, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout_s, fetch_local=False)
         return [waiting[ref] for ref in ready]
 
-    def end(self, place: Place) -> None:
+    def end(self, actor: PooledActor) -> None:
         """Let an actor go, whatever it does; also one that is dead."""
-        self._places.remove(place)
-        ray.kill(place.handle)
+        self._actors.remove(actor)
+        ray.kill(actor.handle)
 
     def close(self) -> None:
         """Let all actors go."""
-        for place in list(self._places):
-            self.end(place)
+        for actor in list(self._actors):
+            self.end(actor)

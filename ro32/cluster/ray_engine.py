@@ -12,14 +12,14 @@ import ray
 from ray import exceptions
 
 from ro32.cluster.connection import connected
-from ro32.cluster.pool import ActorPool, Assignment, Place
+from ro32.cluster.pool import ActorPool, Assignment, PooledActor
 from ro32.cluster.worker import Model, SavedPart, Worker
 from ro32.errors import ClusterError, Ro32Error, UsageError, one_line
 from ro32.model.bundle import Bundle
 from ro32.run.engine import Remaining
 from ro32.run.job import Job
 from ro32.run.journal import IsolatedPart, Journal, Stage
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 
 STRIKES = 3
 """Workers that a part may kill before it is left alone."""
@@ -63,7 +63,9 @@ class RayEngine:
         self._bundle, self._address = bundle, address
         self._least, self._most, self._worker = least, most, worker
 
-    def __call__(self, work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]) -> Iterator[Counts]:
+    def __call__(
+        self, work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]
+    ) -> Iterator[RowCounts]:
         """Score parts in whatever order; see `ro32.run.engine.Engine`.
 
         A part that kills its workers is noted in the journal's `isolated`, and the others go on.
@@ -119,41 +121,41 @@ class _Run:
         self._failed_starts = 0
         self._served = time.monotonic()
 
-    def parts(self) -> Iterator[Counts]:
+    def parts(self) -> Iterator[RowCounts]:
         """Yield the counts of each part when it is finished and kept."""
         try:
             while True:
                 # As many parts as the pool may have actors for: no more, so that memory holds few labels files.
                 self._queue.extend(islice(self._pending, self._pool.most - len(self._queue) - self._pool.busy))
                 self._pool.resize(len(self._queue) + self._pool.busy)
-                for place in self._pool.free()[: len(self._queue)]:
-                    _give(place, self._queue.popleft())
+                for actor in self._pool.free()[: len(self._queue)]:
+                    _give(actor, self._queue.popleft())
                 if not self._queue and not self._pool.busy:
                     return
                 self._journal.enter(Stage.SCORE)
-                for place in self._pool.wait(_WAIT_S):
-                    yield from self._collect(place)
+                for actor in self._pool.wait(_WAIT_S):
+                    yield from self._collect(actor)
                 self._check_patience()
         finally:
             self._pool.close()
 
-    def _collect(self, place: Place) -> Iterator[Counts]:
+    def _collect(self, actor: PooledActor) -> Iterator[RowCounts]:
         """Receive the result of an actor, or record its death."""
         try:
-            result = ray.get(place.ref)
+            result = ray.get(actor.ref)
         except exceptions.RayTaskError as error:  # raised on the node, by our code or below it
             if isinstance(error.cause, Ro32Error | OSError):
                 raise error.cause from error
-            if place.work is None:
+            if actor.work is None:
                 self._give_up(f"a node could not start an actor: {_one_line(error.cause)}")
             raise
         except exceptions.RayError as error:
-            self._pool.end(place)
-            self._on_actor_lost(place, error)
+            self._pool.end(actor)
+            self._on_actor_lost(actor, error)
             return
-        assignment, place.work, place.ref = place.work, None, None
+        assignment, actor.work, actor.ref = actor.work, None, None
         if assignment is None:
-            place.node, self._failed_starts = result, 0
+            actor.node, self._failed_starts = result, 0
             return
         self._journal.enter(Stage.SAVE_PART)
         self._adopt(assignment, result)
@@ -169,15 +171,15 @@ class _Run:
         self._journal.thread_seconds += saved.thread_seconds
         self._on_rows(part.rows)
 
-    def _on_actor_lost(self, place: Place, error: Exception) -> None:
+    def _on_actor_lost(self, actor: PooledActor, error: Exception) -> None:
         """Decide what the loss of an actor means for its part."""
-        assignment = place.work
+        assignment = actor.work
         if assignment is None:
             self._failed_starts += 1
             if self._failed_starts >= FAILED_STARTS:
                 self._give_up(f"{FAILED_STARTS} actors in a row could not start: {_one_line(error)}")
             return
-        if place.node in {node["NodeID"] for node in ray.nodes() if node["Alive"]}:  # else the node is to blame
+        if actor.node in {node["NodeID"] for node in ray.nodes() if node["Alive"]}:  # else the node is to blame
             assignment.strikes += 1
         if assignment.strikes < STRIKES:
             self._queue.appendleft(assignment)
@@ -210,15 +212,15 @@ def _assignments(work: Iterable[Remaining]) -> Iterator[Assignment]:
             yield Assignment(remaining=remaining, part=part, previous=previous)
 
 
-def _give(place: Place, assignment: Assignment) -> None:
+def _give(actor: PooledActor, assignment: Assignment) -> None:
     """Let a free actor score a part."""
     plan, part, store = assignment.remaining.job.plan, assignment.part, assignment.remaining.store
     # A node has a working folder of its own.
     path = part.path.absolute() if isinstance(part.path, Path) else part.path
     source = replace(plan.by_path[part.path], path=path)
     alone = replace(plan, sources=(source,), parts=(replace(part, path=path),))
-    place.work = assignment
-    place.ref = place.handle.score.remote(alone, store.folder_for(part), assignment.previous)
+    actor.work = assignment
+    actor.ref = actor.handle.score.remote(alone, store.folder_for(part), assignment.previous)
 
 
 def _one_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from ro32.model.operating_point import Decision
 from ro32.model.outcomes import OutcomeIndex
 from ro32.run.engine import score_parts
 from ro32.run.journal import Journal
-from ro32.run.parts import Counts, PartFolder, write_part
+from ro32.run.parts import PartFolder, RowCounts, write_part
 from ro32.run.plan import Plan
 from ro32.storage.files import identity_of
 
@@ -40,7 +40,7 @@ class SavedPart:
     """A part that an actor scored and saved: its name in its folder, its counts, and the time that all threads took."""
 
     name: str
-    counts: Counts
+    counts: RowCounts
     thread_seconds: float
 
 

@@ -12,20 +12,20 @@ from ro32.errors import InputDataError, InputMissingError, ReadWriteError
 from ro32.folder.manifest import Entry
 from ro32.run.job import Job
 from ro32.run.judge import decides_alike
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 from ro32.storage.client import UnreachableError
 from ro32.storage.files import InputFile, for_arrow
 
 _UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException, InputDataError, InputMissingError, ReadWriteError)
 
 
-def counts_if_valid(job: Job, footer: dict[str, Any]) -> Counts | None:
+def counts_if_valid(job: Job, footer: dict[str, Any]) -> RowCounts | None:
     """Return the counts of labels that were made from the input of a job as it is now, its model and settings.
 
     None if labels with this footer were not, or if it counts other things than this version of ro32.
     """
     try:
-        before = Counts.from_json(footer.get("rows"))
+        before = RowCounts.from_json(footer.get("rows"))
     except ValueError:
         return None
     valid = (
@@ -39,7 +39,7 @@ def counts_if_valid(job: Job, footer: dict[str, Any]) -> Counts | None:
     )
     if not valid:
         return None
-    return Counts(
+    return RowCounts(
         rows=before.rows,
         reused=before.rows - before.unreadable,
         unreadable=before.unreadable,

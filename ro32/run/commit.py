@@ -20,12 +20,12 @@ from ro32.model.processor import processor_name
 from ro32.run.job import Job
 from ro32.run.journal import Journal
 from ro32.run.newest import Collector
-from ro32.run.parts import Counts, PartStore
+from ro32.run.parts import PartStore, RowCounts
 
 _NOT_MEASURED: Final = "not_measured"
 
 
-def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts], None]) -> None:
+def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[RowCounts], None]) -> None:
     """Publish a labels file from its finished parts, and record the scores in the journal.
 
     Args:
@@ -41,7 +41,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[Counts
         OSError: The disk is full or failed.
     """
     plan, target = job.plan, job.target
-    counts, digest, screened = Counts(), RowsDigest(), 0
+    counts, digest, screened = RowCounts(), RowsDigest(), 0
     with LabelsFile(target, plan.id_type) as labels:
         for part, ids in _read_ids(job, journal):
             finished = store.load(part)
@@ -118,7 +118,7 @@ def _row_groups(job: Job) -> list[tuple[int, str | None]]:
     return [(group.rows, group.digest) for group in groups]
 
 
-def _provenance(job: Job, counts: Counts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
+def _provenance(job: Job, counts: RowCounts, digest: RowsDigest, screened: int, journal: Journal) -> dict[str, Any]:
     """Return the provenance of this labels file: JSON values for its footer."""
     manifest, settings = job.classifier.manifest, job.settings
     return origin_of(job, journal) | {

@@ -19,7 +19,7 @@ from ro32.model.classifier import Classifier, Scored
 from ro32.model.outcomes import REASONS, OutcomeIndex, Outcomes
 from ro32.run.job import Job
 from ro32.run.journal import Journal, Stage
-from ro32.run.parts import Counts, FinishedPart, PartStore
+from ro32.run.parts import FinishedPart, PartStore, RowCounts
 from ro32.run.plan import Plan
 from ro32.run.reuse import Earlier
 
@@ -78,7 +78,7 @@ class _InFlight:
     futures: Sequence[Future[Scored]]
 
 
-Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[Counts]]
+Engine = Callable[[Iterable[Remaining], Journal, Callable[[int], None]], Iterator[RowCounts]]
 """Scores parts and saves them. A part's labels depend on its rows and the model alone, so engines agree.
 
 Called with the work, asked for one labels file after the other as it is needed, so that memory holds few of them; with
@@ -88,7 +88,7 @@ input changed, is damaged or missing, and an OSError where the disk is full or f
 """
 
 
-def score_locally(work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]) -> Iterator[Counts]:
+def score_locally(work: Iterable[Remaining], journal: Journal, on_rows: Callable[[int], None]) -> Iterator[RowCounts]:
     """Score parts in order by threads of this process. An `Engine`."""
     for remaining in work:
         job = remaining.job
@@ -223,7 +223,7 @@ def _finished(
     taken = np.zeros(len(papers), dtype=np.bool_)
     taken[todo] = True
     reused = int(np.sum(in_previous & ~taken & ~unreadable))
-    counts = Counts(
+    counts = RowCounts(
         rows=len(papers),
         scored=len(todo),
         reused=reused,

@@ -15,7 +15,7 @@ from ro32.run.audit import Audit
 from ro32.run.drift import Drift, Share
 from ro32.run.job import Job
 from ro32.run.newest import Collector
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 
 HISTOGRAM_BINS = 20
 """Bins of equal width between a score of 0 and 1."""
@@ -145,9 +145,9 @@ class Journal:
     stage: Stage = Stage.MODEL
     job: Job | None = None
     engine: str = "local"
-    unchanged: Counts = field(default_factory=Counts)
-    resumed: Counts = field(default_factory=Counts)
-    done: Counts = field(default_factory=Counts)
+    unchanged: RowCounts = field(default_factory=RowCounts)
+    resumed: RowCounts = field(default_factory=RowCounts)
+    done: RowCounts = field(default_factory=RowCounts)
     thread_seconds: float = 0.0
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(HISTOGRAM_BINS, dtype=np.int64))
     share: Share | None = None
@@ -166,7 +166,7 @@ class Journal:
         self._since = time.monotonic()
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> RowCounts:
         """What became of all rows so far."""
         return self.unchanged + self.resumed + self.done
 

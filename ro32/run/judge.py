@@ -11,7 +11,7 @@ from ro32.run.audit import Audit
 from ro32.run.drift import Drift, Share
 from ro32.run.job import Job
 from ro32.run.journal import Journal
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Before:
         return cls(share=Share(positives=positives, papers=papers) if known else None, comparable=comparable)
 
 
-def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
+def judge(job: Job, counts: RowCounts, journal: Journal, before: Before) -> None:
     """Check labels that are about to be published, and record drift and audit in the journal.
 
     Raises:
@@ -59,7 +59,7 @@ def judge(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
     _audit(job, counts, journal)
 
 
-def _measure_drift(job: Job, counts: Counts, journal: Journal, before: Before) -> None:
+def _measure_drift(job: Job, counts: RowCounts, journal: Journal, before: Before) -> None:
     """Compare the share of positives with that of the labels before."""
     journal.share = now = Share(positives=counts.positives, papers=counts.rows - sum(counts.unscored.values()))
     if before.share is None or not before.comparable:
@@ -82,7 +82,7 @@ def decides_alike(decision: Decision, footer: Mapping[str, Any]) -> bool:
     return (footer.get("threshold"), point.get("abstain")) == (decision.threshold, band)
 
 
-def _audit(job: Job, counts: Counts, journal: Journal) -> None:
+def _audit(job: Job, counts: RowCounts, journal: Journal) -> None:
     """Compare what the sample of papers below the cut says with the bundle's certificate."""
     cascade = job.classifier.manifest.cascade
     if cascade is None:

@@ -22,7 +22,7 @@ from ro32.storage.object_parts import ObjectParts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class RowCounts:
     """What became of rows. rows = scored + reused + duplicates + unreadable.
 
     Attributes:
@@ -78,12 +78,12 @@ class FinishedPart:
     """A part whose rows are all done: its labels, and what became of its rows."""
 
     table: pa.Table
-    counts: Counts
+    counts: RowCounts
 
     @classmethod
     def join(cls, pieces: Sequence[Self]) -> Self:
         """Join the pieces of a part in their order."""
-        counts = sum((piece.counts for piece in pieces), Counts())
+        counts = sum((piece.counts for piece in pieces), RowCounts())
         return cls(table=pa.concat_tables([piece.table for piece in pieces]), counts=counts)
 
 
@@ -138,7 +138,7 @@ class PartStore:
             return None
         try:
             table = pq.read_table(pa.BufferReader(data))
-            counts = Counts.from_json(strict_json.parse((table.schema.metadata or {})[FOOTER_KEY.encode()]))
+            counts = RowCounts.from_json(strict_json.parse((table.schema.metadata or {})[FOOTER_KEY.encode()]))
             table = table.replace_schema_metadata(None)
             for batch in table.to_batches():
                 outcomes_of(batch)

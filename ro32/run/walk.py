@@ -11,7 +11,7 @@ from ro32.run.engine import Engine, Remaining, score_locally
 from ro32.run.job import Settings
 from ro32.run.journal import FolderChanges, Journal, SkippedFile, Stage
 from ro32.run.judge import Before, judge
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 from ro32.run.plan import Plan
 from ro32.run.prepare import prepare
 from ro32.run.reuse import footer_before, outcomes_before
@@ -43,7 +43,7 @@ class Summary:
         folder: What became of the labels files, where the output is a folder.
     """
 
-    counts: Counts
+    counts: RowCounts
     resumed: int
     seconds: float
     skipped: tuple[SkippedFile, ...]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ro32.data.labels import read_provenance
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 from tests.faults import tally
 from tests.faults.runs import Ended
 from tests.faults.scene import FOREIGN, Scene
@@ -75,7 +75,7 @@ def labels_are_right(path: Path, expected: pa.Table, *, any_width: bool = False)
     assert labels.equals(expected)
     provenance = read_provenance(path)
     assert provenance is not None
-    counts = Counts(**provenance["rows"])
+    counts = RowCounts(**provenance["rows"])
     assert counts.scored + counts.reused + counts.duplicates == counts.rows == labels.num_rows
     assert sum(counts.unscored.values()) == labels.column("error").length() - labels.column("error").null_count
     assert counts.positives == labels.column("label").to_pylist().count(provenance["positive_label"])

@@ -17,7 +17,7 @@ from ro32.data.labels import read_provenance
 from ro32.errors import InputDataError, Interrupted, TryAgainError
 from ro32.model.classifier import Classifier
 from ro32.run.job import Settings
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 from ro32.run.walk import Progress, Summary, score_file
 from ro32.storage.lock import only_run
 from tests.command_line import leftovers
@@ -138,7 +138,7 @@ def test_a_killed_run_goes_on_where_it_was(run: Run, papers: pl.DataFrame, label
     assert not labels.exists()
     summary = run(None)
     assert summary.resumed == parts * 50
-    assert summary.counts == Counts(
+    assert summary.counts == RowCounts(
         rows=300, scored=300, positives=summary.counts.positives, tokens=summary.counts.tokens
     )
     assert pl.read_parquet(labels).equals(expected)
