@@ -107,7 +107,7 @@ class Collector:
             frame = {name: as_text(pl.Series(some.column(name))) for name in (self._id, *names[1:])}
             frame |= {_CATEGORIES: as_text(pl.Series(some.column(names[0]))), _ROW: pl.Series(rows + first)}
             self._frames.append(pl.DataFrame(frame))
-        except (pl.exceptions.PolarsError, pa.ArrowException) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
             raise InputDataError(f"{path}: categories or dates cannot be read: {error}") from error
 
     def _candidates(self, batch: pa.RecordBatch, names: Sequence[str]) -> NDArray[np.int64]:

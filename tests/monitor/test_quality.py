@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,15 @@ def test_damaged_categories_cost_no_label(run: Run, dated: pl.DataFrame, tmp_pat
     assert "the labels are not compared with the categories of the papers: " in done.stderr
     assert [item["kind"] for item in report(tmp_path)["warnings"]] == ["not_measured"]
     assert pl.read_parquet(tmp_path / "labels.parquet").equals(labels)
+
+
+def test_categories_of_a_type_that_is_not_read_cost_no_label(run: Run, dated: pl.DataFrame, tmp_path: Path) -> None:
+    numbers = pa.array([Decimal(1)] * len(dated), pa.decimal256(50, 2))  # Polars panics
+    table = dated.drop("categories").to_arrow().append_column("categories", numbers)
+    pq.write_table(table, tmp_path / "papers.parquet")
+    done = run(None)
+    assert (done.code, report(tmp_path)["quality"]) == (0, None), done.stderr
+    assert [item["kind"] for item in report(tmp_path)["warnings"]] == ["not_measured"]
 
 
 def test_the_column_has_a_name(run: Run, dated: pl.DataFrame, tmp_path: Path) -> None:
