@@ -22,6 +22,7 @@ from ro32.run.engine import Engine, Remaining, score_locally
 from ro32.run.job import Job, Settings
 from ro32.run.journal import Journal, Stage
 from ro32.run.judge import Before, judge
+from ro32.run.newest import Collector
 from ro32.run.parts import PartStore
 from ro32.run.reuse import outcomes_before
 from ro32.run.walk import Progress, ProgressCount, Summary, as_texts, refuse_isolated, summarize
@@ -108,12 +109,13 @@ def _write(
     journal.enter(Stage.COMMIT)
     whole.plan.check_unchanged()
     judge(whole, journal.counts, journal, before)
+    newest = Collector(whole.classifier.manifest.positive_label, whole.plan)
     without = {part.path for part in journal.isolated}
     for name, job in changed.items():
         if str(job.plan.sources[0].path) in without:
             continue
         store = PartStore(job.target, job.fingerprint)
-        commit(job, store, journal, check=lambda _: None)
+        commit(job, store, newest, journal, check=lambda _: None)
         changes.replaced += 1
         store.folder.clear()
         folder.notice(name)
@@ -122,6 +124,7 @@ def _write(
             raise TryAgainError(f"{job.target}: somebody else removed it meanwhile; run again")
         entries[name] = Entry.of(name, labels, job.plan.rows)
     refuse_isolated(whole.target, journal)
+    journal.newest = newest if newest.columns else None
     facts = origin_of(whole, journal) | {"rows": whole.plan.rows}
     manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], facts)
     journal.published = True

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,15 +22,14 @@ from ro32.run.journal import Journal
 from ro32.run.newest import Collector
 from ro32.run.parts import PartStore, RowCounts
 
-_NOT_MEASURED: Final = "not_measured"
 
-
-def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[RowCounts], None]) -> None:
+def commit(job: Job, store: PartStore, newest: Collector, journal: Journal, check: Callable[[RowCounts], None]) -> None:
     """Publish a labels file from its finished parts, and record the scores in the journal.
 
     Args:
         job: What it is made from.
         store: Its parts.
+        newest: Collects its newest papers.
         journal: The journal.
         check: Called with what became of the rows before anything is published; raises what speaks against that.
 
@@ -43,7 +42,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[RowCou
     plan, target = job.plan, job.target
     counts, digest, screened = RowCounts(), RowsDigest(), 0
     with LabelsFile(target, plan.id_type) as labels:
-        for part, ids in _read_ids(job, journal):
+        for part, ids in _read_ids(job, newest, journal):
             finished = store.load(part)
             if finished is None:
                 raise ReadWriteError(
@@ -58,8 +57,7 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[RowCou
                 journal.count_scores(outcomes.scores)
                 scores.append(outcomes.scores)
                 screened += int(outcomes.screened.sum())
-            if journal.newest is not None:
-                journal.newest.add(np.concatenate(scores))
+            newest.add(np.concatenate(scores))
             labels.append(finished.table)
             counts += finished.counts
         plan.check_unchanged()
@@ -68,24 +66,19 @@ def commit(job: Job, store: PartStore, journal: Journal, check: Callable[[RowCou
         labels.commit(plan.rows, _provenance(job, counts, digest, screened, journal))
 
 
-def _read_ids(job: Job, journal: Journal) -> Iterator[tuple[Part, pa.ChunkedArray]]:
+def _read_ids(job: Job, newest: Collector, journal: Journal) -> Iterator[tuple[Part, pa.ChunkedArray]]:
     """Read the ids, and with them the categories until these cannot be read."""
     plan, done = job.plan, 0
-    beside = {source.path: source.truth for source in plan.sources}
-    broken = any(warned.kind == _NOT_MEASURED for warned in journal.warnings)
-    if not broken and (journal.newest is not None or any(beside.values())):
-        collector = journal.newest or Collector(job.classifier.manifest.positive_label, plan.columns.id, beside)
-        collector.columns, journal.newest = beside, collector
-        try:
-            for part in read_ids(plan.parts, plan.columns, plan.id_type, beside, collector.look):
-                done += 1
-                yield part
-        except InputDataError as error:
-            journal.newest = None
-            journal.warn(_NOT_MEASURED, f"the labels are not compared with the categories of the papers: {error}")
-        else:
-            return
-    yield from read_ids(plan.parts[done:], plan.columns, plan.id_type)
+    try:
+        for part in read_ids(plan.parts, plan.columns, plan.id_type, newest.columns, newest.look):
+            done += 1
+            yield part
+    except InputDataError as error:
+        if not any(newest.columns.values()):
+            raise
+        newest.columns = {}
+        journal.warn("not_measured", f"the labels are not compared with the categories of the papers: {error}")
+        yield from read_ids(plan.parts[done:], plan.columns, plan.id_type)
 
 
 def _same(found: pa.ChunkedArray, expected: pa.ChunkedArray) -> bool:

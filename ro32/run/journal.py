@@ -133,7 +133,7 @@ class Journal:
         share: The share of positives, measured by the commit.
         drift: The same against the labels before, where there were any.
         audit: What the sample of papers below the screen's cut said, where there is a screen.
-        newest: The newest papers and what they are listed in, collected by the commit, where the input has categories.
+        newest: The newest papers and what they are listed in, collected by the commit; None if that cannot be read.
         quality: How their labels compare with that, JSON values, where `ro32.monitor.quality` measured it.
         folder: What became of the labels files, where the output is a folder.
         published: Whether the labels are in place.

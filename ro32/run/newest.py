@@ -3,7 +3,7 @@
 No text is read for it and nothing is scored: the commit reads each paper's id, and has its score, anyway.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ro32.data.categories import as_text, is_listed
-from ro32.data.dates import CREATED, UPDATED, appeared, date_columns
-from ro32.errors import InputDataError, few, nearest
+from ro32.data.dates import CREATED, UPDATED, appeared
+from ro32.errors import InputDataError
+from ro32.run.plan import Plan
 from ro32.storage.files import InputFile
 
 KEPT_DAYS = 730
 """Days before the newest paper from which on papers are kept: two years of them have some 5 MB."""
-DEFAULT_COLUMN = "categories"
 _EPOCH = date(1970, 1, 1).toordinal()
 _KEPT = {"day": pl.Int32, "listed": pl.Boolean, "score": pl.Float32}
 _CATEGORIES, _ROW = "its categories", "its row"
@@ -31,23 +31,6 @@ _PRUNED_AFTER_DAYS = 90
 _UPDATED_WITHIN_DAYS = 31
 _NEW_IDS = "2007-04"
 """Since when ids begin with year and month."""
-
-
-def truth_columns(path: InputFile, schema: pa.Schema, named: str | None) -> tuple[str, ...]:
-    """Return the column of a file's categories (as named, else `DEFAULT_COLUMN`) and those of dates; none without.
-
-    Raises:
-        InputDataError: The column that was named is not there.
-    """
-    column = named or DEFAULT_COLUMN
-    if schema.names.count(column) != 1:
-        if named is None:
-            return ()
-        raise InputDataError(
-            f"{path}: expected a column {named!r} of categories, found {few(schema.names)}"
-            f"{nearest(named, schema.names)}; name another with --categories-column, or leave that out"
-        )
-    return column, *(name for name in date_columns(schema) if name != column)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +60,20 @@ class Collector:
 
     Args:
         category: What makes a paper positive.
-        id_column: Column of the ids.
-        columns: Of each file, what `truth_columns` found.
+        plan: Of the run.
+
+    Attributes:
+        columns: Of each file, what is read beside the ids. Without any, the papers were not all looked at.
     """
 
-    def __init__(self, category: str, id_column: str, columns: Mapping[InputFile, Sequence[str]]) -> None:
-        self.columns = columns
-        self._category, self._id = category, id_column
+    def __init__(self, category: str, plan: Plan) -> None:
+        self.columns = {source.path: source.truth for source in plan.sources}
+        self._category, self._id = category, plan.columns.id
         self._today = datetime.now(UTC).date().toordinal() - _EPOCH
         self._newest = self._pruned = 0
-        self._expected = min(max((_last_date(path, names) for path, names in columns.items()), default=0), self._today)
+        self._expected = min(
+            max((_last_date(path, names) for path, names in self.columns.items()), default=0), self._today
+        )
         self._seen = 0
         self._frames: list[pl.DataFrame] = []
         self._kept: list[pl.DataFrame] = [pl.DataFrame(schema=_KEPT)]
@@ -98,7 +85,7 @@ class Collector:
             InputDataError: The categories or the dates cannot be read.
         """
         first, self._seen = self._seen, self._seen + len(batch)
-        names = self.columns[path]
+        names = self.columns.get(path, ())
         try:
             rows = self._candidates(batch, names)
             if not len(rows):

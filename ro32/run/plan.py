@@ -9,13 +9,14 @@ from functools import cached_property
 import pyarrow as pa
 
 from ro32.data import parquet, sources
+from ro32.data.dates import date_columns
 from ro32.data.papers import Columns, Part, check_schema
 from ro32.data.utf8 import is_text
-from ro32.errors import InputDataError, InputMissingError, TryAgainError
-from ro32.run.newest import truth_columns
+from ro32.errors import InputDataError, InputMissingError, TryAgainError, few, nearest
 from ro32.storage.files import Identity, InputFile, changes_reported, identity_of, is_unchanged
 
 DEFAULT_PART_ROWS = 10_000
+_CATEGORIES = "categories"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +133,22 @@ def _describe(path: InputFile, columns: Columns, max_expansion: float, categorie
     with changes_reported(path):
         found = sources.survey(path, max_expansion, columns.names)
         check_schema(path, found.schema, columns)
-        truth = truth_columns(path, found.schema, categories)
+        truth = _truth_columns(path, found.schema, categories)
     id_type = found.schema.field(columns.id).type
     return Source(path=path, rows=found.rows, id_type=id_type, identity=identity, faults=found.faults, truth=truth)
+
+
+def _truth_columns(path: InputFile, schema: pa.Schema, named: str | None) -> tuple[str, ...]:
+    """Return the column of a file's categories (as named, else `_CATEGORIES`) and those of dates; none without."""
+    column = named or _CATEGORIES
+    if schema.names.count(column) != 1:
+        if named is None:
+            return ()
+        raise InputDataError(
+            f"{path}: expected a column {named!r} of categories, found {few(schema.names)}"
+            f"{nearest(named, schema.names)}; name another with --categories-column, or leave that out"
+        )
+    return column, *(name for name in date_columns(schema) if name != column)
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:

@@ -11,6 +11,7 @@ from ro32.run.engine import Engine, Remaining, score_locally
 from ro32.run.job import Settings
 from ro32.run.journal import FolderChanges, Journal, SkippedFile, Stage
 from ro32.run.judge import Before, judge
+from ro32.run.newest import Collector
 from ro32.run.parts import RowCounts
 from ro32.run.plan import Plan
 from ro32.run.prepare import prepare
@@ -103,7 +104,9 @@ def score_file(
                 progress.finish_part()
             refuse_isolated(target, journal)
             journal.enter(Stage.COMMIT)
-            commit(job, remaining.store, journal, check=lambda counts: judge(job, counts, journal, before))
+            newest = Collector(job.classifier.manifest.positive_label, job.plan)
+            commit(job, remaining.store, newest, journal, check=lambda counts: judge(job, counts, journal, before))
+            journal.newest = newest if newest.columns else None
             journal.published = True
             remaining.store.folder.clear()
     except OSError as error:  # before the commit; after it, nothing raises one

@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from ro32.data.categories import is_listed
+from ro32.data.papers import Columns
 from ro32.model.bundle import Bundle
 from ro32.model.operating_point import Decision
 from ro32.monitor import quality
 from ro32.monitor.quality import recorded_quality
 from ro32.run.newest import Collector
+from ro32.run.plan import Plan, Source
 from tests.command_line import Run, Score
 from tests.docs.tables import check_documented
 
@@ -187,7 +189,9 @@ def test_what_bundles_record(tiny_bundle: Path) -> None:
 def test_only_two_years_are_kept(years: Sequence[int]) -> None:
     """Whatever the order: memory is bounded by what appeared in two years."""
     path = Path("papers")
-    collector = Collector("cs.RO", "id", {path: ("categories",)})
+    source = Source(path=path, rows=0, id_type=pa.string(), identity=("", "", 0, 0), truth=("categories",))
+    plan = Plan(sources=(source,), columns=Columns(), id_type=source.id_type, parts=())
+    collector = Collector("cs.RO", plan)
     for year in years:
         ids = [f"{year}{month:02}.{number:05}" for month in range(1, 13) for number in range(1000)]
         batch = pa.record_batch([ids, ["cs.RO"] * len(ids)], names=["id", "categories"])
