@@ -75,10 +75,12 @@ def _find(named: Path | ObjectUrl | None, stores: StoreSettings) -> InputFile | 
     if not isinstance(named, ObjectUrl):
         return named
     try:
-        (found,) = find_objects([named], stores)
-    except (InputMissingError, ValueError) as error:
-        raise InputDataError(f"{named} cannot be reused: it is not one object; name other labels, or none") from error
-    return found
+        found = find_objects([named], stores)
+    except InputMissingError as error:
+        raise InputDataError(f"labels cannot be reused: {error}; name other ones, or none") from error
+    if len(found) > 1:
+        raise InputDataError(f"{named} cannot be reused: it is {len(found):,} objects; name one, or none")
+    return found[0]
 
 
 class _NotReusableError(Exception):

@@ -188,6 +188,18 @@ def test_labels_that_the_store_refuses_are_an_output(
     assert not {"out/labels.parquet", "out/papers.parquet"} & set(bucket.list())
 
 
+def test_labels_named_for_reuse_are_one_object_that_can_be_read(
+    score: Score, source: Path, bucket: Bucket, proxy: Proxy, tmp_path: Path
+) -> None:
+    for key in ("older/a.parquet", "older/b.parquet"):
+        bucket.put(key, source)
+    done = score(source, "-o", tmp_path / "labels.parquet", "--reuse", bucket.url("older/"))
+    assert (done.code, "it is 2 objects" in done.stderr) == (65, True), done.stderr
+    proxy.fault = lambda _: Fault.FORBIDDEN
+    done = score(source, "-o", tmp_path / "labels.parquet", "--reuse", bucket.url("older/a.parquet"))
+    assert (done.code, "403 Forbidden" in done.stderr) == (65, True), done.stderr
+
+
 def test_parts_that_cannot_be_removed_do_not_matter(score: Score, source: Path, bucket: Bucket, proxy: Proxy) -> None:
     def expire(request: Request) -> Fault | None:
         expired = any(seen.method == "PUT" and "out/labels.parquet" in seen.path for seen in proxy.requests)
