@@ -152,7 +152,8 @@ def _truth_columns(path: InputFile, schema: pa.Schema, named: str | None) -> tup
 
 
 def _common_type(sources: Sequence[Source]) -> pa.DataType:
-    types = {source.id_type for source in sources if not pa.types.is_null(source.id_type)}
+    typed = [source for source in sources if not pa.types.is_null(source.id_type)]
+    types = {source.id_type for source in typed}
     if len(types) < 2:  # noqa: PLR2004 - one type, or ids that are all null
         return next(iter(types), pa.string())
     if all(is_text(item) for item in types):
@@ -161,8 +162,10 @@ def _common_type(sources: Sequence[Source]) -> pa.DataType:
         return pa.uint64()
     if all(pa.types.is_integer(item) for item in types):
         return pa.int64()  # an id beyond it is bad input, found where it is read
-    odd = next(source for source in sources if source.id_type != sources[0].id_type)
+    first, *others = typed
+    differing = [source for source in others if source.id_type != first.id_type]
+    odd = next((source for source in differing if is_text(source.id_type) != is_text(first.id_type)), differing[0])
     raise InputDataError(
-        f"ids differ in type: {sources[0].id_type} in {sources[0].path}, {odd.id_type} in {odd.path}; "
+        f"ids differ in type: {first.id_type} in {first.path}, {odd.id_type} in {odd.path}; "
         "score the files apart or convert one"
     )

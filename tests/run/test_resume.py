@@ -298,6 +298,18 @@ def test_the_footer_counts_where_rows_come_from(run: Run, papers: pl.DataFrame, 
     }
 
 
+def test_files_whose_ids_do_not_go_together_are_named(tmp_path: Path, classifier: Classifier) -> None:
+    ids = (pa.nulls(1), pa.array([1], pa.int32()), pa.array([1], pa.int64()), pa.array(["1"]))
+    for number, column in enumerate(ids):
+        text = pa.array(["a robot"])
+        pq.write_table(pa.table({"id": column, "title": text, "abstract": text}), tmp_path / f"{number}.parquet")
+    score_file(sorted(tmp_path.iterdir())[:3], tmp_path / "labels.parquet", classifier=classifier)
+    with pytest.raises(InputDataError, match=r"int32 in .*/1\.parquet, string in .*/3\.parquet"):
+        score_file(
+            [tmp_path / f"{number}.parquet" for number in range(4)], tmp_path / "l.parquet", classifier=classifier
+        )
+
+
 def test_ids_of_several_dictionaries_are_compared_by_value(tmp_path: Path, classifier: Classifier) -> None:
     ids = pa.array([None, ""]).dictionary_encode()
     table = pa.table({"id": ids, "title": ["Legged robots", "Neutrinos"], "abstract": ["They walk.", "They do not."]})
