@@ -34,7 +34,7 @@ TRIES = 6
 FIRST_PAUSE_S = 0.2
 """Before the second try; each further pause is about twice as long."""
 TIMEOUT_S = 30.0
-"""Of one try, besides the time that an upload takes."""
+"""Of one try, besides the time that its bytes take."""
 NEVER_S = 86_400.0
 """The timeout that the library gets; ours is `TIMEOUT_S`."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -160,10 +160,10 @@ def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
         raise UsageError(f"{folder} has no credentials for AWS_PROFILE, or the default profile: {error}") from error
 
 
-def ask(
-    what: str, request: Callable[[], Awaitable[T]], *, refused: type[Ro32Error], timeout_s: float | None = None
-) -> T:
+def ask(what: str, request: Callable[[], Awaitable[T]], *, refused: type[Ro32Error], more_s: float = 0) -> T:
     """Carry out a request, made again for each try; `what` is the object, as it is shown.
+
+    A try may take `more_s` longer than `TIMEOUT_S`.
 
     Raises:
         UsageError: The object's name is none that the library asks for.
@@ -171,14 +171,14 @@ def ask(
         FileNotFoundError: There is no such object or bucket.
         ConflictError: A condition of the request does not hold.
         Ro32Error: `refused`: the store does not allow it, or does not understand it.
-        UnreachableError: No try got an answer of use within `timeout_s`.
+        UnreachableError: No try got an answer of use in time.
     """
     import asyncio  # noqa: PLC0415 - a twentieth of the start of a run, and of use with a store alone
 
     from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError  # noqa: PLC0415
 
     async def bounded() -> T:
-        return await asyncio.wait_for(request(), TIMEOUT_S if timeout_s is None else timeout_s)
+        return await asyncio.wait_for(request(), TIMEOUT_S + more_s)
 
     for tried in range(1, TRIES + 1):
         running = asyncio.run_coroutine_threadsafe(bounded(), _loop())

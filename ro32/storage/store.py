@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ro32.errors import InputMissingError, OutputError, Ro32Error, TryAgainError, UsageError
 from ro32.storage.client import (
     NEVER_S,
-    TIMEOUT_S,
     ConflictError,
     ShortAnswerError,
     StoreSettings,
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta, PutResult
     from obstore.store import ObjectStore
 
-UPLOAD_BYTES_PER_S = 1 << 20
-"""A try of an upload may take the time that it takes at this rate."""
+_BYTES_PER_S = 1 << 20
+"""A try may take the time that its bytes take at this rate."""
 MARK = "ro32_write"
 """Metadata of what is written: tells the writer whether an answer that was lost had been a yes."""
 _PAGE_OBJECTS = 1_000
@@ -136,7 +135,7 @@ class Store:
             return [meta async for page in each_in_time(pages) for meta in page]
 
         try:
-            found = ask(self.show(prefix), request, refused=self.refused, timeout_s=NEVER_S)
+            found = ask(self.show(prefix), request, refused=self.refused, more_s=NEVER_S)
         except FileNotFoundError:
             return []
         return sorted((meta["path"], Version.of(meta)) for meta in found if meta["path"].startswith(prefix))
@@ -166,7 +165,7 @@ class Store:
             return await self.client.put_async(key, data, mode=mode, attributes={MARK: mark}, use_multipart=False)
 
         try:
-            meta = ask(what, request, refused=OutputError, timeout_s=TIMEOUT_S + len(data) / UPLOAD_BYTES_PER_S)
+            meta = ask(what, request, refused=OutputError, more_s=len(data) / _BYTES_PER_S)
         except FileNotFoundError as error:
             raise OutputError(f"{what}: cannot be created: there is no such bucket; create it") from error
         except (ConflictError, UnreachableError):
@@ -197,7 +196,7 @@ class Store:
                     await self.client.delete_async(key)
 
         if keys:
-            ask(self.show(keys[0]), request, refused=OutputError, timeout_s=TIMEOUT_S + len(keys))
+            ask(self.show(keys[0]), request, refused=OutputError, more_s=len(keys))
 
 
 def _read(store: Store, key: str, version: Version, start: int, end: int) -> bytes:
@@ -212,7 +211,7 @@ def _read(store: Store, key: str, version: Version, start: int, end: int) -> byt
         return data
 
     try:
-        return ask(store.show(key), request, refused=store.refused)
+        return ask(store.show(key), request, refused=store.refused, more_s=(end - start) / _BYTES_PER_S)
     except (ConflictError, FileNotFoundError) as error:
         raise TryAgainError(f"{store.show(key)} changed while it was read; run again when it is complete") from error
 

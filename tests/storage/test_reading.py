@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ro32.storage import client, store
+from ro32.storage.urls import ObjectUrl
 from tests.command_line import Score
 from tests.storage.bucket import Bucket
 from tests.storage.proxy import Fault, Proxy, Request
@@ -175,6 +176,18 @@ def test_a_web_address_is_read_only_where_that_is_allowed(
     done = score(url, "-o", tmp_path / "labels.parquet", "--allow-http")
     assert done.code == 0, done.stderr
     assert len(_labels(tmp_path / "labels.parquet")) == 5
+
+
+def test_many_bytes_may_take_longer_than_few(bucket: Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put("part", bytes(4 << 20))
+    monkeypatch.setattr(client, "TIMEOUT_S", 1.0)
+    place = store.Store.of(ObjectUrl.parse(bucket.url("part")), client.StoreSettings())
+    version = place.look("part")
+    assert version is not None
+    proxy.requests.clear()
+    proxy.fault, proxy.delay_s = (lambda _: Fault.LATE), 1.5
+    assert place.read("part", version, 0, version.size) == bytes(4 << 20)
+    assert len(proxy.requests) == 1
 
 
 def test_an_answer_in_pieces_may_take_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
