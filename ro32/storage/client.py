@@ -40,7 +40,6 @@ NEVER_S = 86_400.0
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables of the environment that become a part of URLs and headers, as the endpoints do."""
-_PLAIN = re.compile("[!-~]*")
 _STATUS = re.compile(r"status code: (\d{3})")
 _XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
 """The error code in an answer of Amazon's S3 and compatible stores."""
@@ -102,13 +101,9 @@ def open_client(url: ObjectUrl, settings: StoreSettings) -> "ObjectStore":
 
 
 def _endpoint(settings: StoreSettings) -> str | None:
-    """Return the address that s3:// names are looked for at; None for Amazon's.
-
-    Raises:
-        UsageError: A variable of the environment holds what can be no part of a request: the library would panic.
-    """
+    """Return the address of s3:// names, None for Amazon's; refuse what the library would panic at."""
     for name in (*_ENDPOINTS, *_SENT):
-        if not _PLAIN.fullmatch(os.environ.get(name, "")):
+        if not re.fullmatch("[!-~]*", os.environ.get(name, "")):
             raise UsageError(f"{name} in the environment holds a space, a line break or a special letter; correct it")
     given = [settings.endpoint_url, *map(os.environ.get, _ENDPOINTS)]
     endpoint = next(filter(None, given), "" if "" in given else None)
