@@ -41,9 +41,8 @@ def only_run(target: ObjectTarget) -> Iterator[None]:
     """
     lock = _Lock(target)
     lock.acquire()
-    renewing = threading.Thread(target=lock.keep, name="ro32-lock", daemon=True)
-    renewing.start()
     try:
+        threading.Thread(target=lock.keep, name="ro32-lock", daemon=True).start()
         target.check_unchanged()
         yield
     finally:

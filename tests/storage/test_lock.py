@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -97,6 +98,22 @@ def test_a_lock_is_renewed_while_it_is_held(
         while json.loads(bucket.get(LOCK))["expires"] <= first:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+    assert bucket.list() == []
+
+
+def test_a_lock_that_cannot_be_renewed_is_removed(
+    target: ObjectTarget, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name == "ro32-lock":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(RuntimeError), only_run(target):
+        pass
     assert bucket.list() == []
 
 
