@@ -172,8 +172,8 @@ def _may_be_data(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-    except PermissionError:
-        return True
+    except (PermissionError, FileNotFoundError) as error:
+        return isinstance(error, PermissionError)  # else somebody removed it meanwhile
     if head.startswith((b"PAR1", b"PARE", b"ARROW1", b"ORC", b"Obj\x01", *NOT_READ)) or compression_of(head):
         return True
     first, _, second = (line.strip() for line in head.partition(b"\n"))

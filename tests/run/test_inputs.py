@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +11,7 @@ import pytest
 from ro32.errors import InputDataError, InputMissingError, UsageError
 from ro32.folder.update import score_folder
 from ro32.model.classifier import Classifier
+from ro32.run import inputs
 from ro32.run.inputs import find_files, input_folders
 from ro32.run.walk import score_file
 
@@ -79,6 +81,17 @@ def test_what_may_be_data_and_is_not_read_is_named(name: str, content: bytes, du
     ((kind, sentence),) = warnings
     assert kind == "not_read"
     assert name in sentence
+
+
+def test_what_is_no_data_may_vanish_meanwhile(dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    papers, log, listed = write(dump / "a.parquet"), write(dump / "export.log"), inputs._visible_files
+
+    def rotate(folder: Path) -> Iterator[Path]:
+        yield from listed(folder)
+        log.unlink()
+
+    monkeypatch.setattr(inputs, "_visible_files", rotate)
+    assert find_files([str(dump)]) == [papers]
 
 
 def test_a_pattern_stands_for_files_and_folders(dump: Path) -> None:
