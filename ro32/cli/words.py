@@ -13,11 +13,11 @@ from ro32.evaluation.explain import WORD, Explanation
 from ro32.model.operating_point import Decision
 from ro32.monitor.status import Status
 from ro32.printable import printable
-from ro32.run.parts import Counts
+from ro32.run.parts import RowCounts
 from ro32.run.walk import Summary
 
 
-def summary_line(summary: Summary, done: Counts, output: str, positive_label: str, decision: Decision) -> str:
+def summary_line(summary: Summary, done: RowCounts, output: str, positive_label: str, decision: Decision) -> str:
     """Describe the result of a run in one line; its speed is that at which it did what an earlier one had not."""
     counts = summary.counts
     origins = {
