@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import verify
-from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
 from export.convert import convert, input_names, quantize
 from export.measure import Quality, measure, score_all, write_scores
@@ -21,6 +20,7 @@ from export.simplify import simplify
 from export.verify import Agreement, Flips
 from ro32.cli import target
 from ro32.errors import UsageError
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.evaluation.weights import load_model
 from ro32.markdown import render
 from ro32.model.bundle import Bundle
@@ -180,7 +180,7 @@ def _manifest(settings: Settings, checkpoint: Checkpoint) -> Manifest:
         positive_label=category,
         threshold=0.5,  # until one is measured
         max_length=checkpoint.max_length,
-        separator=checkpoint.separator,
+        separator=checkpoint.tokenizer.separator,
         text_form=str(checkpoint.form),
         source={
             "checkpoint_sha256": checkpoint.digest,

@@ -9,13 +9,12 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from export.verify import check_tokenizer
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import Manifest
 from ro32.model.classifier import Classifier
-from ro32.model.text import PaperTokenizer
 from ro32.model.views import sigmoid
 
 
@@ -30,13 +29,11 @@ class Sample:
 
 def tokenize(checkpoint: Checkpoint, papers: LabelledPapers) -> Sample:
     """Tokenize papers as the bundle will, and leave out those without a token; check them by transformers."""
-    length = checkpoint.max_length
-    tokenizer = PaperTokenizer(checkpoint.tokenizer_json, max_length=length, form=checkpoint.form)
-    token_ids = tokenizer.encode_batch(papers.titles, papers.abstracts)
+    token_ids = checkpoint.tokenizer.encode_batch(papers.titles, papers.abstracts)
     papers = papers.take(np.array([row for row, ids in enumerate(token_ids) if ids], dtype=np.int64))
     token_ids = [ids for ids in token_ids if ids]
     check_tokenizer(checkpoint, papers, token_ids)
-    truncated = sum(len(ids) == length for ids in token_ids)
+    truncated = sum(len(ids) == checkpoint.max_length for ids in token_ids)
     return Sample(papers=papers, token_ids=token_ids, truncated=truncated)
 
 

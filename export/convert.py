@@ -11,8 +11,8 @@ from optimum.onnxruntime.configuration import AutoQuantizationConfig
 from torch.jit._trace import TracerWarning
 from transformers import PreTrainedModel
 
-from export.checkpoint import Checkpoint
 from ro32.errors import BundleError
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.evaluation.weights import load_model
 from ro32.model.bundle_json import MODEL
 

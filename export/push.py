@@ -16,11 +16,11 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from export.build import Form, Variant
-from export.checkpoint import Checkpoint
 from export.convert import input_names
 from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
 from ro32.errors import BundleError, ReadWriteError
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.evaluation.weights import deciding_files
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL

@@ -11,9 +11,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from export.checkpoint import Checkpoint
 from export.papers import LabelledPapers
 from ro32.errors import BundleError
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model.metrics import Confusion, average_precision
 from ro32.model.views import log_odds
 
@@ -106,13 +106,13 @@ def check_tokenizer(checkpoint: Checkpoint, papers: LabelledPapers, token_ids: S
     Texts that spell a special token are skipped: transformers takes "[SEP]" in a paper for the control token, and
     the bundle on purpose does not.
     """
-    tokenizer, special = checkpoint.tokenizer, checkpoint.tokenizer.all_special_tokens
+    reference, special = checkpoint.reference, checkpoint.reference.all_special_tokens
     texts = zip(*checkpoint.form.fields(papers.titles, papers.abstracts), strict=True)
     for title, fields, ids in zip(papers.titles, texts, token_ids, strict=True):
         if any(token in field for token in special for field in fields):
             continue
-        text = checkpoint.separator.join(fields)
-        expected = tokenizer(text, truncation=True, max_length=checkpoint.max_length)["input_ids"]
+        text = checkpoint.tokenizer.separator.join(fields)
+        expected = reference(text, truncation=True, max_length=checkpoint.max_length)["input_ids"]
         if expected != ids:
             pairs = enumerate(zip(expected, ids, strict=False))
             where = next((at for at, (first, second) in pairs if first != second), "the end")

@@ -13,9 +13,9 @@ from transformers import BertForSequenceClassification
 
 from bench.measure import Say
 from bench.throughput.grow import FACTOR, grow
-from export.checkpoint import Checkpoint
 from export.convert import convert, input_names, quantize
 from export.simplify import simplify
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
 from ro32.model.publish import publish
 from ro32.train.config import SMALL, Optimizer, Recipe
@@ -133,7 +133,7 @@ def _export(subject: Subject) -> None:
         positive_label=RECIPE.category,
         threshold=0.5,
         max_length=checkpoint.max_length,
-        separator=checkpoint.separator,
+        separator=checkpoint.tokenizer.separator,
         inputs=input_names(simplified),
         source={"checkpoint_sha256": checkpoint.digest},
         files={name: sha256(content) for name, content in files.items()},

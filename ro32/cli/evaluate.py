@@ -204,7 +204,7 @@ def _checkpoint_scorer(inputs: Sequence[str], folder: Path, columns: Columns, ca
             f"checkpoint {folder}: scoring it needs {' and '.join(missing)}, which a scoring host does not have; "
             "pip install 'ro32[train]', or export it and measure the bundle"
         )
-    from ro32.evaluation.checkpoint import CheckpointModel, score_with_checkpoint  # noqa: PLC0415 - needs both
+    from ro32.evaluation.checkpoint_model import CheckpointModel, score_with_checkpoint  # noqa: PLC0415 - needs both
 
     return partial(score_with_checkpoint, inputs, CheckpointModel(folder, category), columns=columns)
 

@@ -1,130 +1,140 @@
-"""Scores of a PyTorch checkpoint: the reference that exports are compared with. Needs the extra `train` or `export`.
+"""The checkpoint: a Hugging Face folder, opened as data only, no code. Evaluation and export read it alike.
 
-Texts become tokens by the checkpoint's own tokenizer and the rules of `ro32.model.text`; weights and sums are float32.
+Also one that the original's training wrote: its labels are the numbers 0 and 1, its weights may be a state dict, and
+it may have no card.
 """
 
-import json
-from collections.abc import Callable, Sequence
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
-from transformers import AutoTokenizer
+from huggingface_hub import ModelCard
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
-from ro32.data.papers import Columns
-from ro32.data.part_reader import read_parts
-from ro32.errors import BundleError
-from ro32.evaluation.scores import Scores
-from ro32.evaluation.weights import CONFIG, digest_of, load_model
-from ro32.model.bundle_json import TOKENIZER
+from ro32.errors import BundleError, one_line
+from ro32.evaluation.weights import CONFIG, check_weights, digest_of
+from ro32.model.bundle_json import CARD, LONGEST, SHORTEST, TOKENIZER
+from ro32.model.positions import longest_input
 from ro32.model.text import PaperTokenizer
-from ro32.model.text_form import form_of
-from ro32.run.inputs import find_files
-from ro32.run.plan import make_plan
-from ro32.run.walk import Progress
+from ro32.model.text_form import TextForm, form_of
+from ro32.storage import strict_json
 
-THRESHOLD = 0.5  # a checkpoint names no threshold of its own
-TOKENS_A_BATCH = 4_096
-"""Padding included. MiniLM-L6, 2 cores, papers/s: 1 paper 10-16, 1,024 tokens 19-22, 4,096 25-26, 8,192 18-28."""
-PART_ROWS = 2_000  # sorted by length at once: enough for batches of one length, few enough for progress each minute
+_NO_CARD = "---\nlicense: unknown\n---\n\n# {name}\n\nNo card came with this checkpoint."
 
 
-class CheckpointModel:
-    """A checkpoint, loaded to score with: a Hugging Face folder with safetensors or a state dict, and a fast tokenizer.
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint whose settings were read and found sound."""
 
-    The score is the probability of the label that is called as the category, if there is one; of two others it is the
-    one at index 1, as training has it.
+    folder: Path
+    labels: tuple[str, str]  # in the order of the model's output; "0" and "1" where they are numbers
+    form: TextForm  # what of a paper is tokenized
+    max_length: int  # longest token sequence, special tokens included
+    tokenizer: PaperTokenizer
+    tokenizer_json: bytes  # the same, serialized
+    reference: PreTrainedTokenizerBase  # the same, as transformers loads it
+    digest: str  # SHA-256 in hex over the sorted names and digests of the files that decide a logit
+    card: str
+    licence: str
+    base_model: str
 
-    Raises:
-        BundleError: The folder is no such checkpoint.
-    """
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read and check a checkpoint's settings; the weights are only digested.
 
-    def __init__(self, folder: Path, category: str) -> None:
-        for name in (CONFIG, TOKENIZER):
-            if not (folder / name).is_file():
-                raise BundleError(f"checkpoint {folder}: it has no {name}; name a folder that ro32-train wrote")
-        self.folder = folder
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = load_model(folder)
-        names = model.config.id2label or {}
-        labels = [str(names[index]) for index in sorted(names)]
-        self._model: nn.Module = nn.Module.to(model, self.device)
-        self._tokenizer = _load_tokenizer(folder)
-        if len(labels) < 2 or (category not in labels and len(labels) > 2):  # noqa: PLR2004 - of more, the positive one is unknown
-            raise BundleError(f"checkpoint {folder}: expected a label {category}, found {', '.join(labels)}")
-        self._positive = labels.index(category) if category in labels else 1
+        Raises:
+            BundleError: The folder is no checkpoint, asks for code of its own, or contradicts itself.
+        """
+        try:
+            for name in (CONFIG, TOKENIZER):
+                _need(folder, name)
+            config, parsed = _read_config(folder)
+            form, labels, tokenizer_json = form_of(config), _labels(config), (folder / TOKENIZER).read_bytes()
+            card = _read_card(folder, optional=form is TextForm.ORIGINAL)
+            check_weights(folder)
+            reference, length = _load_tokenizer(folder)
+            length = _check_length(length, longest_input(parsed, tokenizer_json), form)
+            return cls(
+                folder=folder,
+                labels=labels,
+                form=form,
+                max_length=length,
+                tokenizer=PaperTokenizer(tokenizer_json, max_length=length, form=form),
+                tokenizer_json=tokenizer_json,
+                reference=reference,
+                digest=digest_of(folder),
+                card=card.content,
+                licence=str(card.data.get("license") or "unknown"),
+                base_model=str(card.data.get("base_model") or "unknown"),
+            )
+        except (OSError, ValueError) as error:
+            raise BundleError(f"checkpoint {folder}: {one_line(error)}") from error
 
     @property
-    def digest(self) -> str:
-        """SHA-256 in hex over names and digests of weights, configuration and tokenizer: that of an export's source."""
-        return digest_of(self.folder)
-
-    def predict_proba(self, titles: Sequence[str], abstracts: Sequence[str]) -> NDArray[np.float32]:
-        """Score n papers of normalized text.
-
-        Returns:
-            Shape (n,), float32: the positive label's probability; NaN if a paper has no text.
-        """
-        token_ids = self._tokenizer.encode_batch(titles, abstracts)
-        scores = np.full(len(token_ids), np.nan, dtype=np.float32)
-        lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
-        left = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
-        while len(left):
-            rows, left = np.split(left, [max(TOKENS_A_BATCH // lengths[left[0]], 1)])
-            scores[rows] = self._score([token_ids[row] for row in rows])
-        return scores
-
-    def _score(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        input_ids = nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in token_ids], batch_first=True)
-        attention_mask = nn.utils.rnn.pad_sequence([torch.ones(len(ids)) for ids in token_ids], batch_first=True)
-        with torch.inference_mode():
-            logits = self._model(
-                input_ids=input_ids.to(self.device), attention_mask=attention_mask.to(self.device, torch.int64)
-            ).logits
-            probabilities = torch.softmax(logits.double(), dim=-1)[:, self._positive]
-        return probabilities.float().cpu().numpy()
+    def pictures(self) -> dict[str, bytes]:
+        """The PNG files beside the card that it shows, by name."""
+        shown = re.findall(r"\]\(([\w-]+\.png)\)", self.card)
+        return {name: (self.folder / name).read_bytes() for name in shown if (self.folder / name).is_file()}
 
 
-def score_with_checkpoint(
-    inputs: Sequence[str],
-    model: CheckpointModel,
-    *,
-    columns: Columns,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-) -> Scores:
-    """Score the papers with a checkpoint.
-
-    Raises:
-        InputDataError: The papers are not what the input contract asks for.
-    """
-    plan = make_plan(find_files(inputs), columns, part_rows=PART_ROWS)
-    values = [np.zeros(0, dtype=np.float32)]
-    rows_done = 0
-    for part, papers in read_parts(plan.parts, plan.columns, plan.id_type):
-        values.append(model.predict_proba(papers.titles, papers.abstracts))
-        rows_done += part.rows
-        on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=part.index + 1))
-    plan.check_unchanged()
-    return Scores(
-        name=model.folder.resolve().name,
-        source=str(model.folder),
-        digest=model.digest,
-        threshold=THRESHOLD,
-        values=np.concatenate(values),
-    )
+def _need(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        raise ValueError(f"it has no {name}; name a folder that ro32-train wrote")
 
 
-def _load_tokenizer(folder: Path) -> PaperTokenizer:
-    """Load the tokenizer, with the length that its own settings name."""
+def _read_config(folder: Path) -> tuple[dict[str, Any], PretrainedConfig]:
+    """Read config.json as it stands, and as transformers takes it."""
+    try:
+        config = dict(strict_json.parse((folder / CONFIG).read_text(encoding="utf-8")))
+        if "auto_map" not in config:
+            return config, AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever a wrong type makes transformers raise
+        raise ValueError(f"{CONFIG} is not that of a model: {one_line(error)}; save the model again") from error
+    raise ValueError(f"{CONFIG} asks for code of its own (auto_map); remove that entry")
+
+
+def _load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
+    """Load the tokenizer as transformers does, with the length that its own settings name."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return PaperTokenizer(
-            (folder / TOKENIZER).read_bytes(),
-            max_length=min(int(tokenizer.model_max_length), config["max_position_embeddings"]),
-            form=form_of(config),
-        )
+        return tokenizer, int(tokenizer.model_max_length)
     except Exception as error:  # tokenizers raises plain Exception for a file that it cannot read
-        raise BundleError(f"checkpoint {folder}: its tokenizer cannot be used: {error}") from error
+        raise ValueError(f"its tokenizer cannot be loaded: {one_line(error)}") from error
+
+
+def _read_card(folder: Path, *, optional: bool) -> ModelCard:
+    if optional and not (folder / CARD).is_file():
+        return ModelCard(_NO_CARD.format(name=folder.resolve().name))
+    _need(folder, CARD)
+    try:
+        return ModelCard((folder / CARD).read_text(encoding="utf-8"))
+    except Exception as error:  # YAML's own, and whatever wrong keys and types raise
+        raise ValueError(f"{CARD}: its header is not that of a model card: {one_line(error)}; correct it") from error
+
+
+def _labels(config: dict[str, Any]) -> tuple[str, str]:
+    """Return the label names in the order of the logits; two tables that disagree would swap them unseen."""
+    id2label, label2id = config.get("id2label"), config.get("label2id")
+    if id2label is None or label2id is None:
+        raise ValueError(f"{CONFIG} names no labels (id2label, label2id); add them")
+    labels = [str(id2label.get(str(index))) for index in range(len(id2label))]
+    if {name: index for index, name in enumerate(labels)} != label2id:
+        raise ValueError(f"id2label {id2label} and label2id {label2id} contradict each other")
+    if len(labels) != 2 or len(label2id) != 2:  # noqa: PLR2004 - the category, and all other papers
+        raise ValueError(f"expected two labels, found {', '.join(labels) or 'none'}; train the model on two")
+    return labels[0], labels[1]
+
+
+def _check_length(length: int, positions: int | None, form: TextForm) -> int:
+    """Return the tokens that a paper is cut to, given the tokenizer's length and the model's."""
+    most = LONGEST if positions is None else min(positions, LONGEST)
+    if form is TextForm.ORIGINAL:
+        length = min(length, most)  # its training took all positions, whatever the tokenizer says
+    if not SHORTEST <= length <= most:
+        fault = f"less than {SHORTEST}" if length < SHORTEST else f"more than the model's positions ({most})"
+        raise ValueError(
+            f"the tokenizer's model_max_length {length} is {fault}; set it in tokenizer_config.json to the length that "
+            "training used"
+        )
+    return length

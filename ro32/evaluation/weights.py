@@ -1,5 +1,6 @@
 """The files of a checkpoint, and its weights, opened as data only: safetensors, or the original's state dict."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,7 +38,11 @@ def deciding_files(folder: Path) -> list[Path]:
 
 def digest_of(folder: Path) -> str:
     """Return the SHA-256 in hex over the sorted names and digests of the files that decide a logit."""
-    return sha256("".join(f"{path.name} {sha256(path.read_bytes())}\n" for path in deciding_files(folder)).encode())
+    lines = []
+    for path in deciding_files(folder):
+        with path.open("rb") as file:
+            lines.append(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n")
+    return sha256("".join(lines).encode())
 
 
 def load_model(folder: Path) -> PreTrainedModel:

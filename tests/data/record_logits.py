@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from export.checkpoint import Checkpoint
 from export.compare import pytorch_logits, tokenize
 from export.papers import read_papers
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.evaluation.weights import load_model
 from ro32.model.processor import available_cores
 

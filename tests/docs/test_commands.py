@@ -66,7 +66,7 @@ NOT_HERE = (
 IMPORTED = (
     *COMMANDS,
     *("export.__main__", "export.views", "export.certify", "export.push"),
-    *("ro32.cli.train", "ro32.cli.linear", "ro32.train.run", "ro32.evaluation.checkpoint"),
+    *("ro32.cli.train", "ro32.cli.linear", "ro32.train.run", "ro32.evaluation.checkpoint_model"),
 )
 """What the commands of pages are; PyTorch is not imported by each again."""
 GENERATED = "reference/commands.md"

@@ -16,7 +16,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from ro32.cli import evaluate as cli
 from ro32.data.papers import Columns
 from ro32.errors import BundleError
-from ro32.evaluation.checkpoint import CheckpointModel, score_with_checkpoint
+from ro32.evaluation.checkpoint import Checkpoint
+from ro32.evaluation.checkpoint_model import CheckpointModel, score_with_checkpoint
 from ro32.model.text import normalize
 from tests.command_line import Invoke
 
@@ -140,10 +141,11 @@ def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
         CheckpointModel(folder, "cs.RO")
 
 
-def test_the_digest_is_of_all_that_decides_a_score(model: CheckpointModel, tmp_path: Path) -> None:
+def test_the_digest_is_of_all_that_decides_a_score(tmp_path: Path) -> None:
     folder = copytree(CHECKPOINT, tmp_path / "checkpoint")
-    (folder / "README.md").write_text("another card")
-    assert CheckpointModel(folder, "cs.RO").digest == model.digest
+    digest = Checkpoint.open(folder).digest
+    (folder / "README.md").write_text("---\nlicense: mit\n---\nanother card")
+    assert Checkpoint.open(folder).digest == digest
     with (folder / "config.json").open("a") as file:
         file.write("\n")
-    assert CheckpointModel(folder, "cs.RO").digest != model.digest
+    assert Checkpoint.open(folder).digest != digest

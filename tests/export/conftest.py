@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from export.build import Report, Settings, export_bundle
-from export.checkpoint import Checkpoint
+from ro32.evaluation.checkpoint import Checkpoint
 
 DATA = Path(__file__).parents[1] / "data"
 VERIFY_PAPERS = 300

@@ -12,13 +12,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from export.build import Form, Report, Variant
-from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, tokenize
 from export.convert import convert
 from export.papers import pick_hard, read_papers
 from export.verify import check_logits
 from ro32.data.papers import Columns
 from ro32.errors import BundleError, OutputError
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.evaluation.one_model import evaluate
 from ro32.evaluation.scores import score_with_bundle
 from ro32.evaluation.truth import read_truth

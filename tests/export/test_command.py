@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from export.__main__ import command
-from export.checkpoint import Checkpoint
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model.bundle import Bundle
 from tests.command_line import Invoke
 

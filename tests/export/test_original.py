@@ -16,8 +16,8 @@ from transformers import AutoTokenizer
 
 from export.__main__ import command
 from export.build import Settings, _manifest
-from export.checkpoint import Checkpoint
-from ro32.evaluation.checkpoint import CheckpointModel
+from ro32.evaluation.checkpoint import Checkpoint
+from ro32.evaluation.checkpoint_model import CheckpointModel
 from ro32.evaluation.explain import explain
 from ro32.evaluation.weights import load_model
 from ro32.model.bundle import Bundle

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from export.checkpoint import Checkpoint
 from export.compare import Sample, classifier_of, onnx_logits, pytorch_logits, scores_of, tokenize
 from export.convert import convert, quantize
 from export.measure import measure
 from export.papers import LabelledPapers, read_papers
 from export.simplify import simplify
 from export.verify import check_agreement, check_labels, check_logits
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.evaluation.weights import load_model
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import MODEL, sha256

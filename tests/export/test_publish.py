@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from export.build import Report
-from export.checkpoint import Checkpoint
 from export.convert import convert
 from ro32.errors import BundleError, OutputError
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model import publish as module
 from ro32.model.bundle import Bundle
 from ro32.model.publish import publish

@@ -13,8 +13,8 @@ from optimum.onnxruntime import ORTModelForSequenceClassification
 from transformers import AutoTokenizer, pipeline
 
 from export.build import Form, Report, Variant
-from export.checkpoint import Checkpoint
 from export.push import command
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model.origins import read_files
 from tests.command_line import Invoke
 from tests.export.conftest import export

@@ -9,18 +9,23 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
+from transformers import MPNetConfig, MPNetForSequenceClassification
 
 from export import build
+from export.__main__ import command as export_command
 from export.build import Report
-from export.checkpoint import Checkpoint
 from export.compare import classifier_of, tokenize
 from export.convert import convert, quantize
 from export.measure import score_all
 from export.papers import read_papers
 from export.verify import Mismatch, MismatchError
+from ro32.cli.evaluate import command as evaluate
 from ro32.errors import BundleError
+from ro32.evaluation.checkpoint import Checkpoint
+from ro32.evaluation.checkpoint_model import CheckpointModel
 from ro32.evaluation.weights import load_model
 from ro32.model.bundle_json import Manifest
+from tests.command_line import Invoke
 from tests.export.conftest import export
 
 Altered = Callable[..., Path]
@@ -139,26 +144,78 @@ def test_quantization_that_ranks_worse(
     assert refused(checkpoint.folder).kind is Mismatch.QUALITY
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"auto_map": {"AutoModel": "code.Model"}}, "code of its own"),
-        ({"label2id": {"other": 1, "cs.RO": 0}}, "contradict"),
-        ({"id2label": None}, "names no labels"),
-        ({"max_position_embeddings": 256}, "more than the model's positions"),
-    ],
-)
-def test_a_checkpoint_that_is_not_sound(altered: Altered, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(BundleError, match=message):
-        Checkpoint.open(altered(**changes))
+def _rewrite(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "README.md", "model.safetensors"])
-def test_a_checkpoint_without_one_of_its_files(altered: Altered, name: str) -> None:
-    folder = altered()
-    (folder / name).unlink()
-    with pytest.raises(BundleError, match="it has no"):
+def _without(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def _to_nothing(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("blobs")
+
+
+BROKEN: dict[str, tuple[dict[str, object] | Callable[[Path], object], str]] = {
+    "code": ({"auto_map": {"AutoModel": "code.Model"}}, "code of its own"),
+    "labels the other way round": ({"label2id": {"other": 1, "cs.RO": 0}}, "contradict"),
+    "labels of one name": ({"id2label": {"0": "x", "1": "x"}, "label2id": {"x": 1}}, "expected two labels"),
+    "no labels": ({"id2label": None}, "names no labels"),
+    "an empty table of labels": ({"id2label": {}, "label2id": {}}, "expected two labels, found none"),
+    "three labels": (
+        {"id2label": {"0": "a", "1": "cs.RO", "2": "b"}, "label2id": {"a": 0, "cs.RO": 1, "b": 2}},
+        "expected two labels, found a, cs.RO, b",
+    ),
+    "few positions": ({"max_position_embeddings": 256}, "512 is more than the model's positions (256)"),
+    "another text form": ({"text_form": "third"}, "text_form: expected"),
+    "a size of text": ({"hidden_size": "48"}, "no model can be made of its config.json"),
+    "a small vocabulary": ({"vocab_size": 100}, "its tokenizer has tokens up to id 2999, but its model knows 100"),
+    "an unknown type": ({"model_type": "unheard"}, "config.json is not that of a model"),
+    "a list": (_rewrite("config.json", b"[1]"), "config.json is not that of a model"),
+    "no JSON": (_rewrite("config.json", b"\xff"), "config.json is not that of a model"),
+    "a damaged tokenizer": (_rewrite("tokenizer.json", b"{}"), "its tokenizer cannot be loaded"),
+    "no length": (_rewrite("tokenizer_config.json", b"{}"), "is more than the model's positions (512)"),
+    "a length of 3": (_rewrite("tokenizer_config.json", b'{"model_max_length": 3}'), "3 is less than 4"),
+    "a damaged card": (_rewrite("README.md", b"---\n: [\n---\n"), "its header is not that of a model card"),
+    "weights that link to nothing": (_to_nothing, "No such file"),
+    "no config.json": (_without("config.json"), "it has no config.json"),
+    "no tokenizer": (_without("tokenizer.json"), "it has no tokenizer.json"),
+    "no card": (_without("README.md"), "it has no README.md"),
+    "no weights": (_without("model.safetensors"), "it has no *.safetensors"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_evaluation_and_export_refuse_a_broken_checkpoint_alike(
+    kind: str, altered: Altered, invoke: Invoke, few_path: Path, tmp_path: Path
+) -> None:
+    change, message = BROKEN[kind]
+    folder = altered(**change) if isinstance(change, dict) else altered()
+    if not isinstance(change, dict):
+        change(folder)
+    evaluated = invoke(evaluate, [few_path, "--checkpoint", folder, "--quiet"])
+    exported = invoke(export_command, [folder, "-o", tmp_path / "bundle", "--papers", few_path])
+    assert (evaluated.code, exported.code) == (78, 78), evaluated.stderr + exported.stderr
+    sentence = evaluated.stderr.removeprefix("ro32-eval: ")
+    assert sentence == exported.stderr.removeprefix("export: ")
+    assert sentence.startswith(f"checkpoint {folder}: ")
+    assert message in sentence
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_positions_that_begin_behind_the_padding_are_not_all_there(altered: Altered) -> None:
+    """An MPNet has two rows of positions that no token uses."""
+    folder = altered("tokenizer_config.json", model_max_length=65)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    labels = {"id2label": {0: "other", 1: "cs.RO"}, "label2id": {"other": 0, "cs.RO": 1}}
+    config = MPNetConfig(vocab_size=3000, max_position_embeddings=66, **sizes, **labels)
+    MPNetForSequenceClassification(config).save_pretrained(folder)
+    with pytest.raises(BundleError, match=r"model_max_length 65 is more than the model's positions \(64\)"):
         Checkpoint.open(folder)
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 64}')
+    scores = CheckpointModel(folder, "cs.RO").predict_proba(["robot arm " * 100], [""])
+    assert np.isfinite(scores).all()
 
 
 def test_weights_in_a_format_that_can_run_code_are_not_read(altered: Altered) -> None:
@@ -182,10 +239,3 @@ def test_damaged_weights(altered: Altered) -> None:
     (folder / "model.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(BundleError, match="cannot be loaded"):
         load_model(folder)
-
-
-def test_a_damaged_tokenizer(altered: Altered) -> None:
-    folder = altered()
-    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(BundleError, match="tokenizer cannot be loaded"):
-        Checkpoint.open(folder)

@@ -28,9 +28,9 @@ from transformers import (
     RobertaConfig,
 )
 
-from export.checkpoint import Checkpoint
 from export.convert import convert, convert_model, input_names, quantize
 from export.simplify import simplify
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model.session import FILLED, INPUT
 
 # What transformers' encoders warn of when they are loaded and traced: not of ours, nor of what we do with them.
