@@ -22,6 +22,7 @@ from transformers import (
 from transformers.utils.hub import cached_file
 
 from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.model.positions import longest_input
 from ro32.model.text import TOKENIZER_FILES, PaperTokenizer
 from ro32.model.text_form import CONFIG_KEY, form_of
 from ro32.train.config import Recipe
@@ -49,7 +50,6 @@ class Encoder:
     """
 
     def __init__(self, base: str, *, max_length: int) -> None:
-        self.base = base
         self._place = locate(base)
         self.config = _read_config(base, self._place)
         self._own_labels = dict(self.config.id2label or {})
@@ -64,11 +64,13 @@ class Encoder:
         self.tokenizer_json = path.read_bytes()
         try:
             PaperTokenizer(self.tokenizer_json, max_length=max_length, form=self.form)
+            positions = longest_input(self.config, self.tokenizer_json)
         except ValueError as error:
             raise InputDataError(f"base model {base}: {error}; name a base of the BERT family") from error
-        positions = getattr(self.config, "max_position_embeddings", max_length)
-        if max_length > positions:
-            raise UsageError(f"--max-length {max_length}: {base} reads at most {positions} tokens")
+        if positions is not None and max_length > positions:
+            raise UsageError(
+                f"--max-length or --scoring-length {max_length}: {base} reads at most {positions} tokens; choose fewer"
+            )
 
     def build(self, recipe: Recipe, auxiliary: Mapping[str, float] | None = None) -> PreTrainedModel:
         """Load the encoder in float32, with a new head whose weights come from the recipe's seed.

@@ -14,10 +14,18 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    MPNetConfig,
+    PretrainedConfig,
+    RobertaConfig,
+)
 
 from ro32.cli.train import command
 from ro32.errors import InputDataError, InputMissingError, Interrupted, OutputError, UsageError
+from ro32.evaluation.checkpoint import Checkpoint
 from ro32.model.text_form import TextForm
 from ro32.train import loop
 from ro32.train.config import ORIGINAL, SMALL, Keep, Optimizer, Recipe, Split
@@ -290,6 +298,27 @@ def test_base_with_pickled_weights_alone_is_refused(
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     with pytest.raises(InputDataError, match=r"has no model\.safetensors"):
         run(options(), dataclasses.replace(recipe, base=str(pickled)), QUIET)
+
+
+@pytest.mark.parametrize("kind", [MPNetConfig, RobertaConfig])
+def test_a_length_beyond_the_positions_of_the_base_is_wrong_usage(
+    kind: type[PretrainedConfig], invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path
+) -> None:
+    """Both count positions from padding_idx + 1 on: two rows of their tables are never used."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = kind(vocab_size=3000, max_position_embeddings=66, pad_token_id=1, **sizes)
+    other = Path(shutil.copytree(base, tmp_path / "base"))
+    AutoModel.from_config(config).save_pretrained(other)
+    args: list[str | Path] = ["--data", papers_path, "--base", other, "-o", tmp_path / "run", "--epochs", "1"]
+    for option, length in (("--max-length", "65"), ("--scoring-length", "600")):
+        outcome = invoke(command, [*args, "--max-length", "64", option, length])
+        assert outcome.code == 2, outcome.stderr
+        assert f"--max-length or --scoring-length {length}: {other} reads at most 64 tokens" in outcome.stderr
+    assert not (tmp_path / "run").exists()
+    longest = ["--max-length", "64", "--limit", "150", "--cache", tmp_path / "cache", "--quiet"]
+    outcome = invoke(command, [*args, *longest, "--text-form", "ro32"])
+    assert outcome.code == 0, outcome.stderr
+    assert Checkpoint.open(tmp_path / "run").max_length == 64
 
 
 def test_command_line(invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path) -> None:
