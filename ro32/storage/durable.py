@@ -185,6 +185,13 @@ def write(target: Path, data: bytes) -> None:
         raise
 
 
+def sync_files(folder: Path) -> None:
+    """Sync the files of a folder, which a rename of the folder alone would not."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Sync a folder, so that files created, renamed or removed in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from ro32.errors import UsageError
+from ro32.model.bundle_json import SHORTEST
 from ro32.model.text_form import TextForm
 
 
@@ -33,10 +34,6 @@ class Split(StrEnum):
 
     HASH = "hash"
     STRATIFIED = "stratified"
-
-
-SHORTEST = 4
-"""Tokens of the shortest sequence that holds a title, an abstract and what separates them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +83,13 @@ class Recipe:
                     raise UsageError(f"{name}: expected {expected}, found {value}")
 
         check("at least 1", lambda value: value >= 1, "epochs", "batch_size", "positive_repeats")
-        check(f"at least {SHORTEST} tokens", lambda value: value >= SHORTEST, "max_length")
+        check(f"at least {SHORTEST} tokens", lambda value: value >= SHORTEST, "max_length", "scoring_length")
         check("above 0", lambda value: value > 0, "learning_rate", "head_learning_rate", "train_share")
         shares = ("warmup_share", "train_share", "validation_share", "distillation")
         check("between 0 and 1", lambda value: 0 <= value <= 1, *shares)
         check("at least 0 and below 1", lambda value: 0 <= value < 1, "dropout", "attention_dropout")
         counts = ("seed", "split_seed", "hard_negatives", "random_negatives", "validation_papers", "frozen_layers")
-        check("at least 0", lambda value: value >= 0, *counts, "from_year", "scoring_length")
+        check("at least 0", lambda value: value >= 0, *counts, "from_year")
         check("at least 0", lambda value: value >= 0, "weight_decay", "max_gradient_norm", "auxiliary_weight")
         check("one token", lambda value: value.split() == [value], "category")
         total = self.train_share + self.validation_share

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import mmap
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ro32.data.dates import appeared, months
-from ro32.errors import InputDataError, UsageError
+from ro32.errors import DISK_ERRNOS, InputDataError, OutputError, ReadWriteError, UsageError
 from ro32.model.text import PaperTokenizer, normalize
 from ro32.model.text_form import TextForm
+from ro32.storage.durable import sync_files
 from ro32.train.dump import Dump
 
 FORMAT = 4
@@ -113,22 +113,33 @@ def load_corpus(
 
     Raises:
         InputDataError: A dump is damaged, or no paper has text.
+        OutputError: The cache folder cannot be written.
+        ReadWriteError: The disk is full or failed.
     """
     dumps = [dump, *negatives]
     tokenizer_digest = hashlib.blake2b(tokenizer_json).hexdigest()
     key = json.dumps([FORMAT, [each.digest for each in dumps], tokenizer_digest, max_length, form, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     if not (folder / META).exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=cache))
+        tokenizer = PaperTokenizer(tokenizer_json, max_length=max_length, form=form)
+        vocabulary_size = 1 + max(Tokenizer.from_buffer(tokenizer_json).get_vocab().values())
         try:
-            tokenizer = PaperTokenizer(tokenizer_json, max_length=max_length, form=form)
-            vocabulary_size = Tokenizer.from_buffer(tokenizer_json).get_vocab_size()
-            _write(dumps, tokenizer, vocabulary_size, beside, share=share, on_rows=on_rows)
-            if not (folder / META).exists():  # another run may have been faster
-                beside.rename(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".writing-", dir=cache) as name:
+                beside = Path(name) / folder.name
+                beside.mkdir()
+                _write(dumps, tokenizer, vocabulary_size, beside, share=share, on_rows=on_rows)
+                sync_files(beside)
+                try:
+                    beside.rename(folder)
+                except OSError:  # another run was faster
+                    if not (folder / META).exists():
+                        raise
+        except OSError as error:
+            kind = ReadWriteError if error.errno in DISK_ERRNOS else OutputError
+            raise kind(
+                f"{cache}: the tokenized dump cannot be written there: {error.strerror}; name another --cache"
+            ) from error
     return _read(folder)
 
 
@@ -163,6 +174,8 @@ def _write(
                 )
             )
             on_rows(len(frame))
+    if not parts:
+        raise InputDataError(f"{dumps[0].path}: expected papers, found no row; name another dump")
     start = pl.col("length").cum_sum() - pl.col("length")
     papers = pl.concat(parts).with_columns(start=start).with_row_index("row")
     # A stable sort keeps row order among equal dates, so the last row of the latest date remains, or a negative.

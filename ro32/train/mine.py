@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
+from ro32.errors import InputDataError
 from ro32.train.corpus import Corpus
 
 PAIR_BUCKETS = 1 << 20
@@ -37,9 +38,18 @@ def linear_scores(
 
 
 class TokenModel:
-    """A logistic regression over TF-IDF of tokens and token pairs, of at most `FIT_PAPERS` papers of each kind."""
+    """A logistic regression over TF-IDF of tokens and token pairs, of at most `FIT_PAPERS` papers of each kind.
+
+    Raises:
+        InputDataError: There are papers of one kind only.
+    """
 
     def __init__(self, corpus: Corpus, index: NDArray[np.int64], positive: NDArray[np.bool_], *, seed: int) -> None:
+        if positive.all() or not positive.any():
+            raise InputDataError(
+                f"a linear model learns from papers of both kinds, found {int(positive.sum()):,} positive ones among "
+                f"{len(positive):,}; train on more papers"
+            )
         rng = np.random.default_rng(seed)
         kinds = [rng.permutation(np.flatnonzero(kind))[:FIT_PAPERS] for kind in (~positive, positive)]
         fitted = np.sort(np.concatenate(kinds))

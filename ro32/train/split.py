@@ -19,7 +19,8 @@ def select(corpus: Corpus, recipe: Recipe) -> NDArray[np.int64]:
     if recipe.from_year is not None:
         taken &= corpus.months >= recipe.from_year * MONTHS_A_YEAR
     if not taken.any():
-        raise InputDataError(f"no paper from {recipe.from_year} on among {len(corpus):,}; choose another --from-year")
+        since = "" if recipe.from_year is None else f" from {recipe.from_year} on"
+        raise InputDataError(f"no paper{since} among {len(corpus):,}; choose another --data or --from-year")
     return np.flatnonzero(taken)
 
 

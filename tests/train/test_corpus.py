@@ -20,7 +20,7 @@ def tokenizer_json(base: Path) -> bytes:
     return (base / "tokenizer.json").read_bytes()
 
 
-def load(path: Path, tokenizer_json: bytes, cache: Path, **settings: float) -> Corpus:
+def load(path: Path, tokenizer_json: bytes, cache: Path, **settings: object) -> Corpus:
     return load_corpus(Dump.open(path), tokenizer_json=tokenizer_json, max_length=64, cache=cache, **settings)  # type: ignore[arg-type]
 
 
@@ -157,6 +157,30 @@ def test_released_tokens_are_read_again(papers: pl.DataFrame, tokenizer_json: by
     before = corpus.tokens.copy()
     corpus.release()
     np.testing.assert_array_equal(corpus.tokens, before)
+
+
+def test_token_ids_may_have_gaps(papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path) -> None:
+    tokenizer = json.loads(tokenizer_json)
+    tokenizer["model"]["vocab"]["qqqq"] = 70_000
+    one = papers.head(1).with_columns(title=pl.lit("qqqq"))
+    one.write_parquet(tmp_path / "dump.parquet")
+    corpus = load(tmp_path / "dump.parquet", json.dumps(tokenizer).encode(), tmp_path)
+    assert corpus.tokens[1] == 70_000
+    assert corpus.vocabulary_size == 70_001
+
+
+def test_a_corpus_that_another_run_made_meanwhile_is_taken(
+    papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path
+) -> None:
+    papers.head(20).write_parquet(tmp_path / "dump.parquet")
+    cache = tmp_path / "cache"
+
+    def be_faster(_rows: int) -> None:
+        load_corpus(Dump.open(tmp_path / "dump.parquet"), tokenizer_json=tokenizer_json, max_length=64, cache=cache)
+
+    corpus = load(tmp_path / "dump.parquet", tokenizer_json, cache, on_rows=be_faster)
+    assert len(corpus) == 20
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_missing_dump_is_reported(tmp_path: Path) -> None:
