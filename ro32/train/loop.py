@@ -13,7 +13,7 @@ from ro32.train.batches import Shaper, plan_epoch
 from ro32.train.choose import PaperSet
 from ro32.train.config import Keep, Recipe
 from ro32.train.device import Device
-from ro32.train.state import Progress, RunFolder
+from ro32.train.state import Progress, RunFolder, writing
 from ro32.train.step import Stepper
 from ro32.train.stopping import StopRequest
 from ro32.train.validate import validate
@@ -77,11 +77,12 @@ class Loop:
         Raises:
             Interrupted: A signal came; the state is saved.
             DivergedError: The loss is not finite; the last snapshot remains.
+            ReadWriteError: The disk is full or failed, with the same effect.
         """
         progress, epochs = self._progress, self._task.recipe.epochs
-        self._watch.open_metrics(self._folder.output, step=progress.step, results=len(progress.results))
         self._task.model.train()
-        with StopRequest() as stop:
+        with writing(self._folder.output), StopRequest() as stop:
+            self._watch.open_metrics(self._folder.output, step=progress.step, results=len(progress.results))
             for epoch in range(len(progress.results), epochs):
                 self._take_steps(epoch, stop)
                 self._evaluate({"epoch": epoch + 1, "training_loss": progress.loss_sum / self._per_epoch}, stop)
@@ -151,7 +152,7 @@ class Loop:
                 "positive": torch.from_numpy(task.validation.positive),
                 "weights_of_papers": torch.from_numpy(task.validation.weights),
             }
-            self._folder.keep_best(kept, result=progress.best_result)
+            self._folder.keep(f"best-{progress.best_result}", kept)
         self._watch.record(row)
         self._watch.say(_describe(row))
 

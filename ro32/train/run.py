@@ -27,10 +27,9 @@ from ro32.train.hardware import open_device
 from ro32.train.loop import Loop, Task, steps_per_epoch
 from ro32.train.plots import CURVE, LOSS, plot_curve, plot_loss
 from ro32.train.split import select, split
-from ro32.train.state import FOLDER, RunFolder, check_output, under
+from ro32.train.state import FOLDER, RECORD, RunFolder, check_output, under, writing
 from ro32.train.watch import METRICS, Watch
 
-RECORD = "training.json"
 CORPUS_LENGTH = 512
 """Tokens that a corpus holds of a paper, so that recipes of other lengths find it in the cache. 0.45 % have more."""
 BYTES_PER_CACHED_ROW = 600
@@ -111,7 +110,7 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
     # ---- training ----
     auxiliary = choose_auxiliary(training, recipe)
     model = encoder.build(recipe, auxiliary)
-    _need_disk(options.output, 12 * 4 * model.num_parameters(), "the run's snapshots")
+    _need_disk(options.output, 14 * 4 * model.num_parameters(), "the run's snapshots")
     of_negatives = negatives[0].digest if negatives else None
     of_data = {"data": [dump.digest for dump in dumps], "negatives": of_negatives, "limit": options.limit}
     folder = RunFolder(options.output, {**asdict(recipe), **of_data}, resume=options.resume)
@@ -143,7 +142,7 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
             "layers": model.config.num_hidden_layers,
             "hidden_size": model.config.hidden_size,
             "parameters": model.num_parameters(),
-            "base_model": encoder.of_card("base_model"),
+            "base_model": encoder.published,
         },
         "auxiliary": list(auxiliary),
         "device": device.name,
@@ -162,27 +161,32 @@ def publish(encoder: Encoder, recipe: Recipe, folder: RunFolder, record: dict[st
     output = folder.output
     best = folder.kept(f"best-{record['best_result']}")
     model = encoder.build_published(recipe, under("weights.", best))
-    staged = output / FOLDER / "publishing"
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
-    model.save_pretrained(staged, safe_serialization=True)
-    encoder.write_tokenizer(staged, max_length=recipe.scoring_length or recipe.max_length)
-    lines = (output / METRICS).read_text().splitlines()
-    plot_loss([json.loads(line) for line in lines], staged / LOSS)
-    curve = precision_recall(best["positive"].numpy(), best["scores"].numpy(), best["weights_of_papers"].numpy())
-    plot_curve(curve, record["results"][record["best_result"] - 1]["best_threshold"], staged / CURVE)
-    card = write_card(record, name=output.resolve().name, license_id=encoder.of_card("license"))
-    (staged / "README.md").write_text(card, encoding="utf-8")
-    for path in sorted(staged.iterdir()):
-        path.replace(output / path.name)
-    durable.sync_folder(output)
-    durable.write(output / RECORD, (json.dumps(record, indent=1) + "\n").encode())
-    folder.finish()
+    with writing(output):
+        staged = output / FOLDER / "publishing"
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir()
+        model.save_pretrained(staged, safe_serialization=True)
+        encoder.write_tokenizer(staged, max_length=recipe.scoring_length or recipe.max_length)
+        lines = (output / METRICS).read_text().splitlines()
+        plot_loss([json.loads(line) for line in lines], staged / LOSS)
+        curve = precision_recall(best["positive"].numpy(), best["scores"].numpy(), best["weights_of_papers"].numpy())
+        plot_curve(curve, record["results"][record["best_result"] - 1]["best_threshold"], staged / CURVE)
+        card = write_card(record, name=output.resolve().name, license_id=encoder.of_card("license"))
+        (staged / "README.md").write_text(card, encoding="utf-8")
+        durable.sync_files(staged)
+        for path in sorted(staged.iterdir()):
+            path.replace(output / path.name)
+        durable.sync_folder(output)
+        durable.write(output / RECORD, (json.dumps(record, indent=1) + "\n").encode())
+        folder.finish()
 
 
 def _need_disk(folder: Path, needed: int, what: str) -> None:
-    existing = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
-    free = shutil.disk_usage(existing).free
+    try:
+        existing = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be created: {error.strerror}; name another folder") from error
     if free < needed:
         raise OutputError(
             f"{folder}: {what} will need about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; make room, or"

@@ -2,7 +2,7 @@
 
     RUN/.run/identity.json            recipe, base and papers; a run with other ones does not resume from here
     RUN/.run/step-00000400/           state.json and state.safetensors; appears whole, by a rename; the last two stay
-    RUN/.run/best-2/                  the weights of the best result so far, with its scores
+    RUN/.run/best-2/                  the weights of the best result so far, with its scores; and of the one before
     RUN/.run/epoch-1/                 the weights after an epoch, where the mean over epochs is asked for
 
 The order of random numbers needs no file: a step's are drawn from the seed and its number (see `step`).
@@ -10,8 +10,9 @@ The order of random numbers needs no file: a step's are drawn from the seed and 
 
 import hashlib
 import json
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ro32.errors import OutputError, UsageError
-from ro32.storage import strict_json
-from ro32.storage.durable import sync_folder
+from ro32.errors import OutputError, ReadWriteError, UsageError, one_line
+from ro32.storage import durable, strict_json
 from ro32.storage.files import FileKind, kind_of
 
 FOLDER = ".run"
+RECORD = "training.json"
 KEPT = 2
 IDENTITY, STATE, TENSORS = "identity.json", "state.json", "state.safetensors"
 
@@ -61,13 +62,15 @@ class RunFolder:
             if not resume:
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(parents=True, exist_ok=True)
+            written = self._folder / IDENTITY
+            if written.exists():
+                _refuse_difference(output, strict_json.parse(written.read_text()), identity)
+            else:
+                durable.write(written, json.dumps(identity, indent=1).encode())
         except OSError as error:
             raise OutputError(f"{output}: cannot be created: {error.strerror}; name a writable folder") from error
-        written = self._folder / IDENTITY
-        if written.exists():
-            _refuse_difference(output, strict_json.parse(written.read_text()), identity)
-        else:
-            written.write_text(json.dumps(identity, indent=1))
+        except ValueError as error:
+            raise self._damaged(IDENTITY) from error
 
     def save(self, progress: Progress, *, weights: Tensors, moments: Tensors) -> None:
         """Write a snapshot beside the others, rename it into place, and remove all but the last two."""
@@ -75,6 +78,9 @@ class RunFolder:
         tensors |= {f"moments.{name}": tensor for name, tensor in moments.items()}
         _write_folder(self._folder / f"step-{progress.step:08d}", tensors, {"progress": asdict(progress)})
         for old in self._saved()[KEPT:]:
+            shutil.rmtree(old)
+        # Only now: a run that ends before goes on from an earlier result, and that may stay the best.
+        for _, old in self._best()[:-KEPT]:
             shutil.rmtree(old)
 
     def load(self) -> tuple[Progress, Tensors, Tensors] | None:
@@ -84,27 +90,37 @@ class RunFolder:
                 tensors, state = _read_folder(folder)
             except (OSError, ValueError, SafetensorError):
                 continue  # damaged on the disk: the one before it is what the second is kept for
-            return Progress(**state["progress"]), under("weights.", tensors), under("moments.", tensors)
+            progress = Progress(**state["progress"])
+            for _, later in (item for item in self._best() if item[0] > progress.best_result):
+                shutil.rmtree(later)  # of steps that are taken again
+            return progress, under("weights.", tensors), under("moments.", tensors)
         return None
-
-    def keep_best(self, tensors: Tensors, *, result: int) -> None:
-        """Keep the weights and scores of the best result so far; the ones before are removed."""
-        self.keep(f"best-{result}", tensors)
-        for old in self._folder.glob("best-*"):
-            if old.name != f"best-{result}":
-                shutil.rmtree(old)
 
     def keep(self, name: str, tensors: Tensors) -> None:
         """Keep tensors under a name."""
         _write_folder(self._folder / name, tensors, {})
 
     def kept(self, name: str) -> Tensors:
-        """Return the tensors that were kept under a name."""
-        return _read_folder(self._folder / name)[0]
+        """Return the tensors that were kept under a name.
+
+        Raises:
+            ReadWriteError: They are damaged.
+        """
+        try:
+            return _read_folder(self._folder / name)[0]
+        except (OSError, ValueError, SafetensorError) as error:
+            raise self._damaged(name) from error
+
+    def _damaged(self, name: str) -> ReadWriteError:
+        return ReadWriteError(f"{self._folder / name}: is damaged; train again, with --no-resume or in another folder")
 
     def finish(self) -> None:
         """Remove the state: the run is complete and published."""
         shutil.rmtree(self._folder)
+
+    def _best(self) -> list[tuple[int, Path]]:
+        """Return the kept weights of results, by the result's number."""
+        return sorted((int(folder.name.removeprefix("best-")), folder) for folder in self._folder.glob("best-*"))
 
     def _saved(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"), reverse=True)
@@ -112,12 +128,28 @@ class RunFolder:
 
 def check_output(output: Path) -> None:
     """Raise OutputError for what is no folder, or a folder that holds something else than a run."""
-    if output.is_dir() and any(output.iterdir()) and not (output / FOLDER).is_dir():
-        if (output / "training.json").exists():
-            raise OutputError(f"{output}: contains a complete checkpoint; name a new folder to train another")
-        raise OutputError(f"{output}: is not empty and contains no run to resume; name a new or empty folder")
-    if (found := kind_of(output)) not in {None, FileKind.FOLDER}:
+    try:
+        found = kind_of(output)
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be created: {error.strerror}; name another folder") from error
+    if found not in {None, FileKind.FOLDER}:
         raise OutputError(f"{output}: is {found}; name a folder")
+    if (output / RECORD).exists():  # written last
+        shutil.rmtree(output / FOLDER, ignore_errors=True)  # of a run that was killed when it had only this left to do
+        raise OutputError(f"{output}: contains a complete checkpoint; name a new folder to train another")
+    if found and any(output.iterdir()) and not (output / FOLDER).is_dir():
+        raise OutputError(f"{output}: is not empty and contains no run to resume; name a new or empty folder")
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Report that the disk is full or failed; what was saved before is still there."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise ReadWriteError(
+            f"{output}: writing failed: {one_line(error)}; make room, and run the same command again to resume"
+        ) from error
 
 
 def _refuse_difference(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -137,12 +169,10 @@ def _write_folder(folder: Path, tensors: Tensors, state: dict[str, Any]) -> None
     save_file(tensors, beside / TENSORS)
     digest = _digest(beside / TENSORS)
     (beside / STATE).write_text(json.dumps({**state, "tensors": digest}, indent=1))
-    for path in beside.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    durable.sync_files(beside)
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
-    sync_folder(folder.parent)
+    durable.sync_folder(folder.parent)
 
 
 def _read_folder(folder: Path) -> tuple[Tensors, dict[str, Any]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ro32.storage import durable
+
 METRICS = "metrics.jsonl"
 SECONDS_PER_LINE = 30.0
 """Between two lines of progress where stderr is no terminal."""
@@ -74,10 +76,12 @@ class Watch:
         """
         self._metrics = folder / METRICS
         text = self._metrics.read_text() if self._metrics.exists() else ""
-        kept = [line for line in map(json.loads, text.splitlines()) if line["step"] <= step]
+        # Without the last if only half of it was written.
+        whole = (line for line in text.splitlines(keepends=True) if line.endswith("}\n"))
+        kept = [line for line in map(json.loads, whole) if line["step"] <= step]
         evaluated = [line for line in kept if "training_loss" in line][:results]
         kept = [line for line in kept if "training_loss" not in line or line in evaluated]
-        self._metrics.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
+        durable.write(self._metrics, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
 
     def record(self, measures: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl."""
