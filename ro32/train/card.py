@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ro32.markdown import render
 from ro32.model.text_form import TextForm
 from ro32.train.choose import PaperSet
-from ro32.train.config import PUBLISHED_NAMES, Keep, Recipe, Split
+from ro32.train.config import Keep, Recipe, Split
 from ro32.train.corpus import Corpus
 from ro32.train.loop import steps_per_epoch
 from ro32.train.split import select
@@ -33,11 +33,10 @@ def write_card(record: dict[str, Any], *, name: str, license_id: str | None) -> 
     """
     best = record["results"][record["best_result"] - 1]
     recipe = record["recipe"]
-    base = record["model"].get("base_model") or PUBLISHED_NAMES.get(recipe["base"], recipe["base"])
-    base_on_hub = "/" in base and not base.startswith(("/", "."))
+    published = record["model"]["base_model"]
     data = ModelCardData(
         license=license_id,
-        base_model=base if base_on_hub else None,
+        base_model=published,
         pipeline_tag="text-classification",
         tags=["arxiv", "text-classification"],
         datasets=["arxiv"],
@@ -50,8 +49,7 @@ def write_card(record: dict[str, Any], *, name: str, license_id: str | None) -> 
         "card.md",
         record=record,
         name=name,
-        base=base,
-        base_on_hub=base_on_hub,
+        base=published or recipe["base"],
         best=best,
         metrics=CARD_METRICS,
         measure=MEASURES[recipe["keep"]],
@@ -130,8 +128,7 @@ def describe_data(
         "training": {
             **counts,
             "whatever": int(sides[0].corpus.negative.sum()),
-            "shown": len(training),
-            "shown_positives": int(training.positive.sum()),
+            "shown": len(np.unique(training.index)),
         },
         "validation": {**measured, "measured": len(validation)},
     }

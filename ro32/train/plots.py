@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ro32.model.metrics import Curve
 
@@ -16,12 +16,14 @@ SIZE_INCHES = (6.4, 4.0)
 def plot_loss(metrics: list[dict[str, Any]], path: Path) -> None:
     """Draw training loss by step, smoothed, and validation loss by epoch, from the lines of metrics.jsonl."""
     steps = [line["step"] for line in metrics if "training_loss" not in line]
-    losses = np.array([line["loss"] for line in metrics if "training_loss" not in line])
+    losses = [line["loss"] for line in metrics if "training_loss" not in line]
     epochs = [line for line in metrics if "training_loss" in line]
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     axes = figure.add_subplot()
     axes.plot(steps, losses, color="C0", alpha=0.3, linewidth=0.8)
-    axes.plot(steps, _smooth(losses), color="C0", label="training: the papers shown, all tasks")
+    window = max(len(losses) // 20, 1)  # a twentieth of the run
+    smooth = pl.Series(losses, dtype=pl.Float64).rolling_mean(window, min_samples=1, center=True)
+    axes.plot(steps, smooth, color="C0", label="training: the papers shown, all tasks")
     ends, validation_losses = [line["step"] for line in epochs], [line["loss"] for line in epochs]
     axes.plot(ends, validation_losses, "o", color="C1", label="validation, weighted to speak for all papers")
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log")
@@ -41,10 +43,3 @@ def plot_curve(curve: Curve, best_threshold: float, path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
     figure.savefig(path)
-
-
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average over a window of a twentieth of the run."""
-    window = max(len(values) // 20, 1)
-    kernel = np.ones(window)
-    return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
