@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from ro32.errors import InputDataError
 from ro32.train.config import Recipe
@@ -68,7 +70,7 @@ def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
     if recipe.hard_negatives is not None or recipe.distillation:
         if np.isnan(scores[~whatever]).any():
             scores = linear_scores(papers.corpus, papers.index, papers.positive, seed=recipe.seed)
-        softened = (1 - recipe.distillation) * papers.targets + recipe.distillation / (1 + np.exp(-scores))
+        softened = (1 - recipe.distillation) * papers.targets + recipe.distillation * expit(scores)
         papers = replace(papers, targets=np.where(whatever, papers.targets, softened.astype(np.float32)))
     if recipe.hard_negatives is not None:
         by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
@@ -82,10 +84,10 @@ def choose_auxiliary(papers: PaperSet, recipe: Recipe) -> dict[str, float]:
     """Return the other categories that the auxiliary task names, each with its share of `papers`; none without it."""
     if not recipe.auxiliary_weight:
         return {}
-    counts = papers.corpus.categories.gather(papers.index).str.split(" ").explode().value_counts(sort=True, name="n")
+    counts = _listed(papers).value_counts(name="n").sort("n", "categories", descending=[True, False])
     return {
         name: count / len(papers)
-        for name, count in counts.sort("n", "categories", descending=[True, False]).iter_rows()
+        for name, count in counts.iter_rows()
         if count >= AUXILIARY_SHARE * len(papers) and name != recipe.category
     }
 
@@ -105,19 +107,25 @@ def choose_validation(papers: PaperSet, training: PaperSet, recipe: Recipe) -> P
     by_hardness = negatives[np.argsort(-scores[negatives], kind="stable")]
     wanted = max(recipe.validation_papers - int(papers.positive.sum()), 2)
     hardest, others = np.split(by_hardness, [int(wanted * HARD_VALIDATION_SHARE)])
-    strata = np.array_split(others, max(min(wanted - len(hardest), len(others)), 1))
-    drawn = np.array([stratum[len(stratum) // 2] for stratum in strata])
+    strata = np.array_split(others, min(wanted - len(hardest), len(others))) if len(others) else []
+    drawn = np.array([stratum[len(stratum) // 2] for stratum in strata], dtype=np.int64)
     weights = papers.weights.copy()
     weights[drawn] = [len(stratum) for stratum in strata]
     picked = np.sort(np.concatenate([np.flatnonzero(papers.positive), hardest, drawn]))
     return replace(papers, weights=weights).pick(picked)
 
 
+def _listed(papers: PaperSet) -> pl.Series:
+    """Return the categories of all papers, one behind the other; those of a file of negatives have none."""
+    listed = papers.corpus.categories.gather(papers.index).str.split(" ").explode()
+    return listed.filter(listed != "")
+
+
 def _need_positives(papers: PaperSet, recipe: Recipe) -> None:
     if papers.positive.any():
         return
-    tokens = papers.corpus.categories.gather(papers.index).str.split(" ").explode()
-    frequent = ", ".join(f"{name} ({count})" for name, count in tokens.value_counts(sort=True).head(10).iter_rows())
+    counts = _listed(papers).value_counts(sort=True).head(10)
+    frequent = ", ".join(f"{name} ({count})" for name, count in counts.iter_rows()) or "none"
     raise InputDataError(
         f"no paper of category {recipe.category} among {len(papers)}; the most frequent categories are {frequent}"
     )

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from safetensors.numpy import load_file
@@ -56,6 +57,15 @@ def test_categories_are_named_exactly(corpus: Corpus) -> None:
     listed = corpus.listed(index, ["cs.RO", "cs.AI"])
     np.testing.assert_array_equal(listed[:, 0], corpus.positives("cs.RO")[index])
     np.testing.assert_array_equal(listed[:, 1], corpus.positives("cs.AI")[index])
+
+
+def test_papers_without_categories_are_no_category(corpus: Corpus, recipe: Recipe) -> None:
+    """Those of a file of negatives have none."""
+    texts = ["" if row % 3 else text for row, text in enumerate(corpus.categories)]
+    few = dataclasses.replace(corpus, categories=pl.Series("categories", texts))
+    found = choose_auxiliary(take(few, np.arange(len(few)), "cs.RO"), dataclasses.replace(recipe, auxiliary_weight=0.1))
+    assert found
+    assert "" not in found
 
 
 def test_positive_papers_are_repeated(corpus: Corpus, recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """Which papers are shown and measured: mined negatives, softened targets, a validation sample that speaks for all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,14 @@ def test_validation_sample_speaks_for_all(papers: PaperSet) -> None:
     assert sample.weights.sum() == len(whole)
     assert (sample.weights[sample.positive] == 1).all()
     assert choose_validation(whole, training, Recipe(validation_papers=None)) is whole
+
+
+def test_a_teacher_that_is_sure_is_no_overflow(papers: PaperSet) -> None:
+    sure = replace(papers.corpus, teacher=np.full_like(papers.corpus.teacher, -200.0))
+    chosen = choose_training(replace(papers, corpus=sure), Recipe(distillation=0.5))
+    assert set(chosen.targets.tolist()) == {0.0, 0.5}
+
+
+def test_a_sample_of_positives_alone_is_all_of_them(papers: PaperSet) -> None:
+    positives = papers.pick(np.flatnonzero(papers.positive))
+    assert len(choose_validation(positives, papers, Recipe(validation_papers=3))) == len(positives)
