@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ro32.train.dump import TEACHER_COLUMN
-from ro32.train.fit_linear import FeatureMatrix, LinearRecipe, fit_exactly
+from ro32.train.fit_linear import FeatureMatrix, LinearRecipe, check_both_kinds, fit_exactly
 
 FOLDS = 2
 FOLD_SEED = 7
@@ -25,12 +25,17 @@ class SampleRecipe:
 
 
 def score_out_of_fold(papers: FeatureMatrix, recipe: LinearRecipe) -> NDArray[np.float32]:
-    """Score n papers by linear views, each fitted on the other fold: log-odds, not pruned or rounded, shape (n,)."""
+    """Score n papers by linear views, each fitted on the other fold: log-odds, not pruned or rounded, shape (n,).
+
+    Raises:
+        InputDataError: A fold has papers of one kind only.
+    """
     fold = np.random.default_rng(FOLD_SEED).integers(0, FOLDS, len(papers.positive))
     found = np.zeros(len(papers.positive), dtype=np.float32)
     for held_out in range(FOLDS):
         mine, others = np.flatnonzero(fold == held_out), np.flatnonzero(fold != held_out)
         fitted = replace(papers, present=papers.present[others], positive=papers.positive[others])
+        check_both_kinds(fitted.positive, f"{len(others):,} papers that a linear view is fitted on", recipe.category)
         weights, bias = fit_exactly(fitted, recipe)
         found[mine] = papers.present[mine] @ weights + bias
     return found

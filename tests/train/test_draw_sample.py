@@ -1,5 +1,6 @@
 """The sample to train on: all positives, hard negatives of many categories, and a teacher that saw none of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from ro32.cli import sample
 from ro32.cli.sample import command
+from ro32.errors import InputDataError
 from ro32.train.choose import choose_training, take
 from ro32.train.config import Recipe
 from ro32.train.corpus import load_corpus
@@ -85,3 +87,10 @@ def test_the_command_does_not_write_over_its_dump(source: Path, invoke: Invoke) 
     before = source.read_bytes()
     done = invoke(command, ["--data", source, "-o", source])
     assert (done.code, source.read_bytes()) == (73, before), done.stderr
+
+
+def test_a_fold_without_positive_papers_is_refused(features: FeatureMatrix) -> None:
+    one = np.zeros_like(features.positive)
+    one[3] = True
+    with pytest.raises(InputDataError, match=r"expected papers inside and outside of cs\.RO, found only one kind"):
+        score_out_of_fold(replace(features, positive=one), LinearRecipe())
