@@ -5,7 +5,6 @@ that the bundle's training took are kept.
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,16 @@ import onnx
 from huggingface_hub import ModelCardData
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from ro32.cli.parameters import HELP, PATH
 from ro32.cli.process import run
-from ro32.errors import BundleError, InputMissingError
+from ro32.errors import BundleError, InputDataError, InputMissingError, one_line
+from ro32.evaluation.weights import CONFIG
 from ro32.model.bundle import Bundle
-from ro32.model.bundle_json import TOKENIZER
+from ro32.model.bundle_json import CARD, TOKENIZER
+from ro32.model.publish import appear, check_target
 from ro32.model.text import TOKENIZER_FILES
 from ro32.model.text_form import CONFIG_KEY
 from ro32.train.config import SMALL
@@ -81,16 +83,23 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
     Raises:
         BundleError: The bundle holds another kind of model.
         InputMissingError: The base is not there.
+        InputDataError: The base cannot be read.
+        OutputError: The output is there already, or cannot be written.
     """
+    check_target(output, overwrite=False)
+    if not bundle.manifest.has_encoder:
+        raise BundleError(f"bundle {bundle.manifest.name}: it has no encoder; restore another")
     try:
         weights = {
             name if name.startswith((PREFIX, HEAD)) else f"{PREFIX}{name}": value
             for name, value in load_file(base / WEIGHTS_FILES[0]).items()
             if not name.endswith("position_ids")
         }
-        config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((base / CONFIG).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputMissingError(f"{base}: not a checkpoint: {error}; name the base model of the bundle") from error
+    except (ValueError, SafetensorError) as error:
+        raise InputDataError(f"{base}: cannot be read: {one_line(error)}; get the base model again") from error
     restored = restore_weights(onnx.load_from_string(bundle.model), weights)
     labels = bundle.manifest.labels
     config |= {
@@ -101,17 +110,16 @@ def restore(bundle: Bundle, base: Path, output: Path) -> None:
         CONFIG_KEY: str(bundle.manifest.form),
     }
     config.pop("_name_or_path", None)
-    output.mkdir(parents=True, exist_ok=True)
-    save_file(restored, output / WEIGHTS_FILES[0], metadata={"format": "pt"})
-    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    (output / TOKENIZER).write_bytes(bundle.tokenizer)
-    for name in TOKENIZER_FILES:
-        if (base / name).exists():
-            shutil.copyfile(base / name, output / name)
     source = bundle.manifest.source
-    data = ModelCardData(license=source["licence"], base_model=source["base_model"])
-    text = f"The encoder of the bundle {bundle.digest}, restored from its {source['variant']} weights."
-    (output / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n\n{text}\n", encoding="utf-8")
+    data = ModelCardData(license=source.get("licence", "unknown"), base_model=source.get("base_model"))
+    text = f"The encoder of the bundle {bundle.digest}, restored from its {source.get('variant', 'int8')} weights."
+    files = {name: (base / name).read_bytes() for name in TOKENIZER_FILES if (base / name).exists()} | {
+        WEIGHTS_FILES[0]: save(restored, metadata={"format": "pt"}),
+        CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
+        TOKENIZER: bundle.tokenizer,
+        CARD: f"---\n{data.to_yaml()}\n---\n\n{text}\n".encode(),
+    }
+    appear(output, files, check=lambda _folder: None)
 
 
 @click.command(name="export.restore", context_settings=HELP)

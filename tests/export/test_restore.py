@@ -1,5 +1,7 @@
 """A checkpoint made of a bundle again: the same model, but for what int8 rounds."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,10 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from export.restore import restore
-from ro32.errors import BundleError, InputMissingError
+from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
+from ro32.model.views import View
 from ro32.train.config import SMALL
 from ro32.train.encoder import locate
 
@@ -38,3 +41,28 @@ def test_another_base_is_refused(tmp_path: Path) -> None:
         restore(Bundle.shipped(), tmp_path / "base", tmp_path / "restored")
     with pytest.raises(BundleError, match="its own base"):
         restore(Bundle.shipped(), TINY, tmp_path / "restored")
+
+
+def test_what_cannot_be_restored_is_refused(tmp_path: Path, tiny_bundle: Path) -> None:
+    base = Path(shutil.copytree(TINY, tmp_path / "base"))
+    (base / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(InputDataError, match="cannot be read"):
+        restore(Bundle.shipped(), base, tmp_path / "restored")
+    alone = View(intercept=0.0, encoder=0.0, linear=1.0, threshold=0.5)
+    manifest = replace(
+        Bundle.load(tiny_bundle).manifest,
+        max_length=0,
+        view="linear",
+        views={"linear": alone},
+        files={"linear.safetensors": "0" * 64},
+    )
+    with pytest.raises(BundleError, match="has no encoder"):
+        restore(replace(Bundle.load(tiny_bundle), manifest=manifest), TINY, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_what_is_there_is_left_alone() -> None:
+    before = (TINY / "README.md").read_bytes()
+    with pytest.raises(OutputError, match="already exists"):
+        restore(Bundle.shipped(), Path(locate(SMALL.base)), TINY)
+    assert (TINY / "README.md").read_bytes() == before
