@@ -21,7 +21,7 @@ from export.verify import Agreement, Flips
 from ro32.cli import target
 from ro32.errors import UsageError
 from ro32.evaluation.checkpoint import Checkpoint
-from ro32.evaluation.weights import load_model
+from ro32.evaluation.weights import deciding_files, load_model
 from ro32.markdown import render
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD, MANIFEST, MODEL, TOKENIZER, Manifest, sha256
@@ -90,7 +90,9 @@ def export_bundle(settings: Settings, *, say: Callable[[str], None], on_progress
     """
     check_target(settings.output, overwrite=settings.overwrite, read=[settings.papers, settings.checkpoint])
     if settings.scores_out is not None:
-        target.check_target(settings.scores_out, [settings.papers])
+        if settings.scores_out.resolve() == settings.output.resolve():
+            raise UsageError(f"--scores-out {settings.scores_out}: is the bundle's folder; name another file")
+        target.check_target(settings.scores_out, [settings.papers, *deciding_files(settings.checkpoint)])
     checkpoint = Checkpoint.open(settings.checkpoint)
     manifest = _manifest(settings, checkpoint)
     papers = read_papers(settings.papers, manifest.positive_label)
@@ -203,10 +205,10 @@ def _labels(settings: Settings, checkpoint: Checkpoint) -> tuple[str, ...]:
                 "as in --category cs.RO --labels other,cs.RO"
             )
         return ("other", settings.category)
-    if len(set(settings.labels)) != len(checkpoint.labels) or not all(settings.labels):
+    if not len(set(settings.labels)) == len(settings.labels) == len(checkpoint.labels) or not all(settings.labels):
         raise UsageError(
-            f"--labels {','.join(settings.labels)}: expected {len(checkpoint.labels)} different names, one for each "
-            "logit in their order, as in --labels other,cs.RO"
+            f"--labels {','.join(settings.labels)}: expected 2 different names, one for each logit in their order, as "
+            "in --labels other,cs.RO"
         )
     return settings.labels
 

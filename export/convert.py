@@ -11,7 +11,7 @@ from optimum.onnxruntime.configuration import AutoQuantizationConfig
 from torch.jit._trace import TracerWarning
 from transformers import PreTrainedModel
 
-from ro32.errors import BundleError
+from ro32.errors import BundleError, one_line
 from ro32.evaluation.checkpoint import Checkpoint
 from ro32.evaluation.weights import load_model
 from ro32.model.bundle_json import MODEL
@@ -21,9 +21,17 @@ def convert(checkpoint: Checkpoint, folder: Path) -> Path:
     """Export a checkpoint's model to ONNX: input_ids, attention_mask, token_type_ids -> logits, all axes dynamic.
 
     Raises:
-        BundleError: The weights cannot be loaded, or the graph does not fit into one file.
+        BundleError: The weights cannot be loaded, the graph does not fit into one file, or the exporter knows no model
+            of this type.
     """
-    path = convert_model(load_model(checkpoint.folder), folder)
+    model = load_model(checkpoint.folder)
+    try:
+        path = convert_model(model, folder)
+    except (ValueError, NotImplementedError, KeyError) as error:
+        raise BundleError(
+            f"checkpoint {checkpoint.folder}: Optimum cannot convert a model of type {model.config.model_type}: "
+            f"{one_line(error)}; train one of the BERT family"
+        ) from error
     if check_model_uses_external_data(path):
         # Weights in a second file would be read from wherever the process happens to run, and past the digests.
         raise BundleError(f"checkpoint {checkpoint.folder}: the model is too large for one ONNX file (2 GiB)")

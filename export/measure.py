@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from export.papers import LabelledPapers
 from export.verify import Mismatch, MismatchError
 from ro32.cli.target import write_target
-from ro32.errors import InputDataError, InputMissingError
+from ro32.errors import InputDataError, InputMissingError, one_line
 from ro32.model.classifier import Classifier
 from ro32.model.metrics import Confusion, precision_recall
 from ro32.run.walk import Progress
+from ro32.storage.files import require_regular
 
 CHUNK_PAPERS = 256
 """Papers between two signs of progress: a few seconds' work."""
@@ -111,13 +112,18 @@ def read_scores(path: Path, papers: LabelledPapers) -> tuple[NDArray[np.float32]
         column papers of a sample, else 1.
 
     Raises:
-        InputMissingError: The file is not there.
-        InputDataError: It is of other papers.
+        InputMissingError: The file is not there, or is a device, pipe, socket or folder.
+        InputDataError: It holds no scores, or those of other papers.
     """
+    require_regular(path, InputMissingError, "name a file that --scores-out wrote")
     try:
-        frame = pl.read_parquet(path)
+        frame = pl.read_parquet(path).with_columns(pl.col("id").cast(pl.String), pl.col("score").cast(pl.Float32))
     except FileNotFoundError as error:
         raise InputMissingError(f"{path}: no such file; write it with --scores-out") from error
+    except pl.exceptions.PolarsError as error:
+        raise InputDataError(f"{path}: expected the columns id and score: {one_line(error)}; score again") from error
+    if not frame["score"].is_between(0, 1).all():  # null is of a paper without text
+        raise InputDataError(f"{path}: expected probabilities, found {frame['score'].max()}; score these papers again")
     if frame["id"].n_unique() < len(frame) or not frame["id"].is_in(papers.ids).all():
         raise InputDataError(f"{path}: its ids are not those of the papers, once each; score these papers again")
     if "papers" not in frame.columns:

@@ -13,12 +13,13 @@ from export.papers import LabelledPapers, read_texts
 from ro32.cli.progress import ProgressDisplay
 from ro32.data.dates import UNKNOWN
 from ro32.data.labels import SCREENED, read_provenance
-from ro32.errors import InputDataError
+from ro32.errors import InputDataError, InputMissingError, one_line
 from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.classifier import Classifier
 from ro32.model.views import log_odds
 from ro32.refresh.certificate import Measured
 from ro32.refresh.combine import ViewScores, probabilities
+from ro32.storage.files import require_regular
 
 _NEAR = 0.05
 """Log-odds from the threshold within which a score that was put together from written ones is computed again: float32
@@ -93,8 +94,14 @@ def _put_together(
 
 def _read_labels(path: Path, papers: LabelledPapers, classifier: Classifier) -> NDArray[np.float32]:
     """Read full scores from labels; refuse those of other papers, of another model, or not all in full."""
-    digest = (read_provenance(path) or {}).get("scoring_digest")
-    frame = pl.read_parquet(path)
+    require_regular(path, InputMissingError, "name labels of these papers")
+    try:
+        digest = (read_provenance(path) or {}).get("scoring_digest")
+        frame = pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise InputMissingError(f"{path}: no such file; name labels of these papers") from error
+    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise InputDataError(f"{path}: cannot be read: {one_line(error)}; name labels of these papers") from error
     if digest != classifier.scoring_digest or frame["id"].cast(pl.String).to_list() != papers.ids:
         raise InputDataError(f"{path}: not this bundle's labels of these papers; score them with --full")
     if SCREENED in frame.columns and frame[SCREENED].any():

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ro32.errors import InputDataError, InputMissingError
+from ro32.errors import InputDataError, InputMissingError, one_line
 from ro32.evaluation.truth import Truth
 
 RECENT_MONTHS = 24
@@ -29,12 +29,16 @@ def read_shares(path: Path) -> dict[str, float]:
         InputDataError: It is something else.
     """
     try:
-        frame = pl.read_csv(path)
-        return dict(frame.select(pl.col("archive").cast(pl.String), pl.col("share").cast(pl.Float64)).iter_rows())
+        frame = pl.read_csv(path).select(pl.col("archive").cast(pl.String), pl.col("share").cast(pl.Float64))
     except FileNotFoundError as error:
         raise InputMissingError(f"{path}: no such file; name a CSV file of archives and their shares") from error
     except pl.exceptions.PolarsError as error:
-        raise InputDataError(f"{path}: expected the columns archive and share: {error}") from error
+        raise InputDataError(
+            f"{path}: expected the columns archive and share: {one_line(error)}; correct it"
+        ) from error
+    if frame.null_count().sum_horizontal().item() or not (frame["share"] >= 0).all():
+        raise InputDataError(f"{path}: expected a share of 0 or more for each archive, found another; correct it")
+    return dict(frame.iter_rows())
 
 
 def weigh(papers: Truth, shares: dict[str, float], counts: NDArray[np.int64]) -> NDArray[np.int64]:

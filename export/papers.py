@@ -81,8 +81,11 @@ def read_texts(path: Path) -> pl.DataFrame:
     missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
     if missing:
         raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
-    batches = [pl.DataFrame(batch).cast(pl.String) for _, batch in parquet.read_batches(path, COLUMNS)]
-    return pl.concat(batches).with_columns(normalize(pl.col("title", "abstract")))
+    batches = (pl.DataFrame(batch) for _, batch in parquet.read_batches(path, COLUMNS))
+    texts = [batch.select(pl.col(COLUMNS).cast(pl.String)) for batch in batches]
+    if not texts:
+        raise InputDataError(f"{path}: expected papers, found no row; name another file")
+    return pl.concat(texts).with_columns(normalize(pl.col("title", "abstract")))
 
 
 def pick_hard(papers: LabelledPapers, count: int, seed: int) -> NDArray[np.int64]:

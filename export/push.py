@@ -83,7 +83,7 @@ def upload(folder: Path, repository: str) -> str:
         api.create_repo(repository, exist_ok=True)
         commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Publish what ro32 exported")
     except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().partition("\n")[0]
         raise ReadWriteError(f"{repository}: the hub refused it: {reason}; {folder} is complete, try again") from error
     return str(commit.oid)
 

@@ -13,7 +13,7 @@ from export.papers import read_papers
 from ro32.cli.parameters import HELP, PATH, Number, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
-from ro32.errors import InputMissingError
+from ro32.errors import InputDataError, InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD
 from ro32.model.classifier import Classifier
@@ -100,6 +100,11 @@ def command(
         weights=None if shares is None else weigh(scored.truth, read_shares(shares), counts),
         counts=counts,
     )
+    if np.unique(by_both.positive[by_both.each > 0]).size < 2:  # noqa: PLR2004 - positive and negative
+        raise InputDataError(
+            f"{papers}: expected papers inside and outside of {bundle.manifest.positive_label} that have a score"
+            f"{'' if shares is None else f' and a share in {shares}'}, found only one kind or none; name other files"
+        )
     published, by_view = add_views(
         bundle,
         (folder / CARD).read_text(encoding="utf-8"),

@@ -131,3 +131,24 @@ def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(packag
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == f"export: this needs the package {package}; run: pip install 'ro32[export]'\n"
+
+
+def test_papers_without_rows_are_refused(
+    invoke: Invoke, checkpoint: Checkpoint, papers_path: Path, tmp_path: Path
+) -> None:
+    pl.read_parquet(papers_path).head(0).write_parquet(tmp_path / "papers.parquet")
+    outcome = invoke(command, [checkpoint.folder, "-o", tmp_path / "b", "--papers", tmp_path / "papers.parquet"])
+    assert outcome.code == 65
+    assert "expected papers, found no row" in outcome.stderr
+
+
+def test_scores_are_not_written_over_weights_or_bundle(
+    invoke: Invoke, checkpoint: Checkpoint, papers_path: Path, tmp_path: Path
+) -> None:
+    args = [checkpoint.folder, "-o", tmp_path / "bundle", "--papers", papers_path, "--scores-out"]
+    outcome = invoke(command, [*args, checkpoint.folder / "model.safetensors"])
+    assert outcome.code == 73
+    assert "is the input file" in outcome.stderr
+    outcome = invoke(command, [*args, tmp_path / "bundle"])
+    assert outcome.code == 2
+    assert "is the bundle's folder" in outcome.stderr

@@ -51,3 +51,10 @@ def test_shares_that_are_none_are_refused(tmp_path: Path) -> None:
         read_shares(path)
     path.write_text("archive,papers,share\ncs,5,0.4\n")
     assert read_shares(path) == {"cs": 0.4}
+
+
+@pytest.mark.parametrize("row", ["cs,-1", "cs,"])
+def test_a_share_that_is_none_is_refused(row: str, tmp_path: Path) -> None:
+    (tmp_path / "shares.csv").write_text(f"archive,share\nmath,0.5\n{row}\n")
+    with pytest.raises(InputDataError, match="expected a share of 0 or more"):
+        read_shares(tmp_path / "shares.csv")

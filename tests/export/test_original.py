@@ -145,6 +145,7 @@ def test_labels_are_named_in_the_order_of_the_logits(
         (["--labels", "other,cs.CL", "--category", "cs.RO"], "--labels other,cs.RO"),
         (["--labels", "other,cs.RO,cs.CL"], "expected 2 different names"),
         (["--labels", "cs.RO,"], "expected 2 different names"),
+        (["--labels", "other,cs.RO,cs.RO"], "expected 2 different names"),
     ],
 )
 def test_labels_that_do_not_fit_are_wrong_usage(

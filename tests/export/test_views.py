@@ -1,5 +1,6 @@
 """A bundle with views: published whole, scored by the formula that its manifest states, and refused when it is not."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from huggingface_hub import ModelCard
 
 from export.attach import add_views
-from export.measure import read_scores
+from export.measure import read_scores, write_scores
 from export.papers import LabelledPapers, read_papers
+from export.views import command as views_command
 from ro32.errors import BundleError, InputDataError, InputMissingError, OutputError
 from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
@@ -19,7 +21,7 @@ from ro32.model.linear_view import LinearModel
 from ro32.model.ngrams import HASH_BITS
 from ro32.model.views import log_odds
 from ro32.refresh.combine import ViewScores
-from tests.command_line import Outcome
+from tests.command_line import Invoke, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +206,55 @@ def test_the_card_compares_spans_of_years(
     assert set(spans) == {"to 2019", "from 2020 on"}
     assert sum(span["papers"] for span in spans.values()) == 2 * len(scores)
     assert {"reliability_0.png", "reliability_1.png"} < set(Bundle.load(tmp_path / "b").manifest.files)
+
+
+TABLES: dict[str, tuple[dict[str, list[object]], str]] = {
+    "without ids": ({"score": [0.5]}, "expected the columns id and score"),
+    "without scores": ({"id": ["a"]}, "expected the columns id and score"),
+    "of text": ({"id": ["a"], "score": ["x"]}, "expected the columns id and score"),
+    "of log-odds": ({"id": ["a"], "score": [2.0]}, "expected probabilities, found 2.0"),
+    "of ids that are numbers": ({"id": [7], "score": [0.5]}, "its ids are not those of the papers"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_that_holds_no_scores_is_refused(kind: str, labelled: LabelledPapers, tmp_path: Path) -> None:
+    columns, message = TABLES[kind]
+    pl.DataFrame(columns).write_parquet(tmp_path / "scores.parquet")
+    with pytest.raises(InputDataError, match=message):
+        read_scores(tmp_path / "scores.parquet", labelled)
+
+
+def test_a_file_that_holds_no_scores_is_refused(labelled: LabelledPapers, tmp_path: Path) -> None:
+    (tmp_path / "scores.parquet").write_bytes(b"no table")
+    with pytest.raises(InputDataError, match="expected the columns id and score"):
+        read_scores(tmp_path / "scores.parquet", labelled)
+    with pytest.raises(InputMissingError, match="found a folder"):
+        read_scores(tmp_path, labelled)
+
+
+@pytest.mark.parametrize(
+    ("shares", "scores", "message"),
+    [("zz,1.0", 0.5, "and a share in .*, found only one kind or none"), (None, None, "that have a score, found only")],
+)
+def test_papers_that_all_count_nothing_are_refused(
+    shares: str | None,
+    scores: float | None,
+    message: str,
+    tiny_bundle: Path,
+    linear: LinearModel,
+    labelled: LabelledPapers,
+    papers_path: Path,
+    invoke: Invoke,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "linear.safetensors").write_bytes(linear.to_bytes())
+    write_scores(tmp_path / "scores.parquet", labelled.ids, labelled.positive, np.full(len(labelled), scores or np.nan))
+    args = [tiny_bundle, "-o", tmp_path / "views", "--papers", papers_path, "--linear", tmp_path / "linear.safetensors"]
+    args += ["--scores", tmp_path / "scores.parquet"]
+    if shares is not None:
+        (tmp_path / "shares.csv").write_text(f"archive,share\n{shares}\n")
+        args += ["--shares", tmp_path / "shares.csv"]
+    outcome = invoke(views_command, args)
+    assert outcome.code == 65
+    assert re.search(message, outcome.stderr)
