@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
-from transformers import MPNetConfig, MPNetForSequenceClassification
+from transformers import FNetConfig, FNetForSequenceClassification, MPNetConfig, MPNetForSequenceClassification
 
 from export import build
 from export.__main__ import command as export_command
@@ -216,6 +216,15 @@ def test_positions_that_begin_behind_the_padding_are_not_all_there(altered: Alte
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 64}')
     scores = CheckpointModel(folder, "cs.RO").predict_proba(["robot arm " * 100], [""])
     assert np.isfinite(scores).all()
+
+
+def test_a_type_of_model_that_optimum_does_not_know(altered: Altered, tmp_path: Path) -> None:
+    folder = altered()
+    labels = {"id2label": {0: "other", 1: "cs.RO"}, "label2id": {"other": 0, "cs.RO": 1}}
+    config = FNetConfig(vocab_size=3000, hidden_size=16, intermediate_size=16, num_hidden_layers=1, **labels)
+    FNetForSequenceClassification(config).save_pretrained(folder)
+    with pytest.raises(BundleError, match="Optimum cannot convert a model of type fnet"):
+        convert(Checkpoint.open(folder), tmp_path / "onnx")
 
 
 def test_weights_in_a_format_that_can_run_code_are_not_read(altered: Altered) -> None:

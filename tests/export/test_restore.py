@@ -48,16 +48,12 @@ def test_what_cannot_be_restored_is_refused(tmp_path: Path, tiny_bundle: Path) -
     (base / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(InputDataError, match="cannot be read"):
         restore(Bundle.shipped(), base, tmp_path / "restored")
-    alone = View(intercept=0.0, encoder=0.0, linear=1.0, threshold=0.5)
-    manifest = replace(
-        Bundle.load(tiny_bundle).manifest,
-        max_length=0,
-        view="linear",
-        views={"linear": alone},
-        files={"linear.safetensors": "0" * 64},
-    )
+    bundle = Bundle.load(tiny_bundle)
+    alone = View(intercept=0.0, encoder=0.0, linear=1.0, threshold=bundle.manifest.threshold)
+    files = {"linear.safetensors": "0" * 64}
+    without = replace(bundle.manifest, max_length=0, view="linear", views={"linear": alone}, files=files)
     with pytest.raises(BundleError, match="has no encoder"):
-        restore(replace(Bundle.load(tiny_bundle), manifest=manifest), TINY, tmp_path / "restored")
+        restore(replace(bundle, manifest=without), TINY, tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
 
 
