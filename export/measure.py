@@ -123,7 +123,9 @@ def read_scores(path: Path, papers: LabelledPapers) -> tuple[NDArray[np.float32]
     except pl.exceptions.PolarsError as error:
         raise InputDataError(f"{path}: expected the columns id and score: {one_line(error)}; score again") from error
     if not frame["score"].is_between(0, 1).all():  # null is of a paper without text
-        raise InputDataError(f"{path}: expected probabilities, found {frame['score'].max()}; score these papers again")
+        raise InputDataError(
+            f"{path}: expected probabilities, found {frame['score'].max()!r}; score these papers again"
+        )
     if frame["id"].n_unique() < len(frame) or not frame["id"].is_in(papers.ids).all():
         raise InputDataError(f"{path}: its ids are not those of the papers, once each; score these papers again")
     if "papers" not in frame.columns:

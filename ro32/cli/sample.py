@@ -10,7 +10,7 @@ from ro32.cli.parameters import HELP, PATH, Count, Number, quiet_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
 from ro32.cli.target import check_target, write_target
-from ro32.data.dates import UPDATED
+from ro32.data.dates import CREATED, UPDATED
 from ro32.storage.files import unchanged
 from ro32.train.draw_sample import SampleRecipe, choose_sample, score_out_of_fold
 from ro32.train.dump import COLUMNS, Dump
@@ -64,7 +64,7 @@ def command(
         with ProgressDisplay(quiet=quiet) as display:
             features = read_features(dump, category, on_rows=display.count(dump.rows))
         teacher = score_out_of_fold(features, LinearRecipe(category=category))
-        frames = [frame.select(*COLUMNS, UPDATED) for frame in dump.frames()]
+        frames = [frame.select(*COLUMNS, CREATED, UPDATED) for frame in dump.frames()]
     recipe = SampleRecipe(
         hard_negatives=hard_negatives, random_negatives=random_negatives, category_share=category_share
     )

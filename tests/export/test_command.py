@@ -145,7 +145,7 @@ def test_papers_without_rows_are_refused(
 def test_scores_are_not_written_over_weights_or_bundle(
     invoke: Invoke, checkpoint: Checkpoint, papers_path: Path, tmp_path: Path
 ) -> None:
-    args = [checkpoint.folder, "-o", tmp_path / "bundle", "--papers", papers_path, "--scores-out"]
+    args: list[str | Path] = [checkpoint.folder, "-o", tmp_path / "bundle", "--papers", papers_path, "--scores-out"]
     outcome = invoke(command, [*args, checkpoint.folder / "model.safetensors"])
     assert outcome.code == 73
     assert "is the input file" in outcome.stderr

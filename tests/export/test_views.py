@@ -250,7 +250,15 @@ def test_papers_that_all_count_nothing_are_refused(
 ) -> None:
     (tmp_path / "linear.safetensors").write_bytes(linear.to_bytes())
     write_scores(tmp_path / "scores.parquet", labelled.ids, labelled.positive, np.full(len(labelled), scores or np.nan))
-    args = [tiny_bundle, "-o", tmp_path / "views", "--papers", papers_path, "--linear", tmp_path / "linear.safetensors"]
+    args: list[str | Path] = [
+        tiny_bundle,
+        "-o",
+        tmp_path / "views",
+        "--papers",
+        papers_path,
+        "--linear",
+        tmp_path / "linear.safetensors",
+    ]
     args += ["--scores", tmp_path / "scores.parquet"]
     if shares is not None:
         (tmp_path / "shares.csv").write_text(f"archive,share\n{shares}\n")

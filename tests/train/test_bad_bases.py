@@ -29,7 +29,8 @@ def train(invoke: Invoke, papers_path: Path, tmp_path: Path) -> Callable[..., tu
     """Train an epoch on a few papers; return exit code and what stderr holds."""
 
     def call(base: Path | str, *options: str | Path, data: Path = papers_path) -> tuple[int, str]:
-        args = ["--data", data, "--base", base, "--max-length", "32", "--epochs", "1", "--limit", "150", "--quiet"]
+        args: list[str | Path] = ["--data", data, "--base", base, "--max-length", "32", "--epochs", "1", "--quiet"]
+        args += ["--limit", "150"]
         outcome = invoke(command, [*args, "-o", tmp_path / "run", "--cache", tmp_path / "cache", *options])
         return outcome.code, outcome.stderr
 

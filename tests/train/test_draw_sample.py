@@ -94,3 +94,11 @@ def test_a_fold_without_positive_papers_is_refused(features: FeatureMatrix) -> N
     one[3] = True
     with pytest.raises(InputDataError, match=r"expected papers inside and outside of cs\.RO, found only one kind"):
         score_out_of_fold(replace(features, positive=one), LinearRecipe())
+
+
+def test_the_sample_keeps_when_a_paper_appeared(sampled: pl.DataFrame, invoke: Invoke, tmp_path: Path) -> None:
+    """Training excludes the papers of earlier years by it."""
+    sampled.with_columns(created=pl.lit("2003-05-01")).write_parquet(tmp_path / "dump.parquet")
+    outcome = invoke(command, ["--data", tmp_path / "dump.parquet", "-o", tmp_path / "sample.parquet", "--quiet"])
+    assert outcome.code == 0, outcome.stderr
+    assert pl.read_parquet(tmp_path / "sample.parquet")["created"].unique().to_list() == ["2003-05-01"]

@@ -305,7 +305,12 @@ def test_a_length_beyond_the_positions_of_the_base_is_wrong_usage(
     kind: type[PretrainedConfig], invoke: Invoke, base: Path, papers_path: Path, tmp_path: Path
 ) -> None:
     """Both count positions from padding_idx + 1 on: two rows of their tables are never used."""
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
     config = kind(vocab_size=3000, max_position_embeddings=66, pad_token_id=1, **sizes)
     other = Path(shutil.copytree(base, tmp_path / "base"))
     AutoModel.from_config(config).save_pretrained(other)
@@ -315,7 +320,7 @@ def test_a_length_beyond_the_positions_of_the_base_is_wrong_usage(
         assert outcome.code == 2, outcome.stderr
         assert f"--max-length or --scoring-length {length}: {other} reads at most 64 tokens" in outcome.stderr
     assert not (tmp_path / "run").exists()
-    longest = ["--max-length", "64", "--limit", "150", "--cache", tmp_path / "cache", "--quiet"]
+    longest: list[str | Path] = ["--max-length", "64", "--limit", "150", "--cache", tmp_path / "cache", "--quiet"]
     outcome = invoke(command, [*args, *longest, "--text-form", "ro32"])
     assert outcome.code == 0, outcome.stderr
     assert Checkpoint.open(tmp_path / "run").max_length == 64
