@@ -4,6 +4,7 @@ import json
 import logging
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ro32.errors import OutputError
 from ro32.model.metrics import precision_recall
 from ro32.model.processor import installed_versions
 from ro32.storage import durable
+from ro32.storage.lock import only_run
 from ro32.train.card import describe_data, describe_split, describe_steps, write_card
 from ro32.train.choose import choose_auxiliary, choose_training, choose_validation, take
 from ro32.train.config import Recipe
@@ -60,11 +62,21 @@ def run(options: Options, recipe: Recipe, watch: Watch) -> None:
     Raises:
         Ro32Error: See its branches; input, base model, output and disk are checked before any training.
     """
+    check_output(options.output)
+    durable.create_folder(options.output)
+    try:
+        with only_run(options.output / RECORD):
+            _run(options, recipe, watch)
+    finally:
+        with suppress(OSError):  # it holds something
+            options.output.rmdir()
+
+
+def _run(options: Options, recipe: Recipe, watch: Watch) -> None:
     transformers.logging.set_verbosity_error()  # that the head is new is no news
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would report each try
 
     # ---- checks ----
-    check_output(options.output)
     dumps = [Dump.open(path) for path in (options.data, options.validation) if path is not None]
     negatives = [] if options.negatives is None else [Dump.open(options.negatives, labelled=False)]
     # After the dumps: a hub may let one wait.

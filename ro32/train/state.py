@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from ro32.errors import OutputError, ReadWriteError, UsageError, one_line
 from ro32.storage import durable, strict_json
 from ro32.storage.files import FileKind, kind_of
+from ro32.storage.lock import lock_path
 
 FOLDER = ".run"
 RECORD = "training.json"
@@ -137,7 +138,8 @@ def check_output(output: Path) -> None:
     if (output / RECORD).exists():  # written last
         shutil.rmtree(output / FOLDER, ignore_errors=True)  # of a run that was killed when it had only this left to do
         raise OutputError(f"{output}: contains a complete checkpoint; name a new folder to train another")
-    if found and any(output.iterdir()) and not (output / FOLDER).is_dir():
+    others = found and any(path != lock_path(output / RECORD) for path in output.iterdir())
+    if others and not (output / FOLDER).is_dir():
         raise OutputError(f"{output}: is not empty and contains no run to resume; name a new or empty folder")
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ro32.errors import OutputError, ReadWriteError
+from ro32.errors import OutputError, ReadWriteError, TryAgainError
+from ro32.storage.lock import only_run
 from ro32.train.config import Recipe
 from ro32.train.run import run
-from ro32.train.state import Progress, RunFolder
+from ro32.train.state import Progress, RunFolder, check_output
 from ro32.train.watch import Watch
 from tests.train.conftest import MakeOptions
 
@@ -85,3 +86,18 @@ def test_a_full_disk_is_reported_and_the_run_resumed(recipe: Recipe, options: Ma
         run(options(), replace(recipe, epochs=1), QUIET)
     run(options(), replace(recipe, epochs=1), QUIET)
     assert (options().output / "training.json").exists()
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_second_run_in_one_folder_waits_for_its_turn(*, resume: bool, recipe: Recipe, options: MakeOptions) -> None:
+    chosen = options(resume=resume)
+    snapshot = chosen.output / ".run" / "step-00000001"
+    snapshot.mkdir(parents=True)
+    with only_run(chosen.output / "training.json"), pytest.raises(TryAgainError, match="wait until it ends"):
+        run(chosen, recipe, QUIET)
+    assert snapshot.exists()
+
+
+def test_a_folder_in_which_a_run_was_killed_at_once_is_taken(tmp_path: Path) -> None:
+    (tmp_path / ".training.json.lock").touch()
+    check_output(tmp_path)
