@@ -40,8 +40,10 @@ class Checkpoint:
     base_model: str
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, *, needs_card: bool = True) -> Self:
         """Read and check a checkpoint's settings; the weights are only digested.
+
+        What is published needs a card, for it names the licence.
 
         Raises:
             BundleError: The folder is no checkpoint, asks for code of its own, or contradicts itself.
@@ -51,7 +53,7 @@ class Checkpoint:
                 _need(folder, name)
             config, parsed = _read_config(folder)
             form, labels, tokenizer_json = form_of(config), _labels(config), (folder / TOKENIZER).read_bytes()
-            card = _read_card(folder, optional=form is TextForm.ORIGINAL)
+            card = _read_card(folder, optional=not needs_card or form is TextForm.ORIGINAL)
             check_weights(folder)
             reference, length = _load_tokenizer(folder)
             length = _check_length(length, longest_input(parsed, tokenizer_json), form)

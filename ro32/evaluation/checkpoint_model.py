@@ -37,7 +37,7 @@ class CheckpointModel:
     """
 
     def __init__(self, folder: Path, category: str) -> None:
-        self.checkpoint = Checkpoint.open(folder)
+        self.checkpoint = Checkpoint.open(folder, needs_card=False)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model: nn.Module = nn.Module.to(load_model(folder), self.device)
         labels = self.checkpoint.labels

@@ -181,7 +181,6 @@ BROKEN: dict[str, tuple[dict[str, object] | Callable[[Path], object], str]] = {
     "weights that link to nothing": (_to_nothing, "No such file"),
     "no config.json": (_without("config.json"), "it has no config.json"),
     "no tokenizer": (_without("tokenizer.json"), "it has no tokenizer.json"),
-    "no card": (_without("README.md"), "it has no README.md"),
     "no weights": (_without("model.safetensors"), "it has no *.safetensors"),
 }
 
@@ -202,6 +201,14 @@ def test_evaluation_and_export_refuse_a_broken_checkpoint_alike(
     assert sentence.startswith(f"checkpoint {folder}: ")
     assert message in sentence
     assert not (tmp_path / "bundle").exists()
+
+
+def test_only_what_is_published_needs_a_card(altered: Altered) -> None:
+    folder = altered()
+    (folder / "README.md").unlink()
+    with pytest.raises(BundleError, match=r"it has no README\.md"):
+        Checkpoint.open(folder)
+    assert CheckpointModel(folder, "cs.RO").checkpoint.licence == "unknown"
 
 
 def test_positions_that_begin_behind_the_padding_are_not_all_there(altered: Altered) -> None:
