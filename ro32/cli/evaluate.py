@@ -132,7 +132,7 @@ def command(
 ) -> None:
     """Measure labels or models against the categories of the papers.
 
-    PAPERS are Parquet files with the columns id and categories, and title and abstract if a model is to score them.
+    PAPERS are files with the columns id and categories, and title and abstract if a model is to score them.
     Without --labels, --bundle and --checkpoint, the model that comes with ro32 is measured. Several models are
     compared with the first. All figures have 95 % intervals.
 

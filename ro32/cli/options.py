@@ -76,7 +76,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
         ["--threshold"],
         metavar="SCORE",
         type=Number(0, 1, min_open=True),
-        show_default="the bundle's, where F1 is best",
+        show_default="the bundle's",
         help="Minimum score for the positive label. A new threshold reuses existing scores.",
     ),
     _target(
@@ -162,7 +162,7 @@ OPTIONS: tuple[click.Parameter, ...] = (
     _option(
         ["--endpoint-url"],
         metavar="URL",
-        show_default="AWS_ENDPOINT_URL, else Amazon's",
+        show_default="AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, else Amazon's",
         help="Endpoint of an S3-compatible store for s3:// names.",
     ),
     _option(["--allow-http"], is_flag=True, help="Allow inputs at web addresses: https:// and http://."),

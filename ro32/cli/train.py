@@ -17,7 +17,7 @@ from ro32.train.config import PRESETS, Keep, Split
 
 
 @click.command(name="ro32-train", context_settings=HELP)
-@click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to train on: Parquet or JSON lines.")
+@click.option("--data", required=True, metavar="FILE", type=PATH, help="Dump to train on: Parquet, JSON lines or CSV.")
 @click.option("--validation", metavar="FILE", type=PATH, help="Dump to validate on.  [default: 15 % of --data]")
 @click.option("--negatives", metavar="FILE", type=PATH, help="File of papers that all count as negative.")
 @click.option(
