@@ -1,7 +1,6 @@
 """Rows of a text file: lines with their numbers; unreadable rows keep their positions."""
 
 import codecs
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from ro32.data.parquet import ERRORS_COLUMN
 from ro32.errors import InputDataError
 from ro32.model.outcomes import INVALID_UTF8, MALFORMED
 from ro32.storage.files import InputFile, size_of
+from ro32.storage.strict_json import LONE_SURROGATE
 
 MAX_ROW_BYTES = 4 << 20
 """The most that one row may have, its end included: many times what a paper has."""
@@ -21,8 +21,6 @@ _ROWS_PER_BATCH = 2_048
 _BYTES_PER_BATCH = 16 << 20
 _NAMED = 3
 """Rows that a message names of those that cannot be read."""
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""Code points that no valid text has. Bytes that are not UTF-8 are decoded as such."""
 
 
 class Row(NamedTuple):
@@ -86,7 +84,7 @@ def decode(line: bytes) -> tuple[str, bool]:
 
 def without_surrogates(row: Row) -> Row:
     """Return a row whose texts can be encoded: those that cannot are null, and the row has an error."""
-    kept = [None if value is None or _SURROGATE.search(value) else value for value in row.values]
+    kept = [None if value is None or LONE_SURROGATE.search(value) else value for value in row.values]
     if kept == list(row.values):
         return row
     return row._replace(values=kept, error=row.error or INVALID_UTF8, reason=row.reason or "not UTF-8")

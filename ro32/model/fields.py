@@ -4,20 +4,18 @@ A manifest is text of others: each field may hold anything that JSON can say.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ro32.errors import BundleError
+from ro32.storage.strict_json import LONE_SURROGATE
 
 _EXACT = 2**53
 """Up to here every integer is a float64 too."""
 _DEEPEST = 16
 _MAX_CHARS = 10_000
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""Half of a character, which has no UTF-8."""
 
 
 def check_types(record: Any) -> None:  # noqa: ANN401 - any dataclass
@@ -72,7 +70,7 @@ def _check_json(value: object, where: str, depth: int) -> None:
 
 
 def _is_string(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_CHARS and not _SURROGATE.search(value)
+    return isinstance(value, str) and len(value) <= _MAX_CHARS and not LONE_SURROGATE.search(value)
 
 
 def _is_integer(value: object) -> bool:

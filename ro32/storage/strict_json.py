@@ -1,7 +1,11 @@
 """Parses JSON strictly: text that is nested too deeply or contains NaN is refused."""
 
 import json
+import re
 from typing import Any, NoReturn
+
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Half of a character, which JSON can escape and Python's strings can hold, and which has no UTF-8."""
 
 
 def parse(text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
