@@ -10,17 +10,17 @@ from ro32.data.text_rows import Row, decode, malformed, read_lines, without_surr
 from ro32.errors import InputDataError
 from ro32.model.outcomes import MALFORMED
 from ro32.storage.files import InputFile
-from ro32.storage.strict_json import refuse_constant
+from ro32.storage.strict_json import LONE_SURROGATE, refuse_constant
 
 _LINES_FOR_NAMES = 1_000
 """Lines among which one must be an object with fields."""
 _TWICE = object()
-"""In the place of the value of a field that an object has more than once."""
+"""Value of a field that an object has more than once: which one counts is for nobody to guess."""
 _KINDS = {dict: "an object", list: "a list", object: "more than one"}
 
 
 def read_names(path: InputFile) -> list[str]:
-    """Return the names of the fields that the first readable object has.
+    """Return the names of the fields that the first readable object has, those that are no text aside.
 
     Raises:
         InputDataError: None of the first lines is a JSON object with a field. All else that `read_lines` raises.
@@ -29,7 +29,7 @@ def read_names(path: InputFile) -> list[str]:
     for number, line in enumerate(islice(read_lines(path), _LINES_FOR_NAMES), start=1):
         if line.strip():
             try:
-                if names := list(_object(decode(line)[0])):
+                if names := [name for name in _object(decode(line)[0]) if not LONE_SURROGATE.search(name)]:
                     return names
             except ValueError as error:
                 reason = reason or f" (line {number:,}: {error})"
@@ -47,7 +47,6 @@ def read_rows(
     A line that is no JSON object, or whose fields hold something else, is malformed. Fields in `lists` may be lists of
     strings too, which are joined by spaces. Raises what `read_lines` does.
     """
-    keys = [json.dumps(name).encode() for name in columns]
     for number, line in enumerate(read_lines(path, max_expansion), start=1):
         if not line.strip():
             continue
@@ -57,8 +56,6 @@ def read_rows(
         except ValueError as error:
             yield malformed(number, len(line), len(columns), str(error))
             continue
-        if any(line.count(key) > 1 for key in keys):
-            fields |= dict.fromkeys(_twice(text), _TWICE)
         row = Row(number, len(line), [fields.get(name) for name in columns])
         if any(value is not None and not isinstance(value, str) for value in row.values):
             row = _strings_only(row, columns, lists)
@@ -84,7 +81,18 @@ def _strings_only(row: Row, columns: Sequence[str], lists: Collection[str]) -> R
     return row._replace(values=values)
 
 
-_parse = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=refuse_constant).decode
+def _fields(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of an object; `_TWICE` for those that it has more than once."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        times = Counter(name for name, _ in pairs)
+        fields |= {name: _TWICE for name in fields if times[name] > 1}
+    return fields
+
+
+_parse = json.JSONDecoder(
+    parse_float=str, parse_int=str, parse_constant=refuse_constant, object_pairs_hook=_fields
+).decode
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -98,9 +106,3 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise ValueError("expected a JSON object")  # noqa: TRY004 - damaged data
     return parsed
-
-
-def _twice(text: str) -> list[str]:
-    """Return the fields that an object has more than once: which value counts is for nobody to guess."""
-    names = Counter(name for name, _ in json.loads(text, object_pairs_hook=list))
-    return [name for name, times in names.items() if times > 1]

@@ -45,6 +45,7 @@ def read(path: Path, columns: tuple[str, ...] = COLUMNS) -> list[dict[str, str |
         (b'{"id": "1", "title": "a", "abstract": NaN}', None, MALFORMED),
         (b'{"id": "1", "title": "a", "title": "b", "abstract": "c"}', "1", MALFORMED),
         (b'{"id": "1", "id": "2", "title": "b", "abstract": "c"}', None, MALFORMED),
+        (b'{"id": "1", "\\u0069d": "2", "title": "b", "abstract": "c"}', None, MALFORMED),
         (b'{"id": "1", "title": "a", "abstract": "b"}{}', None, MALFORMED),
         (b'{"id": "1", "title": "a", "abstr', None, MALFORMED),
         (b'["1", "a", "b"]', None, MALFORMED),
@@ -65,6 +66,19 @@ def test_one_bad_line_costs_one_row(line: bytes, id_: str | None, error: str | N
         assert "1 row cannot be read (line 3: " in sources.survey(path, columns=COLUMNS).faults
     alone = [row["id"] for row in read(path, ("id",))]
     assert alone == [row["id"] for row in rows], "an id depends on what is read beside it"
+
+
+def test_a_name_beyond_ascii_is_there_once(tmp_path: Path) -> None:
+    (tmp_path / "papers").write_text('{"id": "1", "título": "a"}\n{"id": "2", "título": "b", "título": "c"}\n')
+    rows = read(tmp_path / "papers", ("id", "título"))
+    assert [(row["título"], row[ERRORS_COLUMN]) for row in rows] == [("a", None), (None, MALFORMED)]
+
+
+@pytest.mark.parametrize("name", [b"\\ud800", b"\xff"])
+def test_a_field_whose_name_is_no_text_is_no_column(name: bytes, tmp_path: Path) -> None:
+    (tmp_path / "papers").write_bytes(b'{"id": "1", "%b": "x"}\n' % name)
+    assert read(tmp_path / "papers", ("id",)) == [{"id": "1", ERRORS_COLUMN: None}]
+    assert sources.survey(tmp_path / "papers").schema.names == ["id"]
 
 
 @pytest.mark.parametrize(
