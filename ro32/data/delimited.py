@@ -9,32 +9,25 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from unicodedata import category
 
-from ro32.data.text_rows import (
-    MAX_ROW_BYTES,
-    Row,
-    decode,
-    malformed,
-    read_lines,
-    too_long,
-    without_surrogates,
-)
+from ro32.data.text_rows import MAX_ROW_BYTES, Row, decode, malformed, read_lines, without_surrogates
 from ro32.errors import InputDataError
 from ro32.storage.files import InputFile
 
 DELIMITERS = ",\t;"
 _MAX_LINES_OF_ROW = 1_000
-"""Lines that the fields of one row may have: more of them are a quote that was not closed."""
+"""Lines that the fields of one row may have: more of them, or of bytes, are a quote that was not closed."""
 
 
 def delimiter_of(head: bytes) -> str | None:
     """Return the delimiter of the first line of a text; None if it does not have several names."""
     line, end, _ = head.removeprefix(codecs.BOM_UTF8).partition(b"\n")
     try:
-        text = line.decode()
+        text = line.removesuffix(b"\r").decode()
     except UnicodeDecodeError:
         return None
-    if not end or not all(letter.isprintable() or letter in "\t\r" for letter in text):
+    if not end or any(letter != "\t" and category(letter) == "Cc" for letter in text):
         return None
     found = max(DELIMITERS, key=text.count)
     return found if found in text else None
@@ -51,7 +44,6 @@ class _Lines:
     """Gives lines to a parser, and keeps those of the current row, so that they can be given again."""
 
     def __init__(self, path: InputFile, max_expansion: float | None) -> None:
-        self._path = path
         self._source = read_lines(path, max_expansion)
         self._again: list[bytes] = []
         self._next = 1
@@ -76,10 +68,8 @@ class _Lines:
         self._next += 1
         self.taken.append(line)
         self.size += len(line)
-        if len(self.taken) > _MAX_LINES_OF_ROW:
-            raise csv.Error(f"it has more than {_MAX_LINES_OF_ROW:,} lines")
-        if self.size > MAX_ROW_BYTES:
-            raise too_long(self._path, self.first)
+        if len(self.taken) > _MAX_LINES_OF_ROW or self.size > MAX_ROW_BYTES:
+            raise csv.Error(f"it has more than {_MAX_LINES_OF_ROW:,} lines or {MAX_ROW_BYTES >> 20} MiB")
         text, valid = decode(line)
         self.texts.append(text)
         self.valid = self.valid and valid

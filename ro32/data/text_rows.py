@@ -60,18 +60,15 @@ def read_lines(path: InputFile, max_expansion: float | None = None) -> Iterator[
             number += 1
             total += len(line)
             if len(line) > MAX_ROW_BYTES:
-                raise too_long(path, number)
+                raise InputDataError(
+                    f"{path}, line {number:,}: longer than {MAX_ROW_BYTES >> 20} MiB; correct or remove it"
+                )
             if allowed is not None and total > allowed:
                 raise InputDataError(
                     f"{path}, line {number:,}: {size_of(path):,} bytes expand to more than {max_expansion:g} times as "
                     "many; if you trust the file, raise --max-expansion"
                 )
             yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-
-
-def too_long(path: InputFile, line: int) -> InputDataError:
-    """Return the error for a row that is too long."""
-    return InputDataError(f"{path}, line {line:,}: longer than {MAX_ROW_BYTES >> 20} MiB; correct or remove it")
 
 
 def decode(line: bytes) -> tuple[str, bool]:

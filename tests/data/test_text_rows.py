@@ -111,6 +111,7 @@ def test_one_bad_row_of_csv_costs_one_row(
         '1,"Hand,plain\n2,Mass",plain\n3,a,b\n',
         '1,Hand,"Grasps\n2,Mass,plain\n3,"Stars, too",dim\n',
         '1,Hand,"Grasps\n' + "2,Mass,plain\n" * 2_000,
+        '1,Hand,"Grasps\n' + f"2,Mass,{'x' * 10_000}\n" * 500,
         '1,Hand,"Grasps\n2,Mass,plain\n',
     ],
 )
