@@ -54,7 +54,8 @@ def recognize(head: bytes) -> Format | None:
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith(b"{") and not text.startswith(b"{\x00"):  # which is UTF-16 without a mark
         return Format.JSON_LINES
-    return Format.DELIMITED if name_foreign(head) is None and delimited.delimiter_of(head) else None
+    marked_up = text.startswith((b"<", b"["))  # HTML, or a JSON array, may have a comma in its first line
+    return Format.DELIMITED if delimited.delimiter_of(head) and not marked_up else None
 
 
 def survey(

@@ -121,6 +121,7 @@ def test_a_target_in_text_is_written_whole_or_not_at_all(wrapped: pl.DataFrame, 
         (b"id,id,title,abstract\n1,2,3,4\n", "found id, id, title, abstract; name your columns"),
         (b"ID,Title,Abstract\n1,2,3\n", "did you mean 'ID'?"),
         (b"no head line", "is not Parquet, JSON lines or CSV"),
+        (b'id,title,abstract\r1,2,3\r4,5,"6\n7"\r', "is not Parquet, JSON lines or CSV"),
         (b"\x00,\x01\n", "is not Parquet, JSON lines or CSV"),
         (b"", "is empty"),
     ],
@@ -143,6 +144,9 @@ def test_forms_are_recognized_by_their_first_bytes() -> None:
     assert recognize(b"PAR1\x15\x04") is Format.PARQUET
     assert recognize(b'\xef\xbb\xbf \n{"id": 1}') is Format.JSON_LINES
     assert recognize(b"id\ttitle\tabstract\r\n") is Format.DELIMITED
+    assert recognize(b"ORCID,id,title,abstract\n") is Format.DELIMITED
+    assert recognize("PARENT;id;no\u00a0title\n".encode()) is Format.DELIMITED
+    assert recognize(b"<!DOCTYPE html>, \n") is recognize(b"[1,\n") is None
     assert recognize(b"QAR1\x15\x04\x15,\n") is None
     assert recognize(b"id,title,abstract") is None
 
