@@ -1,13 +1,13 @@
 """Compressed text, read as a stream: gzip, bzip2, Zstandard, or a zip archive of one file, recognized by content."""
 
-import bz2
+import errno
 import gzip
 import io
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 import pyarrow as pa
@@ -36,8 +36,8 @@ _READ_AHEAD_BYTES = 1 << 20
 _NAMED = 3
 """Members of an archive that a message names."""
 _DEFLATE_AND_LIKE = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
-_NO_PAPERS = ("__MACOSX/", ".")
-"""How members of a zip archive begin that its maker's system added."""
+_DAMAGED = (EOFError, ValueError, NotImplementedError, zlib.error, zipfile.BadZipFile, pa.ArrowException)
+"""What is raised for damaged content. An OSError then has no number, or that of a seek to before the beginning."""
 
 
 def compression_of(head: bytes) -> str | None:
@@ -49,8 +49,8 @@ def compression_of(head: bytes) -> str | None:
 def open_text(path: InputFile) -> Iterator[BinaryIO]:
     """Open a file for reading from end to end, decompressed. Memory is bounded, whatever it expands to.
 
-    Concatenated gzip members, bzip2 streams and Zstandard frames are one text, as their own tools read them. What goes
-    wrong within the block is raised as an error of the file.
+    Concatenated gzip members, bzip2 streams and Zstandard frames are one text. What goes wrong within the block is
+    raised as an error of the file.
 
     Raises:
         InputMissingError: The file may not be read.
@@ -64,12 +64,13 @@ def open_text(path: InputFile) -> Iterator[BinaryIO]:
             raw.seek(0)
             with _decompressed(path, raw, compression) as text:
                 yield text
-    except (EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException) as error:
-        raise _damaged(path, compression, error) from error
-    except OSError as error:
-        if error.errno is None:
-            raise _damaged(path, compression, error) from error
-        raise unreadable(path, error) from error
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            raise unreadable(path, error) from error
+        stream = f"{compression or 'text'} stream"
+        raise InputDataError(
+            f"{path}: its {stream} is damaged or cut off ({one_line(error)}); get the file again"
+        ) from error
 
 
 @contextmanager
@@ -78,12 +79,9 @@ def _decompressed(path: InputFile, raw: BinaryIO, compression: str | None) -> It
         case "gzip":
             with gzip.GzipFile(fileobj=raw) as text:
                 yield cast("BinaryIO", text)
-        case "bzip2":
-            with bz2.BZ2File(raw) as text:
-                yield cast("BinaryIO", text)
-        case "Zstandard":  # Python 3.14 has it; Arrow's stream reads in this thread, when it is asked
-            source = pa.OSFile(str(path)) if isinstance(path, Path) else pa.PythonFile(raw, "r")
-            with source, pa.CompressedInputStream(source, "zstd") as stream:
+        case "bzip2" | "Zstandard":  # Python's BZ2File ends without a word where a second stream is damaged
+            source = pa.OSFile(bytes(path)) if isinstance(path, Path) else pa.PythonFile(raw, "r")
+            with source, pa.CompressedInputStream(source, "bz2" if compression == "bzip2" else "zstd") as stream:
                 yield io.BufferedReader(stream, _READ_AHEAD_BYTES)
         case "zip":
             with zipfile.ZipFile(raw) as archive, archive.open(_only_member(path, archive)) as text:
@@ -93,7 +91,7 @@ def _decompressed(path: InputFile, raw: BinaryIO, compression: str | None) -> It
 
 
 def _only_member(path: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [item for item in archive.infolist() if not item.is_dir() and not item.filename.startswith(_NO_PAPERS)]
+    members = [item for item in archive.infolist() if not (item.is_dir() or _is_added(item.filename))]
     if len(members) != 1:
         names = few([repr(item.filename) for item in members], _NAMED)
         raise InputDataError(
@@ -107,6 +105,6 @@ def _only_member(path: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return member
 
 
-def _damaged(path: InputFile, compression: str | None, error: Exception) -> InputDataError:
-    stream = f"{compression or 'text'} stream"
-    return InputDataError(f"{path}: its {stream} is damaged or cut off ({one_line(error)}); get the file again")
+def _is_added(member: str) -> bool:
+    """Return whether a member of a zip archive is one that its maker's system added."""
+    return member.startswith("__MACOSX/") or PurePosixPath(member).name.startswith(".")

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import json
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -143,8 +144,9 @@ def pzstd(content: bytes) -> bytes:
 def zipped(content: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("__MACOSX/._papers.json", b"junk")
-        archive.writestr("papers.json", content)
+        for added in ("__MACOSX/._papers.json", ".DS_Store", "./data/.DS_Store"):
+            archive.writestr(added, b"junk")
+        archive.writestr("./data/papérs.json", content)
     return file.getvalue()
 
 
@@ -170,6 +172,36 @@ def test_compressed_texts_are_what_they_hold(kind: str, form: str, papers: pl.Da
     path.write_bytes(whole[: len(whole) - 300])
     with pytest.raises(InputDataError, match=r"papers: .*(damaged|cut off)"):
         sources.survey(path)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in COMPRESS if kind != "zip"])
+def test_a_second_stream_that_is_damaged_is_not_the_end(kind: str, tmp_path: Path) -> None:
+    first, second = COMPRESS[kind](GOOD), COMPRESS[kind](GOOD)
+    (tmp_path / "papers").write_bytes(first + second)
+    assert sources.survey(tmp_path / "papers").rows == 2
+    (tmp_path / "papers").write_bytes(first + bytes([second[0] ^ 128]) + second[1:])
+    with pytest.raises(InputDataError, match="damaged or cut off"):
+        sources.survey(tmp_path / "papers")
+
+
+def test_no_flipped_bit_of_the_directory_of_a_zip_archive_is_a_bug(tmp_path: Path) -> None:
+    whole, refused = zipped(GOOD), 0
+    for bit in range(8 * whole.index(b"PK\x01\x02"), 8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "papers").write_bytes(flipped)
+        try:
+            assert sources.survey(tmp_path / "papers").rows == 1
+        except InputDataError:
+            refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_a_file_whose_name_is_no_text_is_decompressed(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"pap\xffers")
+    path.write_bytes(COMPRESS[kind](GOOD))
+    assert [row["id"] for row in read(path)] == ["9"]
 
 
 def test_what_expands_too_far_is_refused_and_memory_is_bounded(tmp_path: Path) -> None:
