@@ -78,7 +78,10 @@ def test_labels_are_of_the_form_that_the_suffix_names(
     suffix: str, wrapped: pl.DataFrame, score: Score, tmp_path: Path
 ) -> None:
     wrapped[5, "title"], wrapped[5, "abstract"] = "", None
-    wrapped[6, "id"] = 'a "strange", id'
+    for row, strange in enumerate(
+        ['a "strange", id', "a,b,c,d,e,f\ng", "a\tb\tc\td\te\tf\ng", "\n" * 2_000, "a\rb"], 6
+    ):
+        wrapped[row, "id"] = strange
     wrapped.write_parquet(tmp_path / "papers")
     target = tmp_path / f"labels{suffix}"
     for path in (tmp_path / "labels.parquet", target):
