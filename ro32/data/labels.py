@@ -65,13 +65,13 @@ def outcomes_of(batch: pa.RecordBatch) -> tuple[Hashes, Outcomes]:
     """Read hashes and outcomes back from n rows of a labels file; older ones lack the column screened.
 
     Raises:
-        ValueError: It is none: by a type, by a reason that this version does not know, or by a row that contradicts
-            itself.
+        ValueError, pyarrow.ArrowException: It is none: by a type, by a reason that this version does not know, or by a
+            row that contradicts itself.
     """
     hashes = batch.column("content_hash")
     if hashes.type != pa.binary(16) or hashes.null_count:
         raise ValueError(f"expected content hashes of 16 bytes, found {hashes.type} with {hashes.null_count} nulls")
-    scores = batch.column("score").to_numpy(zero_copy_only=False).astype(np.float32)
+    scores = batch.column("score").cast(pa.float32()).to_numpy(zero_copy_only=False)
     reasons = batch.column("error")
     errors = np.zeros(len(batch), dtype=np.uint8)
     if reasons.null_count < len(batch):

@@ -20,8 +20,6 @@ class Cursor:
 
     def struct(self, depth: int = 0) -> Struct:
         """Read a struct; raise IndexError if the data ends within it, and ValueError if it is none."""
-        if depth > _MAX_DEPTH:
-            raise ValueError("structs are nested too deeply")
         found: dict[int, int | Struct] = {}
         number = 0
         while head := self._byte():
@@ -32,6 +30,8 @@ class Cursor:
         return found
 
     def _value(self, kind: int, depth: int) -> "int | Struct | None":
+        if depth > _MAX_DEPTH:
+            raise ValueError("values are nested too deeply")
         if kind in {_TRUE, _FALSE}:
             return int(kind == _TRUE)
         if kind in {_I16, _I32, _I64}:

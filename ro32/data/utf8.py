@@ -14,9 +14,12 @@ def is_text(data_type: pa.DataType) -> bool:
 
 
 def as_text(data_type: pa.DataType) -> pa.DataType:
-    """Return the type of strings in the place of bytes, and any other type as it is."""
+    """Return the type of strings in the place of bytes, and any other type as it is.
+
+    Indices get 32 bits: those of 8 may be too few for the values of all batches.
+    """
     if pa.types.is_dictionary(data_type):
-        return pa.dictionary(data_type.index_type, as_text(data_type.value_type), data_type.ordered)
+        return pa.dictionary(pa.int32(), as_text(data_type.value_type), data_type.ordered)
     texts = {pa.binary(): pa.string(), pa.large_binary(): pa.large_string(), pa.binary_view(): pa.string_view()}
     return texts.get(data_type, data_type)
 

@@ -232,6 +232,37 @@ def test_ids_of_both_kinds_of_integers_are_one_kind(score: Score, tmp_path: Path
     assert "a.parquet, row 1: the id 18446744073709551615 does not fit int64" in done.stderr
 
 
+def test_ids_in_several_small_dictionaries_are_read(score: Score, tmp_path: Path) -> None:
+    """Each has fewer values than 8 bits count, and all together more."""
+    names = [[f"{group}-{row}" for row in range(100)] for group in range(3)]
+    indices = pa.array(range(100), pa.int8())
+    ids = pa.chunked_array([pa.DictionaryArray.from_arrays(indices, some) for some in names])
+    table = pa.table({"id": ids, "title": ["Robots"] * 300, "abstract": ["We plan grasps"] * 300})
+    assert [row["id"] for row in labels_of(score, table, tmp_path)] == [*names[0], *names[1], *names[2]]
+
+
+def test_labels_whose_scores_are_no_numbers_are_not_reused(score: Score, tmp_path: Path) -> None:
+    labels_of(score, papers_of(title=["a", "", "b"], abstract=[""] * 3), tmp_path, "--max-unscored", "1")
+    labels = pq.read_table(tmp_path / "labels.parquet")
+    columns = labels.schema.names
+    nested = labels.drop_columns("score").append_column("score", pa.array([{"score": 0.5}] * 3)).select(columns)
+    pq.write_table(nested, tmp_path / "labels.parquet")
+    again = score(tmp_path / "papers.parquet", "-o", tmp_path / "labels.parquet", "--max-unscored", "1")
+    assert again.code == 0, again.stderr
+    assert "is not reused: it " in again.stderr
+    assert pq.read_table(tmp_path / "labels.parquet").equals(labels)
+
+
+def test_a_page_header_of_lists_in_lists_without_end_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "papers.parquet"
+    pq.write_table(papers_of(title=["a" * 1_000] * 3), path, use_dictionary=False, compression="none")
+    whole, at = bytearray(path.read_bytes()), pq.read_metadata(path).row_group(0).column(1).data_page_offset
+    whole[at : at + 2_000] = b"\x19" * 2_000
+    path.write_bytes(whole)
+    with pytest.raises(InputDataError, match="a page has no header: values are nested too deeply"):
+        list(parquet.read_batches(path, ["id", "title"]))
+
+
 def test_an_encrypted_file_is_named_as_one(score: Score, tmp_path: Path) -> None:
     pq.write_table(papers_of(), tmp_path / "papers.parquet")
     whole = (tmp_path / "papers.parquet").read_bytes()
