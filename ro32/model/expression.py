@@ -1,12 +1,10 @@
 """A Polars expression that scores papers, in data frames and lazy queries."""
 
-from collections.abc import Sequence
 from functools import cache
 
 import polars as pl
 
 from ro32.model.classifier import Classifier
-from ro32.model.text import normalize
 
 _shipped = cache(Classifier.load)
 
@@ -30,11 +28,14 @@ def score(
         Float32, named "score": the bits that `ro32-score` writes, and null if that writes null.
     """
 
-    def score_batch(columns: Sequence[pl.Series]) -> pl.Series:
+    def score_batch(papers: pl.Series) -> pl.Series:
         model = classifier or _shipped()
-        titles, abstracts = (column.to_list() for column in columns)
+        titles, abstracts = papers.struct.field("title"), papers.struct.field("abstract")
         probabilities = model.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
         return pl.Series("score", probabilities[:, model.manifest.positive_index], nan_to_null=True)
 
-    columns = [normalize(pl.col(column) if isinstance(column, str) else column) for column in (title, abstract)]
-    return pl.map_batches(columns, score_batch, return_dtype=pl.Float32, is_elementwise=True).alias("score")
+    papers = pl.struct(  # which repeats a literal for each row
+        (pl.col(text) if isinstance(text, str) else text).cast(pl.String).alias(name)
+        for name, text in (("title", title), ("abstract", abstract))
+    )
+    return papers.map_batches(score_batch, return_dtype=pl.Float32, is_elementwise=True).alias("score")

@@ -83,8 +83,7 @@ def extract(titles: Sequence[str], abstracts: Sequence[str]) -> Iterator[Feature
 
 def _split_until_it_fits(titles: Sequence[str], abstracts: Sequence[str]) -> Iterator[Features]:
     fields = chain.from_iterable(zip(titles, abstracts, strict=True))
-    # A lone surrogate is no Unicode text and has no UTF-8, but must not stop a run.
-    text = b"".join(field[:MAX_CHARS].encode(errors="replace") + _END_OF_FIELD for field in fields)
+    text = b"".join(field[:MAX_CHARS].encode() + _END_OF_FIELD for field in fields)
     if len(text) <= _CHUNK_BYTES:
         yield _hash(np.frombuffer(text, dtype=np.uint8), len(titles))
     else:

@@ -49,11 +49,11 @@ def normalized_papers(
         raise UsageError("expected texts, or titles and abstracts; give one of the two forms, each a list of strings")
     if texts is not None:
         lines = [(text or "").strip().partition("\n") for text in texts]
-        titles, abstracts = [first for first, _, _ in lines], [rest for _, _, rest in lines]
-    titles, abstracts = titles or [], abstracts or []
-    if len(titles) != len(abstracts):
-        raise UsageError(f"expected as many titles as abstracts, found {len(titles)} and {len(abstracts)}")
-    return normalize_texts(titles), normalize_texts(abstracts)
+        titles, abstracts = [line for line, _, _ in lines], [rest for _, _, rest in lines]
+    first, second = (normalize_texts([] if given is None else given) for given in (titles, abstracts))
+    if len(first) != len(second):
+        raise UsageError(f"expected as many titles as abstracts, found {len(first)} and {len(second)}")
+    return first, second
 
 
 def content_hash(title: str, abstract: str) -> bytes:

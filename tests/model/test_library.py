@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ def test_a_lazy_query_scores_in_pieces(classifier: Classifier, papers: pl.DataFr
     eager = papers.select(expression)
     assert papers.lazy().select(expression).collect(engine="streaming").equals(eager)
     assert eager.schema == {"score": pl.Float32}
+
+
+def test_a_literal_is_the_text_of_every_paper(classifier: Classifier) -> None:
+    frame = pl.DataFrame({"title": [TITLE, "Stars"]})
+    found = frame.lazy().select(ro32.score("title", pl.lit(ABSTRACT), classifier=classifier)).collect()
+    expected = classifier.predict_proba(titles=frame["title"], abstracts=[ABSTRACT] * 2)
+    assert found["score"].to_list() == expected[:, classifier.manifest.positive_index].tolist()
+    assert frame.select(ro32.score("title", pl.lit(None), classifier=classifier))["score"].null_count() == 0
+
+
+@pytest.mark.parametrize("as_given", [list, tuple, pl.Series, pl.Series.to_numpy])
+def test_papers_are_given_in_any_sequence(as_given: Callable[[pl.Series], Any], classifier: Classifier) -> None:
+    texts = pl.Series([TITLE, "Stars"])
+    given = as_given(texts)
+    expected = classifier.predict_proba(texts.to_list())
+    assert classifier.predict_proba(titles=given, abstracts=given).shape == expected.shape
+    assert np.array_equal(classifier.predict_proba(given), expected)
 
 
 def test_a_paper_without_text_has_no_score(classifier: Classifier) -> None:
