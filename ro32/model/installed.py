@@ -56,7 +56,14 @@ def list_folders(store: Path) -> list[Path]:
         inside = sorted(store.iterdir()) if os.path.lexists(store) else []
     except OSError as error:
         raise BundleError(f"{store}: cannot be read: {error.strerror}; name another folder with --store") from error
-    return [shipped_folder(), *(path for path in inside if (path / MANIFEST).is_file() and path.name[0] != ".")]
+    return [shipped_folder(), *(path for path in inside if _may_be_bundle(path))]
+
+
+def _may_be_bundle(path: Path) -> bool:
+    try:
+        return (path / MANIFEST).is_file() and path.name[0] != "."
+    except OSError:  # what cannot be looked at is listed, and reported
+        return True
 
 
 def list_bundles(store: Path) -> tuple[list[Installed], list[BundleError]]:

@@ -5,6 +5,7 @@ alone are read, each a plain file of a plain name, into memory, and no more byte
 """
 
 import bz2
+import errno
 import gzip
 import hashlib
 import io
@@ -36,7 +37,8 @@ _MAX_HEADER_BYTES = 16 << 20
 """Of all headers of a tar archive: those of as many members, and some long names."""
 _PIECE_BYTES = 1 << 20
 _OPENERS: Mapping[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_NO_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+_NO_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
+"""What is raised for what is no archive. An OSError then has no number, or that of a seek to before the beginning."""
 
 
 class _Found(NamedTuple):
@@ -154,7 +156,9 @@ def _from_archive(path: Path, digest: str | None) -> dict[str, bytes]:
                 members = _index(path, _of_tar(path, tar))
                 metered.left = 2 * MAX_BYTES
                 return _from_members(path, members, digest)
-    except _NO_ARCHIVE as error:
+    except (*_NO_ARCHIVE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            raise
         raise BundleError(
             f"{path}: expected a .tar, .tar.gz, .tar.bz2, .tar.xz or .zip archive, found none that can be read "
             f"({one_line(error)}); get it again, or name a folder"
@@ -223,10 +227,13 @@ def _from_hub(origin: str, digest: str | None) -> dict[str, bytes]:
     if find_spec("huggingface_hub") is None:
         raise UsageError(f"{origin}: the hub needs the package huggingface-hub; run: pip install 'ro32[hub]'")
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - a scoring host does without
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError  # noqa: PLC0415
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
 
     def fetch(name: str) -> Path:
-        return Path(hf_hub_download(found["repository"], name, revision=found["revision"]))
+        try:
+            return Path(hf_hub_download(found["repository"], name, revision=found["revision"]))
+        except LocalEntryNotFoundError as error:  # no answer, which is an EntryNotFoundError too
+            raise ConnectionError(_first_line(error)) from error
 
     try:
         try:

@@ -124,6 +124,12 @@ def evil(tiny_bundle: Path, tmp_path: Path) -> dict[str, bytes]:
             info = zipfile.ZipInfo(path.name)
             info.external_attr = (0o120777 if path.is_symlink() else 0o100644) << 16
             archive.writestr(info, str(path.readlink()) if path.is_symlink() else path.read_bytes())
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("é", b"")
+        for name, content in files.items():
+            archive.writestr(name, content)
+    misplaced = buffer.getvalue()
     return {
         "a link": tar_of(*without_model, (entry("model.onnx", type=tarfile.SYMTYPE, linkname="/etc/passwd"), b"")),
         "a hard link": tar_of(*without_model, (entry("model.onnx", type=tarfile.LNKTYPE, linkname="bundle.json"), b"")),
@@ -138,6 +144,9 @@ def evil(tiny_bundle: Path, tmp_path: Path) -> dict[str, bytes]:
         "an altered file": tar_of(*without_model, (entry("model.onnx"), files["model.onnx"] + b"x")),
         "a missing file": tar_of(*without_model),
         "no archive": b"x" * 100,
+        "a damaged gzip": b"\x1f\x8b\x09" + pack(tiny_bundle, tmp_path / "whole.tar.gz").read_bytes()[3:],
+        "a name that is no text": misplaced.replace("é".encode(), b"\xff\xff"),
+        "a directory before the beginning": misplaced[:-6] + b"\xff\xff\xff\x7f" + misplaced[-2:],
         "cut off": pack(tiny_bundle, tmp_path / "whole.tar.gz").read_bytes()[:5_000],
         "nothing": b"",
     }
@@ -146,6 +155,7 @@ def evil(tiny_bundle: Path, tmp_path: Path) -> dict[str, bytes]:
 EVIL = [
     *("a link", "a hard link", "a zipped link", "a device", "a name upwards", "two manifests", "a file twice"),
     *("no manifest", "an altered file", "a missing file", "no archive", "cut off", "nothing"),
+    *("a damaged gzip", "a name that is no text", "a directory before the beginning"),
 ]
 
 
@@ -270,6 +280,37 @@ def test_the_hub_needs_its_package(call: Call, monkeypatch: pytest.MonkeyPatch) 
     done = call("install", "hf:owner/name@" + 40 * "0")
     assert done.code == 2
     assert "pip install 'ro32[hub]'" in done.stderr
+
+
+def test_a_hub_that_does_not_answer_says_nothing_of_the_bundle(python: Path, tmp_path: Path) -> None:
+    """Nothing listens on port 9 here."""
+    done = subprocess.run(
+        [python, "-m", "ro32.cli.bundles", "install", "hf:owner/name@" + 40 * "0", "--store", tmp_path / "store"],
+        env=os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 66, done.stderr
+    assert "cannot be fetched" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_bundle_of_somebody_else_hides_no_other(tiny_bundle: Path, python: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "a").chmod(0o700)
+    shutil.copytree(tiny_bundle, tmp_path / "b").chmod(0o755)
+    tmp_path.chmod(0o755)
+    listing = f"""
+import os
+from pathlib import Path
+from ro32.model.installed import list_bundles
+os.chdir({str(tmp_path)!r}), os.setgroups([]), os.setgid(65534), os.setuid(65534)
+found, unusable = list_bundles(Path())
+print(found[-1].name, unusable[-1])
+"""
+    done = subprocess.run([python, "-c", listing], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.startswith("b a/bundle.json: cannot be looked at: Permission denied"), done.stderr
 
 
 def test_another_digest_is_another_bundle(call: Call, tiny_bundle: Path, store: Path) -> None:
