@@ -107,8 +107,8 @@ class Manifest:
                 raise BundleError(f"view {self.view!r} is not one of the views {sorted(self.views)}")
             if self.threshold != self.scoring_view.threshold:
                 raise BundleError(f"threshold {self.threshold} is not that of the view {self.view!r}")
-        elif self.cascade is not None:
-            raise BundleError("a cascade screens by the linear view, but the bundle has no views")
+        if self.cascade is not None and not self.scoring_view.linear:
+            raise BundleError("a cascade screens by the linear view, but papers are scored without one")
         if LINEAR not in self.files and any(view.linear for view in self.views.values()):
             raise BundleError(f"a view asks for the linear view, but the bundle has no {LINEAR}")
 

@@ -73,9 +73,9 @@ class LinearModel:
             tensors = load(data)
             table = np.zeros(2**HASH_BITS, dtype=np.int16)
             table[tensors[f"{FORMAT}.buckets"]] = tensors[f"{FORMAT}.weights"]
-            scale, bias = tensors[f"{FORMAT}.scale_bias"]
+            scale, bias = map(float, tensors[f"{FORMAT}.scale_bias"])
         except (SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
             raise BundleError(
                 f"linear view: not of the form {FORMAT} ({error}); update ro32, or export again"
             ) from error
-        return cls(weights=table, scale=float(scale), bias=float(bias))
+        return cls(weights=table, scale=scale, bias=bias)

@@ -127,7 +127,7 @@ def _curve(bundle: Bundle, manifest: Manifest) -> list[CurvePoint]:
         points = [
             CurvePoint(**{name: float(row[name]) for name in names}) for row in rows if row["view"] == manifest.view
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (csv.Error, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"bundle {manifest.name}: {CURVES} cannot be read ({error}); export it again") from error
     if not points:
         raise BundleError(

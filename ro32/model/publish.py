@@ -43,7 +43,7 @@ def check_target(target: Path, *, overwrite: bool, read: Sequence[Path] = ()) ->
 def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Bundle:
     """Write a bundle beside its target, read it back, and move it into place by one rename.
 
-    One that is there and may be replaced is moved aside first, and back if the new one cannot take its place; only
+    One that is there and may be replaced is moved aside first, and back if the new one does not take its place; only
     between these two renames is there no bundle.
 
     Raises:
@@ -71,16 +71,13 @@ def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], 
         sync_folder(beside)
         if target.exists():
             target.rename(aside)
-        try:
-            beside.rename(target)
-        except OSError:
-            if aside.exists():
-                aside.rename(target)
-            raise
+        beside.rename(target)
         sync_folder(target.parent)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error.strerror}; nothing was published") from error
     finally:
+        if aside.exists() and not target.exists():  # whatever came between the two renames, a signal too
+            aside.rename(target)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
     return found

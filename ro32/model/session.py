@@ -55,11 +55,11 @@ class Encoder:
                 f"bundle {manifest.name}: the tokenizer ends a text with {tokenizer.separator}, the manifest says "
                 f"{manifest.separator}; export it again"
             )
-        labels = session.get_outputs()[0].shape[-1]
-        if labels != len(manifest.labels):
+        shape = session.get_outputs()[0].shape
+        if shape[-1:] != [len(manifest.labels)]:
             raise BundleError(
-                f"bundle {manifest.name}: the model gives {labels} logits for {len(manifest.labels)} labels; "
-                "export it again"
+                f"bundle {manifest.name}: expected {len(manifest.labels)} logits, one for each label, found an output "
+                f"of the shape {shape}; export it again"
             )
         inputs, known = {item.name for item in session.get_inputs()}, {INPUT, *FILLED}
         expected = set(manifest.inputs) or {INPUT} | (inputs & known)

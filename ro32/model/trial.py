@@ -29,7 +29,7 @@ def _try_encoder(bundle: Bundle, classifier: Classifier) -> None:
     manifest = bundle.manifest
     longest = classifier.encode("", " ".join([_TEXT] * manifest.max_length))
     last = max(Tokenizer.from_buffer(bundle.tokenizer).get_vocab().values())  # it fails if the embedding is too small
-    for input_ids in (classifier.encode(_TEXT[:1], ""), longest, [longest[0], *[last] * (len(longest) - 1)]):
+    for input_ids in (classifier.encode(_TEXT[:1], ""), longest, longest[:1] + [last] * (len(longest) - 1)):
         try:
             logits = classifier.logits(input_ids)
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception

@@ -1,6 +1,10 @@
 """The bundle: what is read is what was verified."""
 
+import json
+import math
+import re
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +12,12 @@ from typing import Any
 import pytest
 from onnx import TensorProto, helper
 
-from ro32.errors import BundleError
+from ro32.errors import BundleError, Interrupted
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import Manifest, sha256
 from ro32.model.classifier import Classifier
+from ro32.model.publish import publish
+from ro32.model.trial import try_out
 from tests.forged import forged_manifest
 
 
@@ -88,18 +94,19 @@ def test_a_model_that_is_no_onnx_graph_is_refused(copy: Path) -> None:
         Classifier.load(copy)
 
 
-def test_a_model_of_another_number_of_labels_is_refused(copy: Path) -> None:
-    logits = helper.make_tensor("logits", TensorProto.FLOAT, [1, 3], [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("shape", [[1, 3], []])
+def test_a_model_of_another_number_of_labels_is_refused(shape: list[int], copy: Path) -> None:
+    logits = helper.make_tensor("logits", TensorProto.FLOAT, shape, [0.0, 1.0, 2.0][: math.prod(shape)])
     graph = helper.make_graph(
         [helper.make_node("Constant", [], ["logits"], value=logits)],
         "three",
         [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, None])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)],
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     (copy / "model.onnx").write_bytes(model.SerializeToString())
     rewrite(copy)
-    with pytest.raises(BundleError, match="3 logits for 2 labels"):
+    with pytest.raises(BundleError, match=f"expected 2 logits, .* of the shape {re.escape(str(shape))}"):
         Classifier.load(copy)
 
 
@@ -123,3 +130,31 @@ def test_a_model_that_takes_something_else_is_refused(copy: Path, inputs: tuple[
     rewrite(copy, inputs=inputs)
     with pytest.raises(BundleError, match="found one that takes attention_mask, input_ids, token_type_ids"):
         Classifier.load(copy)
+
+
+def test_a_tokenizer_that_finds_no_token_is_refused(copy: Path) -> None:
+    tokenizer = json.loads((copy / "tokenizer.json").read_bytes())
+    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"Regex": "."}, "content": ""}
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    rewrite(copy)
+    with pytest.raises(BundleError, match="export it again"):
+        try_out(Bundle.load(copy))
+
+
+def test_a_signal_between_two_renames_brings_the_old_bundle_back(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, digest, rename = (
+        {path.name: path.read_bytes() for path in copy.iterdir()},
+        Bundle.load(copy).digest,
+        Path.rename,
+    )
+
+    def stopped(path: Path, to: Path) -> Path:
+        if path.suffix == ".partial":
+            raise Interrupted(signal.SIGTERM)
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(Interrupted):
+        publish(copy, files, overwrite=True)
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+    assert Bundle.load(copy).digest == digest

@@ -73,6 +73,10 @@ def test_another_form_is_refused(model: LinearModel) -> None:
     tensors = {name.replace("-1.", "-2."): tensor for name, tensor in load(model.to_bytes()).items()}
     with pytest.raises(BundleError, match="update ro32"):
         LinearModel.from_bytes(save(tensors))
+    tensors = load(model.to_bytes())
+    tensors["hashed-ngrams-1.scale_bias"] = np.ones((2, 3))
+    with pytest.raises(BundleError, match="update ro32"):
+        LinearModel.from_bytes(save(tensors))
 
 
 def test_numbers_that_are_not_finite_are_refused(model: LinearModel) -> None:

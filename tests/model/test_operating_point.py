@@ -100,7 +100,7 @@ def test_what_is_no_band_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "curves", [b"\xff", b"threshold\n0.5\n", b"view,threshold,precision,recall\ncombined,x,1,1\n", b""]
+    "curves", [b"\xff", b"threshold\n0.5\n", b"view,threshold,precision,recall\ncombined,x,1,1\n", b"view\rx", b""]
 )
 def test_a_curve_that_is_none_is_refused(bundle: Bundle, curves: bytes) -> None:
     with pytest.raises(BundleError, match=r"curves\.csv"):
