@@ -106,7 +106,8 @@ def read_rows(path: InputFile, columns: Sequence[str], max_expansion: float | No
                     f"merge the lines below it into one row ({error}); correct the row"
                 ) from error
             else:
-                yield malformed(lines.first, lines.size, len(columns), str(error))
+                reason = str(error).partition(" - ")[0]  # what follows advises programmers
+                yield malformed(lines.first, lines.size, len(columns), reason)
                 continue
         if not fields:  # an empty line
             continue
