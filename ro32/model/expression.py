@@ -30,7 +30,7 @@ def score(
 
     def score_batch(papers: pl.Series) -> pl.Series:
         model = classifier or _shipped()
-        titles, abstracts = papers.struct.field("title"), papers.struct.field("abstract")
+        titles, abstracts = (papers.struct.field(name).to_list() for name in ("title", "abstract"))
         probabilities = model.predict_proba(titles=titles, abstracts=abstracts, threads=threads)
         return pl.Series("score", probabilities[:, model.manifest.positive_index], nan_to_null=True)
 

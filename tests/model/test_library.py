@@ -36,7 +36,7 @@ def test_a_lazy_query_scores_in_pieces(classifier: Classifier, papers: pl.DataFr
 def test_a_literal_is_the_text_of_every_paper(classifier: Classifier) -> None:
     frame = pl.DataFrame({"title": [TITLE, "Stars"]})
     found = frame.lazy().select(ro32.score("title", pl.lit(ABSTRACT), classifier=classifier)).collect()
-    expected = classifier.predict_proba(titles=frame["title"], abstracts=[ABSTRACT] * 2)
+    expected = classifier.predict_proba(titles=[TITLE, "Stars"], abstracts=[ABSTRACT] * 2)
     assert found["score"].to_list() == expected[:, classifier.manifest.positive_index].tolist()
     assert frame.select(ro32.score("title", pl.lit(None), classifier=classifier))["score"].null_count() == 0
 
