@@ -7,7 +7,6 @@ in a file with tabs, whose writers often quote nothing, it is text.
 
 import codecs
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from unicodedata import category
 
@@ -34,10 +33,19 @@ def delimiter_of(head: bytes) -> str | None:
 
 
 def read_head(path: InputFile) -> tuple[list[str], str]:
-    """Return the names of a file's columns, and what separates them; raise what `read_lines` does."""
+    """Return the names of a file's columns, and what separates them.
+
+    Raises:
+        InputDataError: The first line ends within a name. All else that `read_lines` raises.
+    """
     line = next(read_lines(path), b"")
     delimiter = delimiter_of(line) or DELIMITERS[0]
-    return next(csv.reader(io.StringIO(decode(line)[0]), delimiter=delimiter)), delimiter
+    try:
+        return next(csv.reader([decode(line)[0]], delimiter=delimiter, strict=True), []), delimiter
+    except csv.Error as error:
+        raise InputDataError(
+            f"{path}: the first line cannot be read as names of columns ({error}); write them in one line"
+        ) from error
 
 
 class _Lines:
