@@ -20,6 +20,8 @@ TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "vocab.tx
 """What transformers keeps of a tokenizer beside tokenizer.json."""
 _MAX_RAW_CHARS = 16 * MAX_CHARS
 """The same before white space is collapsed: what is cut first takes no time."""
+_UNKNOWN = "\U00013000"
+"""A hieroglyph, which no vocabulary has: some tokenizers fail at what they do not know, and would at some paper."""
 
 
 def normalize(column: pl.Expr) -> pl.Expr:
@@ -89,6 +91,7 @@ class PaperTokenizer:
     def __init__(self, tokenizer_json: bytes, *, max_length: int, form: TextForm = TextForm.RO32) -> None:
         try:
             self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
+            self._tokenizer.encode(_UNKNOWN)
         except Exception as error:  # tokenizers raises plain Exception for whatever it cannot read
             raise ValueError(f"not a tokenizer: {error}") from error
         self._tokenizer.no_padding()

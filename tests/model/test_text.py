@@ -73,6 +73,14 @@ def test_what_is_no_tokenizer_is_refused() -> None:
         PaperTokenizer(b"{}", max_length=16)
 
 
+def test_a_tokenizer_that_fails_at_what_it_does_not_know_is_refused(tiny_bundle: Path) -> None:
+    tokenizer = json.loads((tiny_bundle / "tokenizer.json").read_bytes())
+    del tokenizer["model"]["vocab"]["[UNK]"]
+    tokenizer["added_tokens"] = [token for token in tokenizer["added_tokens"] if token["content"] != "[UNK]"]
+    with pytest.raises(ValueError, match=r"not a tokenizer: .*\[UNK\]"):
+        PaperTokenizer(json.dumps(tokenizer).encode(), max_length=16)
+
+
 def test_a_tokenizer_that_adds_no_tokens_is_refused(tiny_bundle: Path) -> None:
     tokenizer = json.loads((tiny_bundle / "tokenizer.json").read_bytes()) | {"post_processor": None}
     with pytest.raises(ValueError, match="a token at the start and one at the end, found none"):
