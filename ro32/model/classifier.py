@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from ro32.errors import BundleError
+from ro32.errors import BundleError, shortage
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import sha256
 from ro32.model.linear_view import LinearModel
@@ -149,10 +149,17 @@ class Classifier:
         """Run the encoder on one paper of t >= 1 token ids; return one logit per label, shape (2,), float32.
 
         Raises:
-            BundleError: The bundle has no encoder.
+            BundleError: The bundle has no encoder, or one that fails.
+            ReadWriteError: There is not enough memory for it.
         """
         encoder = self._started()
-        output = encoder.session.run(None, encoder.feeds(input_ids))[0]
+        try:
+            output = encoder.session.run(None, encoder.feeds(input_ids))[0]
+        except Exception as error:  # onnxruntime's exceptions have no common base but Exception
+            raise shortage(error) or BundleError(
+                f"bundle {self.manifest.name}: a paper of {len(input_ids)} tokens cannot be scored: {error}; export it "
+                "again"
+            ) from error
         return np.asarray(output[0], dtype=np.float32)
 
     def _started(self) -> Encoder:

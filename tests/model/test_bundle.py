@@ -18,6 +18,7 @@ from ro32.model.bundle_json import Manifest, sha256
 from ro32.model.classifier import Classifier
 from ro32.model.publish import publish
 from ro32.model.trial import try_out
+from tests.command_line import Score
 from tests.forged import forged_manifest
 
 
@@ -130,6 +131,16 @@ def test_a_model_that_takes_something_else_is_refused(copy: Path, inputs: tuple[
     rewrite(copy, inputs=inputs)
     with pytest.raises(BundleError, match="found one that takes attention_mask, input_ids, token_type_ids"):
         Classifier.load(copy)
+
+
+def test_a_token_that_the_model_does_not_know_is_the_bundle_s_fault(copy: Path, score: Score, source: Path) -> None:
+    tokenizer = json.loads((copy / "tokenizer.json").read_bytes())
+    tokenizer["model"]["vocab"] |= dict.fromkeys(["the", "a", "of", "and"], 1_000_000)
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    rewrite(copy)
+    done = score(source, "-o", source.with_name("labels.parquet"), bundle=copy)
+    assert done.code == 78, done.stderr
+    assert "tokens cannot be scored" in done.stderr
 
 
 def test_a_tokenizer_that_finds_no_token_is_refused(copy: Path) -> None:
