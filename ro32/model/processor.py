@@ -70,7 +70,7 @@ def peak_rss_bytes() -> int:
 def _read_field(file: Path, name: str) -> str | None:
     """Return a field of a file in /proc, in /proc/cpuinfo that of the first core; None if it is missing."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text(errors="replace").splitlines()  # a process may have any bytes as its name
     except OSError:
         return None
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), None)

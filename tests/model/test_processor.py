@@ -62,3 +62,12 @@ def test_the_peak_of_memory_is_not_that_of_the_parent() -> None:
     code = "from ro32.model.processor import peak_rss_bytes; print(peak_rss_bytes())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 1 << 20 < int(done.stdout) < len(ballast) // 2
+
+
+def test_a_process_whose_name_is_no_text_has_a_peak_of_memory() -> None:
+    """15 is PR_SET_NAME; a program has its file's name by default."""
+    code = "import ctypes; ctypes.CDLL(None).prctl(15, b'\\xff', 0, 0, 0)"
+    code += "; from ro32.model.processor import peak_rss_bytes; print(peak_rss_bytes())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1 << 20
