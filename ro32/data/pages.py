@@ -22,6 +22,8 @@ MAX_ROWS = 2_048
 """Rows decoded at once: many times what a call costs."""
 _TRUSTED_BYTES = 32 << 20
 """What a column announces that is taken on trust where each page would be one request more."""
+_SMALL_BYTES = 8 << 10
+"""Pages of so many bytes together count as one: a file may have millions of them."""
 HEADER_BYTES = 512
 _LONGER_HEADER_BYTES = (64 << 10, 16 << 20)
 """Read for the header of a page, one after the other until it is whole; statistics make some long."""
@@ -37,7 +39,7 @@ class Damaged(Exception):  # noqa: N818 - it never leaves this package
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A data page: the values in it, the bytes that it unpacks to, and its encoding's number, -1 where not known."""
+    """A data page, or small ones in a row: values, bytes unpacked, and the encoding's number, -1 where not known."""
 
     values: int
     size: int
@@ -117,10 +119,13 @@ def _chunk(source: RawFile, column: pq.ColumnChunkMetaData, *, flat: bool, trust
                 values, dictionary = _int(_struct(header, 7), 1), size
                 longest = max(size - 4 * values, 0) if column.physical_type == "BYTE_ARRAY" else size // max(values, 1)
             case 0 | 3 as kind:
-                page = _struct(header, 5 if kind == 0 else 8)
-                values = _int(page, 1)
-                pages.append(Page(values=values, size=size, encoding=_int(page, 2 if kind == 0 else 4)))
-                left -= values
+                found = _struct(header, 5 if kind == 0 else 8)
+                page = Page(values=_int(found, 1), size=size, encoding=_int(found, 2 if kind == 0 else 4))
+                left -= page.values
+                if pages and pages[-1].encoding == page.encoding and pages[-1].size + size <= _SMALL_BYTES:
+                    before = pages.pop()
+                    page = replace(before, values=before.values + page.values, size=before.size + size)
+                pages.append(page)
         at += _int(header, 3)
         if trusting:
             pages = [Page(values=column.num_values, size=column.total_uncompressed_size, encoding=-1)]

@@ -253,6 +253,18 @@ def test_labels_whose_scores_are_no_numbers_are_not_reused(score: Score, tmp_pat
     assert pq.read_table(tmp_path / "labels.parquet").equals(labels)
 
 
+def test_millions_of_small_pages_would_take_little_memory(tmp_path: Path) -> None:
+    texts = [f"{row} arm" for row in range(2_000)] + ["a" * 9_000] * 3
+    table = pa.table({"title": texts})
+    pq.write_table(table, tmp_path / "a", use_dictionary=False, data_page_size=1, write_batch_size=1)
+    with footer.open_raw(tmp_path / "a") as file:
+        group = footer.read_metadata(tmp_path / "a").row_group(0)
+        (chunk,) = pages.look_at(file, group, ["title"], trusting=False)
+    assert 3 < len(chunk.pages) < 10
+    assert sum(page.values for page in chunk.pages) == chunk.values == len(texts)
+    assert sum(page.size for page in chunk.pages) >= sum(map(len, texts))
+
+
 def test_a_page_header_of_lists_in_lists_without_end_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "papers.parquet"
     pq.write_table(papers_of(title=["a" * 1_000] * 3), path, use_dictionary=False, compression="none")
