@@ -120,16 +120,8 @@ def test_a_damaged_configuration_is_refused(damage: dict[str, object] | list[int
     folder = copytree(CHECKPOINT, tmp_path / "checkpoint")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | damage if isinstance(damage, dict) else damage))
-    with pytest.raises(BundleError, match="its weights cannot be loaded"):
+    with pytest.raises(BundleError, match=r"config\.json"):
         CheckpointModel(folder, "cs.RO")
-
-
-def test_labels_may_have_any_numbers(model: CheckpointModel, tmp_path: Path) -> None:
-    folder = copytree(CHECKPOINT, tmp_path / "checkpoint")
-    config = json.loads((folder / "config.json").read_text()) | {"id2label": {"7": "cs.RO", "5": "other"}}
-    (folder / "config.json").write_text(json.dumps(config))
-    found = CheckpointModel(folder, "cs.RO").predict_proba(["A robot"], [""])
-    assert found.tolist() == model.predict_proba(["A robot"], [""]).tolist()
 
 
 def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:

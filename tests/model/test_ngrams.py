@@ -95,10 +95,6 @@ def test_the_longest_texts_are_cut_and_fit_a_chunk() -> None:
     assert found[2].tolist() == buckets([("robots", "")])[0].tolist()
 
 
-def test_a_lone_surrogate_is_no_error() -> None:
-    assert buckets([("\ud800robot arm", "")])[0].size > 0
-
-
 @given(papers=TEXTS, chunk=st.integers(1, 5))
 def test_chunks_make_no_difference(papers: list[tuple[str, str]], chunk: int) -> None:
     whole = buckets(papers)

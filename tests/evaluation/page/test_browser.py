@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,11 @@ class Browser(tests.browser.Browser):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._folder = folder
+        self._files = (folder / f"report-{number}.html" for number in count())
 
     def open(self, results: Results, *, width: int = DESKTOP, dark: bool = False) -> None:
         """Show a report as a device of this width would."""
-        path = self._folder / "report.html"
+        path = next(self._files)  # of a name of its own, so that no page before it is looked at
         path.write_text(page(results), encoding="utf-8")
         self.show(path.as_uri(), width=width, mobile=width == PHONE, dark=dark)
 
