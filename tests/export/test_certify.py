@@ -344,25 +344,3 @@ def test_the_certificate_of_the_shipped_bundle_is_found_again_on_the_sample(pape
     )
     called = found[:, classifier.manifest.positive_index].astype(np.float64) >= classifier.manifest.threshold
     assert {sample.ids[row] for row in rows[called]} == named & {sample.ids[row] for row in rows}
-
-
-@pytest.mark.full
-@pytest.mark.skipif(shipped().cascade is None, reason="the shipped bundle has no certificate yet")
-def test_the_certificate_of_the_shipped_bundle_is_found_again_on_all_papers() -> None:
-    path = Path(__file__).parents[3] / "shared" / "data" / "validation.parquet"
-    if not path.is_file():
-        pytest.skip(f"no {path} with the papers that the certificate was measured on")
-    found, digest = read_measured(Classifier.load(), path, scores=None, labels=None, threads=2)
-    expected = shipped().cascade
-    assert expected is not None
-    certificate = expected.certificate
-    assert digest == certificate.papers_sha256
-    cascade = make_cascade(
-        found,
-        view=certificate.view,
-        max_share=certificate.max_share,
-        confidence=certificate.confidence,
-        papers_sha256=digest,
-    )
-    assert (cascade.cut, cascade.certificate.lost) == (expected.cut, certificate.lost)
-    assert cascade.certificate.screened == certificate.screened
