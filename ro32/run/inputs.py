@@ -73,7 +73,7 @@ def input_folders(inputs: Sequence[str]) -> list[Path]:
     return [path for text in inputs if not is_url(text) for path in _named(text) if path.is_dir()]
 
 
-def _named(text: str, warn: Warn = _ignore) -> list[Path]:
+def _named(text: str) -> list[Path]:
     """Return the paths of an input: itself if it exists, else the matches of the pattern."""
     path = Path(text)
     if kind_of(path) is not None:  # also a file whose name looks like a pattern
@@ -83,18 +83,17 @@ def _named(text: str, warn: Warn = _ignore) -> list[Path]:
         raise UsageError(f"{redact(text)}: expected local papers, found a URL; fetch them first, and name the file")
     if not glob.has_magic(text):
         return [path]
-    for folder, error in _not_listed(path):
-        warn("not_read", f"what {text} means in {folder} is not read: {error.strerror}; check its permissions")
     hidden = () if path.name.startswith(HIDDEN) else HIDDEN
     matches = (Path(file) for file in glob.glob(text, recursive=True))  # noqa: PTH207 - an absolute pattern is allowed here
     return sorted(match for match in matches if not hidden or not match.name.startswith(hidden))
 
 
-def _not_listed(pattern: Path) -> Iterator[tuple[str, OSError]]:
+def _not_listed(text: str) -> Iterator[tuple[str, OSError]]:
     """Yield the folders in which `glob` looks for a pattern and that cannot be listed: it passes over them."""
-    for end in range(1, len(pattern.parts)):
-        if glob.has_magic(pattern.parts[end]):
-            for folder in glob.glob(os.path.join(*pattern.parts[:end], ""), recursive=True):  # noqa: PTH118, PTH207 - a slash at the end
+    parts = () if kind_of(Path(text)) is not None else Path(text).parts
+    for end in range(1, len(parts)):
+        if glob.has_magic(parts[end]):
+            for folder in glob.glob(os.path.join(*parts[:end], ""), recursive=True):  # noqa: PTH118, PTH207 - a slash at the end
                 try:
                     os.scandir(folder).close()
                 except OSError as error:
@@ -104,7 +103,9 @@ def _not_listed(pattern: Path) -> Iterator[tuple[str, OSError]]:
 def _files_of(text: str, warn: Warn) -> list[Path]:
     files: list[Path] = []
     passed_over: list[Path] = []
-    for path in _named(text, warn):
+    for folder, error in _not_listed(text):
+        warn("not_read", f"what {text} means in {folder} is not read: {error.strerror}; check its permissions")
+    for path in _named(text):
         match kind_of(path):
             case FileKind.FOLDER:
                 below = list(_visible_files(path))
