@@ -90,7 +90,7 @@ def form_of(config: Mapping[str, object]) -> TextForm:
     if named is None:
         return TextForm.ORIGINAL if _ORIGINAL_KEY in config else TextForm.RO32
     if named not in list(TextForm):
-        raise ValueError(f"{CONFIG_KEY}: expected {' or '.join(TextForm)}, found {named!r}")
+        raise ValueError(f"{CONFIG_KEY}: expected {' or '.join(TextForm)}, found {named!r}; update ro32")
     return TextForm(str(named))
 
 

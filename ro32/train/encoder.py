@@ -58,7 +58,7 @@ class Encoder:
         try:
             self.form = form_of(self.config.to_dict())
         except ValueError as error:
-            raise InputDataError(f"base model {base}: config.json: {error}; update ro32") from error
+            raise InputDataError(f"base model {base}: config.json: {error}") from error
         if not any(_file(self._place, name) for name in WEIGHTS_FILES):
             raise InputDataError(f"base model {base}: has no {WEIGHTS_FILES[0]}; save it with safe_serialization=True")
         if (path := _file(self._place, "tokenizer.json")) is None:
