@@ -145,7 +145,7 @@ def evil(tiny_bundle: Path, tmp_path: Path) -> dict[str, bytes]:
         "a missing file": tar_of(*without_model),
         "no archive": b"x" * 100,
         "a damaged gzip": b"\x1f\x8b\x09" + pack(tiny_bundle, tmp_path / "whole.tar.gz").read_bytes()[3:],
-        "a name that is no text": misplaced.replace("é".encode(), b"\xff\xff"),
+        "a name that is not text": misplaced.replace("é".encode(), b"\xff\xff"),
         "a directory before the beginning": misplaced[:-6] + b"\xff\xff\xff\x7f" + misplaced[-2:],
         "cut off": pack(tiny_bundle, tmp_path / "whole.tar.gz").read_bytes()[:5_000],
         "nothing": b"",
@@ -155,7 +155,7 @@ def evil(tiny_bundle: Path, tmp_path: Path) -> dict[str, bytes]:
 EVIL = [
     *("a link", "a hard link", "a zipped link", "a device", "a name upwards", "two manifests", "a file twice"),
     *("no manifest", "an altered file", "a missing file", "no archive", "cut off", "nothing"),
-    *("a damaged gzip", "a name that is no text", "a directory before the beginning"),
+    *("a damaged gzip", "a name that is not text", "a directory before the beginning"),
 ]
 
 
