@@ -17,7 +17,7 @@ from ro32.evaluation.weights import CONFIG, check_weights, digest_of
 from ro32.model.bundle_json import CARD, LONGEST, SHORTEST, TOKENIZER
 from ro32.model.positions import longest_input
 from ro32.model.text import PaperTokenizer
-from ro32.model.text_form import TextForm, form_of
+from ro32.model.text_form import TextForm, text_form_of
 from ro32.storage import strict_json
 
 _NO_CARD = "---\nlicense: unknown\n---\n\n# {name}\n\nNo card came with this checkpoint."
@@ -52,7 +52,7 @@ class Checkpoint:
             for name in (CONFIG, TOKENIZER):
                 _need(folder, name)
             config, parsed = _read_config(folder)
-            form, labels, tokenizer_json = form_of(config), _labels(config), (folder / TOKENIZER).read_bytes()
+            form, labels, tokenizer_json = text_form_of(config), _labels(config), (folder / TOKENIZER).read_bytes()
             card = _read_card(folder, optional=not needs_card or form is TextForm.ORIGINAL)
             check_weights(folder)
             reference, length = _load_tokenizer(folder)

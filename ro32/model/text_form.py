@@ -80,7 +80,7 @@ class TextForm(StrEnum):
         return np.array([any(map(_TOKEN.search, paper)) for paper in papers], dtype=np.bool_)
 
 
-def form_of(config: Mapping[str, object]) -> TextForm:
+def text_form_of(config: Mapping[str, object]) -> TextForm:
     """Return the form of a checkpoint, given its config.json: named there, or the original's, or ro32's own.
 
     Raises:

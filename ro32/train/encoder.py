@@ -24,7 +24,7 @@ from transformers.utils.hub import cached_file
 from ro32.errors import InputDataError, InputMissingError, UsageError, few, one_line
 from ro32.model.positions import longest_input
 from ro32.model.text import TOKENIZER_FILES, PaperTokenizer
-from ro32.model.text_form import CONFIG_KEY, form_of
+from ro32.model.text_form import CONFIG_KEY, text_form_of
 from ro32.train.config import PUBLISHED_NAMES, Recipe
 from ro32.train.first_token import compute_first_token_only
 
@@ -56,7 +56,7 @@ class Encoder:
         self.config = _read_config(base, self._place)
         self._own_labels = dict(self.config.id2label or {})
         try:
-            self.form = form_of(self.config.to_dict())
+            self.form = text_form_of(self.config.to_dict())
         except ValueError as error:
             raise InputDataError(f"base model {base}: config.json: {error}") from error
         if not any(_file(self._place, name) for name in WEIGHTS_FILES):

@@ -13,7 +13,7 @@ from ro32.train.batches import Shaper, plan_epoch
 from ro32.train.choose import PaperSet
 from ro32.train.config import Keep, Recipe
 from ro32.train.device import Device
-from ro32.train.state import Progress, RunFolder, writing
+from ro32.train.state import RunFolder, TrainingProgress, writing
 from ro32.train.step import Stepper
 from ro32.train.stopping import StopRequest
 from ro32.train.validate import validate
@@ -60,7 +60,7 @@ class Loop:
         self._per_epoch = steps_per_epoch(task.training, task.recipe)
         total = self._per_epoch * task.recipe.epochs
         self._stepper = Stepper(task.model, task.recipe, task.device, total_steps=total)
-        self._progress = Progress()
+        self._progress = TrainingProgress()
         # Resuming, in this order: weights and moments; the sums. The position follows from the number of steps.
         if (snapshot := folder.load()) is not None:
             self._progress, weights, moments = snapshot
@@ -71,7 +71,7 @@ class Loop:
         # The mean of the weights after the first and the last epoch is measured too, as if it were an epoch's.
         self._averages = task.recipe.average and task.recipe.epochs > 1
 
-    def run(self) -> Progress:
+    def run(self) -> TrainingProgress:
         """Train to the end, and return the progress then: all results, and which is the best.
 
         Raises:

@@ -33,7 +33,7 @@ IDENTITY, STATE, TENSORS = "identity.json", "state.json", "state.safetensors"
 
 
 @dataclass(kw_only=True)
-class Progress:
+class TrainingProgress:
     """Where a run is."""
 
     step: int = 0  # steps taken
@@ -73,7 +73,7 @@ class RunFolder:
         except ValueError as error:
             raise self._damaged(IDENTITY) from error
 
-    def save(self, progress: Progress, *, weights: Tensors, moments: Tensors) -> None:
+    def save(self, progress: TrainingProgress, *, weights: Tensors, moments: Tensors) -> None:
         """Write a snapshot beside the others, rename it into place, and remove all but the last two."""
         tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
         tensors |= {f"moments.{name}": tensor for name, tensor in moments.items()}
@@ -84,14 +84,14 @@ class RunFolder:
         for _, old in self._best()[:-KEPT]:
             shutil.rmtree(old)
 
-    def load(self) -> tuple[Progress, Tensors, Tensors] | None:
+    def load(self) -> tuple[TrainingProgress, Tensors, Tensors] | None:
         """Return progress, weights and the optimizer's moments of the newest snapshot that is whole, if any is."""
         for folder in self._saved():
             try:
                 tensors, state = _read_folder(folder)
             except (OSError, ValueError, SafetensorError):
                 continue  # damaged on the disk: the one before it is what the second is kept for
-            progress = Progress(**state["progress"])
+            progress = TrainingProgress(**state["progress"])
             for _, later in (item for item in self._best() if item[0] > progress.best_result):
                 shutil.rmtree(later)  # of steps that are taken again
             return progress, under("weights.", tensors), under("moments.", tensors)

@@ -14,7 +14,7 @@ from ro32.model.bundle import Bundle
 from ro32.model.classifier import Classifier
 from ro32.model.outcomes import EMPTY_TEXT, REASONS
 from ro32.model.text import PaperTokenizer, normalize_texts
-from ro32.model.text_form import MAX_CHARS, TextForm, form_of
+from ro32.model.text_form import MAX_CHARS, TextForm, text_form_of
 
 CURRENCY = {*"$¢£¤¥ƒ֏؋৲৳૱௹฿៛ℳ元円圆圓﷼", *map(chr, range(0x20A0, 0x20C1))}
 # Signs, digits and periods in numbers, and characters that each step treats apart.
@@ -158,13 +158,13 @@ def test_a_tokenizer_without_a_period_is_refused_for_the_original_s_form(tiny_bu
 
 
 def test_a_checkpoint_s_form() -> None:
-    assert form_of({}) is TextForm.RO32
-    assert form_of({"label_names": {"0": 0, "1": 1}}) is TextForm.ORIGINAL
-    assert form_of({"label_names": {}, "text_form": "ro32"}) is TextForm.RO32
-    assert form_of({"text_form": "original"}) is TextForm.ORIGINAL
+    assert text_form_of({}) is TextForm.RO32
+    assert text_form_of({"label_names": {"0": 0, "1": 1}}) is TextForm.ORIGINAL
+    assert text_form_of({"label_names": {}, "text_form": "ro32"}) is TextForm.RO32
+    assert text_form_of({"text_form": "original"}) is TextForm.ORIGINAL
     for other in ("other", 1, ["original"]):
         with pytest.raises(ValueError, match="expected ro32 or original, found"):
-            form_of({"text_form": other})
+            text_form_of({"text_form": other})
 
 
 def test_a_bundle_names_its_form_and_older_ones_mean_ro32_s(tiny_bundle: Path) -> None:

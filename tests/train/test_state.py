@@ -13,7 +13,7 @@ from ro32.errors import OutputError, ReadWriteError, TryAgainError
 from ro32.storage.lock import only_run
 from ro32.train.config import Recipe
 from ro32.train.run import run
-from ro32.train.state import Progress, RunFolder, check_output
+from ro32.train.state import RunFolder, TrainingProgress, check_output
 from ro32.train.watch import Watch
 from tests.train.conftest import MakeOptions
 
@@ -22,7 +22,7 @@ TENSORS = {"a": torch.zeros(2)}
 
 
 def save(folder: RunFolder, *, step: int, best: int) -> None:
-    folder.save(Progress(step=step, best_result=best), weights=TENSORS, moments={"a": torch.ones(2)})
+    folder.save(TrainingProgress(step=step, best_result=best), weights=TENSORS, moments={"a": torch.ones(2)})
 
 
 def best_of(folder: RunFolder) -> list[str]:
