@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ro32.errors import InputDataError, ReadWriteError, Ro32Error, UsageError
+from ro32.storage.failures import VARIABLES, ShortAnswerError, first_line, refusal
 from ro32.storage.urls import WEB, ObjectUrl, is_url, redact
 
 if TYPE_CHECKING:
@@ -37,17 +37,12 @@ TIMEOUT_S = 30.0
 """Of one try, besides the time that its bytes take."""
 NEVER_S = 86_400.0
 """The timeout that the library gets; ours is `TIMEOUT_S`."""
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables of the environment that become a part of URLs and headers, as the endpoints do."""
-_STATUS = re.compile(r"status code: (\d{3})")
-_XML = re.compile(r"<\?xml\b.*?<Code>(?P<code>\w+)</Code>", re.DOTALL)
-"""The error code in an answer of Amazon's S3 and compatible stores."""
 _LISTED_BAD_NAME = "object with invalid path"
 """Part of obstore's error for a listing in which it does not accept one of the names."""
 _BAD_NAMES = "no part of a name between slashes may be empty, '.' or '..', or hold control characters"
-_TRANSIENT_4XX = {408, 409, 425, 429}
-"""Timeout, a conflict of two writes at once, too early, too many requests."""
 
 _log = logging.getLogger("ro32.storage")
 
@@ -58,10 +53,6 @@ class UnreachableError(ReadWriteError):
 
 class ConflictError(Exception):
     """A condition of a request does not hold: the object is there, is not there, or is another one."""
-
-
-class ShortAnswerError(Exception):
-    """An answer had fewer bytes than were asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +128,7 @@ def _client(scheme: str, host: str, query: str, endpoint: str | None) -> "Object
             credential_provider=_profile(),
         )
     except (BaseError, ValueError) as error:
-        raise UsageError(f"{scheme}://{redact(host)}: cannot be accessed: {_first_line(error)}") from error
+        raise UsageError(f"{scheme}://{redact(host)}: cannot be accessed: {first_line(error)}; {VARIABLES}") from error
 
 
 def _profile() -> Any:  # noqa: ANN401 - obstore's protocol, or None
@@ -180,28 +171,23 @@ def ask(what: str, request: Callable[[], Awaitable[T]], *, refused: type[Ro32Err
         try:
             return running.result()
         except (AlreadyExistsError, NotModifiedError, PreconditionError) as error:
-            raise ConflictError(_first_line(error)) from error
+            raise ConflictError(first_line(error)) from error
         except ValueError as error:  # raised before anything is sent
-            raise UsageError(f"{what}: cannot be requested: {_first_line(error)}; {_BAD_NAMES}; rename it") from error
+            raise UsageError(f"{what}: cannot be requested: {first_line(error)}; {_BAD_NAMES}; rename it") from error
         except (BaseError, TimeoutError, ShortAnswerError) as error:
-            reason = _first_line(error)
+            reason = first_line(error)
             if _LISTED_BAD_NAME in reason:
                 raise InputDataError(
                     f"{what}: cannot be listed: {reason}; {_BAD_NAMES}; rename or remove that object, or name the "
                     "others, or folders that do not hold it, one by one"
                 ) from error
-            found = _STATUS.search(str(error))
-            status = int(found[1]) if found else None
-            if status == HTTPStatus.NOT_IMPLEMENTED:
-                raise refused(
-                    f"{what}: the store does not implement this request: {reason}; writing needs the conditions "
-                    "If-None-Match and If-Match, without which two runs may destroy each other's labels; use a store "
-                    "or a version of it that has them"
-                ) from error
-            if not _is_transient(error, status):
-                raise refused(f"{what}: the store refuses it: {reason}; check name and credentials") from error
+            if fault := refusal(error, last=tried == TRIES):
+                raise refused(f"{what}: {fault}") from error
             if tried == TRIES:
-                raise UnreachableError(f"{what}: the store failed {tried} times, the last time: {reason}") from error
+                raise UnreachableError(
+                    f"{what}: the store failed {tried} times, the last time: {reason}; check its address and the "
+                    "network, and run again"
+                ) from error
             pause = FIRST_PAUSE_S * 2 ** (tried - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries
             _log.info("%s: %s; try %d of %d in %.1f s", what, reason, tried + 1, TRIES, pause)
             time.sleep(pause)
@@ -218,26 +204,6 @@ async def each_in_time(answers: AsyncIterable[T]) -> AsyncIterator[T]:
     with suppress(StopAsyncIteration):
         while True:
             yield await asyncio.wait_for(anext(pieces), TIMEOUT_S)
-
-
-def _is_transient(error: Exception, status: int | None) -> bool:
-    """Return whether another try may help: no answer, a part of one, or one of a server in trouble."""
-    from obstore.exceptions import GenericError  # noqa: PLC0415
-
-    if not isinstance(error, GenericError):
-        return isinstance(error, TimeoutError | ShortAnswerError)
-    return status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_4XX
-
-
-def _first_line(error: Exception) -> str:
-    """Return the text of an error without URLs and the library's debugging output."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    text = str(error).strip()
-    answer = _XML.search(text)
-    line = text.partition("\n")[0] if answer is None else f"{text[: answer.start()]}{answer['code']}"
-    printable = "".join(letter if letter.isprintable() else "?" for letter in line)  # names may hold anything
-    return redact(printable) or type(error).__name__
 
 
 @cache  # two threads that ask for the first time at once get two, which does no harm

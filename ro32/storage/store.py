@@ -12,13 +12,13 @@ from ro32.errors import InputMissingError, OutputError, Ro32Error, TryAgainError
 from ro32.storage.client import (
     NEVER_S,
     ConflictError,
-    ShortAnswerError,
     StoreSettings,
     UnreachableError,
     ask,
     each_in_time,
     open_client,
 )
+from ro32.storage.failures import ShortAnswerError
 from ro32.storage.urls import WEB, ObjectUrl
 
 if TYPE_CHECKING:

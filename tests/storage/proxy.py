@@ -22,6 +22,8 @@ class Fault(Enum):
     """The store answers 501, as one does that knows no conditional writes."""
     FORBIDDEN = auto()
     """The store answers 403, and does nothing."""
+    REDIRECTED = auto()
+    """The store answers 301 without an address, as Amazon's does where the region is another one."""
     DROPPED = auto()
     """The request does not reach the store, and the connection ends."""
     UNANSWERED = auto()
@@ -59,6 +61,12 @@ class Answer(NamedTuple):
     body: bytes
 
 
+_ANSWERS = {
+    Fault.BUSY: Answer(503, [], b""),
+    Fault.NOT_IMPLEMENTED: Answer(501, [], b"<?xml version='1.0'?><Error><Code>NotImplemented</Code></Error>"),
+    Fault.FORBIDDEN: Answer(403, [], b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"),
+    Fault.REDIRECTED: Answer(301, [], b""),
+}
 _OF_THE_CONNECTION = {"connection", "transfer-encoding", "date", "server"}
 
 
@@ -116,12 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         request = self.proxy.note(self.command, self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = self.proxy.fault(request)
-        if fault is Fault.BUSY:
-            self._send(Answer(503, [], b""))
-        elif fault is Fault.NOT_IMPLEMENTED:
-            self._send(Answer(501, [], b"<?xml version='1.0'?><Error><Code>NotImplemented</Code></Error>"))
-        elif fault is Fault.FORBIDDEN:
-            self._send(Answer(403, [], b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"))
+        if fault in _ANSWERS:
+            self._send(_ANSWERS[fault])
         elif fault is not Fault.DROPPED:
             cut = fault is Fault.CUT_REQUEST
             answer = self.proxy.forward(self.command, self.path, self.headers, body, cut=cut)
@@ -130,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             if answer is not None and fault is not Fault.UNANSWERED:
                 request.answered_bytes = len(answer.body)
                 self._send(answer, cut=fault is Fault.CUT_ANSWER)
-        if fault not in {None, Fault.BUSY, Fault.NOT_IMPLEMENTED, Fault.FORBIDDEN}:
+        if fault not in {None, *_ANSWERS}:
             self.close_connection = True
 
     def _send(self, answer: Answer, *, cut: bool = False) -> None:

@@ -108,7 +108,7 @@ def test_an_object_that_changes_while_it_is_read_ends_the_run(
 
 @pytest.mark.drawn(2)
 @pytest.mark.parametrize(
-    "fault", sorted(set(Fault) - {Fault.CUT_REQUEST, Fault.NOT_IMPLEMENTED, Fault.FORBIDDEN}, key=str)
+    "fault", [Fault.BUSY, Fault.DROPPED, Fault.UNANSWERED, Fault.CUT_ANSWER, Fault.LATE], ids=lambda fault: fault.name
 )
 def test_a_store_that_fails_now_and_then_is_asked_again(
     score: Score,
@@ -143,6 +143,7 @@ def test_a_store_that_fails_for_good_ends_the_run_and_says_why(
     assert "503" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert len(proxy.requests) == 6
+    assert done.stderr.endswith("check its address and the network, and run again\n")
 
 
 @pytest.mark.parametrize("name", ["missing.parquet", "missing/", "missing-*.parquet"])
@@ -237,11 +238,19 @@ def test_what_can_be_no_part_of_a_request_is_refused(
     assert "secret" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"])
 def test_an_endpoint_is_one_in_capitals_too(
-    score: Score, source: Path, bucket: Bucket, s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    score: Score,
+    source: Path,
+    bucket: Bucket,
+    s3_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
 ) -> None:
     bucket.put("papers.parquet", source)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.replace("http", "HTTP"))
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv(name, s3_server.replace("http", "HTTP"))
     done = score(bucket.url("papers.parquet"), "-o", tmp_path / "labels.parquet")
     assert done.code == 0, done.stderr
 
