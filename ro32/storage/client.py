@@ -3,6 +3,7 @@
 Requests run on an event loop in a thread of its own, so that the thread that waits for one can take a signal meanwhile.
 """
 
+import atexit
 import logging
 import os
 import random
@@ -37,6 +38,9 @@ TIMEOUT_S = 30.0
 """Of one try, besides the time that its bytes take."""
 NEVER_S = 86_400.0
 """The timeout that the library gets; ours is `TIMEOUT_S`."""
+_PARTING_S = 0.2
+"""How long the end of the process waits for threads of the library: before Python 3.14 one that needs Python meanwhile
+aborts the process (https://github.com/python/cpython/issues/87135)."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables of the environment that become a part of URLs and headers, as the endpoints do."""
@@ -213,4 +217,5 @@ def _loop() -> "asyncio.AbstractEventLoop":
 
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="ro32-remote", daemon=True).start()
+    atexit.register(time.sleep, _PARTING_S)
     return loop

@@ -1,5 +1,6 @@
 """Stores that cannot be used: each ends a command with the code and the advice of its cause."""
 
+import subprocess
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -72,3 +73,14 @@ def test_missing_credentials_are_reported(
     assert (done.code, done.stderr.count("\n")) == (code, 1), done.stderr
     assert reason in done.stderr
     assert "set the variables that docs/scale.md lists" in done.stderr
+
+
+def test_a_thread_of_the_library_aborts_no_process(python: Path, bucket: Bucket, tmp_path: Path) -> None:
+    """Wide open, by a sleep, is the moment in which one has handed its answer over and not yet left Python."""
+    program = (
+        "import time; from asyncio.selector_events import BaseSelectorEventLoop as loop; wake = loop._write_to_self;"
+        "loop._write_to_self = lambda self: (wake(self), time.sleep(0.1)); from ro32.cli.score import main; main()"
+    )
+    args = [python, "-c", program, bucket.url("none.parquet"), "-o", tmp_path / "labels.parquet"]
+    done = subprocess.run(args, capture_output=True, text=True, check=False)
+    assert done.returncode == 66, done.stderr
