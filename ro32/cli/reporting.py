@@ -57,7 +57,7 @@ class Reports:
             names = ", ".join(map(str, written))
             raise OutputError(f"labels, report and metrics must be different files, found {names}; name others")
         target = self._target
-        own = {lock_path(target), parts_folder(target)} if isinstance(target, Path) else set[Path]()
+        own = {lock_path(target), parts_folder(target)} if isinstance(target, Path) and target.name else set[Path]()
         for path in reports:
             if own & {path, *path.parents}:
                 raise OutputError(f"{path} is a name that the run itself uses; name another file")

@@ -408,6 +408,7 @@ def test_status_predicts_what_a_killed_run_left(run: Run, score: Score, dump: Pa
 def test_what_does_not_go_with_a_folder(score: Score, dump: Path, labels: Path) -> None:
     assert score("-", "-o", f"{labels}/").code == 2
     assert score(dump, "-o", labels, "--prune").code == 2
+    assert score(dump, "-o", "/").code == 73
     labels.mkdir()
     refused = score(dump, "-o", labels)
     assert refused.code == 73
