@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ro32.errors import InputDataError, ReadWriteError, Ro32Error, UsageError
 from ro32.storage.failures import VARIABLES, ShortAnswerError, first_line, refusal
-from ro32.storage.urls import WEB, ObjectUrl, is_url, redact
+from ro32.storage.urls import BAD_NAMES, WEB, ObjectUrl, is_url, redact
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,7 +46,6 @@ _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_RE
 """Variables of the environment that become a part of URLs and headers, as the endpoints do."""
 _LISTED_BAD_NAME = "object with invalid path"
 """Part of obstore's error for a listing in which it does not accept one of the names."""
-_BAD_NAMES = "no part of a name between slashes may be empty, '.' or '..', or hold control characters"
 
 _log = logging.getLogger("ro32.storage")
 
@@ -177,12 +176,12 @@ def ask(what: str, request: Callable[[], Awaitable[T]], *, refused: type[Ro32Err
         except (AlreadyExistsError, NotModifiedError, PreconditionError) as error:
             raise ConflictError(first_line(error)) from error
         except ValueError as error:  # raised before anything is sent
-            raise UsageError(f"{what}: cannot be requested: {first_line(error)}; {_BAD_NAMES}; rename it") from error
+            raise UsageError(f"{what}: cannot be requested: {first_line(error)}; {BAD_NAMES}; rename it") from error
         except (BaseError, TimeoutError, ShortAnswerError) as error:
             reason = first_line(error)
             if _LISTED_BAD_NAME in reason:
                 raise InputDataError(
-                    f"{what}: cannot be listed: {reason}; {_BAD_NAMES}; rename or remove that object, or name the "
+                    f"{what}: cannot be listed: {reason}; {BAD_NAMES}; rename or remove that object, or name the "
                     "others, or folders that do not hold it, one by one"
                 ) from error
             if fault := refusal(error, last=tried == TRIES):

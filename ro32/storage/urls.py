@@ -15,6 +15,7 @@ _URL = re.compile(rf"(?:{'|'.join((*WRITABLE, *WEB))})://", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _BUCKET = re.compile(r"[\w$][\w.:$-]*", re.ASCII)
 """A name of a bucket or container, in compatible stores too; any other would change the address that is asked."""
+BAD_NAMES = "no part of a name between slashes may be empty, '.' or '..', or hold control characters"
 _SECRETS = re.compile(r"://(?:[^\s/?#@'\"]*@)?(?P<place>[^\s?#'\"]*)(?P<query>\?[^\s'\"=]*=[^\s'\"]*)?")
 """What follows the scheme of a URL; a search for the scheme too would take quadratic time in a long word.
 
@@ -42,7 +43,7 @@ class ObjectUrl:
         """Take a URL apart.
 
         Raises:
-            UsageError: It names no bucket, or holds what only web addresses may.
+            UsageError: It names no bucket, holds what only web addresses may, or begins with a slash in its bucket.
         """
         scheme, _, rest = text.partition("://")
         scheme = scheme.lower()
@@ -62,6 +63,8 @@ class ObjectUrl:
             )
         if scheme not in WEB and not _BUCKET.fullmatch(host):
             raise UsageError(f"{redact(text)}: no bucket has the name {host!r}; correct it")
+        if scheme not in WEB and key.startswith("/"):  # the library would ask for the name without it
+            raise UsageError(f"{redact(text)}: cannot be requested: {BAD_NAMES}; rename it")
         return cls(scheme=scheme, host=host, key=key, query=query)
 
     @property

@@ -11,7 +11,7 @@ from tests.storage.proxy import Proxy
 NAMES = ["dump/../odd.parquet", "dump/./odd.parquet", "dump//odd.parquet", "dump/\x01odd.parquet"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "/odd.parquet", "/"])
 def test_such_a_name_is_refused(score: Score, source: Path, bucket: Bucket, tmp_path: Path, name: str) -> None:
     for args in (
         (bucket.url(name), "-o", tmp_path / "labels.parquet"),
