@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ro32.errors import InputMissingError, OutputError, Ro32Error, TryAgainError, UsageError
@@ -189,14 +189,9 @@ class Store:
 
     def remove(self, keys: "Sequence[str]") -> None:
         """Remove objects; missing ones are ignored."""
-
-        async def request() -> None:
-            for key in keys:
-                with suppress(FileNotFoundError):
-                    await self.client.delete_async(key)
-
-        if keys:
-            ask(self.show(keys[0]), request, refused=OutputError, more_s=len(keys))
+        for key in keys:  # each with tries of its own: among thousands some fail
+            with suppress(FileNotFoundError):
+                ask(self.show(key), partial(self.client.delete_async, key), refused=OutputError)
 
 
 def _read(store: Store, key: str, version: Version, start: int, end: int) -> bytes:

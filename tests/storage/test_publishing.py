@@ -253,3 +253,19 @@ def test_a_write_whose_answer_is_lost_is_known_by_its_mark(bucket: Bucket, proxy
     with pytest.raises(ConflictError):
         place.write("x", b"newest", over=version)
     assert bucket.get("x") == b"newer"
+
+
+def test_each_of_many_objects_is_removed_though_each_request_fails_once(bucket: Bucket, proxy: Proxy) -> None:
+    keys = [f"{number}.parquet" for number in range(8)]
+    for key in keys:
+        bucket.put(key, b"part")
+    asked = set[str]()
+
+    def fail_once(request: Request) -> Fault | None:
+        first = request.method == "DELETE" and request.path not in asked
+        asked.add(request.path)
+        return Fault.BUSY if first else None
+
+    proxy.fault = fail_once
+    Store.of(ObjectUrl.parse(bucket.url("")), StoreSettings()).remove(keys)
+    assert bucket.list() == []
