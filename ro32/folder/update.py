@@ -128,13 +128,15 @@ def _write(
     facts = origin_of(whole, journal) | {"rows": whole.plan.rows}
     manifest.write_manifest(folder, [entries[name] for name in sorted(entries)], facts)
     journal.published = True
-    if prune:
+    listed = all(warned.kind != "not_listed" for warned in journal.warnings)  # else their input may be there
+    if prune and listed:
         folder.remove(gone)
         changes.removed = len(gone)
     elif gone:
         changes.gone = len(gone)
         files = "1 labels file has" if len(gone) == 1 else f"{len(gone):,} labels files have"
-        journal.warn("gone", f"{whole.target}: {files} no input file: {few(gone, 3)}; --prune removes them")
+        advice = "--prune removes them" if listed else "they stay, since not all of the input could be listed"
+        journal.warn("gone", f"{whole.target}: {files} no input file: {few(gone, 3)}; {advice}")
 
 
 def _clear_parts(run: FolderRun, standing: Mapping[str, Entry]) -> None:

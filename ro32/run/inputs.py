@@ -26,7 +26,7 @@ _TABLES = (
 _HEAD_BYTES = 64 << 10
 _NAMED = 3
 
-Warn = Callable[[Literal["not_read", "same_file"], str], None]
+Warn = Callable[[Literal["not_read", "not_listed", "same_file"], str], None]
 """Takes the kind of a warning and a sentence."""
 
 
@@ -104,7 +104,7 @@ def _files_of(text: str, warn: Warn) -> list[Path]:
     files: list[Path] = []
     passed_over: list[Path] = []
     for folder, error in _not_listed(text):
-        warn("not_read", f"what {text} means in {folder} is not read: {error.strerror}; check its permissions")
+        warn("not_listed", f"what {text} means in {folder} is not read: {error.strerror}; check its permissions")
     for path in _named(text):
         match kind_of(path):
             case FileKind.FOLDER:

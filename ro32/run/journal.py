@@ -50,6 +50,7 @@ class Stage(StrEnum):
 
 WarningKind = Literal[
     "not_read",
+    "not_listed",
     "same_file",
     "unreadable_rows",
     "not_reused",

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -21,6 +22,7 @@ from ro32.model.classifier import Classifier
 from ro32.model.operating_point import OperatingPoint
 from ro32.run.commit import commit
 from ro32.run.job import OnError, Settings
+from ro32.run.journal import Journal
 from ro32.run.walk import Progress, Summary, score_file
 from ro32.storage.folders import LocalFolder
 from ro32.storage.local_parts import LocalParts
@@ -273,6 +275,25 @@ def test_labels_without_input_go_only_when_asked(run: Run, dump: Path, labels: P
     assert not (labels / NAMES[0]).exists()
     assert (labels / "not-ours.parquet").exists()
     assert (labels / "notes.txt").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root gives its own rights up")
+def test_labels_stay_whose_input_cannot_be_listed(classifier: Classifier, papers: pl.DataFrame) -> None:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:  # in pytest's own nobody else may look
+        dump, labels, journal = Path(name, "dump"), Path(name, "labels"), Journal()
+        for year in ("2023", "2024"):
+            (dump / year).mkdir(parents=True)
+            papers.head(5).write_parquet(dump / year / f"{year}.parquet")
+        score_folder(f"{dump}/*/*.parquet", labels, classifier=classifier)
+        for folder, mode in ((Path(name), 0o755), (labels, 0o777), (dump / "2023", 0o700)):
+            folder.chmod(mode)
+        os.seteuid(65534)
+        try:
+            score_folder(f"{dump}/*/*.parquet", labels, prune=True, classifier=classifier, journal=journal)
+        finally:
+            os.seteuid(0)
+        assert [warned.kind for warned in journal.warnings] == ["not_listed", "gone"]
+        assert (labels / "2023.parquet").exists()
 
 
 def test_labels_of_an_input_that_is_left_out_stay(run: Run, dump: Path, labels: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_folder_that_a_pattern_passes_over_is_named(closed: str, pattern: str)
             os.seteuid(0)
     ((kind, sentence),) = warnings
     assert found == [file]
-    assert kind == "not_read"
+    assert kind == "not_listed"
     assert f"{dump / closed}/ is not read: Permission denied" in sentence
 
 
