@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ro32.errors import BundleError, shortage
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import sha256
+from ro32.model.installed import default_store, find
 from ro32.model.linear_view import LinearModel
 from ro32.model.operating_point import Decision, OperatingPoint
 from ro32.model.outcomes import EMPTY_TEXT, NON_FINITE, REASONS, Hashes, Outcomes
@@ -75,13 +76,14 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: Path | str | None = None, point: OperatingPoint | None = None, *, full: bool = False) -> Self:
-        """Load a bundle folder, or the bundle that comes with the package.
+        """Load a bundle folder, an installed bundle by its name, or the bundle that comes with the package.
 
         Raises:
             BundleError: The bundle is missing, tampered with or unusable.
             UsageError: The bundle never reaches what the operating point asks for.
         """
-        return cls(Bundle.shipped() if folder is None else Bundle.load(Path(folder)), point, full=full)
+        found = find(None if folder is None else Path(folder), default_store())
+        return cls(Bundle.load(found), point, full=full)
 
     @property
     def full(self) -> bool:

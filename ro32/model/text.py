@@ -44,15 +44,18 @@ def normalized_papers(
     """Return normalized titles and abstracts of n papers, given as texts or as titles and abstracts.
 
     Raises:
-        UsageError: Neither or both forms were given, or not as many titles as abstracts.
+        UsageError: Neither or both forms were given, not as many titles as abstracts, or what is no text.
     """
     one_form = (texts is None) != (titles is None) and (titles is None) == (abstracts is None)
     if not one_form or any(isinstance(given, str) for given in (texts, titles, abstracts)):
         raise UsageError("expected texts, or titles and abstracts; give one of the two forms, each a list of strings")
-    if texts is not None:
-        lines = [(text or "").strip().partition("\n") for text in texts]
-        titles, abstracts = [line for line, _, _ in lines], [rest for _, _, rest in lines]
-    first, second = (normalize_texts([] if given is None else given) for given in (titles, abstracts))
+    try:
+        if texts is not None:
+            lines = [(text or "").strip().partition("\n") for text in texts]
+            titles, abstracts = [line for line, _, _ in lines], [rest for _, _, rest in lines]
+        first, second = (normalize_texts([] if given is None else given) for given in (titles, abstracts))
+    except (AttributeError, TypeError, UnicodeEncodeError) as error:  # as NaN, and half of a character
+        raise UsageError(f"expected strings, or None for a missing one, found another value: {error}") from error
     if len(first) != len(second):
         raise UsageError(f"expected as many titles as abstracts, found {len(first)} and {len(second)}")
     return first, second

@@ -18,7 +18,7 @@ from ro32.run.drift import DEFAULT_MAX_DRIFT
 from ro32.run.plan import DEFAULT_PART_ROWS, Plan
 from ro32.storage.client import StoreSettings
 from ro32.storage.files import InputFile, Target, content_mark_of
-from ro32.storage.urls import ObjectUrl
+from ro32.storage.urls import ObjectUrl, place
 
 
 class OnError(StrEnum):
@@ -72,6 +72,10 @@ class Settings:
             raise UsageError(f"expected a file to expand at least 1 time, found {self.max_expansion}")
         if not 0 <= self.max_drift <= 1:
             raise UsageError(f"expected a change of share between 0 and 1, found {self.max_drift}")
+        if self.on_error not in list(OnError):
+            raise UsageError(f"expected {' or '.join(OnError)} for damaged files, found {self.on_error!r}")
+        if self.reuse is not None:  # a text, as `score_file` takes, becomes what it names
+            object.__setattr__(self, "reuse", place(self.reuse))
         if self.reuse is not None and self.no_reuse:
             raise UsageError("labels to reuse were named, and reuse was switched off; do one of the two")
 

@@ -23,7 +23,7 @@ def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal
         ReadWriteError: The disk or the store failed.
         TryAgainError: A file changed while it was read.
     """
-    if settings.on_error is not OnError.SKIP_FILE:
+    if settings.on_error != OnError.SKIP_FILE:
         return files
     journal.enter(Stage.VERIFY)
     damaged: dict[InputFile, InputDataError] = {}

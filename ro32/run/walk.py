@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ro32.errors import ClusterError, ReadWriteError, check_interrupted
+from ro32.errors import ClusterError, OutputError, ReadWriteError, check_interrupted
 from ro32.model.classifier import Classifier
 from ro32.run.commit import commit
 from ro32.run.engine import Engine, Remaining, score_locally
@@ -84,6 +84,8 @@ def score_file(
         TryAgainError: Another run writes the same target, or the input changed meanwhile.
         ClusterError: The engine's cluster failed, or parts killed their workers there.
     """
+    if str(target).endswith("/"):
+        raise OutputError(f"{target} is a folder; name a file in it, or call score_folder")
     journal, target, engine = journal or Journal(), place(target), engine or score_locally
     job = prepare(
         as_texts(inputs),

@@ -12,8 +12,10 @@ import polars as pl
 import pytest
 
 import ro32
-from ro32.errors import UsageError
+from ro32.errors import BundleError, OutputError, UsageError
 from ro32.model.classifier import Classifier
+from ro32.model.installed import default_store, install
+from ro32.model.origins import read_files
 
 TITLE, ABSTRACT = "Grasping\n  with a robot arm", "  We control a manipulator.\nIt works."
 
@@ -83,6 +85,9 @@ def test_a_text_is_its_title_and_its_abstract(classifier: Classifier) -> None:
         {"titles": "a", "abstracts": "b"},
         {"texts": ["a"], "titles": ["a"], "abstracts": ["b"]},
         {"titles": ["a", "b"], "abstracts": ["b"]},
+        {"texts": [float("nan")]},
+        {"titles": ["a"], "abstracts": [float("nan")]},
+        {"texts": ["half of a character: \ud800"]},
     ],
 )
 def test_a_form_that_is_none_is_refused(classifier: Classifier, given: dict[str, Any]) -> None:
@@ -96,6 +101,34 @@ def test_paths_are_texts_or_paths(classifier: Classifier, source: Path, tmp_path
         target = tmp_path / f"{number}.parquet"
         assert ro32.score_file(inputs, str(target), classifier=classifier).counts.rows == 5
         assert target.exists()
+
+
+def test_settings_take_texts(classifier: Classifier, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.parquet").touch()
+    labels: Any = str(tmp_path / "labels.parquet")
+    skip: Any = "skip-file"
+    inputs = [source, tmp_path / "bad.parquet"]
+    ro32.score_file(inputs, labels, classifier=classifier, settings=ro32.Settings(on_error=skip))
+    settings = ro32.Settings(reuse=labels)
+    assert ro32.score_file(source, tmp_path / "again", classifier=classifier, settings=settings).counts.reused == 5
+    wrong: Any = "skip"
+    with pytest.raises(UsageError, match="expected stop or skip-file"):
+        ro32.Settings(on_error=wrong)
+
+
+def test_a_folder_is_no_labels_file(classifier: Classifier, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="call score_folder"):
+        ro32.score_file(source, f"{tmp_path}/labels/", classifier=classifier)
+
+
+def test_an_installed_bundle_is_loaded_by_its_name(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    install(read_files(str(tiny_bundle)), default_store(), name="mine", overwrite=False)
+    assert ro32.Classifier.load("mine").digest == ro32.Classifier.load(tiny_bundle).digest
+    with pytest.raises(BundleError, match="did you mean 'mine'"):
+        ro32.Classifier.load("mime")
 
 
 def test_the_package_lists_what_it_offers() -> None:
