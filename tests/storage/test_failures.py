@@ -81,6 +81,6 @@ def test_a_thread_of_the_library_aborts_no_process(python: Path, bucket: Bucket,
         "import time; from asyncio.selector_events import BaseSelectorEventLoop as loop; wake = loop._write_to_self;"
         "loop._write_to_self = lambda self: (wake(self), time.sleep(0.1)); from ro32.cli.score import main; main()"
     )
-    args = [python, "-c", program, bucket.url("none.parquet"), "-o", tmp_path / "labels.parquet"]
+    args = [str(python), "-c", program, bucket.url("none.parquet"), "-o", str(tmp_path / "labels.parquet")]
     done = subprocess.run(args, capture_output=True, text=True, check=False)
     assert done.returncode == 66, done.stderr
