@@ -35,7 +35,7 @@ _ENCODER_ALONE = View(intercept=0.0, encoder=1.0, linear=0.0, threshold=0.5)
 SHORTEST, LONGEST = 4, 8192
 """Tokens: two special ones at the ends, one between and one of text; and a length whose attention fits into memory."""
 _FILE_NAME = re.compile(r"[\w+-][\w.+ -]{0,200}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class Manifest:
         if self.text_form not in {None, *TextForm}:
             raise BundleError(f"text_form: expected {' or '.join(TextForm)}, found {self.text_form!r}; update ro32")
         for name, digest in self.files.items():
-            if not _FILE_NAME.fullmatch(name) or not _SHA256.fullmatch(digest):
+            if not _FILE_NAME.fullmatch(name) or not SHA256.fullmatch(digest):
                 raise BundleError(f"files: expected plain file names and SHA-256 in hex, found {name!r}: {digest!r}")
         self._check_views()
 

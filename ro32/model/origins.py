@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 from ro32.errors import BundleError, InputMissingError, UsageError, one_line
-from ro32.model.bundle_json import MANIFEST, Manifest
+from ro32.model.bundle_json import MANIFEST, SHA256, Manifest
 from ro32.storage.files import require_regular
 
 HUB_ARCHIVE = "bundle.tar"
@@ -57,9 +57,11 @@ def read_files(origin: str, digest: str | None = None) -> dict[str, bytes]:
 
     Raises:
         InputMissingError: There is nothing, or it cannot be read.
-        UsageError: The hub is named without a commit, or the package that asks it is not installed.
+        UsageError: The digest is none, the hub is named without a commit, or the package that asks it is not installed.
         BundleError: It holds no bundle, or another one, or one of more than `MAX_BYTES`.
     """
+    if digest is not None and not SHA256.fullmatch(digest.lower()):
+        raise UsageError(f"expected a digest of 64 hex digits, as ro32-bundle show prints it, found {digest!r}")
     if origin.startswith("hf:"):
         return _from_hub(origin, digest)
     path = Path(origin)

@@ -76,7 +76,7 @@ def appear(target: Path, files: Mapping[str, bytes], *, check: Callable[[Path], 
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error.strerror}; nothing was published") from error
     finally:
-        if aside.exists() and not target.exists():  # whatever came between the two renames, a signal too
+        if os.path.lexists(aside) and not os.path.lexists(target):  # whatever came in between, a signal too
             aside.rename(target)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)

@@ -85,6 +85,11 @@ def test_a_name_is_taken_once(call: Call, tiny_bundle: Path, store: Path) -> Non
     assert len(list(store.iterdir())) == 1
 
 
+def test_a_name_may_be_too_long(call: Call, tiny_bundle: Path) -> None:
+    done = call("install", tiny_bundle, "--name", 250 * "a")
+    assert (done.code, "File name too long; nothing was published" in done.stderr) == (73, True), done.stderr
+
+
 @pytest.mark.parametrize("name", ["../up", ".hidden", "a/b", ""])
 def test_a_name_is_no_path(name: str, call: Call, tiny_bundle: Path, store: Path) -> None:
     assert call("install", tiny_bundle, "--name", name).code == (2 if name else 0)  # no name is the bundle's own
@@ -311,6 +316,12 @@ print(found[-1].name, unusable[-1])
 """
     done = subprocess.run([python, "-c", listing], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.startswith("b a/bundle.json: cannot be looked at: Permission denied"), done.stderr
+
+
+@pytest.mark.parametrize("digest", ["", "5f4f28956307", f"sha256:{64 * '0'}"])
+def test_a_part_of_a_digest_is_none(call: Call, tiny_bundle: Path, digest: str) -> None:
+    done = call("install", tiny_bundle, "--digest", digest)
+    assert (done.code, "expected a digest of 64 hex digits" in done.stderr) == (2, True), done.stderr
 
 
 def test_another_digest_is_another_bundle(call: Call, tiny_bundle: Path, store: Path) -> None:
