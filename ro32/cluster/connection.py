@@ -2,7 +2,9 @@
 
 import io
 import logging
+import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,9 @@ from typing import Any, TextIO, cast
 import ray
 
 from ro32.errors import ClusterError, one_line
+
+_CONNECT_S = 10.0
+"""How long the head may take to accept a connection."""
 
 
 class _OwnStdout:
@@ -47,11 +52,15 @@ def connected(address: str | None) -> Iterator[None]:
         return
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if in_main else {}
+    place = address or os.environ.get("RAY_ADDRESS", "")
     try:
+        host, _, port = place.rpartition(":")
+        if port.isdigit() and "/" not in host:  # Ray 2.60 itself waits for minutes, and takes no signal meanwhile
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
         ray.init(address=address, namespace="ro32", log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises bare ones
         raise ClusterError(
-            f"Ray at {address or 'its default address'} cannot be reached: {one_line(error)}; start the "
+            f"Ray at {place or 'its default address'} cannot be reached: {one_line(error)}; start the "
             "cluster, name another with --ray-address, or set RAY_AUTH_MODE=token if it asks for one"
         ) from error
     finally:

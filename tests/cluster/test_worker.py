@@ -94,6 +94,8 @@ def test_what_cannot_be_is_refused(score: Score, source: Path, tmp_path: Path, m
     refused = score(source, "-o", target, "--engine", "ray", "--ray-actors", "3:2")
     assert (refused.code, "found 3 and 2" in refused.stderr) == (2, True)
     assert score(source, "-o", target, "--engine", "ray", "--ray-actors", "0").code == 2
+    nobody = score(source, "-o", target, "--engine", "ray", "--ray-address", "127.0.0.1:1")
+    assert (nobody.code, "127.0.0.1:1 cannot be reached" in nobody.stderr) == (69, True)
     monkeypatch.setattr(engines, "find_spec", lambda _: None)
     missing = score(source, "-o", target, "--engine", "ray")
     assert (missing.code, "pip install 'ro32[ray]'" in missing.stderr) == (2, True)
