@@ -37,6 +37,8 @@ class LocalPath(Place):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as Click's own
         """Check a path."""
+        if value == "-":
+            self.fail("expected a path, found -, which is no stream here; a file of this name is ./-", param, ctx)
         if isinstance(value, str) and scheme_of(value):
             self.fail(f"expected a local path, found {redact(value)}.", param, ctx)
         return super().convert(value, param, ctx)

@@ -67,6 +67,11 @@ def test_what_is_always_local_is_no_url(refused: Command, option: str) -> None:
     refused(2, "score", *args, says="expected a local path, found s3://bucket/name")
 
 
+@pytest.mark.parametrize("option", ["--report", "--metrics-file", "--bundle", "--config"])
+def test_what_is_always_a_file_is_no_stream(refused: Command, option: str) -> None:
+    refused(2, "score", "papers.parquet", "-o", "labels.parquet", option, "-", says="found -, which is no stream here")
+
+
 def test_an_object_is_not_evaluated(refused: Command) -> None:
     refused(2, "evaluate", "s3://bucket/papers.parquet", says="expected local papers")
 
