@@ -32,8 +32,11 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-
 
 
 @contextmanager
-def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Path | ObjectUrl]]:
-    """Put files in the places of stdin, stdout and the pipes of a shell; yield what to read, and where to write.
+def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str], Path | ObjectUrl, str]]:
+    """Put files in the places of stdin, stdout and the pipes of a shell.
+
+    Yields:
+        What to read, where to write, and how the names of these files begin, which means nothing to a user.
 
     `-` and /dev/stdin are stdin, `-` and /dev/stdout are stdout. Stdin and pipes such as <(zcat a.gz) may hold an Arrow
     IPC stream or any form that a file may have. Stdout gets its content when the block ends well: an Arrow IPC stream
@@ -52,16 +55,17 @@ def spooled(papers: Sequence[str], output: str) -> Iterator[tuple[Sequence[str],
         raise UsageError(f"{output} is a folder, which needs input files; name a file, or {DASH} for stdout")
     to_stdout = output == DASH or _number(output) == STDOUT
     if not pipes and not to_stdout:
-        yield papers, place(output)
+        yield papers, place(output), ""
         return
-    with TemporaryDirectory(prefix="ro32-", ignore_cleanup_errors=True) as name:
+    with TemporaryDirectory(prefix="ro32-", ignore_cleanup_errors=True) as created:
+        name = os.path.realpath(created)
         files = {text: Path(name, f"pipe-{number}" if number else "stdin") for text, number in pipes.items()}
         arrow = [_receive(pipes[text], file) for text, file in files.items()]
-        labels = Path(name, "labels.parquet")
+        labels, folder = Path(name, "stdout"), f"{name}{os.sep}"
         try:
-            yield [str(files.get(text, text)) for text in papers], labels if to_stdout else place(output)
+            yield [str(files.get(text, text)) for text in papers], labels if to_stdout else place(output), folder
         except Ro32Error as error:  # the folder is gone when its user reads the message
-            error.args = tuple(str(part).replace(f"{name}{os.sep}", "") for part in error.args)
+            error.args = tuple(str(part).replace(folder, "") for part in error.args)
             raise
         if labels.exists():
             _send(labels, arrow=any(arrow))
@@ -100,12 +104,12 @@ def _receive(descriptor: int, path: Path) -> bool:
                         batch.validate(full=True)
                         writer.write_batch(batch.select(kept))
         converted.replace(path)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:  # of Arrow, which found damage, if it has no number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ReadWriteError(
+                f"{name}: cannot be stored in {path.parent}: {error.strerror}; free space there, or set TMPDIR"
+            ) from error
         raise InputDataError(f"{name}: its Arrow stream is damaged: {one_line(error)}; send it again") from error
-    except OSError as error:
-        raise ReadWriteError(
-            f"{name}: cannot be stored in {path.parent}: {error.strerror or error}; run again"
-        ) from error
     return True
 
 

@@ -74,7 +74,7 @@ class Reports:
             yield
         except BaseException as raised:
             error = reason_of(raised)
-            self._write(journal, code_for(error), str(error))
+            self._write(journal, code_for(error), str(error).replace(journal.spool, ""))
             raise
         self._write(journal, 0, None)
 

@@ -97,7 +97,7 @@ def command(
     log = Log(NAME, journal.run_id, LogFormat(log_format), quiet=quiet)
     journal.on_warning = log.warn
     into_folder = output.endswith(os.sep)
-    with log.errors(), log.retries(), spooled(papers, output) as (files, target):
+    with log.errors(), log.retries(), spooled(papers, output) as (files, target, journal.spool):
         reports = Reports(target=target, report=report, metrics_file=metrics_file)
         earlier = None if reuse is None else place(reuse)
         for sentence in mistyped_variables(context):

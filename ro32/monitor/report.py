@@ -54,7 +54,7 @@ def make_report(journal: Journal, target: Path | ObjectUrl, *, exit_code: int, e
         "quality": journal.quality,
         "warnings": [asdict(warned) for warned in journal.warnings],
         "input": _input(journal),
-        "labels": _labels(target, journal.job.settings.stores if journal.job else StoreSettings()),
+        "labels": _labels(target, journal),
         "folder": {field.name: getattr(journal.folder, field.name, None) for field in fields(FolderChanges)},
         "model": _model(journal.job),
         "settings": _settings(journal.job),
@@ -108,12 +108,14 @@ def _input(journal: Journal) -> dict[str, Any]:
     }
 
 
-def _labels(target: Path | ObjectUrl, stores: StoreSettings) -> dict[str, Any]:
+def _labels(target: Path | ObjectUrl, journal: Journal) -> dict[str, Any]:
     """Return the current labels at the target, whichever run wrote them."""
     footer: Mapping[str, Any] = {}
+    stores = journal.job.settings.stores if journal.job else StoreSettings()
     with suppress(OSError, ValueError, pa.ArrowException, Ro32Error):
         footer = _provenance(target, stores) or {}
-    return {"path": str(target), "run_id": footer.get("run_id"), "finished": footer.get("finished")}
+    path = str(target).replace(journal.spool, "")
+    return {"path": path, "run_id": footer.get("run_id"), "finished": footer.get("finished")}
 
 
 def _provenance(target: Path | ObjectUrl, stores: StoreSettings) -> Mapping[str, Any] | None:

@@ -122,6 +122,7 @@ class Journal:
     Attributes:
         on_warning: Called with each warning when it comes up.
         run_id: Identifies the run in its logs, report and footer.
+        spool: How the names of files that stand for pipes begin; messages leave it out.
         started: When it began, in UTC.
         stage: Where it is now.
         job: What it was asked for, as soon as that is planned.
@@ -142,6 +143,7 @@ class Journal:
 
     on_warning: Callable[[Warned], None] = lambda _: None
     run_id: str = field(default_factory=new_run_id)
+    spool: str = ""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     stage: Stage = Stage.MODEL
     job: Job | None = None
@@ -184,7 +186,7 @@ class Journal:
 
     def warn(self, kind: WarningKind, message: str) -> None:
         """Note a warning, and show it."""
-        warned = Warned(kind=kind, message=message)
+        warned = Warned(kind=kind, message=message.replace(self.spool, ""))
         self.warnings.append(warned)
         self.on_warning(warned)
 

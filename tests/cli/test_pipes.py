@@ -78,7 +78,13 @@ def test_one_end_may_be_a_file(piped: Piped, few: pl.DataFrame, expected: pl.Dat
     assert pl.read_ndjson(done.stdout)["id"].equals(few["id"])
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xff\xff\xff\x10", b'{"id": "1"\n'])
+def cut_stream() -> bytes:
+    stream = io.BytesIO()
+    pl.DataFrame({"id": ["1"], "title": ["A robot"], "abstract": ["grasps"]}).write_ipc_stream(stream)
+    return stream.getvalue()[:-20]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xff\xff\xff\x10", cut_stream(), b'{"id": "1"\n'])
 def test_what_cannot_be_read_gives_nothing(piped: Piped, data: bytes) -> None:
     done = piped(data, "-", "-o", "-", code=65)
     assert done.stdout == b""
@@ -97,3 +103,16 @@ def test_stdin_is_an_input_of_its_own(piped: Piped) -> None:
     done = piped(b"", "-", "papers.parquet", "-o", "-", code=UsageError.exit_code)
     assert b"name files, or -" in done.stderr
     assert b"--status needs a labels file" in piped(b"{}", "-", "-o", "-", "--status", code=2).stderr
+
+
+def test_what_is_said_of_a_pipe_names_no_temporary_file(piped: Piped, tmp_path: Path) -> None:
+    """They are gone when it is read; as a label of metrics they would be another target each night."""
+    report, metrics = tmp_path / "report.json", tmp_path / "ro32.prom"
+    args = ["-", "-o", "-", "--report", report, "--metrics-file", metrics]
+    for more, code in (["--max-unscored", "1"], 0), ([], 65):
+        done = piped(b'{"id": "1", "title": "a", "abstract": "b"}\nno JSON\n', *args, *more, code=code)
+        assert b"warning: stdin: 1 row cannot be read" in done.stderr
+        found = json.loads(report.read_text())
+        assert found["warnings"][0]["message"].startswith("stdin: 1 row")
+        assert found["labels"]["path"] == "stdout"
+        assert "/ro32-" not in done.stderr.decode() + report.read_text() + metrics.read_text()
