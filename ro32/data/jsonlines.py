@@ -13,26 +13,33 @@ from ro32.storage.files import InputFile
 from ro32.storage.strict_json import LONE_SURROGATE, refuse_constant
 
 _LINES_FOR_NAMES = 1_000
-"""Lines among which one must be an object with fields."""
+"""Lines among which one must be an object with fields; what they have together is what the file has."""
+_MOST_NAMES = 1_000
+"""Names from which on no other object is looked at."""
 _TWICE = object()
 """Value of a field that an object has more than once: which one counts is for nobody to guess."""
 _KINDS = {dict: "an object", list: "a list", object: "more than one"}
 
 
 def read_names(path: InputFile) -> list[str]:
-    """Return the names of the fields that the first readable object has, those that are no text aside.
+    """Return the names of the fields that the first objects have, those that are no text aside.
+
+    Many programs, as Spark, leave a field out where it is null.
 
     Raises:
         InputDataError: None of the first lines is a JSON object with a field. All else that `read_lines` raises.
     """
-    reason = ""
+    names, reason = dict[str, None](), ""
     for number, line in enumerate(islice(read_lines(path), _LINES_FOR_NAMES), start=1):
         if line.strip():
             try:
-                if names := [name for name in _object(decode(line)[0]) if not LONE_SURROGATE.search(name)]:
-                    return names
+                names |= dict.fromkeys(name for name in _object(decode(line)[0]) if not LONE_SURROGATE.search(name))
             except ValueError as error:
                 reason = reason or f" (line {number:,}: {error})"
+            if len(names) >= _MOST_NAMES:
+                break
+    if names:
+        return list(names)
     raise InputDataError(
         f"{path}: expected one JSON object a line, found none with a field{reason}; get the file again, or convert "
         "it: jq -c"
