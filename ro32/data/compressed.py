@@ -35,6 +35,10 @@ NOT_READ = {
 _READ_AHEAD_BYTES = 1 << 20
 _NAMED = 3
 """Members of an archive that a message names."""
+OFFICE = ("an office document", "save its table as CSV in UTF-8")
+"""What spreadsheets are, and what to do."""
+_OF_OFFICE = {"[Content_Types].xml", "mimetype"}
+"""Members of zip archives that are such documents."""
 _DEFLATE_AND_LIKE = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
 _DAMAGED = (EOFError, ValueError, NotImplementedError, zlib.error, zipfile.BadZipFile, pa.ArrowException)
 """What is raised for damaged content. An OSError then has no number, or that of a seek to before the beginning."""
@@ -93,6 +97,8 @@ def _decompressed(path: InputFile, raw: BinaryIO, compression: str | None) -> It
 def _only_member(path: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [item for item in archive.infolist() if not (item.is_dir() or _is_added(item.filename))]
     if len(members) != 1:
+        if any(item.filename in _OF_OFFICE for item in members):
+            raise InputDataError(f"{path}: is {'; '.join(OFFICE)}")
         names = few([repr(item.filename) for item in members], _NAMED)
         raise InputDataError(
             f"{path}: expected a zip archive of one file, found {len(members):,}{names and ': '}{names}; unpack it, "

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from ro32.data.compressed import NOT_READ
+from ro32.data.compressed import NOT_READ, OFFICE
 
 _WIDE = {
     rb"\xff\xfe\0\0|\0\0\xfe\xff": "UTF-32",
@@ -21,6 +21,7 @@ _SIGNS = {
     b"SQLite format 3\x00": ("an SQLite database", "export its table as CSV: sqlite3 -header -csv"),
     b"\x89HDF": ("HDF5", "write it as Parquet"),
     b"\x93NUMPY": ("a NumPy array", "write it as Parquet"),
+    b"\xd0\xcf\x11\xe0": OFFICE,
     b"%PDF": ("a PDF", "name the papers' metadata"),
     b"version https://git-lfs": ("a pointer of Git LFS, not the file itself", "run: git lfs pull"),
     b"<": ("XML or HTML, such as an error page in the place of the file", "get the file again, or convert it"),

@@ -75,6 +75,15 @@ def test_a_name_beyond_ascii_is_there_once(tmp_path: Path) -> None:
     assert [(row["título"], row[ERRORS_COLUMN]) for row in rows] == [("a", None), (None, MALFORMED)]
 
 
+def test_a_field_that_the_first_object_lacks_is_a_column(tmp_path: Path) -> None:
+    """As of Spark, which leaves out what is null."""
+    (tmp_path / "papers").write_bytes(b'{"id": "1", "title": "a"}\n{}\n' + GOOD)
+    assert [row["abstract"] for row in read(tmp_path / "papers")] == [None, None, "b"]
+    many = json.dumps({str(number): "a" for number in range(5_000)}).encode()
+    (tmp_path / "papers").write_bytes(many + b"\n" + GOOD)
+    assert "id" not in sources.survey(tmp_path / "papers", columns=COLUMNS).schema.names
+
+
 @pytest.mark.parametrize("name", [b"\\ud800", b"\xff"])
 def test_a_field_whose_name_is_no_text_is_no_column(name: bytes, tmp_path: Path) -> None:
     (tmp_path / "papers").write_bytes(b'{"id": "1", "%b": "x"}\n' % name)
@@ -218,11 +227,11 @@ def test_what_expands_too_far_is_refused_and_memory_is_bounded(tmp_path: Path) -
     tracemalloc.stop()
 
 
-def archive_of_two() -> bytes:
+def archive_of(*names: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("a.csv", "id,title\n")
-        archive.writestr("b.csv", "id,title\n")
+        for name in names:
+            archive.writestr(name, "id,title\n")
     return file.getvalue()
 
 
@@ -239,7 +248,10 @@ def archive_of_two() -> bytes:
         (b"ARROW1\0\0" + b"\0" * 50, "Arrow IPC"),
         (b"<!DOCTYPE html>\n<html>\n", "HTML"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
-        (archive_of_two(), "one file, found 2: 'a.csv', 'b.csv'"),
+        (archive_of("a.csv", "b.csv"), "one file, found 2: 'a.csv', 'b.csv'"),
+        (archive_of("[Content_Types].xml", "xl/workbook.xml"), "an office document.*as CSV"),
+        (archive_of("mimetype", "content.xml"), "an office document.*as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 50, "an office document.*as CSV"),
         (gzip.compress(b"", mtime=0), "is empty"),
     ],
 )
