@@ -119,11 +119,13 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
     # ends, and then the process ends by SIGABRT ("terminate called without an active exception").
     file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False)
     # One by one: without pre_buffer it looks at a column after it has read the one before.
-    columns = [footer.schema.column(index).path for index in range(footer.num_columns)]
+    columns = [(column.path, column.physical_type) for column in map(footer.schema.column, range(footer.num_columns))]
     try:
-        for group, column in product(range(footer.num_row_groups), columns):
+        for group, (index, (column, kind)) in product(range(footer.num_row_groups), enumerate(columns)):
             with suppress(_NothingReadError):
                 next(file.iter_batches(batch_size=1, row_groups=[group], columns=[column], use_threads=False), None)
+            if footer.row_group(group).column(index).physical_type != kind:  # its statistics would end the process
+                raise pa.ArrowInvalid(f"its footer gives column {column} of row group {group} two types")
     finally:
         # The reader keeps the error, which keeps this frame: a ring that no garbage collector sees, 20 kB a file.
         del file
