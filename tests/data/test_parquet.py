@@ -110,6 +110,7 @@ def test_no_other_malformed_file_is_taken_for_a_bomb(malformed: Path) -> None:
 EVERY_FLIP = """
 import sys
 from pathlib import Path
+import pyarrow.parquet as pq
 from ro32.errors import InputDataError
 from ro32.data.parquet import read_footer
 path = Path(sys.argv[1])
@@ -122,6 +123,8 @@ for bit in range(8 * footer):
     path.write_bytes(flipped)
     try:
         read_footer(path)
+        group = pq.read_metadata(path).row_group(0)
+        [group.column(at).statistics for at in range(group.num_columns)]
     except InputDataError:
         refused += 1
 print(refused)
