@@ -4,8 +4,9 @@ pyarrow checks and decodes: it verifies page checksums and survives malformed fi
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,13 @@ _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pages.Damaged)
 """What is raised for unreadable content, also a column's name. An OSError of the system has a number."""
 
 
-def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
+def read_footer(
+    path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION, texts: Collection[str] = ()
+) -> tuple[pa.Schema, int]:
     """Return a file's schema, bytes counted as strings, and the number of rows that its footer announces.
 
-    It may announce `max_expansion` uncompressed bytes for each it has, as a whole and in each column of a row group.
+    Columns among `texts` that hold nulls alone count as of type null: pandas and DuckDB may make them numbers. The file
+    may announce `max_expansion` uncompressed bytes for each it has, as a whole and in each column of a row group.
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
@@ -49,7 +53,8 @@ def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -
         check_expansion(path, footer, max_expansion)
         check_places(path, footer)
         schema = footer.schema.to_arrow_schema()
-        return pa.schema([field.with_type(utf8.as_text(field.type)) for field in schema]), footer.num_rows
+        types = [pa.null() if _is_empty(footer, item, texts) else utf8.as_text(item.type) for item in schema]
+        return pa.schema([item.with_type(kind) for item, kind in zip(schema, types, strict=True)]), footer.num_rows
     except MemoryError as error:
         raise _out_of_memory(f"{path}") from error
     except _DAMAGED as error:
@@ -57,6 +62,15 @@ def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -
             raise unreadable(path, error) from error
         kind = f"is not a Parquet file, or is damaged or cut off ({one_line(error)})" if size_of(path) else "is empty"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
+
+
+def _is_empty(footer: pq.FileMetaData, column: pa.Field, texts: Collection[str]) -> bool:
+    """Return whether a column that should be text is one of numbers, and of nulls alone."""
+    if column.name not in texts or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return False
+    chunks = product(map(footer.row_group, range(footer.num_row_groups)), range(footer.num_columns))
+    found = [group.column(at) for group, at in chunks if group.column(at).path_in_schema == column.name]
+    return all(chunk.statistics and chunk.statistics.null_count == chunk.num_values for chunk in found)
 
 
 def unreadable(path: InputFile, error: OSError) -> Ro32Error:

@@ -179,7 +179,7 @@ def _sizes(column: pa.Array) -> NDArray[np.int64]:
 
 def _texts(column: pa.Array) -> list[str]:
     """Normalize texts; rows of the same value in a dictionary share one string."""
-    if pa.types.is_null(column.type):
+    if column.null_count == len(column):  # of whatever type
         return [""] * len(column)
     if not pa.types.is_dictionary(column.type):
         if column.nbytes <= _LONG_BYTES * len(column):

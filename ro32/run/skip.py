@@ -44,7 +44,7 @@ def sound_files(files: Sequence[InputFile], settings: Settings, journal: Journal
 
 
 def _verify(path: InputFile, settings: Settings) -> None:
-    found = sources.survey(path, settings.max_expansion)
+    found = sources.survey(path, settings.max_expansion, settings.columns.names)
     check_schema(path, found.schema, settings.columns)
     rows = sum(batch.num_rows for _, batch in sources.read_batches(path, settings.columns.names))
     if rows != found.rows:

@@ -199,6 +199,8 @@ def labels_of(score: Score, table: pa.Table, folder: Path, *args: str) -> list[d
 def test_columns_of_nulls_and_bytes_are_texts(score: Score, tmp_path: Path) -> None:
     expected = labels_of(score, papers_of(abstract=["", None, ""]), tmp_path)
     assert labels_of(score, papers_of(abstract=pa.nulls(3)), tmp_path) == expected
+    for kind in (pa.float64(), pa.int32()):  # as pandas and DuckDB have them
+        assert labels_of(score, papers_of(abstract=pa.nulls(3, kind)), tmp_path, "--on-error", "skip-file") == expected
     raw = pa.array([b"a", b"b", b"c"])
     assert (
         labels_of(score, papers_of(id=raw, title=pa.array([b"Robots"] * 3), abstract=pa.nulls(3)), tmp_path) == expected
