@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ro32.data.part_reader import read_parts
-from ro32.errors import TryAgainError
+from ro32.errors import ReadWriteError, Ro32Error, TryAgainError
 from ro32.folder import manifest
 from ro32.folder.jobs import FolderRun
 from ro32.model.classifier import Classifier
@@ -18,6 +18,7 @@ from ro32.run.journal import Journal, SkippedFile, Stage
 from ro32.run.prepare import prepare
 from ro32.run.reuse import Earlier, outcomes_before
 from ro32.run.walk import Progress
+from ro32.storage.files import Target
 from ro32.storage.lock import holder
 from ro32.storage.urls import ObjectUrl
 
@@ -73,6 +74,7 @@ def dry_run(
         InputMissingError: An input is not there.
         InputDataError: An input is not what the contract asks for.
         OutputError: The target cannot be created, or is one of the input files.
+        ReadWriteError: What runs left beside the target cannot be looked at.
         TryAgainError: The input changed meanwhile, or a run removed its parts.
     """
     job = prepare(inputs, target, classifier=classifier, settings=settings, journal=journal)
@@ -80,7 +82,7 @@ def dry_run(
         with job.plan.changes_reported():
             return _look_at(job, journal, on_progress)
     except OSError as error:
-        raise TryAgainError(f"{target}: a run changed what lies beside it meanwhile ({error}); ask again") from error
+        raise _beside(target, error) from error
 
 
 def dry_run_folder(
@@ -112,7 +114,7 @@ def dry_run_folder(
             rows_done, parts_done = rows_done + job.plan.rows, parts_done + len(job.plan.parts)
             on_progress(Progress(papers=plan.rows, papers_done=rows_done, parts=len(plan.parts), parts_done=parts_done))
     except OSError as error:
-        raise TryAgainError(f"{target}: a run changed what lies in it meanwhile ({error}); ask again") from error
+        raise _beside(target, error) from error
     summed = ("finished_parts", "finished", "duplicates", "to_score")
     return Status(
         target=str(target),
@@ -127,6 +129,13 @@ def dry_run_folder(
         left_over=tuple(item for status in found for item in status.left_over),
         **{name: sum(getattr(status, name) for status in found) for name in summed},
     )
+
+
+def _beside(target: Path | ObjectUrl | Target, error: OSError) -> Ro32Error:
+    """Return what to report if something beside or in a target vanished, or cannot be looked at."""
+    if isinstance(error, FileNotFoundError):
+        return TryAgainError(f"{target}: a run changed what lies there meanwhile ({error}); ask again")
+    return ReadWriteError(f"{target}: what runs left there cannot be looked at ({error}); remove or repair it")
 
 
 def _look_at(

@@ -1,5 +1,6 @@
 """Finished parts on a disk, beside their labels, so that a killed run can be resumed."""
 
+import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -7,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+from ro32.errors import OutputError
 from ro32.storage import durable
 from ro32.storage.folders import LocalFolder
 
@@ -20,11 +22,20 @@ _PART_FILE = re.compile(rf"{PART_NAME.pattern}|\.[0-9]{{8,}}-[0-9a-f]{{64}}\.par
 
 
 class LocalParts(LocalFolder):
-    """The folder of one run's finished parts, named after its fingerprint, beside the labels that they are for."""
+    """The folder of one run's finished parts, named after its fingerprint, beside the labels that they are for.
+
+    Raises:
+        OutputError: Another user's run left it.
+    """
 
     def __init__(self, target: Path, fingerprint: str) -> None:
         self._target = target
         super().__init__(parts_folder(target) / fingerprint)
+        for folder in (self.path.parent, self.path):
+            if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):  # noqa: PTH112 - never an error
+                raise OutputError(
+                    f"{folder}: what a killed run left there belongs to another user; remove it, or change its owner"
+                )
 
     def create(self) -> None:
         """Create the folder, so that it survives a power cut."""

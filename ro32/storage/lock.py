@@ -52,10 +52,10 @@ def only_run(target: Target) -> Iterator[None]:
     except OSError as error:
         if error.errno in DISK_ERRNOS:
             raise
-        raise OutputError(
-            f"{target}: cannot be created: its lock {path.name}: {error.strerror}; "
-            "name a file in a folder that exists, is writable and allows locks"
-        ) from error
+        advice = "name a file in a folder that exists, is writable and allows locks"
+        if isinstance(error, PermissionError) and path.exists():
+            advice = "if no other user's run is active, remove it"
+        raise OutputError(f"{target}: cannot be created: its lock {path.name}: {error.strerror}; {advice}") from error
     try:
         check_replaceable(path)  # as the labels are to be: the folder may let files be added alone
         _sign(descriptor)

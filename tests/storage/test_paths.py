@@ -303,6 +303,34 @@ check_replaceable(Path("labels"))
     assert (tmp_path / "sticky" / "labels").exists()
 
 
+@ROOT
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="gives up the rights of root")
+@pytest.mark.parametrize(
+    ("name", "mode", "options", "code", "says"),
+    [
+        (".labels.parquet.parts", 0o755, [], 73, ".parts: what a killed run left there belongs to another user"),
+        (".labels.parquet.parts", 0o700, ["--status"], 73, ".parts: what a killed run left there belongs to another"),
+        (f".labels.parquet.parts/{'0' * 32}", 0o700, ["--status"], 74, "cannot be looked at"),
+        (".labels.parquet.lock", 0o644, [], 73, "if no other user's run is active, remove it"),
+    ],
+)
+def test_what_a_killed_run_of_another_user_left_is_named(
+    source: Path, tmp_path: Path, tiny_bundle: Path, name: str, mode: int, options: list[str], code: int, says: str
+) -> None:
+    """As of `sudo ro32-score`, before the nightly run of an ordinary user."""
+    left = tmp_path / name
+    if name.endswith(".lock"):
+        left.touch()
+    else:
+        left.mkdir(parents=True)
+    left.chmod(mode)
+    os.chown(left, 65534, 65534)
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", "ro32.cli.score", source]
+    args = ["-o", "labels.parquet", "--bundle", tiny_bundle, *options]
+    done = subprocess.run([*command, *args], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    ended(done, code, says)
+
+
 @pytest.mark.drawn(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_was_ignored_from_the_beginning_stays_ignored(
