@@ -37,8 +37,8 @@ class Form(StrEnum):
 _SUFFIXES = {".csv": Form.CSV, ".tsv": Form.TSV, ".jsonl": Form.JSON_LINES, ".ndjson": Form.JSON_LINES}
 _SEPARATORS = {Form.CSV: ",", Form.TSV: "\t"}
 _OTHER_FORMS = re.compile(
-    r"\.(json|txt|tab|psv|html?|xml|ya?ml|md|pdf|xlsx?|ods|arrow|feather|ipc|orc|avro|h5|hdf5|np[yz]|pkl|pickle"
-    r"|db|sqlite3?|duckdb|gz|gzip|bz2|zstd?|zip|xz|lz4|br|z|tar|tgz|7z|rar)"
+    r"\.(json|jl|jsonlines|txt|log|tab|psv|html?|xml|ya?ml|md|pdf|docx?|xlsx?|ods|arrow|feather|ipc|orc|avro|h5|hdf5"
+    r"|np[yz]|pkl|pickle|db|sql|sqlite3?|duckdb|gz|gzip|bz2|zstd?|zip|xz|lz4|snappy|br|z|tar|tgz|7z|rar)"
 )
 """Suffixes that promise what is not written."""
 

@@ -53,6 +53,13 @@ def test_an_empty_name_is_wrong_usage(refused: Command, name: str, args: list[st
     refused(2, name, *args, says="found an empty one")
 
 
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_a_carriage_return_ends_no_name(refused: Command, option: str) -> None:
+    """As of a script with the line ends of Windows: the labels that everybody reads would stay as they were."""
+    output = [] if option == "-o" else ["-o", "labels.parquet"]
+    refused(2, "score", "papers.parquet", *output, option, "name\r", says=r"'name\r' ends in white space")
+
+
 @pytest.mark.parametrize("url", ["file:///tmp/a.parquet", "hdfs://host/a.parquet", "S3A://bucket/*.parquet"])
 def test_a_url_that_is_not_supported_is_named(refused: Command, url: str) -> None:
     found = f"found {url.partition(':')[0]}://; name a file by its path"

@@ -61,7 +61,7 @@ def test_pipes_may_be_compressed(pipe: str, ends: Ends, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "labels.jsonl").read_text())["id"] == "1"
 
 
-@pytest.mark.parametrize("name", ["labels.json", "labels.csv.GZ", "labels.xlsx"])
+@pytest.mark.parametrize("name", ["labels.json", "labels.csv.GZ", "labels.xlsx", "labels.jsonlines"])
 def test_a_name_promises_no_form_that_is_not_written(name: str, ends: Ends, tmp_path: Path) -> None:
     (tmp_path / "papers.jsonl").write_text(json.dumps(PAPER))
     assert "labels cannot be written as ." in ends(f"papers.jsonl -o {name}", 2)
