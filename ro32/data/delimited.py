@@ -1,4 +1,4 @@
-"""Text in columns, with a head line that names them: CSV, and the same with tabs or semicolons, in bounded memory.
+"""Text in columns, with a head line that names them: CSV, and the same with tabs, semicolons or bars, in bounded memory.
 
 Fields may be quoted as in RFC 4180 and then hold delimiters, quotes and line ends, as the abstracts of arXiv do. Every
 column is read as strings, since an id such as 0704.0010 is no number. A quote that would swallow rows is refused;
@@ -14,7 +14,7 @@ from ro32.data.text_rows import MAX_ROW_BYTES, Row, decode, malformed, read_line
 from ro32.errors import InputDataError
 from ro32.storage.files import InputFile
 
-DELIMITERS = ",\t;"
+DELIMITERS = ",\t;|"
 _MAX_LINES_OF_ROW = 1_000
 """Lines that the fields of one row may have: more of them, or of bytes, are a quote that was not closed."""
 

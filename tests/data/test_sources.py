@@ -37,6 +37,7 @@ FORMS: dict[str, Write] = {
         path, separator=";", include_bom=True, line_terminator="\r\n", quote_style="always"
     ),
     "tsv": lambda papers, path: papers.write_csv(path, separator="\t"),
+    "bars": lambda papers, path: papers.write_csv(path, separator="|"),
 }
 
 
