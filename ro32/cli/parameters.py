@@ -25,9 +25,7 @@ class Place(click.Path):
         if value == "":
             self.fail("expected a name, found an empty one.", param, ctx)
         if isinstance(value, str) and value[-1].isspace():
-            self.fail(
-                f"{value!r} ends in white space; correct it, or the line ends of a script.", param, ctx
-            )
+            self.fail(f"{value!r} ends in white space; correct it, or the line ends of a script.", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -82,6 +82,7 @@ def open_pipe(text: str) -> int | None:
     number = _number(text)
     with suppress(OSError):  # it is not open
         if number is not None and stat.S_ISFIFO(os.fstat(number).st_mode):
+            os.set_blocking(number, True)
             return number
     return None
 

@@ -42,11 +42,12 @@ class _Output(io.FileIO):
 def reserve() -> None:
     """Open what is closed of the three, so that no file of ours gets its number and is then written to as a log.
 
-    As coreutils does it, /dev/null is opened the wrong way round: to read or write there is an error, as it was.
+    As coreutils does it, /dev/null is opened the wrong way round: to read or write there is an error, as it was. Those
+    that are open wait from now on: else a pipe that is empty for a moment would look like its end.
     """
     for descriptor, mode in ((STDIN, os.O_WRONLY), (STDOUT, os.O_RDONLY), (STDERR, os.O_RDONLY)):
         try:
-            os.fstat(descriptor)
+            os.set_blocking(descriptor, True)
         except OSError:
             os.open(os.devnull, mode)  # the lowest free number, which is this one
 

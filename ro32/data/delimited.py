@@ -1,4 +1,4 @@
-"""Text in columns, with a head line that names them: CSV, and the same with tabs, semicolons or bars, in bounded memory.
+"""Text in columns, with a head line that names them, in bounded memory: CSV, with commas, tabs, semicolons or bars.
 
 Fields may be quoted as in RFC 4180 and then hold delimiters, quotes and line ends, as the abstracts of arXiv do. Every
 column is read as strings, since an id such as 0704.0010 is no number. A quote that would swallow rows is refused;

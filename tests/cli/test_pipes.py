@@ -1,8 +1,11 @@
 """`-`: papers from stdin, labels to stdout, all of them or none."""
 
+import fcntl
 import io
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import polars as pl
@@ -116,3 +119,25 @@ def test_what_is_said_of_a_pipe_names_no_temporary_file(piped: Piped, tmp_path: 
         assert found["warnings"][0]["message"].startswith("stdin: 1 row")
         assert found["labels"]["path"] == "stdout"
         assert "/ro32-" not in done.stderr.decode() + report.read_text() + metrics.read_text()
+
+
+def test_a_pipe_that_is_empty_for_a_moment_is_not_at_its_end(
+    python: Path, tiny_bundle: Path, few: pl.DataFrame
+) -> None:
+    """As of a parent that does not block, such as Node.js or ssh."""
+    lines = few.write_ndjson().encode().splitlines(keepends=True)
+    source, sink = os.pipe()
+    back, front = os.pipe()
+    os.set_blocking(source, False)
+    os.set_blocking(front, False)
+    fcntl.fcntl(front, fcntl.F_SETPIPE_SZ, 4096)
+    command = [python, "-m", "ro32.cli.score", "-", "-o", "-", "--bundle", tiny_bundle, "--quiet"]
+    with subprocess.Popen(command, stdin=source, stdout=front) as run, os.fdopen(back, "rb") as found:
+        os.close(source)
+        os.close(front)
+        for piece in (lines[:20], lines[20:]):
+            time.sleep(1)
+            os.write(sink, b"".join(piece))
+        os.close(sink)
+        assert found.read().count(b"\n") == len(lines)
+        assert run.wait(60) == 0
