@@ -22,8 +22,9 @@ import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-DISK_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
-"""Error numbers of a failed or full disk, as opposed to a wrong path or wrong permissions."""
+_NETWORK_ERRNOS = {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN}
+DISK_ERRNOS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EUCLEAN, *_NETWORK_ERRNOS})
+"""Error numbers of a failed or full disk, NFS, SMB and FUSE among them, and not of a wrong path or permissions."""
 
 _SHORTAGES = {
     "there is not enough memory; raise the limit of this job (ulimit -v, MemoryMax=)": (

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ro32.data.papers import Columns
-from ro32.data.parquet import DEFAULT_MAX_EXPANSION
+from ro32.data.parquet import DEFAULT_MAX_EXPANSION, unreadable
 from ro32.data.row_groups import RowGroup, row_groups
 from ro32.errors import TryAgainError, UsageError
 from ro32.model.bundle_json import sha256
@@ -109,13 +109,16 @@ class Job:
 
         Raises:
             TryAgainError: An input file is gone.
-            OSError: The disk failed.
+            ReadWriteError, InputMissingError: One cannot be read any more.
         """
-        plan = self.plan
-        try:
-            sources = [(source.rows, source.identity[2:], content_mark_of(source.path)) for source in plan.sources]
-        except FileNotFoundError as error:
-            raise TryAgainError(f"{error.filename} is gone since the run began; run again when it is back") from error
+        plan, sources = self.plan, []
+        for source in plan.sources:
+            try:
+                sources.append((source.rows, source.identity[2:], content_mark_of(source.path)))
+            except FileNotFoundError as error:
+                raise TryAgainError(f"{source.path} is gone since the run began; run again when it is back") from error
+            except OSError as error:
+                raise unreadable(source.path, error) from error
         classifier = self.classifier
         model = classifier.scoring_digest, classifier.digest, classifier.decision  # the latter two for the labels
         settings = self.settings.part_rows, self.settings.no_reuse  # parts that hold reused outcomes are no fresh ones

@@ -193,9 +193,15 @@ def sync_files(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that files created, renamed or removed in it survive a power cut."""
+    """Sync a folder, so that files created, renamed or removed in it survive a power cut.
+
+    Some file systems, older SMB among them, cannot sync a folder, and say so by EINVAL.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)

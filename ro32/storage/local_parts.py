@@ -32,10 +32,11 @@ class LocalParts(LocalFolder):
         self._target = target
         super().__init__(parts_folder(target) / fingerprint)
         for folder in (self.path.parent, self.path):
-            if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):  # noqa: PTH112 - never an error
-                raise OutputError(
-                    f"{folder}: what a killed run left there belongs to another user; remove it, or change its owner"
-                )
+            with suppress(OSError):  # it is not there, or listing it fails in the same way
+                if folder.stat().st_uid != os.geteuid() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                    raise OutputError(
+                        f"{folder}: what a killed run left there belongs to another user; remove it, or change its owner"
+                    )
 
     def create(self) -> None:
         """Create the folder, so that it survives a power cut."""

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -262,6 +263,34 @@ def test_a_disk_that_does_not_confirm_new_labels(
     assert "is in place and complete" in outcome.stderr
     assert "nothing was published" not in outcome.stderr
     assert pl.read_parquet(labels).height == pl.read_parquet(source).height
+
+
+def test_a_folder_that_cannot_be_synced_holds_labels(
+    score: Score, labels: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on older SMB."""
+    fsync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", sync)
+    outcome = score(source, "-o", labels)
+    assert outcome.code == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN])
+@pytest.mark.parametrize("function", ["run.plan.identity_of", "run.job.content_mark_of"])
+def test_papers_on_a_file_system_that_failed(
+    score: Score, labels: Path, source: Path, monkeypatch: pytest.MonkeyPatch, number: int, function: str
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(f"ro32.{function}", fail)
+    refused(score(source, "-o", labels), labels, 74, f"{source}: reading failed: {os.strerror(number)}")
 
 
 def test_a_signal_while_a_library_works_is_no_fault_of_the_library(
