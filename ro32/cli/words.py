@@ -38,7 +38,7 @@ def summary_line(summary: Summary, done: RowCounts, output: str, positive_label:
         files += f", {_count(folder.files, 'file')}{_listed(became)}"
     uncertain = f"{counts.uncertain:,} uncertain, " if decision.abstain else ""
     return (
-        f"{output}: {counts.rows:,} papers{_listed(origins)}, {counts.positives:,} {positive_label}, "
+        f"{output}: {_count(counts.rows, 'paper')}{_listed(origins)}, {counts.positives:,} {positive_label}, "
         f"{uncertain}{sum(counts.unscored.values()):,} unscored{_listed(counts.unscored)}{audited}{files}; "
         f"{done.rows / summary.seconds:,.1f} papers/s, {done.tokens / summary.seconds:,.0f} tokens/s, "
         f"{summary.seconds:,.1f} s{_operating_point(decision)}"

@@ -34,9 +34,7 @@ class LocalParts(LocalFolder):
         for folder in (self.path.parent, self.path):
             with suppress(OSError):  # it is not there, or listing it fails in the same way
                 if folder.stat().st_uid != os.geteuid() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                    raise OutputError(
-                        f"{folder}: what a killed run left there belongs to another user; remove it, or change its owner"
-                    )
+                    raise OutputError(f"{folder}: left by a run of another user; remove it, or change its owner")
 
     def create(self) -> None:
         """Create the folder, so that it survives a power cut."""

@@ -308,8 +308,8 @@ check_replaceable(Path("labels"))
 @pytest.mark.parametrize(
     ("name", "mode", "options", "code", "says"),
     [
-        (".labels.parquet.parts", 0o755, [], 73, ".parts: what a killed run left there belongs to another user"),
-        (".labels.parquet.parts", 0o700, ["--status"], 73, ".parts: what a killed run left there belongs to another"),
+        (".labels.parquet.parts", 0o755, [], 73, ".parts: left by a run of another user; remove it"),
+        (".labels.parquet.parts", 0o700, ["--status"], 73, ".parts: left by a run of another user; remove it"),
         (f".labels.parquet.parts/{'0' * 32}", 0o700, ["--status"], 74, "cannot be looked at"),
         (".labels.parquet.lock", 0o644, [], 73, "if no other user's run is active, remove it"),
     ],
