@@ -53,7 +53,7 @@ def only_run(target: Target) -> Iterator[None]:
         if error.errno in DISK_ERRNOS:
             raise
         advice = "name a file in a folder that exists, is writable and allows locks"
-        if isinstance(error, PermissionError) and path.exists():
+        if isinstance(error, PermissionError) and os.path.lexists(path):
             advice = "if no other user's run is active, remove it"
         raise OutputError(f"{target}: cannot be created: its lock {path.name}: {error.strerror}; {advice}") from error
     try:

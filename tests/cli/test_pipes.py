@@ -111,7 +111,7 @@ def test_stdin_is_an_input_of_its_own(piped: Piped) -> None:
 def test_what_is_said_of_a_pipe_names_no_temporary_file(piped: Piped, tmp_path: Path) -> None:
     """They are gone when it is read; as a label of metrics they would be another target each night."""
     report, metrics = tmp_path / "report.json", tmp_path / "ro32.prom"
-    args = ["-", "-o", "-", "--report", report, "--metrics-file", metrics]
+    args: list[str | Path] = ["-", "-o", "-", "--report", report, "--metrics-file", metrics]
     for more, code in (["--max-unscored", "1"], 0), ([], 65):
         done = piped(b'{"id": "1", "title": "a", "abstract": "b"}\nno JSON\n', *args, *more, code=code)
         assert b"warning: stdin: 1 row cannot be read" in done.stderr
@@ -131,7 +131,7 @@ def test_a_pipe_that_is_empty_for_a_moment_is_not_at_its_end(
     os.set_blocking(source, False)
     os.set_blocking(front, False)
     fcntl.fcntl(front, fcntl.F_SETPIPE_SZ, 4096)
-    command = [python, "-m", "ro32.cli.score", "-", "-o", "-", "--bundle", tiny_bundle, "--quiet"]
+    command: list[str | Path] = [python, "-m", "ro32.cli.score", "-", "-o", "-", "--bundle", tiny_bundle, "--quiet"]
     with subprocess.Popen(command, stdin=source, stdout=front) as run, os.fdopen(back, "rb") as found:
         os.close(source)
         os.close(front)

@@ -325,9 +325,9 @@ def test_what_a_killed_run_of_another_user_left_is_named(
         left.mkdir(parents=True)
     left.chmod(mode)
     os.chown(left, 65534, 65534)
-    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", "ro32.cli.score", source]
-    args = ["-o", "labels.parquet", "--bundle", tiny_bundle, *options]
-    done = subprocess.run([*command, *args], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    command: list[str | Path] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable]
+    command += ["-m", "ro32.cli.score", source, "-o", "labels.parquet", "--bundle", tiny_bundle, *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     ended(done, code, says)
 
 
