@@ -119,13 +119,11 @@ def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
     # ends, and then the process ends by SIGABRT ("terminate called without an active exception").
     file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False)
     # One by one: without pre_buffer it looks at a column after it has read the one before.
-    columns = [(column.path, column.physical_type) for column in map(footer.schema.column, range(footer.num_columns))]
+    columns = [footer.schema.column(index).path for index in range(footer.num_columns)]
     try:
-        for group, (index, (column, kind)) in product(range(footer.num_row_groups), enumerate(columns)):
+        for group, column in product(range(footer.num_row_groups), columns):
             with suppress(_NothingReadError):
                 next(file.iter_batches(batch_size=1, row_groups=[group], columns=[column], use_threads=False), None)
-            if footer.row_group(group).column(index).physical_type != kind:  # its statistics would end the process
-                raise pa.ArrowInvalid(f"its footer gives column {column} of row group {group} two types")
     finally:
         # The reader keeps the error, which keeps this frame: a ring that no garbage collector sees, 20 kB a file.
         del file
@@ -154,6 +152,8 @@ def check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> N
             where = f"{path}, row group {group}, column {chunk.path_in_schema}"
             if announced < 0:
                 raise InputDataError(f"{where}: damaged: it announces {announced} bytes; get the file again")
+            if chunk.physical_type != footer.schema.column(index).physical_type:  # statistics would end the process
+                raise InputDataError(f"{where}: damaged: the footer gives it two types; get the file again")
             _allow(where, announced, min(chunk.total_compressed_size, size), limit)
     _allow(f"{path}", total, size, limit)
 
