@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,10 @@ def load_corpus(
     tokenizer_digest = hashlib.blake2b(tokenizer_json).hexdigest()
     key = json.dumps([FORMAT, [each.digest for each in dumps], tokenizer_digest, max_length, form, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    if not (folder / META).exists():
+    try:
+        return _read(folder)
+    except (OSError, ValueError, pl.exceptions.PolarsError):  # not there yet, or damaged, as when a cache was cleaned
+        shutil.rmtree(folder, ignore_errors=True)
         tokenizer = PaperTokenizer(tokenizer_json, max_length=max_length, form=form)
         vocabulary_size = 1 + max(Tokenizer.from_buffer(tokenizer_json).get_vocab().values())
         try:
@@ -201,8 +205,11 @@ def _read(folder: Path) -> Corpus:
     papers = pl.read_parquet(folder / PAPERS)
     with (folder / TOKENS).open("rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    tokens = np.frombuffer(mapping, dtype=meta["dtype"])
+    if len(tokens) < papers["start"][-1] + papers["length"][-1]:
+        raise ValueError(f"{folder}: tokens are missing")
     return Corpus(
-        tokens=np.frombuffer(mapping, dtype=meta["dtype"]),
+        tokens=tokens,
         starts=papers["start"].to_numpy(),
         lengths=papers["length"].to_numpy(),
         id_hashes=papers["id_hash"].to_numpy(),

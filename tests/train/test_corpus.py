@@ -1,6 +1,7 @@
 """The dump and its tokenized corpus: either format, every paper once, read once."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,21 @@ def test_second_reading_comes_from_the_cache_and_another_tokenizer_does_not(
     load(tmp_path / "dump", tokenizer_json.replace(b'"lowercase": true', b'"lowercase": false'), tmp_path / "cache")
     load(tmp_path / "dump", tokenizer_json, tmp_path / "cache", share=0.5)
     assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["tokens.bin", "papers.parquet", "meta.json"])
+@pytest.mark.parametrize("size", [None, 0, 40])
+def test_a_damaged_cache_is_written_again(
+    name: str, size: int | None, papers: pl.DataFrame, tokenizer_json: bytes, tmp_path: Path
+) -> None:
+    papers.head(20).write_parquet(tmp_path / "dump")
+    tokens = load(tmp_path / "dump", tokenizer_json, tmp_path / "cache").tokens.copy()
+    (written,) = (tmp_path / "cache").iterdir()
+    if size is None:
+        (written / name).unlink()  # by a job that cleans old files
+    else:
+        os.truncate(written / name, size)
+    np.testing.assert_array_equal(load(tmp_path / "dump", tokenizer_json, tmp_path / "cache").tokens, tokens)
 
 
 def test_a_paper_keeps_its_side_when_the_dump_grows(
