@@ -182,7 +182,13 @@ def _freeze(model: PreTrainedModel, layers: int) -> None:
     """Exclude the embeddings and the lowest layers from training: nothing at all for 0."""
     if layers:
         base: Any = model.base_model
-        for module in (base.embeddings, *base.encoder.layer[:layers]):
+        found = getattr(getattr(base, "encoder", None), "layer", ())  # as BERT, RoBERTa, MPNet and ELECTRA name them
+        if layers > len(found):
+            raise UsageError(
+                f"--frozen-layers {layers}: of a base of type {model.config.model_type}, {len(found)} layers can be"
+                " frozen; choose fewer"
+            )
+        for module in (base.embeddings, *found[:layers]):
             module.requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
 
@@ -212,7 +218,8 @@ def _read_config(base: str, place: str) -> PretrainedConfig:
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(place, trust_remote_code=False)
     except Exception as error:  # no network, no such folder, and whatever another JSON makes transformers raise
-        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+        first = str(error).partition("\n")[0].partition(". ")[0]  # a list of all models may follow
+        reason = first.rstrip(".") or type(error).__name__
         raise InputMissingError(
             f"base model {base}: cannot be loaded: {reason}; name a folder, or a model of a hub that can be reached"
         ) from error

@@ -76,8 +76,8 @@ class Watch:
         """
         self._metrics = folder / METRICS
         text = self._metrics.read_text() if self._metrics.exists() else ""
-        # Without the last if only half of it was written.
-        whole = (line for line in text.splitlines(keepends=True) if line.endswith("}\n"))
+        # Without what a power failure left: half a line, or zeros.
+        whole = (line for line in text.splitlines(keepends=True) if line.startswith("{") and line.endswith("}\n"))
         kept = [line for line in map(json.loads, whole) if line["step"] <= step]
         evaluated = [line for line in kept if "training_loss" in line][:results]
         kept = [line for line in kept if "training_loss" not in line or line in evaluated]

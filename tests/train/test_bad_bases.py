@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from safetensors.torch import load_file, save_file
+from transformers import AutoModel, DistilBertConfig
 
 from ro32.cli.train import command
 from ro32.evaluation.checkpoint import Checkpoint
@@ -80,6 +81,18 @@ def test_options_that_cannot_be_used(
 ) -> None:
     assert (found := train(base, *options))[0] == code, found
     assert message in found[1]
+
+
+@pytest.mark.parametrize(("kind", "layers"), [("distilbert", 0), ("bert", 2)])
+def test_layers_that_cannot_be_frozen_are_wrong_usage(
+    kind: str, layers: int, base: Path, train: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    if kind == "distilbert":
+        base = Path(shutil.copytree(base, tmp_path / "base"))
+        sizes = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 16, "vocab_size": 3000}
+        AutoModel.from_config(DistilBertConfig(**sizes)).save_pretrained(base)
+    code, said = train(base, "--frozen-layers", "3")
+    assert (code, f"of a base of type {kind}, {layers} layers can be frozen" in said) == (2, True), said
 
 
 def test_a_dump_without_rows_is_refused(
