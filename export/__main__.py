@@ -20,7 +20,7 @@ from ro32.model.processor import available_cores
     required=True,
     metavar="FILE",
     type=PATH,
-    help="Parquet file of papers with categories, not used for training.",
+    help="File of papers with categories, not used for training: Parquet, JSON lines or CSV.",
 )
 @click.option(
     "--variant",

@@ -41,7 +41,7 @@ def _findings(measured: Measured, cascade: Cascade) -> str:
     required=True,
     metavar="FILE",
     type=PATH,
-    help="Parquet file of papers not used for training; categories are optional.",
+    help="File of papers not used for training; categories are optional.",
 )
 @scores_option
 @click.option(

@@ -1,5 +1,6 @@
 """Checkpoint -> ONNX in fp32, and from there in int8, by Optimum."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def convert(checkpoint: Checkpoint, folder: Path) -> Path:
 
 def convert_model(model: PreTrainedModel, folder: Path) -> Path:
     """Export a model in evaluation mode, and return the ONNX file."""
+    # It advises to install accelerate, which these models do not need.
+    logging.getLogger("optimum.exporters.onnx.base").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # Optimum 2.1 still asks PyTorch for the TorchScript exporter, which twice announces its end.
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)

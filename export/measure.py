@@ -126,10 +126,15 @@ def read_scores(path: Path, papers: LabelledPapers) -> tuple[NDArray[np.float32]
         raise InputDataError(
             f"{path}: expected probabilities, found {frame['score'].max()!r}; score these papers again"
         )
-    if frame["id"].n_unique() < len(frame) or not frame["id"].is_in(papers.ids).all():
-        raise InputDataError(f"{path}: its ids are not those of the papers, once each; score these papers again")
+    all_in_order = frame["id"].to_list() == list(papers.ids)  # then each has its row, also where ids are repeated
+    if not all_in_order and (frame["id"].n_unique() < len(frame) or not frame["id"].is_in(papers.ids).all()):
+        raise InputDataError(
+            f"{path}: its ids are not those of the papers, once each; score these papers again, each only once"
+        )
     if "papers" not in frame.columns:
         frame = frame.with_columns(papers=pl.lit(1))
-    known = pl.DataFrame({"id": papers.ids}).join(frame, on="id", how="left", maintain_order="left")
+    known = frame
+    if not all_in_order:
+        known = pl.DataFrame({"id": papers.ids}).join(frame, on="id", how="left", maintain_order="left")
     counts = known["papers"].fill_null(1).cast(pl.Int64)
     return known["score"].fill_null(float("nan")).to_numpy(), counts.to_numpy()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from export.measure import read_scores, score_all
 from export.papers import LabelledPapers, read_texts
 from ro32.cli.progress import ProgressDisplay
+from ro32.data import sources
 from ro32.data.dates import UNKNOWN
 from ro32.data.labels import SCREENED, read_provenance
 from ro32.errors import InputDataError, InputMissingError, one_line
@@ -38,7 +39,7 @@ def read_measured(
         The papers that have a score, and the digest of the file.
     """
     frame = read_texts(path)
-    listed = "categories" in pl.read_parquet_schema(path)
+    listed = "categories" in sources.survey(path).schema.names
     truth = read_truth([str(path)], classifier.manifest.positive_label) if listed else _unlisted(frame)
     papers = LabelledPapers.of(frame, truth, path)
     linear = classifier.linear_scores(papers.titles, papers.abstracts)

@@ -10,11 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ro32.data import parquet
-from ro32.errors import InputDataError, InputMissingError
+from ro32.errors import InputDataError
 from ro32.evaluation.truth import Truth, read_truth
 from ro32.model.text import normalize
-from ro32.storage.files import require_regular
+from ro32.train.dump import Dump
 
 SHARE_POSITIVE = 0.25
 """Most of the papers to verify on that are drawn from the positives: label flips happen among them and their like."""
@@ -57,7 +56,7 @@ class LabelledPapers:
 
 
 def read_papers(path: Path, category: str) -> LabelledPapers:
-    """Read all papers of a Parquet file that have any text; positive are those that list the category anywhere.
+    """Read all papers of a file that have any text; positive are those that list the category anywhere.
 
     Raises:
         InputMissingError: The file is not there, or is a device, pipe, socket or folder.
@@ -75,14 +74,8 @@ def read_papers(path: Path, category: str) -> LabelledPapers:
 
 
 def read_texts(path: Path) -> pl.DataFrame:
-    """Read the `COLUMNS` of a Parquet file as text, titles and abstracts normalized; errors as of `read_papers`."""
-    require_regular(path, InputMissingError)
-    schema, _ = parquet.read_footer(path)
-    missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
-    if missing:
-        raise InputDataError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)}")
-    batches = (pl.DataFrame(batch) for _, batch in parquet.read_batches(path, COLUMNS))
-    texts = [batch.select(pl.col(COLUMNS).cast(pl.String)) for batch in batches]
+    """Read the `COLUMNS` of a file as text, titles and abstracts normalized; errors as of `read_papers`."""
+    texts = [frame.select(COLUMNS) for frame in Dump.open(path, labelled=False).frames()]
     if not texts:
         raise InputDataError(f"{path}: expected papers, found no row; name another file")
     return pl.concat(texts).with_columns(normalize(pl.col("title", "abstract")))

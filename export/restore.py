@@ -67,7 +67,7 @@ def restore_weights(model: onnx.ModelProto, base: Mapping[str, NDArray[Any]]) ->
     wrong = [name for name, value in base.items() if name not in found or found[name].shape != value.shape]
     if wrong:
         others = len(wrong) - 1
-        raise BundleError(f"{wrong[0]} and {others} others: not in the bundle as in the base; name its own base")
+        raise BundleError(f"{wrong[0]} and {others} others: not in the bundle as in the base; name its own with --base")
     return found
 
 

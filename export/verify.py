@@ -53,7 +53,10 @@ class MismatchError(BundleError):
 
     def __init__(self, kind: Mismatch, message: str) -> None:
         self.kind = kind
-        super().__init__(f"mismatch ({kind}): {message}; nothing was published")
+        advice = (
+            "; --variant fp32 publishes the model unquantized" if kind in {Mismatch.FLIPS, Mismatch.QUALITY} else ""
+        )
+        super().__init__(f"mismatch ({kind}): {message}; nothing was published{advice}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,7 @@ def check_direction(positive: NDArray[np.bool_], scores: NDArray[np.floating], l
     """Refuse a model that scores other papers higher than those of the positive label: its label names are swapped."""
     ranks = np.argsort(np.argsort(scores)).astype(np.float64)
     if ranks[positive].mean() <= ranks[~positive].mean():
-        found = f"papers of {label} score lower than other papers; the names of the logits look swapped"
+        found = f"papers of {label} score lower than others; the logits' names are swapped, or training was too short"
         raise MismatchError(Mismatch.LABELS, found)
 
 

@@ -13,7 +13,7 @@ from export.papers import read_papers
 from ro32.cli.parameters import HELP, PATH, Number, bundle_output, threads_option
 from ro32.cli.process import run
 from ro32.cli.progress import ProgressDisplay
-from ro32.errors import InputDataError, InputMissingError
+from ro32.errors import BundleError, InputDataError, InputMissingError
 from ro32.model.bundle import Bundle
 from ro32.model.bundle_json import CARD
 from ro32.model.classifier import Classifier
@@ -42,7 +42,7 @@ scores_option = click.option(
     required=True,
     metavar="FILE",
     type=PATH,
-    help="Parquet file of papers with categories, not used for training.",
+    help="File of papers with categories, not used for training: Parquet, JSON lines or CSV.",
 )
 @scores_option
 @click.option(
@@ -85,6 +85,8 @@ def command(
         model = LinearModel.from_bytes(linear.read_bytes())
     except OSError as error:
         raise InputMissingError(f"{linear}: cannot be read: {error.strerror}; name a linear view") from error
+    except BundleError as error:
+        raise InputDataError(f"{linear}: {error}") from error
     counts = np.ones(len(labelled), dtype=np.int64)
     if scores is None:
         with ProgressDisplay() as display:

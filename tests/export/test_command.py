@@ -42,8 +42,8 @@ def without_positives(papers: Path, folder: Path) -> Path:
     return path
 
 
-def not_parquet(_papers: Path, folder: Path) -> Path:
-    path = folder / "papers.parquet"
+def without_abstracts(_papers: Path, folder: Path) -> Path:
+    path = folder / "papers.csv"
     path.write_text("id,title\n", encoding="utf-8")
     return path
 
@@ -57,7 +57,7 @@ def missing(_papers: Path, folder: Path) -> Path:
     [
         (without_categories, 65, "categories"),
         (without_positives, 65, "only one kind"),
-        (not_parquet, 65, "not a Parquet file"),
+        (without_abstracts, 65, "no column abstract"),
         (missing, 66, "cannot be read"),
     ],
 )

@@ -52,7 +52,7 @@ def test_flips_are_counted_and_refused(
     threshold = float(np.median(scores))
     moved[changed] = np.where(scores[changed] >= threshold, threshold - 1e-3, threshold + 1e-3)
     within = reach(scores, moved)
-    with pytest.raises(MismatchError, match="4 of 200 papers of a dump") as caught:
+    with pytest.raises(MismatchError, match=r"4 of 200 papers of a dump .* --variant fp32") as caught:
         check_flips(by_fp32, papers, moved, threshold, within=within)
     assert caught.value.kind is Mismatch.FLIPS
     monkeypatch.setattr(verify, "MAX_DUMP_FLIP_SHARE", 0.02)

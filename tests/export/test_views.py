@@ -183,6 +183,32 @@ def test_scores_of_other_papers_are_refused(labelled: LabelledPapers, tmp_path: 
     assert np.flatnonzero(np.isfinite(found)).tolist() == [3]
 
 
+def test_scores_of_repeated_papers_are_those_of_their_rows(labelled: LabelledPapers, tmp_path: Path) -> None:
+    repeated, scores = labelled.take(np.array([2, 5, 2])), np.array([0.5, 0.1, 0.7], dtype=np.float32)
+    write_scores(tmp_path / "scores.parquet", repeated.ids, repeated.positive, scores)
+    np.testing.assert_array_equal(read_scores(tmp_path / "scores.parquet", repeated)[0], scores)
+    with pytest.raises(InputDataError, match="each only once"):
+        read_scores(tmp_path / "scores.parquet", labelled)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_papers_may_be_text(suffix: str, papers_path: Path, labelled: LabelledPapers, tmp_path: Path) -> None:
+    path, frame = tmp_path / f"papers.{suffix}", pl.read_parquet(papers_path)
+    (frame.write_csv if suffix == "csv" else frame.write_ndjson)(path)
+    found = read_papers(path, "cs.RO")
+    assert (found.ids, found.titles, found.abstracts) == (labelled.ids, labelled.titles, labelled.abstracts)
+    np.testing.assert_array_equal(found.positive, labelled.positive)
+
+
+def test_a_file_that_is_no_linear_view_is_named(
+    invoke: Invoke, tiny_bundle: Path, papers_path: Path, tmp_path: Path
+) -> None:
+    args: list[str | Path] = [tiny_bundle, "--linear", papers_path, "--papers", papers_path, "-o", tmp_path / "bundle"]
+    outcome = invoke(views_command, args)
+    assert outcome.code == 65
+    assert f"{papers_path}: linear view: not of the form" in outcome.stderr
+
+
 def test_a_scored_paper_may_stand_for_several(labelled: LabelledPapers, tmp_path: Path) -> None:
     path, scored = tmp_path / "scores.parquet", labelled.take(np.array([2, 5]))
     pl.DataFrame({"id": scored.ids, "score": [0.5, 0.1]}).write_parquet(path)
