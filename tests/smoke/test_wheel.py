@@ -64,10 +64,10 @@ class Host:
 
     def __init__(self, folder: Path, wheel: Path) -> None:
         self.folder = folder
-        self._bin = folder / "ro32" / "bin"
+        self._bin = folder / "ro32-env" / "bin"
         for file in (wheel, ROOT / "constraints.txt"):
             shutil.copy(file, folder)
-        for line in lines(r"python3 -m venv ro32$|ro32/bin/pip install "):
+        for line in lines(r"python3 -m venv ro32-env$|ro32-env/bin/pip install "):
             run("bash", "-c", line, folder=folder)
         self._alone = without_network()
 
@@ -156,7 +156,7 @@ def test_host_says_what_a_checkpoint_needs(host: Host) -> None:
 def test_host_refreshes_with_one_package_more(host: Host, wheel: Path) -> None:
     """The last test of this host: with the extra `refresh` it makes and refreshes bundles, and scores with them."""
     run(
-        host.folder / "ro32" / "bin" / "pip",
+        host.folder / "ro32-env" / "bin" / "pip",
         *("install", f"{host.folder / wheel.name}[refresh]", "--constraint", "constraints.txt"),
         folder=host.folder,
     )
