@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from ro32.cli.parameters import HELP, PATH, Count, quiet_option
 from ro32.cli.process import run
 from ro32.cli.version import version_option
+from ro32.errors import UsageError
 from ro32.model.text_form import TextForm
 from ro32.train.config import PRESETS, Keep, Split
 
@@ -28,7 +29,7 @@ from ro32.train.config import PRESETS, Keep, Split
 )
 @click.option("--base", metavar="MODEL", help="Encoder to start from: a folder, a hub name, or package:NAME/FOLDER.")
 @click.option("--category", metavar="NAME", help="Category to recognize.  [default: cs.RO]")
-@click.option("--from-year", metavar="YEAR", type=int, help="Exclude papers of earlier years.")
+@click.option("--from-year", metavar="YEAR", type=int, help="Exclude papers of earlier years; 0 excludes none.")
 @click.option(
     "--text-form",
     type=click.Choice([item.value for item in TextForm]),
@@ -130,6 +131,8 @@ def command(
     for name, kind in (("keep", Keep), ("split", Split), ("text_form", TextForm)):
         if name in changed:
             changed[name] = kind(changed[name])
+    if preset == "update" and "base" not in changed:
+        raise UsageError("--preset update: name the trained model with --base; export.restore makes one from a bundle")
     recipe = dataclasses.replace(PRESETS[preset], **changed)
     options = Options(
         data=data,

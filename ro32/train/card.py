@@ -96,7 +96,7 @@ def describe_split(recipe: Recipe, corpora: list[Corpus], indices: list[NDArray[
     """Describe the selected papers and their split."""
     selected = [len(select(corpus, recipe)) for corpus in corpora]
     known = sum(int(np.sum(~corpus.negative)) for corpus in corpora)
-    taken = "" if recipe.from_year is None else f"Papers from {recipe.from_year} on: {sum(selected):,} of {known:,}. "
+    taken = f"Papers from {recipe.from_year} on: {sum(selected):,} of {known:,}. " if recipe.from_year else ""
     counts = f"{len(indices[0]):,} papers for training, {len(indices[1]):,} for validation"
     if len(corpora) > 1:
         return f"{taken}Training and validation papers come from two files: {counts}."

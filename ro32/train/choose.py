@@ -62,7 +62,7 @@ def choose_training(papers: PaperSet, recipe: Recipe) -> PaperSet:
     other papers: a paper that is not listed but reads like the category is a weaker negative.
     Hardness and probability come from the dump if that has log-odds for every paper.
     """
-    _need_positives(papers, recipe)
+    _need_both_kinds(papers, recipe, "training")
     positives = np.repeat(np.flatnonzero(papers.positive), recipe.positive_repeats)
     whatever = papers.corpus.negative[papers.index]
     negatives = np.flatnonzero(~papers.positive & ~whatever)
@@ -98,7 +98,7 @@ def choose_validation(papers: PaperSet, training: PaperSet, recipe: Recipe) -> P
     A reduced sample holds every positive and, weight 1, the negatives that a linear model finds hardest, where nearly
     all false positives are; each k-th of the other negatives, ordered by hardness, speaks for k.
     """
-    _need_positives(papers, recipe)
+    _need_both_kinds(papers, recipe, "validation")
     if recipe.validation_papers is None or recipe.validation_papers >= len(papers):
         return papers
     model = TokenModel(training.corpus, training.index, training.positive, seed=recipe.seed)
@@ -121,11 +121,13 @@ def _listed(papers: PaperSet) -> pl.Series:
     return listed.filter(listed != "")
 
 
-def _need_positives(papers: PaperSet, recipe: Recipe) -> None:
-    if papers.positive.any():
+def _need_both_kinds(papers: PaperSet, recipe: Recipe, side: str) -> None:
+    positives = int(papers.positive.sum())
+    if 0 < positives < len(papers):
         return
     counts = _listed(papers).value_counts(sort=True).head(10)
     frequent = ", ".join(f"{name} ({count})" for name, count in counts.iter_rows()) or "none"
     raise InputDataError(
-        f"no paper of category {recipe.category} among {len(papers)}; the most frequent categories are {frequent}"
+        f"expected papers inside and outside of {recipe.category} among the {len(papers):,} for {side}, found"
+        f" {positives:,} inside; the most frequent categories are {frequent}; name another --category or more papers"
     )

@@ -41,7 +41,7 @@ class Recipe:
     """What is learned from which papers, and how. The defaults are the numbers of the original ro-32's card."""
 
     category: str = "cs.RO"  # positive are the papers whose categories name this one anywhere
-    from_year: int | None = None  # skip papers whose first version is of an earlier year, or of none that is known
+    from_year: int | None = None  # skip papers whose first version is older, or of an unknown date; 0 skips none
     text_form: TextForm | None = None  # what of a paper is tokenized; by default the form of the base, else ro32's own
     base: str = "sentence-transformers/allenai-specter"  # encoder: a folder, a hub name, or package:NAME/FOLDER
     max_length: int = 512  # tokens a paper is cut to

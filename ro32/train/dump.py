@@ -49,7 +49,7 @@ class Dump:
         names, needed = found.schema.names, COLUMNS if labelled else COLUMNS[:-1]
         missing = [name for name in needed if name not in names]
         if missing:
-            raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}")
+            raise InputDataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(names)}; rename them")
         more = (name for name in (UPDATED, CREATED, TEACHER_COLUMN) if name in names)
         return cls(path=path, columns=(*needed, *more), rows=found.rows, digest=digest)
 

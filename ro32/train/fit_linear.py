@@ -56,7 +56,10 @@ def read_features(dump: Dump, category: str, *, on_rows: Callable[[int], object]
 def check_both_kinds(positive: NDArray[np.bool_], where: str, category: str) -> None:
     """Raise InputDataError if there are papers of one kind only."""
     if positive.all() or not positive.any():
-        raise InputDataError(f"{where}: expected papers inside and outside of {category}, found only one kind")
+        raise InputDataError(
+            f"{where}: expected papers inside and outside of {category}, found only one kind; name more papers, or"
+            " another --category"
+        )
 
 
 def stack_features(

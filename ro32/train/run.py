@@ -105,8 +105,11 @@ def _run(options: Options, recipe: Recipe, watch: Watch) -> None:
     indices = [select(corpus, recipe) for corpus in corpora] if len(corpora) > 1 else list(split(corpora[0], recipe))
     whatever = np.flatnonzero(corpora[0].negative)
     if len(corpora) > 1:  # what is trained on validates nothing
-        known = np.isin(corpora[1].id_hashes[indices[1]], corpora[0].id_hashes[whatever])
+        trained_on = corpora[0].id_hashes[np.concatenate([indices[0], whatever])]
+        known = np.isin(corpora[1].id_hashes[indices[1]], trained_on)
         indices[1] = indices[1][~known]
+        if known.any():
+            watch.say(f"{known.sum():,} validation papers are left out, because they are trained on")
     divided = describe_split(recipe, corpora, indices)
     watch.say(divided)
     indices[0] = np.concatenate([indices[0], whatever])

@@ -16,11 +16,13 @@ def select(corpus: Corpus, recipe: Recipe) -> NDArray[np.int64]:
         InputDataError: There is none.
     """
     taken = ~corpus.negative
-    if recipe.from_year is not None:
+    if recipe.from_year:
         taken &= corpus.months >= recipe.from_year * MONTHS_A_YEAR
     if not taken.any():
-        since = "" if recipe.from_year is None else f" from {recipe.from_year} on"
-        raise InputDataError(f"no paper{since} among {len(corpus):,}; choose another --data or --from-year")
+        since = f" with a date from {recipe.from_year} on" if recipe.from_year else ""
+        raise InputDataError(
+            f"no paper{since} among {len(corpus):,}; choose another --data, or --from-year 0 for papers of all years"
+        )
     return np.flatnonzero(taken)
 
 

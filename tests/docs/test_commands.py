@@ -35,7 +35,7 @@ NOT_HERE = (
     NotHere("make (score|report)$", "installs packages", "tests/smoke/test_newcomer.py"),
     NotHere(r".*python3? -m (venv|build)\b|SOURCE_DATE_EPOCH=", "installs packages", "tests/smoke/test_wheel.py"),
     NotHere(r"(\S*/)?pip install (build|\S*\.whl)", "installs packages", "tests/smoke/test_wheel.py"),
-    NotHere(r"pip install 'ro32\[", "installs gigabytes", "tests/docs/test_commands.py"),
+    NotHere(r"pip install '(ro32|\.)\[", "installs gigabytes", "tests/docs/test_commands.py"),
     NotHere("make (test|bench)$", "takes minutes", "tests/docs/test_links.py"),
     NotHere(r".*pytest tests/faults", "takes half an hour", "tests/faults/conftest.py"),
     NotHere("RO32_CHECKPOINT=", "needs the full checkpoint", "tests/export/test_parity.py"),
@@ -161,7 +161,7 @@ def test_extras_that_are_installed_exist() -> None:
     named = {
         extra
         for text in texts.values()
-        for listed in re.findall(r"ro32\[([\w,]+)\]", text)
+        for listed in re.findall(r"(?:ro32|'\.)\[([\w,]+)\]", text)
         for extra in listed.split(",")
     }
     assert {"metrics", "hub", "cloud", "ray", "train", "export"} <= named <= declared

@@ -81,6 +81,6 @@ def test_a_teacher_that_is_sure_is_no_overflow(papers: PaperSet) -> None:
     assert set(chosen.targets.tolist()) == {0.0, 0.5}
 
 
-def test_a_sample_of_positives_alone_is_all_of_them(papers: PaperSet) -> None:
-    positives = papers.pick(np.flatnonzero(papers.positive))
-    assert len(choose_validation(positives, papers, Recipe(validation_papers=3))) == len(positives)
+def test_a_sample_with_one_negative_is_all_papers(papers: PaperSet) -> None:
+    some = papers.pick(np.append(np.flatnonzero(papers.positive), np.flatnonzero(~papers.positive)[0]))
+    assert len(choose_validation(some, papers, Recipe(validation_papers=3))) == len(some)

@@ -199,7 +199,8 @@ def test_run_broken_while_the_mean_is_measured_goes_on(
 
 def test_metrics_after_the_last_save_are_dropped(tmp_path: Path) -> None:
     lines = [{"step": 5, "loss": 1.0}, {"step": 5, "training_loss": 1.0}, {"step": 6, "loss": 1.0}]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    zeros = "\0" * 9 + "}\n"  # a power failure left them
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + zeros)
     Watch(quiet=True).open_metrics(tmp_path, step=5, results=0)
     assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == lines[:1]
 
@@ -249,8 +250,38 @@ def test_another_category_and_kept_by_f1(recipe: Recipe, options: MakeOptions, p
 
 
 def test_no_positive_paper_names_frequent_categories(recipe: Recipe, options: MakeOptions) -> None:
-    with pytest.raises(InputDataError, match=r"no paper of category cs\.XX .* cs\.RO \(\d+\)"):
+    with pytest.raises(InputDataError, match=r"cs\.XX among the 142 for training, found 0 inside; .* cs\.RO \(\d+\)"):
         run(options(), dataclasses.replace(recipe, category="cs.XX"), QUIET)
+
+
+@pytest.mark.parametrize("recipe_name", ["original", "small"])
+def test_a_dump_of_positives_alone_is_refused(
+    recipe_name: str, recipe: Recipe, options: MakeOptions, tmp_path: Path, papers: pl.DataFrame
+) -> None:
+    papers.filter(pl.col("categories").str.contains(r"cs\.RO")).write_parquet(tmp_path / "dump.parquet")
+    hard = None if recipe_name == "original" else 10
+    with pytest.raises(InputDataError, match=r"inside and outside of cs\.RO among the (\d+) for training, found \1 "):
+        run(options(data=tmp_path / "dump.parquet"), dataclasses.replace(recipe, hard_negatives=hard), QUIET)
+
+
+def test_validation_papers_that_are_trained_on_are_left_out(
+    recipe: Recipe, options: MakeOptions, papers: pl.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shuffled = papers.sample(fraction=1, shuffle=True, seed=1)
+    shuffled.head(200).write_parquet(tmp_path / "train.parquet")
+    shuffled.slice(150).write_parquet(tmp_path / "validation.parquet")
+    chosen = options(data=tmp_path / "train.parquet", validation=tmp_path / "validation.parquet", limit=None)
+    run(chosen, dataclasses.replace(recipe, epochs=1), Watch())
+    assert "50 validation papers are left out" in capsys.readouterr().err
+    assert (
+        json.loads((chosen.output / "training.json").read_text())["data"]["validation"]["papers"] == len(papers) - 200
+    )
+
+
+def test_an_update_needs_its_trained_model(invoke: Invoke, papers_path: Path, tmp_path: Path) -> None:
+    outcome = invoke(command, ["--data", papers_path, "--preset", "update", "-o", tmp_path / "run"])
+    assert (outcome.code, "name the trained model with --base" in outcome.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_folder_that_is_no_run_is_refused(recipe: Recipe, options: MakeOptions, tmp_path: Path) -> None:

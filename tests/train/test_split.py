@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ro32.data.dates import UNKNOWN
 from ro32.errors import InputDataError
 from ro32.train.choose import choose_training, take
 from ro32.train.config import ORIGINAL, Recipe, Split
@@ -48,8 +49,10 @@ def test_only_papers_from_the_year_on_are_taken(corpus: Corpus, papers_path: Pat
     whatever = set(corpus.id_hashes[corpus.negative].tolist())
     assert set(corpus.id_hashes[taken].tolist()) == new - whatever
     assert len(taken) < len(corpus)
-    with pytest.raises(InputDataError, match="no paper from 3000 on"):
+    with pytest.raises(InputDataError, match=r"no paper with a date from 3000 on .* or --from-year 0 for"):
         select(corpus, Recipe(from_year=3000))
+    undated = dataclasses.replace(corpus, months=np.full_like(corpus.months, UNKNOWN))
+    np.testing.assert_array_equal(select(undated, Recipe(from_year=0)), np.flatnonzero(~corpus.negative))
 
 
 def test_each_first_category_is_divided_alike(corpus: Corpus) -> None:
