@@ -287,7 +287,7 @@ def test_what_cannot_be_certified_is_refused(
     assert (unchecked.code, "no cascade to check" in unchecked.stderr) == (78, True)
     assert Bundle.load(bundle).manifest.cascade is None
     pl.DataFrame({"id": ["1"]}).write_parquet(tmp_path / "none.parquet")
-    with pytest.raises(InputDataError, match="expected the columns"):
+    with pytest.raises(InputDataError, match="no column title, abstract"):
         read_measured(Classifier.load(bundle), tmp_path / "none.parquet", scores=None, labels=None, threads=1)
 
 

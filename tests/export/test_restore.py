@@ -39,7 +39,7 @@ def test_the_restored_model_gives_the_bundles_logits(tmp_path: Path) -> None:
 def test_another_base_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputMissingError, match="base"):
         restore(Bundle.shipped(), tmp_path / "base", tmp_path / "restored")
-    with pytest.raises(BundleError, match="its own base"):
+    with pytest.raises(BundleError, match="its own with --base"):
         restore(Bundle.shipped(), TINY, tmp_path / "restored")
 
 
