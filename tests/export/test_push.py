@@ -118,7 +118,7 @@ def test_it_goes_up_and_comes_back(
         assert exported[1].bundle.digest in run(*install, "--digest", exported[1].bundle.digest)
         assert "fetched" in run("ro32.cli.bundles", "list")
         assert "already exists" in run(*install, code=73)
-        assert "it is another one" in run(*install, "--digest", "00", code=78)
+        assert "it is another one" in run(*install, "--digest", "0" * 64, code=78)
         server.files["bundle.tar"] = server.files["bundle.tar"].replace(b"[SEP]", b"[PES]")
         variables["HF_HOME"] = str(tmp_path / "another home")
         assert "was altered" in run(*install, "--overwrite", code=78)
