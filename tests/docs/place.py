@@ -101,7 +101,7 @@ def write_place(folder: Path, *, programs: Path, bundle: Path, labels: Path, pag
 
 def _write_machine(folder: Path, programs: Path, page: str) -> None:
     """Write what stands outside of a user's folder: environments, papers, the file of options that the page shows."""
-    for name in ("opt/ro32", "ro32", ".venv/score"):
+    for name in ("opt/ro32", "ro32-env", ".venv/score"):
         (folder / name).mkdir(parents=True)
         (folder / name / "bin").symlink_to(programs)
     shutil.copytree(ROOT / "docs" / "man", folder / "opt/ro32/share/man/man1")
