@@ -133,8 +133,7 @@ def read_scores(path: Path, papers: LabelledPapers) -> tuple[NDArray[np.float32]
         )
     if "papers" not in frame.columns:
         frame = frame.with_columns(papers=pl.lit(1))
-    known = frame
-    if not all_in_order:
-        known = pl.DataFrame({"id": papers.ids}).join(frame, on="id", how="left", maintain_order="left")
+    wanted = pl.DataFrame({"id": papers.ids})
+    known = frame if all_in_order else wanted.join(frame, on="id", how="left", maintain_order="left")
     counts = known["papers"].fill_null(1).cast(pl.Int64)
     return known["score"].fill_null(float("nan")).to_numpy(), counts.to_numpy()

@@ -6,6 +6,7 @@ import mmap
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,29 +122,28 @@ def load_corpus(
     tokenizer_digest = hashlib.blake2b(tokenizer_json).hexdigest()
     key = json.dumps([FORMAT, [each.digest for each in dumps], tokenizer_digest, max_length, form, share])
     folder = cache / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    try:
+    with suppress(OSError, ValueError, pl.exceptions.PolarsError):  # not there yet, or damaged, as by a cleaned cache
         return _read(folder)
-    except (OSError, ValueError, pl.exceptions.PolarsError):  # not there yet, or damaged, as when a cache was cleaned
-        shutil.rmtree(folder, ignore_errors=True)
-        tokenizer = PaperTokenizer(tokenizer_json, max_length=max_length, form=form)
-        vocabulary_size = 1 + max(Tokenizer.from_buffer(tokenizer_json).get_vocab().values())
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".writing-", dir=cache) as name:
-                beside = Path(name) / folder.name
-                beside.mkdir()
-                _write(dumps, tokenizer, vocabulary_size, beside, share=share, on_rows=on_rows)
-                sync_files(beside)
-                try:
-                    beside.rename(folder)
-                except OSError:  # another run was faster
-                    if not (folder / META).exists():
-                        raise
-        except OSError as error:
-            kind = ReadWriteError if error.errno in DISK_ERRNOS else OutputError
-            raise kind(
-                f"{cache}: the tokenized dump cannot be written there: {error.strerror}; name another --cache"
-            ) from error
+    shutil.rmtree(folder, ignore_errors=True)
+    tokenizer = PaperTokenizer(tokenizer_json, max_length=max_length, form=form)
+    vocabulary_size = 1 + max(Tokenizer.from_buffer(tokenizer_json).get_vocab().values())
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=cache) as name:
+            beside = Path(name) / folder.name
+            beside.mkdir()
+            _write(dumps, tokenizer, vocabulary_size, beside, share=share, on_rows=on_rows)
+            sync_files(beside)
+            try:
+                beside.rename(folder)
+            except OSError:  # another run was faster
+                if not (folder / META).exists():
+                    raise
+    except OSError as error:
+        kind = ReadWriteError if error.errno in DISK_ERRNOS else OutputError
+        raise kind(
+            f"{cache}: the tokenized dump cannot be written there: {error.strerror}; name another --cache"
+        ) from error
     return _read(folder)
 
 
