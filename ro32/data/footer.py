@@ -1,6 +1,7 @@
 """The footer of a Parquet file, read and checked before anything that it announces is decoded."""
 
 import io
+from collections.abc import Collection
 from contextlib import suppress
 from itertools import pairwise, product
 from pathlib import Path
@@ -22,6 +23,7 @@ MAX_ROWS = 2**31 - 1
 MARK, ENCRYPTED_MARK = b"PAR1", b"PARE"
 """At both ends of a file; the second where the footer is encrypted."""
 _TAIL_BYTES = 64 << 10
+_LOOK_BYTES = 1 << 10
 _STORED_SCHEMA, _HIDDEN_SCHEMA = b"ARROW:schema", b"-----:schema"
 
 RawFile = io.BufferedReader | io.RawIOBase
@@ -37,6 +39,15 @@ def start_of(chunk: pq.ColumnChunkMetaData) -> int:
     first: int = chunk.data_page_offset
     dictionary = chunk.dictionary_page_offset if chunk.has_dictionary_page else 0
     return dictionary if 0 < dictionary < first else first
+
+
+def statistics_of(footer: pq.FileMetaData, group: int, index: int) -> pq.Statistics | None:
+    """Return what a footer says of the values of a column of a row group; None where it says nothing.
+
+    Where it gives the column two types, pyarrow 26 would end the process, and the values say which type is right.
+    """
+    chunk = footer.row_group(group).column(index)
+    return chunk.statistics if chunk.physical_type == footer.schema.column(index).physical_type else None
 
 
 def read_metadata(path: InputFile, *, hide_schema: bool = False) -> pq.FileMetaData:
@@ -57,7 +68,7 @@ def read_metadata(path: InputFile, *, hide_schema: bool = False) -> pq.FileMetaD
     whole = b"".join([MARK, footer, len(footer).to_bytes(4, "little"), MARK])
     metadata = pq.read_metadata(pa.BufferReader(whole))
     try:
-        _check_columns(path, metadata)
+        check_columns(path, metadata)
     except (pa.ArrowException, OSError) as error:
         if "crypt" in str(error):
             raise InputDataError(_encrypted(path)) from error
@@ -109,17 +120,29 @@ class _NoBytes(Positioned):
         raise _NothingReadError
 
 
-def _check_columns(path: InputFile, footer: pq.FileMetaData) -> None:
+def check_columns(path: InputFile, footer: pq.FileMetaData, read: Collection[str] = ()) -> None:
     """Let pyarrow look at what the footer says of each column, in a way that it survives.
 
     Asked for a column's metadata directly, pyarrow 26 ends the process if they contradict themselves ("terminate called
     after throwing an instance of 'parquet::ParquetException'"). Where it is about to decode, it raises OSError instead.
+
+    Args:
+        path: The file, of which no byte is read.
+        footer: What its end says.
+        read: Names of the columns to be read. Given any, only these are looked at, and their codecs too; a column that
+            nobody decodes may have any codec.
+
+    Raises:
+        pyarrow.ArrowException: The metadata of a column are damaged.
+        OSError: The same.
     """
     # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
-    # ends, and then the process ends by SIGABRT ("terminate called without an active exception").
-    file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False)
+    # ends, and then the process ends by SIGABRT ("terminate called without an active exception"). With a buffer Arrow
+    # looks at the codec before it reads, without one afterwards.
+    buffer_size = _LOOK_BYTES if read else 0
+    file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False, buffer_size=buffer_size)
     # One by one: without pre_buffer it looks at a column after it has read the one before.
-    columns = [footer.schema.column(index).path for index in range(footer.num_columns)]
+    columns = read or [footer.schema.column(index).path for index in range(footer.num_columns)]
     try:
         for group, column in product(range(footer.num_row_groups), columns):
             with suppress(_NothingReadError):
@@ -152,8 +175,6 @@ def check_expansion(path: InputFile, footer: pq.FileMetaData, limit: float) -> N
             where = f"{path}, row group {group}, column {chunk.path_in_schema}"
             if announced < 0:
                 raise InputDataError(f"{where}: damaged: it announces {announced} bytes; get the file again")
-            if chunk.physical_type != footer.schema.column(index).physical_type:  # statistics would end the process
-                raise InputDataError(f"{where}: damaged: the footer gives it two types; get the file again")
             _allow(where, announced, min(chunk.total_compressed_size, size), limit)
     _allow(f"{path}", total, size, limit)
 

@@ -15,7 +15,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ro32.data import pages, utf8
-from ro32.data.footer import RawFile, check_expansion, check_places, check_rows, open_raw, read_metadata
+from ro32.data.footer import (
+    RawFile,
+    check_expansion,
+    check_places,
+    check_rows,
+    open_raw,
+    read_metadata,
+    statistics_of,
+)
 from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error, one_line
 from ro32.model.outcomes import INVALID_UTF8
 from ro32.storage.files import InputFile, size_of
@@ -68,9 +76,12 @@ def _is_empty(footer: pq.FileMetaData, column: pa.Field, texts: Collection[str])
     """Return whether a column that should be text is one of numbers, and of nulls alone."""
     if column.name not in texts or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return False
-    chunks = product(map(footer.row_group, range(footer.num_row_groups)), range(footer.num_columns))
-    found = [group.column(at) for group, at in chunks if group.column(at).path_in_schema == column.name]
-    return all(chunk.statistics and chunk.statistics.null_count == chunk.num_values for chunk in found)
+    indices = [index for index in range(footer.num_columns) if footer.schema.column(index).path == column.name]
+    return all(
+        (found := statistics_of(footer, group, index))
+        and found.null_count == footer.row_group(group).column(index).num_values
+        for group, index in product(range(footer.num_row_groups), indices)
+    )
 
 
 def unreadable(path: InputFile, error: OSError) -> Ro32Error:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ro32.data.footer import RawFile, open_raw, read_metadata, start_of
+from ro32.data.footer import RawFile, check_columns, open_raw, read_metadata, start_of
 from ro32.errors import InputDataError, check_interrupted
 from ro32.storage.files import InputFile
 
@@ -41,9 +41,10 @@ def row_groups(path: InputFile, columns: Sequence[str]) -> list[RowGroup] | None
         footer = read_metadata(path)
         if footer.num_row_groups * _LEAST_ROWS > footer.num_rows + _LEAST_ROWS:
             return None
+        check_columns(path, footer, columns)
         with open_raw(path) as file:
             return [_digest(file, footer, group, columns) for group in range(footer.num_row_groups)]
-    except (pa.ArrowException, OSError, InputDataError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError, InputDataError):
         return None  # decoding says what is wrong
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ro32.data.categories import as_text, is_listed
 from ro32.data.dates import CREATED, UPDATED, appeared
+from ro32.data.footer import statistics_of
 from ro32.errors import InputDataError
 from ro32.run.plan import Plan
 from ro32.storage.files import InputFile
@@ -148,7 +149,7 @@ def _last_date(path: InputFile, names: Sequence[str]) -> int:
     try:
         footer = pq.read_metadata(path)
         at = footer.schema.names.index(column)
-        groups = [footer.row_group(group).column(at).statistics for group in range(footer.num_row_groups)]
+        groups = [statistics_of(footer, group, at) for group in range(footer.num_row_groups)]
         text = max(str(group.max) for group in groups if group is not None and group.has_min_max)[:10]
         found = date.fromisoformat(text if len(text) > len("2024-11") else f"{text}-01").toordinal() - _EPOCH
     except (OSError, ValueError, OverflowError, pa.ArrowException):  # another form, or no date there

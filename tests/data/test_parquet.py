@@ -112,19 +112,23 @@ import sys
 from pathlib import Path
 import pyarrow.parquet as pq
 from ro32.errors import InputDataError
+from ro32.data import row_groups
+from ro32.data.footer import statistics_of
 from ro32.data.parquet import read_footer
+row_groups._LEAST_ROWS = 1
 path = Path(sys.argv[1])
 whole = path.read_bytes()
-footer = int.from_bytes(whole[-8:-4], "little")
+length = int.from_bytes(whole[-8:-4], "little")
 refused = 0
-for bit in range(8 * footer):
+for bit in range(8 * length):
     flipped = bytearray(whole)
-    flipped[len(whole) - 8 - footer + bit // 8] ^= 1 << bit % 8
+    flipped[len(whole) - 8 - length + bit // 8] ^= 1 << bit % 8
     path.write_bytes(flipped)
+    row_groups.row_groups(path, ["id"])
     try:
         read_footer(path)
-        group = pq.read_metadata(path).row_group(0)
-        [group.column(at).statistics for at in range(group.num_columns)]
+        footer = pq.read_metadata(path)
+        [statistics_of(footer, 0, index) for index in range(footer.num_columns)]
     except InputDataError:
         refused += 1
 print(refused)
