@@ -41,15 +41,6 @@ def start_of(chunk: pq.ColumnChunkMetaData) -> int:
     return dictionary if 0 < dictionary < first else first
 
 
-def statistics_of(footer: pq.FileMetaData, group: int, index: int) -> pq.Statistics | None:
-    """Return what a footer says of the values of a column of a row group; None where it says nothing.
-
-    Where it gives the column two types, pyarrow 26 would end the process, and the values say which type is right.
-    """
-    chunk = footer.row_group(group).column(index)
-    return chunk.statistics if chunk.physical_type == footer.schema.column(index).physical_type else None
-
-
 def read_metadata(path: InputFile, *, hide_schema: bool = False) -> pq.FileMetaData:
     """Read and parse a footer, and see that what it says of each column does not contradict itself.
 
@@ -139,6 +130,9 @@ def check_columns(path: InputFile, footer: pq.FileMetaData, read: Collection[str
     # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
     # ends, and then the process ends by SIGABRT ("terminate called without an active exception"). With a buffer Arrow
     # looks at the codec before it reads, without one afterwards.
+    for group in range(footer.num_row_groups):
+        if (found := footer.row_group(group).num_columns) != footer.num_columns:
+            raise pa.ArrowInvalid(f"row group {group} has {found} columns, but the schema {footer.num_columns}")
     buffer_size = _LOOK_BYTES if read else 0
     file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False, buffer_size=buffer_size)
     # One by one: without pre_buffer it looks at a column after it has read the one before.

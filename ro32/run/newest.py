@@ -12,13 +12,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ro32.data.categories import as_text, is_listed
 from ro32.data.dates import CREATED, UPDATED, appeared
-from ro32.data.footer import statistics_of
-from ro32.errors import InputDataError
+from ro32.data.sources import Format, format_of, read_batches
+from ro32.errors import InputDataError, Ro32Error
 from ro32.run.plan import Plan
 from ro32.storage.files import InputFile
 
@@ -138,20 +137,18 @@ class Collector:
 
 
 def _last_date(path: InputFile, names: Sequence[str]) -> int:
-    """Return the last date of a local Parquet file as its footer has it, as days since 1970-01-01; 0 where it has none.
+    """Return the last date of a local Parquet file, as days since 1970-01-01; 0 where none can be read.
 
-    Known beforehand, it saves a look at the papers of all years. Papers are updated after they appeared, mostly within
-    a month.
+    Known beforehand, it saves a look at the papers of all years, for a hundredth of its time. Papers are updated after
+    they appeared, mostly within a month.
     """
     column = next((name for name in (CREATED, UPDATED) if name in names), None)
-    if column is None or not isinstance(path, Path):
+    if column is None or not isinstance(path, Path) or format_of(path) is not Format.PARQUET:
         return 0
     try:
-        footer = pq.read_metadata(path)
-        at = footer.schema.names.index(column)
-        groups = [statistics_of(footer, group, at) for group in range(footer.num_row_groups)]
-        text = max(str(group.max) for group in groups if group is not None and group.has_min_max)[:10]
+        last = (pc.max(batch.column(0)).as_py() for _, batch in read_batches(path, [column]))
+        text = max(str(value) for value in last if value is not None)[:10]
         found = date.fromisoformat(text if len(text) > len("2024-11") else f"{text}-01").toordinal() - _EPOCH
-    except (OSError, ValueError, OverflowError, pa.ArrowException):  # another form, or no date there
+    except (Ro32Error, ValueError, OverflowError, pa.ArrowException):  # another form, or no date there
         return 0
     return max(found - (0 if column == CREATED else _UPDATED_WITHIN_DAYS), 0)
