@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ro32.data.parquet import is_null
 from ro32.data.utf8 import is_text
 from ro32.errors import InputDataError, UsageError, few, nearest
 from ro32.model.outcomes import REASONS, Hashes
@@ -84,7 +85,10 @@ class Papers:
 
 
 def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
-    """Raise InputDataError for a file that lacks a column, or has it twice or of the wrong type."""
+    """Raise InputDataError for a file that lacks a column, or has it twice or of the wrong type.
+
+    Titles or abstracts that are nulls alone may have the type of numbers.
+    """
     missing = [name for name in columns.names if schema.names.count(name) != 1]
     if missing:
         meant = nearest(missing[0], set(schema.names) - {missing[0]})  # one that is there twice is missing too
@@ -94,7 +98,7 @@ def check_schema(path: InputFile, schema: pa.Schema, columns: Columns) -> None:
         )
     for name in columns.names:
         found = schema.field(name).type
-        if not (is_id(found) if name == columns.id else _is_text_or_null(found)):
+        if not (is_id(found) if name == columns.id else _may_be_text(path, schema.field(name))):
             expected = "strings or integers" if name == columns.id else "strings"
             raise InputDataError(
                 f"{path}: expected {expected} in column {name!r}, found {found}; name another column or convert it"
@@ -117,6 +121,12 @@ def check_id_sizes(path: InputFile, start: int, ids: pa.Array) -> None:
         raise InputDataError(
             f"{path}, row {row:,}: an id of more than {MAX_ID_BYTES:,} bytes; name another column with --id-column"
         )
+
+
+def _may_be_text(path: InputFile, column: pa.Field) -> bool:
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return is_null(path, column.name)  # pandas and DuckDB may make numbers of it
+    return _is_text_or_null(column.type)
 
 
 def _is_text_or_null(data_type: pa.DataType) -> bool:

@@ -4,7 +4,7 @@ pyarrow checks and decodes: it verifies page checksums and survives malformed fi
 """
 
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +33,10 @@ _DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pages.Damaged)
 """What is raised for unreadable content, also a column's name. An OSError of the system has a number."""
 
 
-def read_footer(
-    path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION, texts: Collection[str] = ()
-) -> tuple[pa.Schema, int]:
+def read_footer(path: InputFile, max_expansion: float = DEFAULT_MAX_EXPANSION) -> tuple[pa.Schema, int]:
     """Return a file's schema, bytes counted as strings, and the number of rows that its footer announces.
 
-    Columns among `texts` that hold nulls alone count as of type null: pandas and DuckDB may make them numbers. The file
-    may announce `max_expansion` uncompressed bytes for each it has, as a whole and in each column of a row group.
+    It may announce `max_expansion` uncompressed bytes for each it has, as a whole and in each column of a row group.
 
     Raises:
         InputMissingError: The file does not exist or may not be read.
@@ -52,8 +49,7 @@ def read_footer(
         check_expansion(path, footer, max_expansion)
         check_places(path, footer)
         schema = footer.schema.to_arrow_schema()
-        types = [pa.null() if _is_empty(path, item, texts) else utf8.as_text(item.type) for item in schema]
-        return pa.schema([item.with_type(kind) for item, kind in zip(schema, types, strict=True)]), footer.num_rows
+        return pa.schema([field.with_type(utf8.as_text(field.type)) for field in schema]), footer.num_rows
     except MemoryError as error:
         raise _out_of_memory(f"{path}") from error
     except _DAMAGED as error:
@@ -61,14 +57,6 @@ def read_footer(
             raise unreadable(path, error) from error
         kind = f"is not a Parquet file, or is damaged or cut off ({one_line(error)})" if size_of(path) else "is empty"
         raise InputDataError(f"{path}: {kind}; get the file again") from error
-
-
-def _is_empty(path: InputFile, column: pa.Field, texts: Collection[str]) -> bool:
-    """Return whether a column that should be text is one of numbers, and of nulls alone."""
-    if column.name not in texts or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        return False
-    # Not by the statistics of the footer: where they are damaged, pyarrow 26 ends the process.
-    return all(batch.column(0).null_count == len(batch) for _, batch in read_batches(path, [column.name]))
 
 
 def unreadable(path: InputFile, error: OSError) -> Ro32Error:
@@ -109,6 +97,12 @@ def read_batches(path: InputFile, columns: Sequence[str], from_row: int = 0) -> 
         if isinstance(error, OSError) and error.errno is not None:
             raise ReadWriteError(f"{where}: reading failed: {error.strerror}; run again") from error
         raise InputDataError(f"{where}: damaged: {one_line(error)}; get the file again") from error
+
+
+def is_null(path: InputFile, column: str) -> bool:
+    """Return whether a column holds nulls alone; raise what `read_batches` does."""
+    # Not by the statistics of the footer: where they are damaged, pyarrow 26 ends the process.
+    return all(batch.column(0).null_count == len(batch) for _, batch in read_batches(path, [column]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ def survey(
         case Format.PARQUET if compression:
             raise InputDataError(f"{path}: Parquet within {compression} is not supported; decompress it first")
         case Format.PARQUET:
-            schema, rows = parquet.read_footer(path, max_expansion, columns or ())
+            schema, rows = parquet.read_footer(path, max_expansion)
             return Contents(schema=schema, rows=rows, faults="")
         case Format.JSON_LINES as form:
             names = jsonlines.read_names(path)

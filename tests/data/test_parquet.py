@@ -124,7 +124,7 @@ for bit in range(8 * length):
     path.write_bytes(flipped)
     row_groups.row_groups(path, ["id"])
     try:
-        read_footer(path, texts=["id"])
+        read_footer(path)
     except InputDataError:
         refused += 1
 print(refused)
@@ -214,6 +214,9 @@ def test_columns_of_nulls_and_bytes_are_texts(score: Score, tmp_path: Path) -> N
     assert labels_of(score, papers_of(abstract=pa.nulls(3)), tmp_path) == expected
     for kind in (pa.float64(), pa.int32()):  # as pandas and DuckDB have them
         assert labels_of(score, papers_of(abstract=pa.nulls(3, kind)), tmp_path, "--on-error", "skip-file") == expected
+    integers = labels_of(score, papers_of(id=pa.nulls(3, pa.int8())), tmp_path, "--max-unscored", "1")
+    assert [row["id"] for row in integers] == [None] * 3
+    assert pl.read_parquet_schema(tmp_path / "labels.parquet")["id"] == pl.Int8
     raw = pa.array([b"a", b"b", b"c"])
     assert (
         labels_of(score, papers_of(id=raw, title=pa.array([b"Robots"] * 3), abstract=pa.nulls(3)), tmp_path) == expected
