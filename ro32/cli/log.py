@@ -52,17 +52,21 @@ class Log:
     @contextmanager
     def retries(self) -> Iterator[None]:
         """Report every request to a store that is tried again."""
-        handler = _Retries(self)
         logger = logging.getLogger(ro32.storage.__name__)
-        before = logger.level, logger.propagate
-        logger.addHandler(handler)
+        before = logger.level
+
+        # No handler: logging would end the process with a traceback if a signal arrived while one is made.
+        def report(record: logging.LogRecord) -> bool:
+            self.info("retry", record.getMessage())
+            return False
+
+        logger.addFilter(report)
         logger.setLevel(logging.INFO)
-        logger.propagate = False
         try:
             yield
         finally:
-            logger.removeHandler(handler)
-            logger.level, logger.propagate = before
+            logger.removeFilter(report)
+            logger.setLevel(before)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -96,15 +100,6 @@ class Log:
             }
             line = redact(json.dumps(head | fields))  # ASCII, so it is JSON whatever the encoding of stderr
         tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it again below
-
-
-class _Retries(logging.Handler):
-    def __init__(self, log: Log) -> None:
-        super().__init__()
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._log.info("retry", record.getMessage())
 
 
 class LoggedCommand(click.Command):

@@ -48,8 +48,8 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
         code = exit_code_of(command, args)
         signals.ignore()
     except Interrupted as stop:  # it came while the end was being reported, or just after
-        code = stop.exit_code
         signals.ignore()
+        code = _say(command, stop)
     sys.exit(code)
 
 

@@ -21,6 +21,9 @@ from ro32.errors import InputDataError, Ro32Error
 from ro32.run.plan import Plan
 from ro32.storage.files import InputFile
 
+# Polars looks for NumPy once, and panics if a signal arrives just then; now, none is awaited yet.
+pl.Series([0]).to_numpy()
+
 KEPT_DAYS = 730
 """Days before the newest paper from which on papers are kept: two years of them have some 5 MB."""
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ro32.errors import InputDataError, InputMissingError, Ro32Error, TryAgainError
+from ro32.errors import DISK_ERRNOS, InputDataError, InputMissingError, ReadWriteError, Ro32Error, TryAgainError
 from ro32.storage.object_target import ObjectTarget
 from ro32.storage.objects import StoredObject
 
@@ -78,10 +78,13 @@ def require_regular(path: Path, refused: type[Ro32Error], advice: str = "name a 
 
     Raises:
         Ro32Error: `refused`: a device, pipe, socket, folder or link to nothing stands there, or it cannot be looked at.
+        ReadWriteError: The disk failed.
     """
     try:
         found = kind_of(path)
     except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise ReadWriteError(f"{path}: cannot be looked at: {error.strerror}; run again") from error
         raise refused(f"{path}: cannot be looked at: {error.strerror}; {advice}") from error
     if found not in {None, FileKind.FILE}:
         raise refused(f"{path}: expected a file, found {found}; {advice}")

@@ -72,7 +72,7 @@ def right_codes(scene: Scene, call: Call, fault: Fault) -> Collection[int]:
     if fault.signal is not None:
         return {-fault.signal} if fault.signal == signal.SIGKILL else {128 + fault.signal}
     if Path(call.paths[0]).is_relative_to(scene.bundle):
-        return {0, 78}
+        return {0, 78} | ({74 if fault.error != errno.EACCES else 73} if "stat" in call.name else set())
     if Path(call.paths[0]).is_relative_to(scene.input.parent):
         # 75 where it looks as if the file had changed; pyarrow says no more than that of a size that it cannot learn
         odd = {"fstat": {65}}.get(call.name, {75} if "stat" in call.name else set())
