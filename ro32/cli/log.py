@@ -99,7 +99,8 @@ class Log:
                 "message": message(sentence),
             }
             line = redact(json.dumps(head | fields))  # ASCII, so it is JSON whatever the encoding of stderr
-        tqdm.write(line, file=sys.stderr)  # clears a bar that is there, and draws it again below
+        # Clears a bar that is there, and draws it again below. In one piece, which no signal tears.
+        tqdm.write(f"{line}\n", file=sys.stderr, end="")
 
 
 class LoggedCommand(click.Command):

@@ -322,14 +322,19 @@ def test_a_library_that_trips_over_a_signal_while_cleaning_up(
 
 
 def test_a_signal_while_an_error_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_args: object, **_options: object) -> None:
-        raise Interrupted(signal.SIGTERM)
+    reported: list[str] = []
+
+    def stopped(text: str, **_options: object) -> None:
+        reported.append(text)
+        if len(reported) == 1:
+            raise Interrupted(signal.SIGTERM)
 
     monkeypatch.setattr("ro32.cli.signals.signal.signal", lambda *_: None)  # pytest keeps its own handlers
     monkeypatch.setattr("ro32.cli.process.click.echo", stopped)
     with pytest.raises(SystemExit) as ended:
         run(score_command, ["missing.parquet", "-o", "labels.parquet"])
     assert ended.value.code == 143
+    assert "stopped by SIGTERM" in reported[1]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
