@@ -19,7 +19,8 @@ A message says where, what was expected, what was found and what to do.
 import errno
 import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 _NETWORK_ERRNOS = {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN}
@@ -109,12 +110,31 @@ class Interrupted(BaseException):
 
 
 _interruption: Interrupted | None = None
+_held_back = False
 
 
 def note_interruption(stop: Interrupted | None) -> None:
-    """Remember that a signal asked this process to stop, or forget it."""
+    """Remember that a signal asked this process to stop, or forget it. Raise it, unless it is held back."""
     global _interruption  # noqa: PLW0603 - of the process, as signals are
     _interruption = stop
+    if not _held_back:
+        check_interrupted()
+
+
+@contextmanager
+def interruptions_held_back() -> Iterator[None]:
+    """Raise interruptions at the end only.
+
+    For short calls of Python's locks: raised just after one was taken, an interruption would leave it locked, and a
+    thread would wait for it forever.
+    """
+    global _held_back  # noqa: PLW0603 - of the process, as signals are
+    _held_back = True
+    try:
+        yield
+    finally:
+        _held_back = False
+    check_interrupted()
 
 
 def check_interrupted() -> None:

@@ -3,7 +3,6 @@
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
 
 from ro32 import errors
 from ro32.errors import Interrupted
@@ -30,12 +29,10 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     # A second signal ends the process at once. But the kernel repeats SIGXCPU (ulimit -St) each second.
     signal.signal(number, signal.SIG_IGN if number == signal.SIGXCPU else signal.SIG_DFL)
-    stop = Interrupted(number)
-    errors.note_interruption(stop)
-    raise stop
+    errors.note_interruption(Interrupted(number))
 
 
 def _report_unless_interrupted(unraisable: "sys.UnraisableHookArgs") -> None:

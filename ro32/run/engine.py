@@ -6,7 +6,7 @@ It reads ahead by one part, so that no thread waits for the disk.
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ro32.data.labels import label_table, outcomes_of
 from ro32.data.papers import Papers, Part
 from ro32.data.part_reader import Known, read_parts
+from ro32.errors import interruptions_held_back
 from ro32.model.classifier import Classifier, Scored
 from ro32.model.outcomes import REASONS, OutcomeIndex, Outcomes
 from ro32.run.job import Job
@@ -28,6 +29,8 @@ _CHUNK_PAPERS = (1, 16)
 _SCREENED_CHUNK_PAPERS = (16, 256)
 """The same where a cascade leaves a few of them to the encoder, or there is none: as many as `ro32.model.ngrams` hashes
 at once."""
+_INTERRUPTIBLE_S = 0.1
+"""Time after which a signal ends the wait for a thread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +151,7 @@ def score_parts(
         on_rows(len(piece.papers) - len(piece.todo))
         chunks: list[Scored] = []
         for future in piece.futures:
-            chunks.append(future.result())
+            chunks.append(_result_of(future))
             journal.thread_seconds += chunks[-1].seconds
             on_rows(len(chunks[-1].outcomes))
         journal.enter(Stage.LABEL)
@@ -169,7 +172,8 @@ def score_parts(
             futures = []
             for rows in cut_into_chunks(todo, least=least, most=most, threads=threads):
                 titles, abstracts = ([texts[row] for row in rows] for texts in (papers.titles, papers.abstracts))
-                futures.append(pool.submit(classifier.score, titles, abstracts, papers.hashes[rows], stop))
+                with interruptions_held_back():
+                    futures.append(pool.submit(classifier.score, titles, abstracts, papers.hashes[rows], stop))
             in_flight.append(_InFlight(part=part, papers=papers, before=before, todo=todo, futures=futures))
             if len(in_flight) > 1:
                 yield from finish()
@@ -179,6 +183,13 @@ def score_parts(
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+def _result_of(future: Future[Scored]) -> Scored:
+    while True:
+        with interruptions_held_back():
+            if wait((future,), _INTERRUPTIBLE_S).done:
+                return future.result()
 
 
 def rows_to_score(papers: Papers, known: NDArray[np.bool_], ahead: set[bytes]) -> NDArray[np.intp]:

@@ -102,7 +102,41 @@ signals.ignore = interrupted
 def test_a_signal_after_the_end_is_no_crash(python: Path) -> None:
     program = AT_THE_END + FRAME.format(in_destructor=" " * 8 + "pass", in_library=" " * 4 + "pass")
     done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=15, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (143, "published\n", "")
+    assert (done.returncode, done.stdout) == (143, "published\n")
+    assert done.stderr.startswith("a-command: stopped by SIGTERM; ")
+
+
+IN_A_LOCK = """
+import os, signal, sys, threading
+from ro32.cli.score import main
+at, enter, entered = int(sys.argv.pop(1)), threading.Condition.__enter__, 0
+
+def struck(lock):
+    global entered
+    taken = enter(lock)
+    if threading.get_ident() == threading.main_thread().ident:
+        entered += 1
+        if entered == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+    return taken
+
+threading.Condition.__enter__ = struck
+main()
+"""
+
+
+@pytest.mark.parametrize("at", [2, 4, 6])
+def test_a_signal_leaves_no_lock_of_a_thread_locked(python: Path, at: int, tmp_path: Path, tiny_bundle: Path) -> None:
+    """Python takes these locks when a thread starts, and when its result is waited for."""
+    pl.DataFrame({"id": ["a"], "title": ["Robots"], "abstract": ["We plan grasps"]}).write_parquet(
+        tmp_path / "a.parquet"
+    )
+    options = [str(tmp_path / "a.parquet"), "-o", str(tmp_path / "labels.parquet"), "--bundle", str(tiny_bundle)]
+    done = subprocess.run(
+        [python, "-c", IN_A_LOCK, str(at), *options], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 143
+    assert "stopped by SIGTERM" in done.stderr
 
 
 SWALLOWED = """
