@@ -69,8 +69,11 @@ def find_files(inputs: Sequence[str], warn: Warn = _ignore) -> list[Path]:
 
 
 def input_folders(inputs: Sequence[str]) -> list[Path]:
-    """List the local folders that inputs name, patterns' among them."""
-    return [path for text in inputs if not is_url(text) for path in _named(text) if path.is_dir()]
+    """List the local folders that inputs name, patterns' among them; raise what `find_files` does."""
+    try:
+        return [path for text in inputs if not is_url(text) for path in _named(text) if path.is_dir()]
+    except OSError as error:
+        raise parquet.unreadable(Path(error.filename or inputs[0]), error) from error
 
 
 def _named(text: str) -> list[Path]:
