@@ -129,7 +129,9 @@ def _is_open_as(descriptor: int, path: Path) -> bool:
 
 def refuse_within(target: Path, inputs: Sequence[str], *, only_data: bool = False) -> None:
     """Raise OutputError for a file, links resolved, that the next run would read as papers; see `inputs_with`."""
-    for text in inputs_with([target], inputs, only_data=only_data):
+    with looked_at(target):
+        within = inputs_with([target], inputs, only_data=only_data)
+    for text in within:
         raise OutputError(
             f"{target} is within the input {text}, so the next run would read it as papers; name a file elsewhere"
         )
