@@ -114,19 +114,20 @@ _held_back = False
 
 
 def note_interruption(stop: Interrupted | None) -> None:
-    """Remember that a signal asked this process to stop, or forget it. Raise it, unless it is held back."""
+    """Remember that a signal asked this process to stop, or forget it."""
     global _interruption  # noqa: PLW0603 - of the process, as signals are
     _interruption = stop
-    if not _held_back:
-        check_interrupted()
 
 
 @contextmanager
 def interruptions_held_back() -> Iterator[None]:
-    """Raise interruptions at the end only.
+    """Let `check_interrupted` raise nothing until the end, and then what came meanwhile.
 
-    For short calls of Python's locks: raised just after one was taken, an interruption would leave it locked, and a
-    thread would wait for it forever.
+    For short calls that take locks of Python's: raised just after one was taken, an interruption would leave it locked,
+    and a thread would wait for it forever.
+
+    Raises:
+        Interrupted: A signal came meanwhile, or before.
     """
     global _held_back  # noqa: PLW0603 - of the process, as signals are
     _held_back = True
@@ -138,8 +139,8 @@ def interruptions_held_back() -> Iterator[None]:
 
 
 def check_interrupted() -> None:
-    """Raise the interruption that a signal asked for, should a destructor or a library have swallowed it."""
-    if _interruption is not None:
+    """Raise the interruption that a signal asked for, unless it is held back; a library may have swallowed it."""
+    if _interruption is not None and not _held_back:
         raise _interruption
 
 

@@ -33,6 +33,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     # A second signal ends the process at once. But the kernel repeats SIGXCPU (ulimit -St) each second.
     signal.signal(number, signal.SIG_IGN if number == signal.SIGXCPU else signal.SIG_DFL)
     errors.note_interruption(Interrupted(number))
+    errors.check_interrupted()
 
 
 def _report_unless_interrupted(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -24,6 +24,7 @@ MARK, ENCRYPTED_MARK = b"PAR1", b"PARE"
 """At both ends of a file; the second where the footer is encrypted."""
 _TAIL_BYTES = 64 << 10
 _LOOK_BYTES = 1 << 10
+"""Buffer of a reader that reads nothing."""
 _STORED_SCHEMA, _HIDDEN_SCHEMA = b"ARROW:schema", b"-----:schema"
 
 RawFile = io.BufferedReader | io.RawIOBase
@@ -127,12 +128,12 @@ def check_columns(path: InputFile, footer: pq.FileMetaData, read: Collection[str
         pyarrow.ArrowException: The metadata of a column are damaged.
         OSError: The same.
     """
-    # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
-    # ends, and then the process ends by SIGABRT ("terminate called without an active exception"). With a buffer Arrow
-    # looks at the codec before it reads, without one afterwards.
     for group in range(footer.num_row_groups):
         if (found := footer.row_group(group).num_columns) != footer.num_columns:
             raise pa.ArrowInvalid(f"row group {group} has {found} columns, but the schema {footer.num_columns}")
+    # With pre_buffer a thread of Arrow's reads. It may still hold the file, an object of Python's, when the interpreter
+    # ends, and then the process ends by SIGABRT ("terminate called without an active exception"). With a buffer Arrow
+    # looks at the codec before it reads, without one afterwards.
     buffer_size = _LOOK_BYTES if read else 0
     file = pq.ParquetFile(_NoBytes(size_of(path)), metadata=footer, pre_buffer=False, buffer_size=buffer_size)
     # One by one: without pre_buffer it looks at a column after it has read the one before.

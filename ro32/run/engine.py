@@ -186,6 +186,7 @@ def score_parts(
 
 
 def _result_of(future: Future[Scored]) -> Scored:
+    """Wait for what a thread returns, in spells between which an interruption is raised."""
     while True:
         with interruptions_held_back():
             if wait((future,), _INTERRUPTIBLE_S).done:
