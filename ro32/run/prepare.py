@@ -128,7 +128,12 @@ def _is_open_as(descriptor: int, path: Path) -> bool:
 
 
 def refuse_within(target: Path, inputs: Sequence[str], *, only_data: bool = False) -> None:
-    """Raise OutputError for a file, links resolved, that the next run would read as papers; see `inputs_with`."""
+    """Refuse a file, links resolved, that the next run would read as papers; see `inputs_with`.
+
+    Raises:
+        OutputError: It would, or that cannot be found out.
+        ReadWriteError: The disk failed.
+    """
     with looked_at(target):
         within = inputs_with([target], inputs, only_data=only_data)
     for text in within:
